@@ -1,0 +1,265 @@
+"""Pictures: files, BT.601 luma and chroma as the field measures them, and MATLAB-compatible bicubic.
+
+In memory a picture is RGB, HWC. Functions on single planes take [H, W]; colour functions work on float
+values in 0..255 unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import EcbsrError, UsageError
+from .files import replacing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.floating]
+
+READABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+"""File endings taken as pictures when a folder is read."""
+
+WITHOUT_16_BIT = (".jpg", ".jpeg", ".webp", ".bmp")
+WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
+
+# BT.601 with limited range, as MATLAB's rgb2ycbcr computes it from RGB in 0..255; rows are Y, Cb, Cr.
+# Source: ITU-R BT.601-7, section 2.5; the rows' sums are 219, 0 and 0, scaled by 1/255.
+_RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
+_YCBCR_OFFSET = np.array([16.0, 128.0, 128.0])
+_YCBCR_TO_RGB = np.linalg.inv(_RGB_TO_YCBCR)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels as stored in a file.
+
+    `pixels` is [H, W, 3] (RGB) or [H, W, 1] (grey), uint8 or uint16; `alpha` is [H, W] of the same type,
+    or None.
+    """
+
+    pixels: NDArray[np.unsignedinteger]
+    alpha: NDArray[np.unsignedinteger] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    @property
+    def peak(self) -> int:
+        """The value of white: 255 or 65535."""
+        return int(np.iinfo(self.pixels.dtype).max)
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """The picture as 8-bit RGB [H, W, 3], alpha left out, 16-bit values rounded, grey repeated."""
+        pixels = self.pixels
+        if pixels.dtype != np.uint8:
+            pixels = round_to(pixels / 257.0, np.uint8)
+        return pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def read(path: str | os.PathLike[str]) -> Picture:
+    """Read a picture of any kind that OpenCV reads; a JPEG is turned upright by its EXIF orientation.
+
+    Raises:
+        EcbsrError: the file is missing, empty, truncated, or not a picture.
+    """
+    import cv2
+
+    data = _file_bytes(path)
+    try:
+        # UNCHANGED keeps alpha but ignores orientation, which only files without alpha carry in practice.
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        if pixels is not None and (pixels.ndim == 2 or pixels.shape[2] == 3):
+            upright = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_GRAYSCALE if pixels.ndim == 2 else cv2.IMREAD_COLOR)
+            pixels = cv2.imdecode(data, upright)
+    except cv2.error as error:
+        raise EcbsrError(f"{path}: cannot be read as a picture ({error.err})") from None
+    if pixels is None:
+        raise EcbsrError(f"{path}: not a picture that can be read, or truncated; convert it to PNG or JPEG")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise EcbsrError(f"{path}: holds {pixels.dtype} values; convert it to 8 or 16 bits a channel")
+    if pixels.ndim == 2:
+        return Picture(pixels[:, :, None])
+    alpha = np.ascontiguousarray(pixels[:, :, 3]) if pixels.shape[2] == 4 else None
+    return Picture(np.ascontiguousarray(pixels[:, :, 2::-1]), alpha)
+
+
+def write(picture: Picture, path: str | os.PathLike[str]) -> None:
+    """Write a picture; the ending of `path` says the format. Interrupted, it leaves no file.
+
+    Raises:
+        UsageError: the format is unknown, or cannot hold 16 bits or alpha that the picture has.
+        EcbsrError: the file cannot be written.
+    """
+    import cv2
+
+    ending = check_format(path)
+    pixels = picture.pixels
+    if pixels.dtype == np.uint16 and ending in WITHOUT_16_BIT:
+        raise UsageError(f"{path}: a {ending} file cannot hold 16 bits a channel; write a .png")
+    if picture.alpha is not None and ending in WITHOUT_ALPHA:
+        raise UsageError(f"{path}: a {ending} file cannot hold transparency; write a .png")
+    if picture.alpha is not None:
+        color = pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, ::-1]
+        stored = np.dstack([color, picture.alpha])
+    else:
+        stored = pixels if pixels.shape[2] == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    options = [cv2.IMWRITE_JPEG_QUALITY, 95] if ending in (".jpg", ".jpeg") else []
+    with replacing(path) as temporary:
+        try:
+            done = cv2.imwrite(os.fspath(temporary), stored, options)
+        except cv2.error as error:
+            raise EcbsrError(f"cannot write {path}: {error.err}") from None
+        # OpenCV does not say why it failed, and a full disk can leave a short file behind a "done".
+        if not done or temporary.stat().st_size == 0:
+            raise EcbsrError(f"cannot write {path}: the disk may be full, or the picture too large for the format")
+
+
+def check_format(path: str | os.PathLike[str]) -> str:
+    """The lower-case ending of a path that pictures can be written to.
+
+    Raises:
+        UsageError: no picture format has this ending.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in READABLE:
+        raise UsageError(f"{path}: unknown picture format {ending!r}; use one of {', '.join(READABLE)}")
+    return ending
+
+
+def find(folder: str | os.PathLike[str]) -> list[Path]:
+    """The pictures directly inside a folder, sorted by name.
+
+    Raises:
+        EcbsrError: the folder is missing, is a file, or holds no picture.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise EcbsrError(f"{folder}: no such folder" if not root.exists() else f"{folder}: is a file, not a folder")
+    try:
+        found = sorted(p for p in root.iterdir() if p.suffix.lower() in READABLE and not p.name.startswith("."))
+    except OSError as error:
+        raise EcbsrError(f"{folder}: cannot be listed: {error.strerror}") from None
+    if not found:
+        raise EcbsrError(f"{folder}: holds no picture ({', '.join(READABLE)})")
+    return found
+
+
+def luma(rgb: NDArray[np.generic]) -> NDArray[np.float32]:
+    """BT.601 luma [H, W] in 16..235 of RGB [H, W, 3] in 0..255; not rounded."""
+    weights = _RGB_TO_YCBCR[0].astype(np.float32)
+    planes = rgb.astype(np.float32)
+    # A sum in fixed order, not a matrix product: a tile gets the same bits as the whole picture.
+    return planes[..., 0] * weights[0] + planes[..., 1] * weights[1] + planes[..., 2] * weights[2] + np.float32(16)
+
+
+def chroma(rgb: NDArray[np.generic]) -> NDArray[np.float32]:
+    """BT.601 Cb and Cr [H, W, 2] in 16..240 of RGB [H, W, 3] in 0..255; not rounded."""
+    planes, (cb, cr) = rgb.astype(np.float32), _RGB_TO_YCBCR[1:].astype(np.float32)
+    both = [planes[..., 0] * row[0] + planes[..., 1] * row[1] + planes[..., 2] * row[2] for row in (cb, cr)]
+    return np.stack(both, axis=-1) + np.float32(128)
+
+
+def ycbcr_to_rgb(y: FloatArray, cbcr: FloatArray) -> NDArray[np.float32]:
+    """RGB [H, W, 3] in 0..255 (not clipped) of luma [H, W] and chroma [H, W, 2]."""
+    inverse = _YCBCR_TO_RGB.astype(np.float32)
+    y, cb, cr = y - np.float32(16), cbcr[..., 0] - np.float32(128), cbcr[..., 1] - np.float32(128)
+    return np.stack([row[0] * y + row[1] * cb + row[2] * cr for row in inverse], axis=-1)
+
+
+def round_to(values: FloatArray, dtype: np.dtype[Any] | type) -> NDArray[Any]:
+    """Round half up and clip to the range of an unsigned integer type, as MATLAB's `uint8()` does."""
+    return np.floor(np.clip(values, 0, np.iinfo(dtype).max) + 0.5).astype(dtype)
+
+
+def resize_bicubic(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Bicubic resize (a = −0.5), as MATLAB's `imresize`: anti-aliased when it shrinks, borders repeated.
+
+    Args:
+        image: [H, W] or [H, W, C]; integers or floats.
+        size: (width, height) of the result.
+
+    Returns:
+        An array of the type of `image`. Integers are rounded and clipped after each axis, rows first, as
+        MATLAB does; floats are neither (the kernel overshoots).
+    """
+    values = image
+    for axis, wanted in ((0, size[1]), (1, size[0])):
+        weights, taps = _contributions(image.shape[axis], wanted)
+        if image.dtype.kind == "f":
+            values = _weighted_sum(values, weights.astype(image.dtype), taps, axis)
+        else:
+            # Sums in another order differ in the last bits: without this, exact halves round at random.
+            exact = np.round(_weighted_sum(values.astype(np.float64), weights, taps, axis), 9)
+            values = round_to(exact, image.dtype)
+    return values
+
+
+def downscale(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    """The LR picture of an HR one by MATLAB-compatible bicubic; both sizes must divide by `scale`."""
+    height, width = image.shape[:2]
+    if height % scale or width % scale:
+        raise UsageError(f"a {width}x{height} picture does not divide by {scale}; crop it first (see `crop_to_multiple`)")
+    return resize_bicubic(image, (width // scale, height // scale))
+
+
+def crop_to_multiple(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    """The top left part of a picture whose sizes divide by `scale`."""
+    height, width = image.shape[:2]
+    return image[: height - height % scale, : width - width % scale]
+
+
+def tiles(length: int, step: int) -> Iterator[tuple[int, int]]:
+    """Cut 0..length into (start, stop) pieces of at most `step`."""
+    for start in range(0, length, step):
+        yield start, min(start + step, length)
+
+
+def _contributions(have: int, wanted: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Weights and input positions, both [wanted, taps], of every output position along one axis."""
+    scale = wanted / have
+    shrink = min(scale, 1.0)
+    support = 4.0 / shrink
+    centers = (np.arange(wanted) + 0.5) / scale - 0.5
+    first = np.floor(centers - support / 2).astype(np.int64)
+    positions = first[:, None] + np.arange(math.ceil(support) + 2)
+    weights = shrink * _cubic(shrink * (centers[:, None] - positions))
+    weights /= weights.sum(axis=1, keepdims=True)
+    used = np.any(weights != 0, axis=0)
+    return weights[:, used], np.clip(positions[:, used], 0, have - 1)
+
+
+def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The cubic convolution kernel with a = −0.5 (R. Keys, 1981)."""
+    x = np.abs(x)
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+
+
+def _weighted_sum(image: FloatArray, weights: FloatArray, taps: NDArray[np.int64], axis: int) -> FloatArray:
+    # A fixed order of taps, not a matrix product: a tile gets the same bits as the whole picture.
+    shape = [1] * image.ndim
+    shape[axis] = -1
+    total = weights[:, 0].reshape(shape) * image.take(taps[:, 0], axis)
+    for tap in range(1, taps.shape[1]):
+        total += weights[:, tap].reshape(shape) * image.take(taps[:, tap], axis)
+    return total
+
+
+def _file_bytes(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise EcbsrError(f"{path}: cannot be read: {error.strerror}") from None
+    if not data.size:
+        raise EcbsrError(f"{path}: is empty")
+    return data

@@ -1,0 +1,264 @@
+"""The edge-oriented convolution block, the network built of it, and the plain network it collapses to.
+
+Source of the architecture: X. Zhang, H. Zeng, L. Zhang, "Edge-oriented Convolution Block for Real-time
+Super Resolution on Mobile Devices", ACM Multimedia 2021. Tensors are NCHW float, values in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .errors import UsageError
+
+Activation = Literal["prelu", "relu", "leaky"]
+"""`prelu`: one learned slope per channel; `leaky`: one learned slope per layer; `relu`: none."""
+
+SOBEL_X = ((1.0, 0.0, -1.0), (2.0, 0.0, -2.0), (1.0, 0.0, -1.0))
+SOBEL_Y = ((1.0, 2.0, 1.0), (0.0, 0.0, 0.0), (-1.0, -2.0, -1.0))
+LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a network of this family is, apart from its weights.
+
+    `blocks` counts the blocks between the first and the last, so a plain network has `blocks` + 2
+    convolutions. `colors` is 1 (luma) or 3 (RGB).
+    """
+
+    blocks: int = 4
+    channels: int = 16
+    scale: int = 2
+    colors: int = 1
+    activation: Activation = "prelu"
+
+    def __post_init__(self) -> None:
+        if self.blocks < 0 or self.channels < 1:
+            raise UsageError(f"a network of {self.blocks} blocks and {self.channels} channels cannot be built")
+        if self.scale not in (2, 3, 4):
+            raise UsageError(f"scale {self.scale} is not supported; use 2, 3 or 4")
+        if self.colors not in (1, 3):
+            raise UsageError(f"{self.colors} colour channels are not supported; use 1 (luma) or 3 (RGB)")
+        if self.activation not in get_args(Activation):
+            raise UsageError(f"activation {self.activation!r} is not known; use one of {', '.join(get_args(Activation))}")
+
+    @property
+    def name(self) -> str:
+        """`ecbsr-m4c16-x2`; three colours and an activation other than PReLU are part of it."""
+        parts = [f"ecbsr-m{self.blocks}c{self.channels}"]
+        if self.colors == 3:
+            parts.append("rgb")
+        if self.activation != "prelu":
+            parts.append(self.activation)
+        return "-".join([*parts, f"x{self.scale}"])
+
+    @property
+    def widths(self) -> list[tuple[int, int]]:
+        """(input, output) channels of each 3×3 convolution, first to last."""
+        inner = [(self.channels, self.channels)] * self.blocks
+        return [(self.colors, self.channels), *inner, (self.channels, self.colors * self.scale**2)]
+
+    @property
+    def radius(self) -> int:
+        """How many LR pixels away an input pixel can still change an output pixel."""
+        return len(self.widths)
+
+    @property
+    def multiplications(self) -> int:
+        """Multiply-accumulate operations of the convolutions per LR pixel."""
+        return sum(9 * inputs * outputs for inputs, outputs in self.widths)
+
+
+class ConvThenConv(nn.Module):
+    """1×1 convolution to `middle` channels, then a 3×3 convolution."""
+
+    def __init__(self, inputs: int, outputs: int, middle: int) -> None:
+        super().__init__()
+        first, second = nn.Conv2d(inputs, middle, 1), nn.Conv2d(middle, outputs, 3)
+        self.k0, self.b0 = first.weight, _bias(first)
+        self.k1, self.b1 = second.weight, _bias(second)
+
+    def collapse(self) -> tuple[Tensor, Tensor]:
+        """The 3×3 kernel [out, in, 3, 3] and bias [out] that equal the two convolutions."""
+        weight = F.conv2d(self.k1, self.k0.transpose(0, 1))
+        return weight, self.k1.sum((2, 3)) @ self.b0 + self.b1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, in, H, W] → [N, out, H, W], computed as written in the paper."""
+        # Padding before the 1×1 puts its bias into the border, which is what makes the collapse exact there.
+        return F.conv2d(F.conv2d(F.pad(x, (1, 1, 1, 1)), self.k0, self.b0), self.k1, self.b1)
+
+
+class ConvThenEdge(nn.Module):
+    """1×1 convolution, then a fixed edge filter on each channel with a learned scale and bias."""
+
+    mask: Tensor
+
+    def __init__(self, inputs: int, outputs: int, edge: Sequence[Sequence[float]]) -> None:
+        super().__init__()
+        first = nn.Conv2d(inputs, outputs, 1)
+        self.k0, self.b0 = first.weight, _bias(first)
+        self.scale = nn.Parameter(torch.randn(outputs, 1, 1, 1) * 1e-3)
+        self.bias = nn.Parameter(torch.randn(outputs) * 1e-3)
+        self.register_buffer("mask", torch.tensor(edge).expand(outputs, 1, 3, 3).clone())
+
+    def collapse(self) -> tuple[Tensor, Tensor]:
+        """The 3×3 kernel [out, in, 3, 3] and bias [out] that equal the convolution and the filter."""
+        edge = self.scale * self.mask
+        return edge * self.k0, edge.sum((1, 2, 3)) * self.b0 + self.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, in, H, W] → [N, out, H, W], computed as written in the paper."""
+        y = F.conv2d(F.pad(x, (1, 1, 1, 1)), self.k0, self.b0)
+        return F.conv2d(y, self.scale * self.mask, self.bias, groups=y.shape[1])
+
+
+class ECB(nn.Module):
+    """The training block: five branches and, where asked for and the widths allow it, the identity.
+
+    Parameters are named as in the original implementation, so that its checkpoints load by name.
+    """
+
+    def __init__(self, inputs: int, outputs: int, identity: bool = False, expansion: float = 2.0) -> None:
+        super().__init__()
+        self.identity = identity and inputs == outputs
+        self.conv3x3 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.conv1x1_3x3 = ConvThenConv(inputs, outputs, int(outputs * expansion))
+        self.conv1x1_sbx = ConvThenEdge(inputs, outputs, SOBEL_X)
+        self.conv1x1_sby = ConvThenEdge(inputs, outputs, SOBEL_Y)
+        self.conv1x1_lpl = ConvThenEdge(inputs, outputs, LAPLACIAN)
+
+    def collapse(self) -> tuple[Tensor, Tensor]:
+        """The one kernel [out, in, 3, 3] and bias [out] that equal all branches; differentiable."""
+        weight, bias = self.conv3x3.weight, _bias(self.conv3x3)
+        for branch in (self.conv1x1_3x3, self.conv1x1_sbx, self.conv1x1_sby, self.conv1x1_lpl):
+            branch_weight, branch_bias = branch.collapse()
+            weight, bias = weight + branch_weight, bias + branch_bias
+        if self.identity:
+            # A 3×3 kernel that copies channel i to channel i.
+            copy = torch.eye(weight.shape[0], dtype=weight.dtype, device=weight.device)
+            weight = weight + F.pad(copy[:, :, None, None], (1, 1, 1, 1))
+        return weight, bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, in, H, W] → [N, out, H, W] through the collapsed kernel, with the branches' gradients.
+
+        One convolution of the pictures instead of nine: the same values (to rounding) in about a
+        fifth of the time.
+        """
+        weight, bias = self.collapse()
+        return F.conv2d(x, weight, bias, padding=1)
+
+    def forward_branches(self, x: Tensor) -> Tensor:
+        """The same value branch by branch, as the paper writes it: what `forward` is measured against."""
+        y: Tensor = self.conv3x3(x) + self.conv1x1_3x3(x)
+        y = y + self.conv1x1_sbx(x) + self.conv1x1_sby(x) + self.conv1x1_lpl(x)
+        return y + x if self.identity else y
+
+
+class ECBSR(nn.Module):
+    """The training network: ECB blocks with activations between them, a residual, and pixel shuffle."""
+
+    def __init__(
+        self,
+        blocks: int = 4,
+        channels: int = 16,
+        scale: int = 2,
+        colors: int = 1,
+        activation: Activation = "prelu",
+        identity: bool = False,
+        expansion: float = 2.0,
+    ) -> None:
+        super().__init__()
+        self.architecture = Architecture(blocks, channels, scale, colors, activation)
+        self.identity = identity
+        self.expansion = expansion
+        self.backbone = nn.ModuleList()
+        for inputs, outputs in self.architecture.widths:
+            self.backbone.append(ECB(inputs, outputs, identity, expansion))
+        for block in self.backbone[:-1]:
+            block.act = activation_layer(activation, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """LR [N, colors, H, W] → SR [N, colors, scale·H, scale·W], through the collapsed kernels."""
+        y = x
+        for block in self.backbone[:-1]:
+            y = block.act(block(y))
+        return with_residual(self.backbone[-1](y), x, self.architecture.scale)
+
+    @torch.no_grad()
+    def collapse(self) -> PlainNet:
+        """The plain network with the same output; the kernels are summed in float64."""
+        dtype = next(self.parameters()).dtype
+        plain = PlainNet(self.architecture).to(dtype)
+        exact = deepcopy(self).cpu().double()
+        for block, conv in zip(exact.backbone, plain.convs, strict=True):
+            weight, bias = block.collapse()
+            conv.weight.copy_(weight)
+            conv.bias.copy_(bias)
+        for block, act in zip(self.backbone[:-1], plain.acts, strict=True):
+            act.load_state_dict(block.act.state_dict())
+        return plain.requires_grad_(False).eval()
+
+
+class PlainNet(nn.Module):
+    """The deploy network: 3×3 convolutions with activations, a residual, and pixel shuffle."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in architecture.widths)
+        self.acts = nn.ModuleList(
+            activation_layer(architecture.activation, architecture.channels) for _ in architecture.widths[:-1]
+        )
+
+    @property
+    def name(self) -> str:
+        """The model's name, such as `ecbsr-m4c16-x2`."""
+        return self.architecture.name
+
+    @property
+    def parameters_count(self) -> int:
+        """Number of learned values."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """LR [N, colors, H, W] → SR [N, colors, scale·H, scale·W]."""
+        y = x
+        for conv, act in zip(self.convs[:-1], self.acts, strict=True):
+            y = act(conv(y))
+        return with_residual(self.convs[-1](y), x, self.architecture.scale)
+
+    @torch.no_grad()
+    def with_value_range(self, value_range: float) -> PlainNet:
+        """The network in [0, 1] that equals this one working on values in [0, `value_range`].
+
+        Convolution, PReLU and ReLU are homogeneous, so only the biases change.
+        """
+        for conv in self.convs:
+            conv.bias.div_(value_range)
+        return self
+
+
+def activation_layer(activation: Activation, channels: int) -> nn.Module:
+    """The layer that follows a block of `channels` channels."""
+    if activation == "relu":
+        return nn.ReLU()
+    return nn.PReLU(channels if activation == "prelu" else 1)
+
+
+def with_residual(y: Tensor, x: Tensor, scale: int) -> Tensor:
+    """Add the input to every sub-pixel of its colour, then shuffle channels into pixels."""
+    return F.pixel_shuffle(y + x.repeat_interleave(scale**2, dim=1), scale)
+
+
+def _bias(conv: nn.Conv2d) -> nn.Parameter:
+    assert conv.bias is not None
+    return conv.bias
