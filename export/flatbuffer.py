@@ -1,0 +1,380 @@
+"""The `.tflite` format: a `Graph` out of a file's bytes, and the bytes of a `Graph`.
+
+Source of the format: the TFLite schema, version 3 (flatbuffers with the identifier "TFL3").
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from ecbsr_mobile.errors import EcbsrError
+
+from .graph import TYPE_NAMES, Graph, Node, Quantization, Signature, Tensor, elements
+
+IDENTIFIER = b"TFL3"
+SCHEMA_VERSION = 3
+LARGEST = 2**31 - 1  # flatbuffers address their content with 31 bits
+
+_OPERATOR_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+_OPERATOR_CODES = {name: code for code, name in _OPERATOR_NAMES.items()}
+_TYPE_CODES = {name: code for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
+_TYPES = {code: name for name, code in _TYPE_CODES.items()}
+_DTYPES = {name: np.dtype(numpy_name) for numpy_name, name in TYPE_NAMES.items()}
+_ALIGNMENT = 16  # of constants, as the schema demands
+
+
+def read(source: bytes | str | os.PathLike[str]) -> Graph:
+    """The model in a file, or in the bytes of one. Constants are read-only views of those bytes.
+
+    Raises:
+        EcbsrError: there is no such file, or it is not a whole `.tflite` file.
+    """
+    data, name = (source, "the model") if isinstance(source, bytes) else (_load(Path(source)), str(source))
+    _check_kind(data, name)
+    try:
+        return _Reader(data).graph()
+    except _Corrupt as error:
+        raise EcbsrError(f"{name} cannot be read: {error}") from None
+    except (struct.error, ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
+        # flatbuffers' Python reader has no verifier: an offset that leads astray ends in one of these.
+        raise EcbsrError(f"{name} is truncated or corrupt; copy or convert it again") from None
+
+
+def write(graph: Graph) -> bytes:
+    """The graph as the bytes of a `.tflite` file: the same graph gives the same bytes.
+
+    Tensors and constants that nothing uses are dropped; equal constants are stored once, 16-byte aligned.
+
+    Raises:
+        EcbsrError: the graph came from a file with something that cannot be written again.
+    """
+    return _Writer(graph).bytes()
+
+
+def _load(path: Path) -> bytes:
+    if path.is_dir():
+        raise EcbsrError(f"{path} is a folder; name a .tflite file")
+    if not path.exists():
+        raise EcbsrError(f"{path} does not exist; name a .tflite file")
+    if not path.is_file():
+        raise EcbsrError(f"{path} is not a regular file; name a .tflite file")
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            if start[4:] == IDENTIFIER and path.stat().st_size > LARGEST:
+                raise EcbsrError(f"{path} has {path.stat().st_size} bytes; a .tflite file has at most {LARGEST}")
+            # What is not a .tflite file may be of any size: its start is enough to say so.
+            return start + file.read() if start[4:] == IDENTIFIER else start
+    except OSError as error:
+        raise EcbsrError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _check_kind(data: bytes, name: str) -> None:
+    if not data:
+        raise EcbsrError(f"{name} is empty; a .tflite file is needed")
+    if data[4:8] != IDENTIFIER:
+        hint = "an ONNX model; convert it first" if name.lower().endswith(".onnx") else "not a .tflite file"
+        raise EcbsrError(f"{name} is {hint} (it starts with the bytes {data[:8].hex(' ')})")
+
+
+class _Corrupt(Exception):
+    """What about a file is impossible or not supported; the end of a sentence."""
+
+
+class _Reader:
+    """Reads the first subgraph of a model out of its bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.model = schema.Model.GetRootAs(data, 0)
+        # Offsets may point anywhere, so a small hostile file can claim content without end. An honest one
+        # is read about once; its vectors are shared by a few tables at most.
+        self.budget = 8 * len(data) + 2**20
+
+    def graph(self) -> Graph:
+        model = self.model
+        if model.Version() != SCHEMA_VERSION:
+            raise _Corrupt(f"it has schema version {model.Version()}, only {SCHEMA_VERSION} is known")
+        self.spend(4 * model.SubgraphsLength())
+        if model.SubgraphsLength() < 1:
+            raise _Corrupt("it holds no graph")
+        subgraph = model.Subgraphs(0)
+        tensors = self.each(subgraph.TensorsLength(), subgraph.Tensors, self.tensor)
+        codes = self.each(model.OperatorCodesLength(), model.OperatorCodes, self.code)
+        nodes = self.each(subgraph.OperatorsLength(), subgraph.Operators, lambda node: self.node(node, codes))
+        graph = Graph(
+            tensors=tuple(tensors),
+            nodes=tuple(nodes),
+            inputs=self.ints(subgraph.InputsLength(), subgraph.InputsAsNumpy),
+            outputs=self.ints(subgraph.OutputsLength(), subgraph.OutputsAsNumpy),
+            signature=self.signature(),
+            metadata=dict(self.each(model.MetadataLength(), model.Metadata, self.metadata)),
+            description=self.text(model.Description()),
+            subgraphs=model.SubgraphsLength(),
+        )
+        _check_indices(graph)
+        return graph
+
+    def spend(self, count: int) -> None:
+        self.budget -= count
+        if self.budget < 0:
+            raise _Corrupt("it claims more content than its bytes can hold; it is corrupt")
+
+    def each(self, length: int, item: Callable[[int], Any], convert: Callable[[Any], Any]) -> list[Any]:
+        self.spend(16 * length)
+        return [convert(item(i)) for i in range(length)]
+
+    def ints(self, length: int, values: Callable[[], Any]) -> tuple[int, ...]:
+        self.spend(4 * length)
+        return tuple(values().tolist()) if length else ()
+
+    def text(self, value: bytes | None) -> str:
+        self.spend(len(value or b""))
+        return (value or b"").decode("utf-8", "replace")
+
+    def tensor(self, table: Any) -> Tensor:
+        kind = _TYPES.get(table.Type(), f"TYPE_{table.Type()}")
+        name = self.text(table.Name())
+        shape = self.ints(table.ShapeLength(), table.ShapeAsNumpy)
+        signature = self.ints(table.ShapeSignatureLength(), table.ShapeSignatureAsNumpy) or None
+        if table.ExternalBuffer():
+            raise _Corrupt(f"tensor {name} keeps its values in another file, which is not supported")
+        if any(size < 0 for size in shape) or (signature and len(signature) != len(shape)):
+            raise _Corrupt(f"tensor {name} has the shape {list(shape)} with signature {signature}; it is corrupt")
+        quantization, details = self.quantization(table.Quantization(), name)
+        sparsity = schema.SparsityParametersT.InitFromObj(table.Sparsity()) if table.Sparsity() else None
+        data = self.buffer(table.Buffer())
+        if data is not None and kind in _DTYPES and sparsity is None:
+            if data.nbytes != elements(shape) * _DTYPES[kind].itemsize:
+                raise _Corrupt(f"constant {name} of shape {list(shape)} has {data.nbytes} bytes; it is corrupt")
+            data = data.view(_DTYPES[kind]).reshape(shape)
+        return Tensor(
+            name=name,
+            shape=shape,
+            dtype=_DTYPES.get(kind, np.dtype(np.uint8)),
+            data=data,
+            quantization=quantization,
+            signature=signature if signature and -1 in signature else None,
+            kind="" if kind in _DTYPES else kind,
+            variable=bool(table.IsVariable()),
+            sparsity=sparsity,
+            quantization_details=details,
+        )
+
+    def quantization(self, table: Any, name: str) -> tuple[Quantization | None, Any]:
+        if table is None:
+            return None, None
+        details = schema.QuantizationParametersT.InitFromObj(table).details
+        if table.ScaleIsNone() or not table.ScaleLength():
+            return None, details
+        self.spend(4 * table.ScaleLength() + 8 * table.ZeroPointLength())
+        scale = np.array(table.ScaleAsNumpy(), np.float32)
+        zero_point = np.array(table.ZeroPointAsNumpy(), np.int64) if table.ZeroPointLength() else np.zeros(1, np.int64)
+        if len(zero_point) not in (1, len(scale)):
+            raise _Corrupt(f"tensor {name} has {len(scale)} scales and {len(zero_point)} zero points; it is corrupt")
+        return Quantization(scale, np.resize(zero_point, scale.shape), table.QuantizedDimension()), details
+
+    def buffer(self, index: int) -> np.ndarray | None:
+        """The content of a buffer as bytes; None for an empty one, which means "no constant"."""
+        if not 0 <= index < self.model.BuffersLength():
+            raise _Corrupt(f"a tensor refers to buffer {index}, which is missing; it is corrupt")
+        table = self.model.Buffers(index)
+        if table.Offset() > 1:  # of large files: the content lies behind the flatbuffer
+            return np.frombuffer(self.data, np.uint8, table.Size(), table.Offset())
+        return table.DataAsNumpy() if table.DataLength() else None
+
+    def code(self, table: Any) -> tuple[str, int, bool]:
+        # Codes above 127 came after the first, 8-bit field, which holds a placeholder for them.
+        code = max(table.BuiltinCode(), table.DeprecatedBuiltinCode())
+        if code == schema.BuiltinOperator.CUSTOM:
+            return self.text(table.CustomCode()), table.Version(), True
+        return _OPERATOR_NAMES.get(code, f"BUILTIN_{code}"), table.Version(), False
+
+    def node(self, table: Any, codes: list[tuple[str, int, bool]]) -> Node:
+        operator, version, custom = codes[table.OpcodeIndex()]
+        options = schema.BuiltinOptionsCreator(table.BuiltinOptionsType(), table.BuiltinOptions())
+        custom_options = None
+        if table.LargeCustomOptionsOffset() > 1:
+            start, size = table.LargeCustomOptionsOffset(), table.LargeCustomOptionsSize()
+            self.spend(size)
+            custom_options = self.data[start : start + size]
+        elif not table.CustomOptionsIsNone():
+            self.spend(table.CustomOptionsLength())
+            custom_options = table.CustomOptionsAsNumpy().tobytes()
+        return Node(
+            operator=operator,
+            inputs=self.ints(table.InputsLength(), table.InputsAsNumpy),
+            outputs=self.ints(table.OutputsLength(), table.OutputsAsNumpy),
+            version=version,
+            options=options or schema.BuiltinOptions2Creator(table.BuiltinOptions2Type(), table.BuiltinOptions2()),
+            custom_options=custom_options,
+            custom=custom,
+            intermediates=self.ints(table.IntermediatesLength(), table.IntermediatesAsNumpy),
+        )
+
+    def signature(self) -> Signature | None:
+        for table in self.each(self.model.SignatureDefsLength(), self.model.SignatureDefs, lambda table: table):
+            if table.SubgraphIndex() == 0:
+                inputs = self.each(table.InputsLength(), table.Inputs, self.named)
+                outputs = self.each(table.OutputsLength(), table.Outputs, self.named)
+                return Signature(self.text(table.SignatureKey()), dict(inputs), dict(outputs))
+        return None
+
+    def named(self, table: Any) -> tuple[str, int]:
+        return self.text(table.Name()), table.TensorIndex()
+
+    def metadata(self, table: Any) -> tuple[str, bytes]:
+        content = self.buffer(table.Buffer())
+        self.spend(0 if content is None else content.nbytes)
+        return self.text(table.Name()), b"" if content is None else content.tobytes()
+
+
+def _check_indices(graph: Graph) -> None:
+    count = len(graph.tensors)
+    for number, node in enumerate(graph.nodes):
+        if not all(-1 <= i < count for i in node.inputs) or not all(0 <= i < count for i in node.outputs):
+            raise _Corrupt(f"node {number} ({node.label}) refers to a tensor that is missing; it is corrupt")
+    named = [*graph.signature.inputs.values(), *graph.signature.outputs.values()] if graph.signature else []
+    if not all(0 <= i < count for i in (*graph.inputs, *graph.outputs, *named)):
+        raise _Corrupt("its inputs or outputs refer to a tensor that is missing; it is corrupt")
+
+
+class _Constant:
+    """A buffer whose content is aligned; the schema's generated class does not align it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 - the schema's generated code calls it
+        if self.content:
+            builder.StartVector(1, len(self.content), _ALIGNMENT)
+            builder.head -= len(self.content)
+            builder.Bytes[builder.head : builder.head + len(self.content)] = self.content
+            data = builder.EndVector()
+        schema.BufferStart(builder)
+        if self.content:
+            schema.BufferAddData(builder, data)
+        return int(schema.BufferEnd(builder))
+
+
+class _Writer:
+    """Turns a graph into the schema's objects and those into bytes."""
+
+    def __init__(self, graph: Graph) -> None:
+        if graph.subgraphs != 1:
+            raise EcbsrError(f"a model of {graph.subgraphs} subgraphs cannot be written; only its first was read")
+        self.graph = graph
+        self.buffers: dict[bytes, int] = {b"": 0}  # buffer 0 is the empty one
+        self.codes: dict[tuple[str, int, bool], int] = {}
+        used = {*graph.inputs, *graph.outputs}
+        for node in graph.nodes:
+            used.update(node.inputs, node.outputs, node.intermediates)
+        self.index = {old: new for new, old in enumerate(sorted(used - {-1}))}
+
+    def bytes(self) -> bytes:
+        graph = self.graph
+        subgraph = schema.SubGraphT(
+            tensors=[self.tensor(graph.tensors[old]) for old in self.index],
+            operators=[self.node(node) for node in graph.nodes],
+            inputs=self.renumber(graph.inputs),
+            outputs=self.renumber(graph.outputs),
+            name="main",
+        )
+        model = schema.ModelT(
+            version=SCHEMA_VERSION,
+            subgraphs=[subgraph],
+            metadata=[schema.MetadataT(name, self.buffer(data)) for name, data in graph.metadata.items()],
+            signatureDefs=self.signature(),
+            description=graph.description,
+            operatorCodes=[self.code(*key) for key in self.codes],
+        )
+        model.buffers = [_Constant(content) for content in self.buffers]
+        builder = flatbuffers.Builder(4096 + sum(map(len, self.buffers)) + 512 * len(self.index))
+        builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
+        return bytes(builder.Output())
+
+    def renumber(self, indices: Iterable[int]) -> list[int]:
+        return [-1 if old < 0 else self.index[old] for old in indices]
+
+    def buffer(self, content: bytes) -> int:
+        return self.buffers.setdefault(content, len(self.buffers))
+
+    def tensor(self, tensor: Tensor) -> schema.TensorT:
+        if tensor.type_name not in _TYPE_CODES:
+            raise EcbsrError(f"tensor {tensor.name} has the unknown type {tensor.type_name} and cannot be written")
+        return schema.TensorT(
+            name=tensor.name,
+            shape=list(tensor.shape),
+            shapeSignature=list(tensor.signature) if tensor.signature else None,
+            hasRank=True,
+            type=_TYPE_CODES[tensor.type_name],
+            buffer=0 if tensor.data is None else self.buffer(_content(tensor)),
+            quantization=_quantization(tensor),
+            isVariable=tensor.variable,
+            sparsity=tensor.sparsity,
+        )
+
+    def node(self, node: Node) -> schema.OperatorT:
+        key = (node.operator, node.version, node.custom)
+        options, name = node.options, type(node.options).__name__.removesuffix("T")
+        first = getattr(schema.BuiltinOptions, name, 0) if options else 0
+        second = getattr(schema.BuiltinOptions2, name, 0) if options and not first else 0
+        custom = None if node.custom_options is None else np.frombuffer(node.custom_options, np.uint8)
+        return schema.OperatorT(
+            opcodeIndex=self.codes.setdefault(key, len(self.codes)),
+            inputs=self.renumber(node.inputs),
+            outputs=self.renumber(node.outputs),
+            builtinOptionsType=first,
+            builtinOptions=options if first else None,
+            builtinOptions2Type=second,
+            builtinOptions2=options if second else None,
+            customOptions=custom,
+            intermediates=self.renumber(node.intermediates) or None,
+        )
+
+    def code(self, operator: str, version: int, custom: bool) -> schema.OperatorCodeT:
+        if not custom and operator not in _OPERATOR_CODES:
+            raise EcbsrError(f"operator {operator} is not known and cannot be written")
+        code = schema.BuiltinOperator.CUSTOM if custom else _OPERATOR_CODES[operator]
+        # Codes above 127 do not fit the first, 8-bit field; a placeholder stands there for them.
+        short = min(code, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
+        return schema.OperatorCodeT(short, operator if custom else None, version, code)
+
+    def signature(self) -> list[schema.SignatureDefT] | None:
+        signature = self.graph.signature
+        if signature is None:
+            return None
+        inputs = [schema.TensorMapT(name, self.index[i]) for name, i in signature.inputs.items()]
+        outputs = [schema.TensorMapT(name, self.index[i]) for name, i in signature.outputs.items()]
+        return [schema.SignatureDefT(inputs, outputs, signature.key, 0)]
+
+
+def _content(tensor: Tensor) -> bytes:
+    data = np.ascontiguousarray(tensor.data)
+    plain = not tensor.kind and tensor.sparsity is None
+    if plain and (data.dtype != tensor.dtype or data.shape != tensor.shape):
+        raise ValueError(
+            f"constant {tensor.name} holds {data.dtype} {data.shape}, but says {tensor.dtype} {tensor.shape}"
+        )
+    return data.tobytes()
+
+
+def _quantization(tensor: Tensor) -> schema.QuantizationParametersT | None:
+    details = tensor.quantization_details
+    if details is not None:
+        raise EcbsrError(f"tensor {tensor.name} is quantised by {type(details).__name__[:-1]}, which cannot be written")
+    if tensor.quantization is None:
+        return None
+    return schema.QuantizationParametersT(
+        scale=np.asarray(tensor.quantization.scale, np.float32),
+        zeroPoint=np.asarray(tensor.quantization.zero_point, np.int64),
+        quantizedDimension=tensor.quantization.axis,
+    )

@@ -1,0 +1,167 @@
+"""A TFLite model in memory: tensors and the nodes between them, as immutable values.
+
+Activations are NHWC. An index of -1 among a node's inputs is an absent optional input.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ecbsr_mobile.errors import EcbsrError
+
+TYPE_NAMES = {
+    "float32": "FLOAT32",
+    "float16": "FLOAT16",
+    "float64": "FLOAT64",
+    "int8": "INT8",
+    "int16": "INT16",
+    "int32": "INT32",
+    "int64": "INT64",
+    "uint8": "UINT8",
+    "uint16": "UINT16",
+    "uint32": "UINT32",
+    "uint64": "UINT64",
+    "bool": "BOOL",
+    "complex64": "COMPLEX64",
+    "complex128": "COMPLEX128",
+}
+"""numpy's name of a type → the TFLite schema's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quantization:
+    """Affine quantisation, real = scale · (stored - zero_point).
+
+    One scale and zero point for the whole tensor, or one for each slice along `axis`.
+    """
+
+    scale: np.ndarray  # float32 [1] or [slices]
+    zero_point: np.ndarray  # int64, as long as scale
+    axis: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """One tensor; a constant carries its values in `data`, in `shape` and `dtype`.
+
+    `signature` is the shape with -1 for each dimension that the caller chooses; None when all are fixed.
+    `kind` names a schema type that numpy lacks ("INT4", "STRING", ...): `data` then holds its raw bytes.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    data: np.ndarray | None = None
+    quantization: Quantization | None = None
+    signature: tuple[int, ...] | None = None
+    kind: str = ""
+    variable: bool = False
+    sparsity: Any = None
+    quantization_details: Any = None  # block-wise and custom quantisation of others' models, as the schema holds it
+
+    @property
+    def type_name(self) -> str:
+        """The schema's name of the type, such as "INT8"."""
+        return self.kind or TYPE_NAMES[self.dtype.name]
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether a dimension is left to the caller."""
+        return self.signature is not None and -1 in self.signature
+
+    @property
+    def declared_shape(self) -> tuple[int, ...]:
+        """The shape, with -1 for each dimension that the caller chooses."""
+        return self.signature if self.signature is not None and self.dynamic else self.shape
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator call. `options` is the schema's options object (e.g. `Conv2DOptionsT`): treat it as read-only."""
+
+    operator: str  # the schema's name, or a custom operator's own code
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    version: int = 1
+    options: Any = None
+    custom_options: bytes | None = None
+    custom: bool = False
+    intermediates: tuple[int, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The operator for a sentence: "CONV_2D", or "custom operator Foo"."""
+        return f"custom operator {self.operator}" if self.custom else self.operator
+
+
+class Signature(NamedTuple):
+    """The names under which a caller passes inputs and takes outputs: name → tensor index."""
+
+    key: str
+    inputs: dict[str, int]
+    outputs: dict[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A model of one subgraph. `subgraphs` says how many the file had; only the first is held."""
+
+    tensors: tuple[Tensor, ...]
+    nodes: tuple[Node, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    signature: Signature | None = None
+    metadata: dict[str, bytes] = field(default_factory=dict)
+    description: str = ""
+    subgraphs: int = 1
+
+
+def operators(graph: Graph) -> dict[str, int]:
+    """How often each operator occurs, in order of first use."""
+    return dict(Counter(node.operator for node in graph.nodes))
+
+
+def with_metadata(graph: Graph, name: str, data: bytes) -> Graph:
+    """The graph with one metadata entry set."""
+    return replace(graph, metadata={**graph.metadata, name: data})
+
+
+def activation(node: Node) -> str:
+    """The activation fused into a node: "NONE", "RELU", "RELU6", "RELU_N1_TO_1", "TANH" or "SIGN_BIT"."""
+    names = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")  # the schema's order
+    code = getattr(node.options, "fusedActivationFunction", 0)
+    return names[code] if 0 <= code < len(names) else f"activation {code}"
+
+
+def image_input(graph: Graph) -> Tensor:
+    """The one NHWC image that the model takes.
+
+    Raises:
+        EcbsrError: the model has several inputs, or its input is not of rank 4.
+    """
+    if len(graph.inputs) != 1:
+        raise EcbsrError(
+            f"the model has {len(graph.inputs)} inputs; one image [batch, height, width, channels] is needed"
+        )
+    tensor = graph.tensors[graph.inputs[0]]
+    if len(tensor.shape) != 4:
+        raise EcbsrError(
+            f"the model's input {tensor.name} has shape {list(tensor.shape)}; [batch, height, width, channels] is needed"
+        )
+    return tensor
+
+
+def input_size(graph: Graph) -> tuple[int, int]:
+    """(width, height) of the image that the model takes; -1 for one that the caller chooses."""
+    _, height, width, _ = image_input(graph).declared_shape
+    return width, height
+
+
+def elements(shape: tuple[int, ...]) -> int:
+    """Number of values in a tensor of `shape`."""
+    return math.prod(shape)

@@ -1,0 +1,257 @@
+"""The output shapes of the operators that image networks are made of (NHWC).
+
+Works on plain values: an operator's name, its schema options, and its operands. The rules follow the
+TFLite reference kernels' Prepare functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ecbsr_mobile.errors import EcbsrError
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An input of a node: the shape it now has, the one it had (-1 where unknown), and its value if constant."""
+
+    shape: Shape
+    before: Shape
+    value: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A node to infer: `before` holds the shapes that its outputs had."""
+
+    operator: str
+    options: Any
+    operands: Sequence[Operand | None]
+    before: Sequence[Shape]
+
+    def operand(self, position: int) -> Operand:
+        """The input at `position`, which the operator must have."""
+        if position >= len(self.operands):
+            raise CannotInfer(f"input {position} is missing")
+        operand = self.operands[position]
+        if operand is None:
+            raise CannotInfer(f"input {position} is missing")
+        return operand
+
+    def image(self, position: int = 0) -> Shape:
+        """The shape of an input that must be [batch, height, width, channels]."""
+        shape = self.operand(position).shape
+        if len(shape) != 4:
+            raise CannotInfer(f"its input has shape {list(shape)}, not [batch, height, width, channels]")
+        return shape
+
+    def constant(self, position: int) -> np.ndarray:
+        """The value of an input that must be constant."""
+        value = self.operand(position).value
+        if value is None:
+            raise CannotInfer("its shape is computed while the model runs")
+        return value
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """The outputs' shapes, and the constant inputs that must change with them (by position)."""
+
+    shapes: list[Shape]
+    constants: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+class CannotInfer(EcbsrError):
+    """Why a node's output shape cannot be told."""
+
+
+def infer(call: Call) -> Inferred:
+    """The output shapes of one node.
+
+    Raises:
+        CannotInfer: no rule for the operator, or its inputs do not fit together; half a sentence.
+    """
+    if call.operator in _SAME_SHAPE:
+        return Inferred([call.operand(0).shape] * len(call.before))
+    if call.operator in _BROADCAST:
+        return Inferred([_broadcast(call.operand(0).shape, call.operand(1).shape)])
+    if call.operator in _RULES:
+        return _RULES[call.operator](call)
+    unchanged = all(operand is None or operand.shape == operand.before for operand in call.operands)
+    if unchanged and all(-1 not in shape for shape in call.before):
+        return Inferred(list(call.before))
+    raise CannotInfer("no rule for this operator is known")
+
+
+_SAME_SHAPE = frozenset(
+    "ABS CAST CEIL COS DEQUANTIZE ELU EXP FAKE_QUANT FLOOR GELU HARD_SWISH L2_NORMALIZATION LEAKY_RELU "
+    "LOCAL_RESPONSE_NORMALIZATION LOG LOGICAL_NOT LOGISTIC LOG_SOFTMAX NEG PRELU QUANTIZE RELU RELU6 RELU_0_TO_1 "
+    "RELU_N1_TO_1 ROUND RSQRT SIGN SIN SOFTMAX SQRT SQUARE TANH ZEROS_LIKE".split()
+)
+_BROADCAST = frozenset(
+    "ADD DIV EQUAL FLOOR_DIV FLOOR_MOD GREATER GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND LOGICAL_OR MAXIMUM MINIMUM "
+    "MUL NOT_EQUAL POW SQUARED_DIFFERENCE SUB".split()
+)
+_SAME_PADDING = 0  # the schema's Padding.SAME; VALID is 1
+
+
+def _broadcast(first: Shape, second: Shape) -> Shape:
+    try:
+        return np.broadcast_shapes(first, second)
+    except ValueError:
+        raise CannotInfer(f"its inputs {list(first)} and {list(second)} do not fit together") from None
+
+
+def _window(size: int, window: int, stride: int, padding: int, dilation: int = 1) -> int:
+    """Positions of a sliding window along one dimension."""
+    if stride < 1 or window < 1 or dilation < 1:
+        raise CannotInfer(f"stride {stride}, window {window} or dilation {dilation} is not positive")
+    positions = -(-size // stride) if padding == _SAME_PADDING else -(-(size - (window - 1) * dilation) // stride)
+    if positions < 1:
+        raise CannotInfer(f"a window of {window} does not fit into {size} pixels")
+    return positions
+
+
+def _convolution(call: Call) -> Inferred:
+    (n, h, w, _), kernel, o = call.image(), call.image(1), call.options
+    height = _window(h, kernel[1], o.strideH, o.padding, o.dilationHFactor)
+    width = _window(w, kernel[2], o.strideW, o.padding, o.dilationWFactor)
+    return Inferred([(n, height, width, kernel[3 if call.operator == "DEPTHWISE_CONV_2D" else 0])])
+
+
+def _pool(call: Call) -> Inferred:
+    (n, h, w, c), o = call.image(), call.options
+    height = _window(h, o.filterHeight, o.strideH, o.padding)
+    return Inferred([(n, height, _window(w, o.filterWidth, o.strideW, o.padding), c)])
+
+
+def _transpose_convolution(call: Call) -> Inferred:
+    (n, h, w, _), kernel, o = call.image(2), call.image(1), call.options
+    old, wanted = call.operand(2).before, call.constant(0).reshape(-1)
+    size = []
+    for axis, now, stride in ((1, h, o.strideH), (2, w, o.strideW)):
+        valid = max(kernel[axis] - stride, 0)
+        extra = int(wanted[axis]) - old[axis] * stride
+        if now != old[axis] and extra != (0 if o.padding == _SAME_PADDING else valid):
+            raise CannotInfer(f"its output size {list(wanted)} is no multiple of its input's {list(old)}")
+        size.append(now * stride + extra)
+    shape = (n, size[0], size[1], kernel[0])
+    return Inferred([shape], {0: np.array(shape, call.constant(0).dtype)})
+
+
+def _resize(call: Call) -> Inferred:
+    (n, h, w, c), old, target = call.image(), call.operand(0).before, call.constant(1)
+    size = [_scaled(now, before, int(after)) for now, before, after in zip((h, w), old[1:3], target, strict=True)]
+    return Inferred([(n, size[0], size[1], c)], {1: np.array(size, target.dtype)})
+
+
+def _scaled(now: int, before: int, after: int) -> int:
+    """`now` in the ratio in which `before` became `after`."""
+    if now == before:
+        return after
+    if before < 1 or after < 1 or now * after % before:
+        raise CannotInfer(f"it resizes {before} to {after}, and {now} in that ratio is no whole number")
+    return now * after // before
+
+
+def _depth_to_space(call: Call) -> Inferred:
+    (n, h, w, c), block = call.image(), call.options.blockSize
+    if block < 1 or c % block**2:
+        raise CannotInfer(f"{c} channels cannot be shuffled into blocks of {block}")
+    return Inferred([(n, h * block, w * block, c // block**2)])
+
+
+def _space_to_depth(call: Call) -> Inferred:
+    (n, h, w, c), block = call.image(), call.options.blockSize
+    if block < 1 or h % block or w % block:
+        raise CannotInfer(f"{w}x{h} cannot be divided into blocks of {block}")
+    return Inferred([(n, h // block, w // block, c * block**2)])
+
+
+def _concatenation(call: Call) -> Inferred:
+    shapes = [call.operand(i).shape for i in range(len(call.operands))]
+    axis = _axis(call.options.axis, len(shapes[0])) if shapes else 0
+    rest = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
+    if len(rest) != 1 or len({len(shape) for shape in shapes}) != 1:
+        raise CannotInfer(f"its inputs {[list(shape) for shape in shapes]} do not fit together")
+    total = sum(shape[axis] for shape in shapes)
+    return Inferred([(*shapes[0][:axis], total, *shapes[0][axis + 1 :])])
+
+
+def _pad(call: Call) -> Inferred:
+    shape, padding = call.operand(0).shape, call.constant(1)
+    if padding.shape != (len(shape), 2):
+        raise CannotInfer(f"its paddings have shape {list(padding.shape)}, not [{len(shape)}, 2]")
+    padded = zip(shape, padding.tolist(), strict=True)
+    return Inferred([tuple(size + before + after for size, (before, after) in padded)])
+
+
+def _transpose(call: Call) -> Inferred:
+    shape, order = call.operand(0).shape, call.constant(1).reshape(-1).tolist()
+    if sorted(order) != list(range(len(shape))):
+        raise CannotInfer(f"{order} is no order of {len(shape)} dimensions")
+    return Inferred([tuple(shape[axis] for axis in order)])
+
+
+def _split(call: Call) -> Inferred:
+    shape, parts = call.operand(1).shape, len(call.before)
+    axis = _axis(int(call.constant(0).reshape(-1)[0]), len(shape))
+    if parts < 1 or shape[axis] % parts:
+        raise CannotInfer(f"{shape[axis]} cannot be split into {parts} equal parts")
+    return Inferred([(*shape[:axis], shape[axis] // parts, *shape[axis + 1 :])] * parts)
+
+
+def _reduction(call: Call) -> Inferred:
+    shape = call.operand(0).shape
+    axes = {_axis(int(axis), len(shape)) for axis in call.constant(1).reshape(-1)}
+    if call.options.keepDims:
+        return Inferred([tuple(1 if i in axes else size for i, size in enumerate(shape))])
+    return Inferred([tuple(size for i, size in enumerate(shape) if i not in axes)])
+
+
+def _slice(call: Call) -> Inferred:
+    source, begin, size = call.operand(0), call.constant(1).reshape(-1), call.constant(2).reshape(-1)
+    taken = []
+    for now, before, start, count in zip(source.shape, source.before, begin.tolist(), size.tolist(), strict=True):
+        rest = count == -1 or (now != before and start + count == before)
+        if now != before and not rest:
+            raise CannotInfer(f"it takes {count} of {before} pixels, which says nothing of {now}")
+        taken.append(now - start if rest else count)
+    return Inferred([tuple(taken)], {2: np.array(taken, size.dtype)})
+
+
+def _axis(axis: int, rank: int) -> int:
+    if not -rank <= axis < rank:
+        raise CannotInfer(f"it has no axis {axis}")
+    return axis % rank
+
+
+_RULES: dict[str, Callable[[Call], Inferred]] = {
+    "AVERAGE_POOL_2D": _pool,
+    "CONCATENATION": _concatenation,
+    "CONV_2D": _convolution,
+    "DEPTHWISE_CONV_2D": _convolution,
+    "DEPTH_TO_SPACE": _depth_to_space,
+    "L2_POOL_2D": _pool,
+    "MAX_POOL_2D": _pool,
+    "MEAN": _reduction,
+    "MIRROR_PAD": _pad,
+    "PAD": _pad,
+    "PADV2": _pad,
+    "REDUCE_MAX": _reduction,
+    "REDUCE_MIN": _reduction,
+    "RESIZE_BILINEAR": _resize,
+    "RESIZE_NEAREST_NEIGHBOR": _resize,
+    "SLICE": _slice,
+    "SPACE_TO_DEPTH": _space_to_depth,
+    "SPLIT": _split,
+    "SUM": _reduction,
+    "TRANSPOSE": _transpose,
+    "TRANSPOSE_CONV": _transpose_convolution,
+}
