@@ -233,6 +233,7 @@ def _contributions(have: int, wanted: int) -> tuple[NDArray[np.float64], NDArray
     positions = first[:, None] + np.arange(math.ceil(support) + 2)
     weights = shrink * _cubic(shrink * (centers[:, None] - positions))
     weights /= weights.sum(axis=1, keepdims=True)
+    weights = np.round(weights, 12)  # positions far from 0 have fewer digits: a tile gets the same weights
     used = np.any(weights != 0, axis=0)
     return weights[:, used], np.clip(positions[:, used], 0, have - 1)
 

@@ -130,7 +130,7 @@ class ECB(nn.Module):
         super().__init__()
         self.identity = identity and inputs == outputs
         self.conv3x3 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.conv1x1_3x3 = ConvThenConv(inputs, outputs, int(outputs * expansion))
+        self.conv1x1_3x3 = ConvThenConv(inputs, outputs, round(outputs * expansion))
         self.conv1x1_sbx = ConvThenEdge(inputs, outputs, SOBEL_X)
         self.conv1x1_sby = ConvThenEdge(inputs, outputs, SOBEL_Y)
         self.conv1x1_lpl = ConvThenEdge(inputs, outputs, LAPLACIAN)
@@ -192,6 +192,21 @@ class ECBSR(nn.Module):
         for block in self.backbone[:-1]:
             y = block.act(block(y))
         return with_residual(self.backbone[-1](y), x, self.architecture.scale)
+
+    @torch.no_grad()
+    def start_from(self, plain: PlainNet) -> None:
+        """Take the place of a plain network: the 3×3 branch makes up for what the other branches add.
+
+        Blocks of other widths (the last one, where the scale differs) keep their own values.
+        """
+        for block, conv in zip(self.backbone, plain.convs, strict=False):
+            if block.conv3x3.weight.shape == conv.weight.shape:
+                weight, bias = block.collapse()
+                block.conv3x3.weight += conv.weight - weight
+                block.conv3x3.bias += conv.bias - bias
+        for block, act in zip(self.backbone[:-1], plain.acts, strict=False):
+            if self.architecture.activation == plain.architecture.activation:
+                block.act.load_state_dict(act.state_dict())
 
     @torch.no_grad()
     def collapse(self) -> PlainNet:

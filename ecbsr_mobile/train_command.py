@@ -1,0 +1,71 @@
+"""`ecbsr-train`: train a network on a folder of pictures."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from . import command
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, train, print the result."""
+    options = _parser().parse_args(argv)
+    command.show_warnings_as_notices()
+    import torch
+
+    from .checkpoint import load
+    from .progress import bar
+    from .training import Report, Settings, train
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    settings = Settings(
+        **{name: getattr(options, name) for name in Settings.__dataclass_fields__ if hasattr(options, name)}
+    )
+
+    def tell(report: Report) -> None:
+        left = f"{report.seconds_left / 60:.0f} min left"
+        best = " best" if report.psnr >= report.best_psnr else ""
+        command.notice(
+            f"step {report.step}/{report.steps}  L1 {report.loss:.5f}  val {report.psnr:.3f} dB{best}  "
+            f"rate {report.rate:.1e}  {left}"
+        )
+
+    start = load(options.start) if options.start else None
+    report = train(
+        options.data, options.val, options.out, settings, start, options.resume, on_report=tell, progress=bar
+    )
+    if options.json:
+        command.print_json({**asdict(report), "weights": str(Path(options.out) / "best.safetensors")})
+    else:
+        print(f"{Path(options.out) / 'best.safetensors'}: {report.best_psnr:.3f} dB on {options.val}")
+    return command.DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser("ecbsr-train", "Train an ECBSR network; the weights that are best on --val are kept.")
+    add = parser.add_argument
+    add("--data", required=True, metavar="DIR", help="training pictures, or a folder with HR/ and LR/")
+    add("--val", required=True, metavar="DIR", help="pictures to choose the best weights on")
+    add("--out", required=True, metavar="DIR", help="gets best.safetensors, last.ckpt and log.jsonl")
+    add("--resume", action="store_true", help="go on from OUT/last.ckpt")
+    add("--from", dest="start", metavar="WEIGHTS", help="start from these weights, of this or another scale")
+    add("--blocks", type=int, default=4, metavar="M", help="blocks between the first and the last (4)")
+    add("--channels", type=int, default=16, metavar="C", help="channels (16)")
+    add("--scale", type=int, default=2, choices=(2, 3, 4), help="upscale (2)")
+    add("--colors", type=int, default=1, choices=(1, 3), help="1 luma, 3 RGB (1)")
+    add("--activation", default="prelu", choices=("prelu", "relu", "leaky"), help="leaky: one learned slope a layer")
+    add("--identity", action="store_true", help="blocks add their input")
+    add("--steps", type=int, default=100_000, help="training steps (100000)")
+    add("--batch", type=int, default=32, help="crops a step (32)")
+    add("--patch", type=int, default=32, help="LR pixels along a crop (32)")
+    add("--rate", type=float, default=1e-3, help="learning rate at the start (1e-3; the paper: 5e-4)")
+    add("--schedule", default="cosine", choices=("cosine", "constant"), help="of the rate (cosine; the paper: constant)")
+    add("--average", type=float, default=0.999, help="decay of the weights' moving average (0.999; 0: none)")
+    add("--seed", type=int, default=0, help="the same seed gives the same run")
+    add("--validate-every", type=int, default=1000, metavar="N", help="steps between validations and checkpoints (1000)")
+    add("--threads", type=int, default=0, help="CPU threads (all)")
+    add("--json", action="store_true", help="print the result as JSON")
+    return parser

@@ -1,0 +1,204 @@
+"""Upscaling pictures of any size with weights or a `.tflite`, in tiles that leave no seam."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+
+from . import images
+from .errors import EcbsrError
+from .images import Picture
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .network import PlainNet
+
+TILE = 512
+"""LR pixels along a tile's side: large enough that the halo costs little, small enough for any memory."""
+
+_CHROMA_RADIUS = 2  # the reach of the bicubic kernel when it enlarges
+
+
+class Model(Protocol):
+    """A super-resolution network, whatever runs it."""
+
+    name: str
+    scale: int
+    colors: int
+    radius: int
+    """How many LR pixels away an input pixel can still change an output pixel."""
+
+    def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """LR [H, W, colors] in [0, 1] → SR [scale·H, scale·W, colors], not clipped."""
+        ...
+
+
+class TorchModel:
+    """A plain network run by PyTorch on the CPU."""
+
+    def __init__(self, net: PlainNet) -> None:
+        """`net` is used as it is, in float32."""
+        architecture = net.architecture
+        self.net, self.name = net, architecture.name
+        self.scale, self.colors, self.radius = architecture.scale, architecture.colors, architecture.radius
+
+    def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `Model.run`."""
+        import torch
+
+        with torch.inference_mode():
+            x = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+            y: NDArray[np.float32] = self.net(x)[0].numpy().transpose(1, 2, 0)
+        return y
+
+
+class TfliteModel:
+    """A `.tflite` file, float or quantised, run by LiteRT on the CPU at any input size."""
+
+    def __init__(self, path: str | os.PathLike[str], threads: int | None = None) -> None:
+        """Load the file; `threads` defaults to all cores.
+
+        Raises:
+            EcbsrError: the file is missing, not a `.tflite`, or not a super-resolution network with one
+                NHWC picture in and one out.
+        """
+        from ai_edge_litert.interpreter import Interpreter
+
+        if not Path(path).is_file():
+            raise EcbsrError(f"{path}: no such file")
+        try:
+            self._interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count())
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else "it is damaged"
+            raise EcbsrError(f"{path}: cannot be loaded as a .tflite ({reason})") from None
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        shape_in, shape_out = (tuple(d["shape"]) if len(d["shape"]) == 4 else None
+                               for d in (inputs[0], outputs[0])) if len(inputs) == len(outputs) == 1 else (None, None)
+        scale = shape_out[1] // shape_in[1] if shape_in and shape_out else 0
+        if not shape_in or shape_out != (1, scale * shape_in[1], scale * shape_in[2], shape_in[3]) or scale < 1:
+            raise EcbsrError(f"{path}: is not a super-resolution network (one NHWC picture in, one larger out)")
+        if shape_in[3] not in (1, 3):
+            raise EcbsrError(f"{path}: takes {shape_in[3]} channels; only luma (1) and RGB (3) can be upscaled")
+        self._input, self._output = inputs[0], outputs[0]
+        self.name, self.scale, self.colors = Path(path).stem, int(scale), int(shape_in[3])
+        self.radius = self._radius()
+
+    def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `Model.run`; values are rounded to what the file's input takes."""
+        interpreter, index = self._interpreter, self._input["index"]
+        batch = _quantized(image[None], self._input)
+        if tuple(interpreter.get_input_details()[0]["shape"]) != batch.shape:
+            interpreter.resize_tensor_input(index, batch.shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(index, batch)
+        interpreter.invoke()
+        return _dequantized(interpreter.get_tensor(self._output["index"])[0], self._output)
+
+    def _radius(self) -> int:
+        shapes = {d["index"]: d["shape"] for d in self._interpreter.get_tensor_details()}
+        convolutions = [op for op in self._interpreter._get_ops_details() if "CONV" in op["op_name"]]
+        return sum((int(max(shapes[op["inputs"][1]][1:3])) - 1) // 2 for op in convolutions)
+
+
+def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any) -> Model:
+    """A runnable model from a plain network, a weights file, a bundled model's name, or a `.tflite`.
+
+    `options` are those of `checkpoint.load`, for weights.
+    """
+    if isinstance(model, str | os.PathLike):
+        if Path(model).suffix == ".tflite":
+            return TfliteModel(model)
+        from .checkpoint import load
+
+        return TorchModel(load(model, **options))
+    return model if hasattr(model, "run") else TorchModel(model)  # type: ignore[arg-type, return-value]
+
+
+_Image = TypeVar("_Image", Picture, "NDArray[np.unsignedinteger]")
+
+
+def upscale(
+    image: _Image,
+    model: str | os.PathLike[str] | PlainNet | Model,
+    tile: int = TILE,
+    progress: Callable[[Sequence[Any], str], Iterable[Any]] | None = None,
+) -> _Image:
+    """A picture `scale` times as large.
+
+    A luma model is given BT.601 luma; chroma and alpha are enlarged by bicubic. Tiles overlap by the reach
+    of the network, so the result is that of the whole picture.
+
+    Args:
+        image: a `Picture`, or RGB pixels [H, W, 3] as uint8 or uint16.
+        model: a network, a weights file, a bundled model's name, or a `.tflite`.
+        tile: LR pixels along a tile's side.
+        progress: iterates over the tiles and shows how far it came.
+
+    Returns:
+        What was given: a `Picture` or an array, of the same type of numbers.
+    """
+    if isinstance(image, np.ndarray):
+        return upscale(Picture(image), model, tile, progress).pixels
+    model = open_model(model)
+    width, height = image.size
+    scale, halo = model.scale, max(model.radius, _CHROMA_RADIUS)
+    pixels = np.empty((height * scale, width * scale, image.pixels.shape[2]), image.pixels.dtype)
+    alpha = None if image.alpha is None else np.empty(pixels.shape[:2], pixels.dtype)
+    cuts = [(y, x) for y in images.tiles(height, tile) for x in images.tiles(width, tile)]
+    for (top, bottom), (left, right) in progress(cuts, "upscaling") if progress else cuts:
+        rows = slice(max(top - halo, 0), min(bottom + halo, height))
+        columns = slice(max(left - halo, 0), min(right + halo, width))
+        inner = (
+            slice((top - rows.start) * scale, (bottom - rows.start) * scale),
+            slice((left - columns.start) * scale, (right - columns.start) * scale),
+        )
+        place = (slice(top * scale, bottom * scale), slice(left * scale, right * scale))
+        pixels[place] = _upscale_tile(image.pixels[rows, columns], model, image.peak)[inner]
+        if alpha is not None and image.alpha is not None:
+            alpha[place] = _bicubic(image.alpha[rows, columns], scale)[inner]
+    return Picture(pixels, alpha)
+
+
+def _upscale_tile(pixels: NDArray[np.unsignedinteger], model: Model, peak: int) -> NDArray[np.unsignedinteger]:
+    grey = pixels.shape[2] == 1
+    rgb = (pixels.repeat(3, axis=2) if grey else pixels).astype(np.float32) * np.float32(255 / peak)
+    if model.colors == 3:
+        result = model.run(rgb / np.float32(255)) * np.float32(255)
+        if grey:
+            result = result.mean(axis=2, keepdims=True)
+    else:
+        y = model.run(images.luma(rgb)[:, :, None] / np.float32(255))[:, :, 0] * np.float32(255)
+        if grey:  # grey is colour without chroma, and chroma then stays at its middle
+            result = images.ycbcr_to_rgb(y, np.full((*y.shape, 2), 128, np.float32))[:, :, :1]
+        else:
+            size = (y.shape[1], y.shape[0])
+            result = images.ycbcr_to_rgb(y, images.resize_bicubic(images.chroma(rgb), size))
+    return images.round_to(result * np.float32(peak / 255), pixels.dtype)
+
+
+def _bicubic(plane: NDArray[np.unsignedinteger], scale: int) -> NDArray[np.unsignedinteger]:
+    height, width = plane.shape
+    enlarged = images.resize_bicubic(plane.astype(np.float32), (width * scale, height * scale))
+    return images.round_to(enlarged, plane.dtype)
+
+
+def _quantized(values: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
+    dtype = tensor["dtype"]
+    if np.issubdtype(dtype, np.floating):
+        return values.astype(dtype)
+    scale, zero_point = tensor["quantization"]
+    limits = np.iinfo(dtype)
+    return np.clip(np.floor(values / np.float32(scale) + 0.5) + zero_point, limits.min, limits.max).astype(dtype)
+
+
+def _dequantized(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[np.float32]:
+    if np.issubdtype(values.dtype, np.floating):
+        return values.astype(np.float32)
+    scale, zero_point = tensor["quantization"]
+    return (values.astype(np.float32) - zero_point) * np.float32(scale)

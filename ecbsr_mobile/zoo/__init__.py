@@ -1,0 +1,37 @@
+"""The models and pictures that come with the package; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import UsageError
+
+FOLDER = Path(__file__).parent
+DEFAULT = "ecbsr-m4c16-x2"
+"""The model that commands use when none is named."""
+
+
+def names() -> tuple[str, ...]:
+    """The bundled models, such as `ecbsr-m4c16-x2`."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors")))
+
+
+def weights(name: str) -> Path:
+    """The `.safetensors` file of a bundled model."""
+    return _existing(name, FOLDER / f"{name}.safetensors")
+
+
+def tflite(name: str, precision: str = "int8") -> Path:
+    """The `.tflite` file of a bundled model, `int8` or `fp32`, made for CPUs."""
+    return _existing(name, FOLDER / f"{name}-{precision}.tflite")
+
+
+def pictures() -> list[Path]:
+    """The bundled pictures, for calibration and demonstration; `pictures/README.md` has their sources."""
+    return sorted((FOLDER / "pictures").glob("*.png"))
+
+
+def _existing(name: str, path: Path) -> Path:
+    if not path.exists():
+        raise UsageError(f"no bundled model is called {name!r}; there are {', '.join(names()) or 'none'}")
+    return path
