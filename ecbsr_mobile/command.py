@@ -17,6 +17,12 @@ from typing import Any, NoReturn
 
 from .errors import EcbsrError
 
+# What each extra of setup.cfg installs that a command may miss.
+_EXTRAS = {
+    **dict.fromkeys(("torch", "safetensors", "cv2"), "train"),
+    **dict.fromkeys(("onnx", "onnxruntime", "onnx2tf", "tensorflow", "tf_keras"), "export"),
+}
+
 DONE, FAILED, MISUSE = 0, 1, 2
 
 
@@ -35,6 +41,11 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
         sys.stdout.flush()
     except EcbsrError as error:
         code = _say(program, str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        code = _say(program, f"needs {error.name}, which is not installed: pip install 'ecbsr-mobile[{extra}]'", FAILED)
     except MemoryError:
         code = _say(program, "not enough memory for this input; use a smaller one", FAILED)
     except BrokenPipeError:
@@ -97,6 +108,20 @@ def print_table(header: Iterable[str], rows: Iterable[Iterable[object]], title: 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
     """An argument parser in the style of all our commands (exit code 2 on misuse is argparse's own)."""
     return argparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
+
+
+def add_weights_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a weights file does not say of itself (see `checkpoint.load`)."""
+    group = parser.add_argument_group("what weights files of others do not say")
+    group.add_argument("--identity", action=argparse.BooleanOptionalAction, default=None,
+                       help="blocks add their input (default: no)")  # fmt: skip
+    group.add_argument("--range", type=int, choices=(1, 255), help="values that the network works on (by layout)")
+    group.add_argument("--activation", choices=("prelu", "relu", "leaky"), help="where the file holds no slopes (relu)")
+
+
+def weights_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The keyword arguments of `checkpoint.load` from the options of `add_weights_options`."""
+    return {"identity": options.identity, "value_range": options.range, "activation": options.activation}
 
 
 def _say(program: str, message: str, code: int) -> int:

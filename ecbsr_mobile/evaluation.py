@@ -13,8 +13,6 @@ import numpy as np
 from . import data, images, metrics
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from .upscaling import Model
 
 
@@ -42,9 +40,11 @@ def evaluate(
 ) -> tuple[Score, list[Score]]:
     """The mean score of `model` on a folder (see `data.pairs`), and each picture's.
 
-    Measured on luma rounded to 8 bits, without a border of `scale` pixels. A luma model is given the LR
-    picture's luma (exact for a float model; rounded for one that takes integers); an RGB model the RGB
-    picture, and the luma of its result rounded to 8 bits is compared.
+    Measured on luma, without a border of `scale` pixels, as each kind of model is published: of a luma
+    model the luma itself is rounded to 8 bits, of both pictures; of an RGB model the RGB picture is
+    rounded, as a file holds it, and luma computed of that. (Rounding both lumas costs 0.06 dB at 37 dB.)
+    A luma model is given the LR picture's luma: exact for a float model, rounded for one that takes
+    integers.
     """
     scale = model.scale
     name = Path(folder).name
@@ -56,11 +56,16 @@ def evaluate(
 
 
 def score(model: Model, pair: data.Pair) -> Score:
-    """The score of one picture."""
-    target = images.round_to(images.luma(pair.hr), np.uint8)
-    upscaled = model_luma(model, pair.lr)
-    height, width = target.shape
-    bicubic = images.round_to(images.luma(images.resize_bicubic(pair.lr, (width, height))), np.uint8)
+    """The score of one picture (see `evaluate`)."""
+    height, width = pair.hr.shape[:2]
+    bicubic = images.resize_bicubic(pair.lr, (width, height))
+    if model.colors == 3:
+        upscaled = images.luma(images.round_to(model.run(pair.lr.astype(np.float32) / 255) * 255, np.uint8))
+        target, bicubic = images.luma(pair.hr), images.luma(bicubic)
+    else:
+        plane = images.luma(pair.lr)[:, :, None] / np.float32(255)
+        upscaled = images.round_to(model.run(plane)[:, :, 0] * 255, np.uint8)
+        target, bicubic = (images.round_to(images.luma(rgb), np.uint8) for rgb in (pair.hr, bicubic))
     border = model.scale
     return Score(
         pair.name,
@@ -70,15 +75,6 @@ def score(model: Model, pair: data.Pair) -> Score:
         metrics.psnr(bicubic, target, border),
         metrics.ssim(bicubic, target, border),
     )
-
-
-def model_luma(model: Model, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The luma [scale·H, scale·W], rounded to 8 bits, that `model` makes of RGB `lr` [H, W, 3]."""
-    if model.colors == 3:
-        rgb = images.round_to(model.run(lr.astype(np.float32) / 255) * 255, np.uint8)
-        return images.round_to(images.luma(rgb), np.uint8)
-    plane = images.luma(lr)[:, :, None] / np.float32(255)
-    return images.round_to(model.run(plane)[:, :, 0] * 255, np.uint8)
 
 
 def mean(name: str, scores: Sequence[Score]) -> Score:

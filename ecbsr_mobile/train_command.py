@@ -44,6 +44,11 @@ def main(argv: list[str] | None = None) -> int:
     return command.DONE
 
 
+def script() -> None:
+    """The command's entry point."""
+    command.run(main)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser("ecbsr-train", "Train an ECBSR network; the weights that are best on --val are kept.")
     add = parser.add_argument
