@@ -15,7 +15,7 @@ _PUBLIC = {
     "write": "export.tflite",
 }
 
-__all__ = sorted(_PUBLIC)
+__all__ = ["Graph", "at_size", "read", "write"]
 
 
 def __getattr__(name: str) -> Any:

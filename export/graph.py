@@ -151,7 +151,8 @@ def image_input(graph: Graph) -> Tensor:
     tensor = graph.tensors[graph.inputs[0]]
     if len(tensor.shape) != 4:
         raise EcbsrError(
-            f"the model's input {tensor.name} has shape {list(tensor.shape)}; [batch, height, width, channels] is needed"
+            f"the model's input {tensor.name} has shape {list(tensor.shape)}; "
+            "an image [batch, height, width, channels] is needed"
         )
     return tensor
 

@@ -89,14 +89,18 @@ def infer(call: Call) -> Inferred:
     raise CannotInfer("no rule for this operator is known")
 
 
-_SAME_SHAPE = frozenset(
+def _names(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_SAME_SHAPE = _names(
     "ABS CAST CEIL COS DEQUANTIZE ELU EXP FAKE_QUANT FLOOR GELU HARD_SWISH L2_NORMALIZATION LEAKY_RELU "
     "LOCAL_RESPONSE_NORMALIZATION LOG LOGICAL_NOT LOGISTIC LOG_SOFTMAX NEG PRELU QUANTIZE RELU RELU6 RELU_0_TO_1 "
-    "RELU_N1_TO_1 ROUND RSQRT SIGN SIN SOFTMAX SQRT SQUARE TANH ZEROS_LIKE".split()
+    "RELU_N1_TO_1 ROUND RSQRT SIGN SIN SOFTMAX SQRT SQUARE TANH ZEROS_LIKE"
 )
-_BROADCAST = frozenset(
+_BROADCAST = _names(
     "ADD DIV EQUAL FLOOR_DIV FLOOR_MOD GREATER GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND LOGICAL_OR MAXIMUM MINIMUM "
-    "MUL NOT_EQUAL POW SQUARED_DIFFERENCE SUB".split()
+    "MUL NOT_EQUAL POW SQUARED_DIFFERENCE SUB"
 )
 _SAME_PADDING = 0  # the schema's Padding.SAME; VALID is 1
 
@@ -226,6 +230,24 @@ def _slice(call: Call) -> Inferred:
     return Inferred([tuple(taken)], {2: np.array(taken, size.dtype)})
 
 
+def _strided_slice(call: Call) -> Inferred:
+    source, o = call.operand(0), call.options
+    begin, end, strides = (call.constant(i).reshape(-1).tolist() for i in (1, 2, 3))
+    masks = o.ellipsisMask or o.newAxisMask or o.shrinkAxisMask or o.offset
+    if masks or min(strides) < 1 or len(strides) != len(source.shape):
+        raise CannotInfer("it takes a part that depends on the size in a way that is not known")
+    taken, ends = [], []
+    for axis, (now, before) in enumerate(zip(source.shape, source.before, strict=True)):
+        start = 0 if o.beginMask >> axis & 1 else begin[axis]
+        whole = bool(o.endMask >> axis & 1) or (now != before and end[axis] >= before >= 0)
+        if now != before and (start < 0 or not whole):
+            raise CannotInfer(f"it takes pixels {start} to {end[axis]} of {before}, which says nothing of {now}")
+        first, last, step = slice(start, None if whole else end[axis], strides[axis]).indices(now)
+        taken.append(len(range(first, last, step)))
+        ends.append(last)
+    return Inferred([tuple(taken)], {2: np.array(ends, call.constant(2).dtype)})
+
+
 def _axis(axis: int, rank: int) -> int:
     if not -rank <= axis < rank:
         raise CannotInfer(f"it has no axis {axis}")
@@ -251,6 +273,7 @@ _RULES: dict[str, Callable[[Call], Inferred]] = {
     "SLICE": _slice,
     "SPACE_TO_DEPTH": _space_to_depth,
     "SPLIT": _split,
+    "STRIDED_SLICE": _strided_slice,
     "SUM": _reduction,
     "TRANSPOSE": _transpose,
     "TRANSPOSE_CONV": _transpose_convolution,

@@ -1,6 +1,7 @@
 """Reading, stamping and writing `.tflite` files, with numpy and flatbuffers alone.
 
-The one door: the values are defined in `graph`, the format in `flatbuffer`, the shape rules in `shapes`.
+The one door: the values are defined in `graph`, the format in
+`tflite_reader` and `tflite_writer`, the shape rules in `shapes`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from dataclasses import replace
 from ecbsr_mobile.errors import EcbsrError, UsageError
 
 from . import shapes
-from .flatbuffer import read, write
 from .graph import (
     Graph,
     Node,
@@ -23,6 +23,8 @@ from .graph import (
     operators,
     with_metadata,
 )
+from .tflite_reader import read
+from .tflite_writer import write
 
 __all__ = [
     "Graph",
@@ -58,7 +60,7 @@ def at_size(graph: Graph, width: int, height: int) -> Graph:
     if channels < 1:
         raise EcbsrError(f"the model's input {image.name} does not say how many channels it takes")
     tensors, nodes = list(graph.tensors), []
-    known = {graph.inputs[0]: (max(batch, 1), height, width, channels)}
+    known: dict[int, tuple[int, ...]] = {graph.inputs[0]: (max(batch, 1), height, width, channels)}
     for number, node in enumerate(graph.nodes):
         try:
             inferred = shapes.infer(_call(graph, node, known))

@@ -1,4 +1,4 @@
-"""The `.tflite` format: a `Graph` out of a file's bytes, and the bytes of a `Graph`.
+"""A `Graph` out of the bytes of a `.tflite` file, whatever these bytes are.
 
 Source of the format: the TFLite schema, version 3 (flatbuffers with the identifier "TFL3").
 """
@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -23,12 +22,9 @@ IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 LARGEST = 2**31 - 1  # flatbuffers address their content with 31 bits
 
-_OPERATOR_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-_OPERATOR_CODES = {name: code for code, name in _OPERATOR_NAMES.items()}
-_TYPE_CODES = {name: code for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
-_TYPES = {code: name for name, code in _TYPE_CODES.items()}
+OPERATOR_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+TYPES = {code: name for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
 _DTYPES = {name: np.dtype(numpy_name) for numpy_name, name in TYPE_NAMES.items()}
-_ALIGNMENT = 16  # of constants, as the schema demands
 
 
 def read(source: bytes | str | os.PathLike[str]) -> Graph:
@@ -46,17 +42,6 @@ def read(source: bytes | str | os.PathLike[str]) -> Graph:
     except (struct.error, ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
         # flatbuffers' Python reader has no verifier: an offset that leads astray ends in one of these.
         raise EcbsrError(f"{name} is truncated or corrupt; copy or convert it again") from None
-
-
-def write(graph: Graph) -> bytes:
-    """The graph as the bytes of a `.tflite` file: the same graph gives the same bytes.
-
-    Tensors and constants that nothing uses are dropped; equal constants are stored once, 16-byte aligned.
-
-    Raises:
-        EcbsrError: the graph came from a file with something that cannot be written again.
-    """
-    return _Writer(graph).bytes()
 
 
 def _load(path: Path) -> bytes:
@@ -141,7 +126,7 @@ class _Reader:
         return (value or b"").decode("utf-8", "replace")
 
     def tensor(self, table: Any) -> Tensor:
-        kind = _TYPES.get(table.Type(), f"TYPE_{table.Type()}")
+        kind = TYPES.get(table.Type(), f"TYPE_{table.Type()}")
         name = self.text(table.Name())
         shape = self.ints(table.ShapeLength(), table.ShapeAsNumpy)
         signature = self.ints(table.ShapeSignatureLength(), table.ShapeSignatureAsNumpy) or None
@@ -196,7 +181,7 @@ class _Reader:
         code = max(table.BuiltinCode(), table.DeprecatedBuiltinCode())
         if code == schema.BuiltinOperator.CUSTOM:
             return self.text(table.CustomCode()), table.Version(), True
-        return _OPERATOR_NAMES.get(code, f"BUILTIN_{code}"), table.Version(), False
+        return OPERATOR_NAMES.get(code, f"BUILTIN_{code}"), table.Version(), False
 
     def node(self, table: Any, codes: list[tuple[str, int, bool]]) -> Node:
         operator, version, custom = codes[table.OpcodeIndex()]
@@ -245,136 +230,3 @@ def _check_indices(graph: Graph) -> None:
     named = [*graph.signature.inputs.values(), *graph.signature.outputs.values()] if graph.signature else []
     if not all(0 <= i < count for i in (*graph.inputs, *graph.outputs, *named)):
         raise _Corrupt("its inputs or outputs refer to a tensor that is missing; it is corrupt")
-
-
-class _Constant:
-    """A buffer whose content is aligned; the schema's generated class does not align it."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 - the schema's generated code calls it
-        if self.content:
-            builder.StartVector(1, len(self.content), _ALIGNMENT)
-            builder.head -= len(self.content)
-            builder.Bytes[builder.head : builder.head + len(self.content)] = self.content
-            data = builder.EndVector()
-        schema.BufferStart(builder)
-        if self.content:
-            schema.BufferAddData(builder, data)
-        return int(schema.BufferEnd(builder))
-
-
-class _Writer:
-    """Turns a graph into the schema's objects and those into bytes."""
-
-    def __init__(self, graph: Graph) -> None:
-        if graph.subgraphs != 1:
-            raise EcbsrError(f"a model of {graph.subgraphs} subgraphs cannot be written; only its first was read")
-        self.graph = graph
-        self.buffers: dict[bytes, int] = {b"": 0}  # buffer 0 is the empty one
-        self.codes: dict[tuple[str, int, bool], int] = {}
-        used = {*graph.inputs, *graph.outputs}
-        for node in graph.nodes:
-            used.update(node.inputs, node.outputs, node.intermediates)
-        self.index = {old: new for new, old in enumerate(sorted(used - {-1}))}
-
-    def bytes(self) -> bytes:
-        graph = self.graph
-        subgraph = schema.SubGraphT(
-            tensors=[self.tensor(graph.tensors[old]) for old in self.index],
-            operators=[self.node(node) for node in graph.nodes],
-            inputs=self.renumber(graph.inputs),
-            outputs=self.renumber(graph.outputs),
-            name="main",
-        )
-        model = schema.ModelT(
-            version=SCHEMA_VERSION,
-            subgraphs=[subgraph],
-            metadata=[schema.MetadataT(name, self.buffer(data)) for name, data in graph.metadata.items()],
-            signatureDefs=self.signature(),
-            description=graph.description,
-            operatorCodes=[self.code(*key) for key in self.codes],
-        )
-        model.buffers = [_Constant(content) for content in self.buffers]
-        builder = flatbuffers.Builder(4096 + sum(map(len, self.buffers)) + 512 * len(self.index))
-        builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
-        return bytes(builder.Output())
-
-    def renumber(self, indices: Iterable[int]) -> list[int]:
-        return [-1 if old < 0 else self.index[old] for old in indices]
-
-    def buffer(self, content: bytes) -> int:
-        return self.buffers.setdefault(content, len(self.buffers))
-
-    def tensor(self, tensor: Tensor) -> schema.TensorT:
-        if tensor.type_name not in _TYPE_CODES:
-            raise EcbsrError(f"tensor {tensor.name} has the unknown type {tensor.type_name} and cannot be written")
-        return schema.TensorT(
-            name=tensor.name,
-            shape=list(tensor.shape),
-            shapeSignature=list(tensor.signature) if tensor.signature else None,
-            hasRank=True,
-            type=_TYPE_CODES[tensor.type_name],
-            buffer=0 if tensor.data is None else self.buffer(_content(tensor)),
-            quantization=_quantization(tensor),
-            isVariable=tensor.variable,
-            sparsity=tensor.sparsity,
-        )
-
-    def node(self, node: Node) -> schema.OperatorT:
-        key = (node.operator, node.version, node.custom)
-        options, name = node.options, type(node.options).__name__.removesuffix("T")
-        first = getattr(schema.BuiltinOptions, name, 0) if options else 0
-        second = getattr(schema.BuiltinOptions2, name, 0) if options and not first else 0
-        custom = None if node.custom_options is None else np.frombuffer(node.custom_options, np.uint8)
-        return schema.OperatorT(
-            opcodeIndex=self.codes.setdefault(key, len(self.codes)),
-            inputs=self.renumber(node.inputs),
-            outputs=self.renumber(node.outputs),
-            builtinOptionsType=first,
-            builtinOptions=options if first else None,
-            builtinOptions2Type=second,
-            builtinOptions2=options if second else None,
-            customOptions=custom,
-            intermediates=self.renumber(node.intermediates) or None,
-        )
-
-    def code(self, operator: str, version: int, custom: bool) -> schema.OperatorCodeT:
-        if not custom and operator not in _OPERATOR_CODES:
-            raise EcbsrError(f"operator {operator} is not known and cannot be written")
-        code = schema.BuiltinOperator.CUSTOM if custom else _OPERATOR_CODES[operator]
-        # Codes above 127 do not fit the first, 8-bit field; a placeholder stands there for them.
-        short = min(code, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
-        return schema.OperatorCodeT(short, operator if custom else None, version, code)
-
-    def signature(self) -> list[schema.SignatureDefT] | None:
-        signature = self.graph.signature
-        if signature is None:
-            return None
-        inputs = [schema.TensorMapT(name, self.index[i]) for name, i in signature.inputs.items()]
-        outputs = [schema.TensorMapT(name, self.index[i]) for name, i in signature.outputs.items()]
-        return [schema.SignatureDefT(inputs, outputs, signature.key, 0)]
-
-
-def _content(tensor: Tensor) -> bytes:
-    data = np.ascontiguousarray(tensor.data)
-    plain = not tensor.kind and tensor.sparsity is None
-    if plain and (data.dtype != tensor.dtype or data.shape != tensor.shape):
-        raise ValueError(
-            f"constant {tensor.name} holds {data.dtype} {data.shape}, but says {tensor.dtype} {tensor.shape}"
-        )
-    return data.tobytes()
-
-
-def _quantization(tensor: Tensor) -> schema.QuantizationParametersT | None:
-    details = tensor.quantization_details
-    if details is not None:
-        raise EcbsrError(f"tensor {tensor.name} is quantised by {type(details).__name__[:-1]}, which cannot be written")
-    if tensor.quantization is None:
-        return None
-    return schema.QuantizationParametersT(
-        scale=np.asarray(tensor.quantization.scale, np.float32),
-        zeroPoint=np.asarray(tensor.quantization.zero_point, np.int64),
-        quantizedDimension=tensor.quantization.axis,
-    )
