@@ -1,0 +1,170 @@
+"""Writing one network the way that a target runs it best in int8.
+
+XNNPACK, the CPU's runtime, has no int8 PRELU: each one would fall back to a slow kernel and cut the graph
+in two. It has DEPTHWISE_CONV_2D with fused RELU and ADD, and
+
+    prelu(x) = max(x, a·x) = x + relu((a - 1)·x)        for a slope a ≤ 1,
+
+exactly, negative slopes included. A slope above 1 makes min instead of max: there the channel changes its
+sign in the convolution before and the one after, since
+
+    -prelu(x) = max(u, u/a) = u + relu((1/a - 1)·u)     with u = -a·x and a > 1.
+
+Accelerators run PRELU natively, and some refuse a depthwise 1x1, so the form belongs to the target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from ecbsr_mobile.errors import EcbsrError, UsageError
+
+from .tflite import Graph, Node, Tensor
+
+Target = Literal["cpu", "gpu", "nnapi", "npu"]
+TARGETS: tuple[str, ...] = get_args(Target)
+
+# XNNPACK takes an int8 LEAKY_RELU whose slope times in_scale/out_scale lies in [1/256, 128] (or the same
+# below zero); a factor of 8 to the lower bound is left for that ratio of scales.
+LEAKY_SLOPES = (1 / 32, 16.0)
+
+
+def with_form(graph: Graph, target: Target) -> Graph:
+    """The float graph with its activations written for int8 on `target`; the same function of the image.
+
+    For `cpu`, PRELU becomes DEPTHWISE_CONV_2D + ADD, and so does a LEAKY_RELU whose slope XNNPACK refuses.
+    For the others PRELU stays, and a LEAKY_RELU below zero, which NNAPI and Qualcomm cannot hold, becomes
+    PRELU. Fused RELU is good everywhere.
+
+    Raises:
+        UsageError: no such target.
+        EcbsrError: an activation above slope 1 that does not stand between two convolutions.
+    """
+    if target not in TARGETS:
+        raise UsageError(f"target {target!r} is not known; use one of {', '.join(TARGETS)}")
+    graph = _unshared(graph)
+    editor = _Editor(graph)
+    for node in graph.nodes:
+        slopes = _slopes(graph, node)
+        if slopes is None:
+            editor.nodes.append(node)
+        elif target == "cpu":
+            editor.add_depthwise_form(node, slopes)
+        else:
+            editor.add_prelu(node, slopes)
+    return replace(graph, tensors=tuple(editor.tensors), nodes=tuple(editor.nodes))
+
+
+def _slopes(graph: Graph, node: Node) -> np.ndarray | None:
+    """The slope of each channel where the node must be rewritten or is a PRELU; None where it stays as it is."""
+    channels = graph.tensors[node.outputs[0]].shape[-1]
+    if node.operator == "LEAKY_RELU":
+        alpha = float(node.options.alpha)
+        return None if LEAKY_SLOPES[0] <= alpha <= LEAKY_SLOPES[1] else np.full(channels, alpha, np.float32)
+    if node.operator != "PRELU":
+        return None
+    data = graph.tensors[node.inputs[1]].data
+    if data is None or data.size not in (1, channels):
+        raise EcbsrError(f"a PRELU of {channels} channels has no constant slope for each; train it with one per channel")
+    return np.broadcast_to(data.reshape(-1), (channels,)).astype(np.float32)
+
+
+class _Editor:
+    """The tensors and nodes of the graph being written; indices of the graph that was read stay valid."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.tensors: list[Tensor] = list(graph.tensors)
+        self.nodes: list[Node] = []
+
+    def append(self, tensor: Tensor) -> int:
+        """Append a tensor; its index."""
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
+    def constant(self, name: str, value: np.ndarray) -> int:
+        """Append a float32 constant; its index."""
+        value = value.astype(np.float32)
+        return self.append(Tensor(name, value.shape, value.dtype, value))
+
+    def add_prelu(self, node: Node, slopes: np.ndarray) -> None:
+        """Write the activation as PRELU."""
+        slope = self.constant(f"{self.tensors[node.outputs[0]].name}/slope", slopes.reshape(1, 1, -1))
+        self.nodes.append(Node("PRELU", (node.inputs[0], slope), node.outputs))
+
+    def add_depthwise_form(self, node: Node, slopes: np.ndarray) -> None:
+        """Write the activation as DEPTHWISE_CONV_2D with fused RELU, and ADD."""
+        source, result = node.inputs[0], node.outputs[0]
+        steep = slopes > 1
+        if steep.any():
+            self._scale_outputs(source, np.where(steep, -slopes, 1))
+            self._scale_inputs(result, np.where(steep, -1, 1))
+            slopes = np.where(steep, 1 / np.where(steep, slopes, 1), slopes)
+        name = self.tensors[result].name
+        weight = self.constant(f"{name}/rest/weight", (slopes - 1).reshape(1, 1, 1, -1))
+        bias = self.constant(f"{name}/rest/bias", np.zeros(len(slopes)))
+        rest = self.append(replace(self.tensors[source], name=f"{name}/rest"))
+        self.nodes.append(Node("DEPTHWISE_CONV_2D", (source, weight, bias), (rest,), options=_depthwise_options()))
+        self.nodes.append(Node("ADD", (source, rest), (result,), options=_add_options()))
+
+    def _scale_outputs(self, index: int, factors: np.ndarray) -> None:
+        """Multiply the channels of the convolution that computes a tensor; its activation must be its only reader."""
+        writers = [node for node in self.graph.nodes if index in node.outputs]
+        readers = [node for node in self.graph.nodes if index in node.inputs]
+        if [node.operator for node in writers] != ["CONV_2D"] or len(readers) != 1 or index in self.graph.outputs:
+            raise EcbsrError(_BETWEEN)
+        _, weight, bias = writers[0].inputs
+        self._multiply(weight, factors.reshape(-1, 1, 1, 1))
+        self._multiply(bias, factors)
+
+    def _scale_inputs(self, index: int, factors: np.ndarray) -> None:
+        """Multiply the weights of the convolutions that read a tensor, by input channel."""
+        readers = [node for node in self.graph.nodes if index in node.inputs]
+        if {node.operator for node in readers} != {"CONV_2D"} or index in self.graph.outputs:
+            raise EcbsrError(_BETWEEN)
+        for node in readers:
+            self._multiply(node.inputs[1], factors)
+
+    def _multiply(self, index: int, factors: np.ndarray) -> None:
+        tensor = self.tensors[index]
+        if tensor.data is None:
+            raise EcbsrError(_BETWEEN)
+        self.tensors[index] = replace(tensor, data=(tensor.data * factors).astype(np.float32))
+
+
+def _unshared(graph: Graph) -> Graph:
+    """The graph with a constant of its own for each reader: converters merge equal ones, and here some change."""
+    tensors, nodes, taken = list(graph.tensors), [], set()
+    for node in graph.nodes:
+        inputs = list(node.inputs)
+        for position, index in enumerate(inputs):
+            if index >= 0 and graph.tensors[index].data is not None:
+                if index in taken:
+                    inputs[position] = len(tensors)
+                    tensors.append(graph.tensors[index])
+                taken.add(index)
+        nodes.append(replace(node, inputs=tuple(inputs)))
+    return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
+
+
+_BETWEEN = "a PRELU with a slope above 1 must stand between two convolutions to be written for a CPU"
+
+
+def _depthwise_options() -> Any:
+    from ai_edge_litert import schema_py_generated as schema
+
+    options = schema.DepthwiseConv2DOptionsT()
+    options.padding = schema.Padding.VALID
+    options.strideH = options.strideW = options.depthMultiplier = 1
+    options.dilationHFactor = options.dilationWFactor = 1
+    options.fusedActivationFunction = schema.ActivationFunctionType.RELU
+    return options
+
+
+def _add_options() -> Any:
+    from ai_edge_litert import schema_py_generated as schema
+
+    return schema.AddOptionsT()

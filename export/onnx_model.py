@@ -1,0 +1,99 @@
+"""The plain network as an ONNX model that converts cleanly to TFLite.
+
+Written with `onnx.helper` rather than `torch.onnx.export`, for two reasons: pixel shuffle becomes one
+DepthToSpace in DCR mode, which TFLite has as one operator (torch writes CRD, which turns into a
+transpose of rank 6), and the residual becomes a 1×1 convolution of ones and an addition of equal
+shapes, which every delegate takes (a broadcasting addition they do not).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import onnx
+    from numpy.typing import NDArray
+
+    from ecbsr_mobile.network import PlainNet
+
+INPUT, OUTPUT = "image", "upscaled"
+OPSET = 13
+IR_VERSION = 8  # The oldest IR that holds this opset well; runtimes refuse newer ones than they know.
+
+
+def onnx_model(net: PlainNet, size: tuple[int, int] | None = None) -> onnx.ModelProto:
+    """Build the ONNX model of a plain network.
+
+    Args:
+        net: the plain network, working on values in [0, 1].
+        size: (width, height) of the LR input; None leaves both free.
+
+    Returns:
+        A checked model with input `image` [1, colors, H, W] and output `upscaled`
+        [1, colors, scale·H, scale·W], float32, NCHW, values in [0, 1] (the output is not clipped).
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    arch = net.architecture
+    order = dcr_order(arch.colors, arch.scale)
+    nodes: list[onnx.NodeProto] = []
+    constants: list[onnx.TensorProto] = []
+
+    def constant(name: str, value: NDArray[np.float32]) -> str:
+        constants.append(numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name))
+        return name
+
+    def conv(name: str, source: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
+        inputs = [source, constant(f"{name}.weight", weight), constant(f"{name}.bias", bias)]
+        pad = weight.shape[2] // 2
+        nodes.append(helper.make_node("Conv", inputs, [name], name, kernel_shape=weight.shape[2:], pads=[pad] * 4))
+        return name
+
+    y = INPUT
+    for number, (layer, act) in enumerate(zip(net.convs[:-1], net.acts, strict=True)):
+        y = conv(f"conv{number}", y, _array(layer.weight), _array(layer.bias))
+        nodes.append(_activation(arch.activation, act, f"act{number}", y, constant))
+        y = f"act{number}"
+    last = net.convs[-1]
+    y = conv(f"conv{len(net.acts)}", y, _array(last.weight)[order], _array(last.bias)[order])
+    copies = np.repeat(np.eye(arch.colors, dtype=np.float32), arch.scale**2, axis=0)[order]
+    residual = conv("residual", INPUT, copies[:, :, None, None], np.zeros(len(order), np.float32))
+    nodes.append(helper.make_node("Add", [y, residual], ["sum"], "sum"))
+    nodes.append(helper.make_node("DepthToSpace", ["sum"], [OUTPUT], OUTPUT, blocksize=arch.scale, mode="DCR"))
+
+    width, height = size or ("width", "height")
+    out_width, out_height = [n * arch.scale for n in size] if size else ("out_width", "out_height")
+    image = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [1, arch.colors, height, width])
+    upscaled = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [1, arch.colors, out_height, out_width])
+    graph = helper.make_graph(nodes, net.name, [image], [upscaled], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="ecbsr_mobile")
+    model.ir_version = IR_VERSION
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def dcr_order(colors: int, scale: int) -> list[int]:
+    """For each channel in DepthToSpace's DCR order, its place in torch's `pixel_shuffle` order.
+
+    DCR keeps the colours of one sub-pixel together; pixel shuffle keeps the sub-pixels of one colour together.
+    """
+    return [color * scale**2 + pixel for pixel in range(scale**2) for color in range(colors)]
+
+
+def _activation(kind: str, act, name: str, source: str, constant) -> onnx.NodeProto:  # type: ignore[no-untyped-def]
+    from onnx import helper
+
+    if kind == "relu":
+        return helper.make_node("Relu", [source], [name], name)
+    slope = _array(act.weight)
+    if kind == "leaky":
+        return helper.make_node("LeakyRelu", [source], [name], name, alpha=float(slope[0]))
+    return helper.make_node("PRelu", [source, constant(f"{name}.slope", slope[:, None, None])], [name], name)
+
+
+def _array(tensor) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+    value: NDArray[np.float32] = tensor.detach().cpu().numpy().astype(np.float32)
+    return value

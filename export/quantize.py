@@ -1,0 +1,165 @@
+"""Float TFLite graph + activation ranges → int8 TFLite graph, all int8 from end to end.
+
+Follows TFLite's 8-bit specification: activations asymmetric per tensor, weights symmetric per output
+channel, biases int32 at input scale times weight scale (https://ai.google.dev/edge/litert/models/quantization_spec).
+TensorFlow's own quantiser is not used: it records wrong ranges where a tensor feeds an addition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ecbsr_mobile.errors import EcbsrError
+
+from .tflite import Graph, Node, Quantization, Tensor, activation
+
+Range = tuple[float, float]
+"""The lowest and highest real value that a tensor can hold; values beyond are clipped."""
+
+PIXELS: Range = (0.0, 1.0)
+"""Range of the image and the result: scale 1/255, zero point -128, so that an int8 is a pixel xor 0x80."""
+
+# The version of each operator that says "int8" (tflite/converter/tools/versioning/op_version.cc).
+INT8_VERSIONS = {
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "ADD": 2,
+    "DEPTH_TO_SPACE": 2,
+    "PRELU": 1,
+    "LEAKY_RELU": 1,
+}
+_CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
+
+
+def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
+    """The int8 graph; input and output are pinned to `PIXELS`.
+
+    Args:
+        graph: a float graph in the form of its target (see `forms`).
+        ranges: one per activation, by the tensor's name; the input's, the output's and those tied to
+            them (see `pinned`) are not looked at.
+
+    Raises:
+        EcbsrError: an operator that has no int8 form here, or a tensor without a range.
+    """
+    fixed = pinned(graph)
+    tensors = list(graph.tensors)
+    nodes = []
+    for index in activations(graph):
+        tensor = tensors[index]
+        if index not in fixed and tensor.name not in ranges:
+            raise EcbsrError(f"no range is known for the activation {tensor.name}; calibrate the graph that is quantised")
+        quantization = affine(PIXELS if index in fixed else ranges[tensor.name])
+        tensors[index] = replace(tensor, dtype=np.dtype(np.int8), quantization=quantization)
+    for node in graph.nodes:
+        if node.operator not in INT8_VERSIONS:
+            raise EcbsrError(f"{node.operator} has no int8 form here; {', '.join(INT8_VERSIONS)} have")
+        inputs = list(node.inputs)
+        for position, constant in _constants(node, tensors).items():
+            inputs[position] = len(tensors)
+            tensors.append(constant)
+        nodes.append(replace(node, inputs=tuple(inputs), version=INT8_VERSIONS[node.operator]))
+    return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
+
+
+def activations(graph: Graph) -> list[int]:
+    """The tensors that depend on the image, in the order in which they are computed."""
+    return [*graph.inputs, *(index for node in graph.nodes for index in node.outputs)]
+
+
+def pinned(graph: Graph) -> set[int]:
+    """The activations whose range is `PIXELS`: the image, the result, and what must equal one of them.
+
+    DEPTH_TO_SPACE moves bytes, so its input is the result's equal. Copies of the image (a convolution whose
+    weights are ones and zeros, the residual) hold the image's values, and are exact if they keep its scale.
+    """
+    fixed = {*graph.inputs, *graph.outputs}
+    for node in reversed(graph.nodes):
+        if node.operator == "DEPTH_TO_SPACE" and node.outputs[0] in fixed:
+            fixed.add(node.inputs[0])
+    fixed |= {node.outputs[0] for node in graph.nodes if node.inputs[0] in graph.inputs and _copies(graph, node)}
+    return fixed
+
+
+def affine(limits: Range) -> Quantization:
+    """Scale and zero point of int8 for a range, widened to hold 0 and shifted so that 0 is exact.
+
+    0 must be exact, for it is what convolutions pad with.
+    """
+    low, high = min(limits[0], 0.0), max(limits[1], 0.0)
+    scale = np.float32(max((high - low) / 255, np.finfo(np.float32).tiny * 2**20))
+    zero_point = int(np.clip(np.round(-128 - low / float(scale)), -128, 127))
+    return Quantization(np.array([scale], np.float32), np.array([zero_point], np.int64))
+
+
+def dequantized(tensor: Tensor) -> np.ndarray:
+    """The real values [float64] of a quantised constant."""
+    assert tensor.data is not None and tensor.quantization is not None
+    shape = [1] * len(tensor.shape)
+    if len(tensor.quantization.scale) > 1:
+        shape[tensor.quantization.axis] = -1
+    scale = tensor.quantization.scale.astype(np.float64).reshape(shape)
+    real: np.ndarray = (tensor.data.astype(np.float64) - tensor.quantization.zero_point.reshape(shape)) * scale
+    return real
+
+
+def _copies(graph: Graph, node: Node) -> bool:
+    if node.operator != "CONV_2D" or activation(node) != "NONE":
+        return False
+    weight, bias = (graph.tensors[index].data for index in node.inputs[1:])
+    return (
+        weight is not None
+        and bias is not None
+        and not bias.any()
+        and weight.shape[1:3] == (1, 1)
+        and bool(np.all((weight == 0) | (weight == 1)) and np.all(weight.sum(axis=(1, 2, 3)) == 1))
+    )
+
+
+def _constants(node: Node, tensors: list[Tensor]) -> dict[int, Tensor]:
+    """The quantised constants of a node, by their position among its inputs."""
+    if node.operator in _CHANNEL_AXIS:
+        weight, bias = _weight_and_bias(node, tensors)
+        return {1: weight, 2: bias}
+    if node.operator == "PRELU":
+        return {1: _slope(tensors[node.inputs[1]])}
+    if any(tensors[index].data is not None for index in node.inputs):
+        raise EcbsrError(f"{node.operator} with a constant operand has no int8 form here")
+    return {}
+
+
+def _weight_and_bias(node: Node, tensors: list[Tensor]) -> tuple[Tensor, Tensor]:
+    weight, bias = tensors[node.inputs[1]], tensors[node.inputs[2]]
+    source, result = (tensors[index].quantization for index in (node.inputs[0], node.outputs[0]))
+    if weight.data is None or bias.data is None or source is None or result is None:
+        raise EcbsrError(f"{node.operator} {tensors[node.outputs[0]].name} has no constant weights and bias")
+    axis = _CHANNEL_AXIS[node.operator]
+    shape = [1] * weight.data.ndim
+    shape[axis] = -1
+    in_scale = float(source.scale[0])
+    largest = np.abs(weight.data.astype(np.float64)).max(axis=tuple(i for i in range(weight.data.ndim) if i != axis))
+    scale = largest / 127
+    # A channel of tiny weights would make a bias that int32 cannot hold, or no scale at all: XNNPACK
+    # refuses ratios of 2^-32 and below in some builds, and biases are to stay far from overflow.
+    scale = np.maximum(scale, np.abs(bias.data.astype(np.float64)) / in_scale / 2**30)
+    scale = np.maximum(scale, float(result.scale[0]) / in_scale * 2.0**-24).astype(np.float32)
+    quantized = np.clip(np.round(weight.data / scale.reshape(shape).astype(np.float64)), -127, 127).astype(np.int8)
+    bias_scale = (np.float32(in_scale) * scale).astype(np.float32)
+    steps = np.round(bias.data / bias_scale.astype(np.float64)).astype(np.int32)
+    zeros = np.zeros(len(scale), np.int64)
+    return (
+        replace(weight, dtype=np.dtype(np.int8), data=quantized, quantization=Quantization(scale, zeros, axis)),
+        replace(bias, dtype=np.dtype(np.int32), data=steps, quantization=Quantization(bias_scale, zeros, 0)),
+    )
+
+
+def _slope(slope: Tensor) -> Tensor:
+    """PRELU's slopes as int8: symmetric, one scale, which every delegate and the reference kernel take."""
+    assert slope.data is not None
+    scale = np.float32(max(float(np.abs(slope.data).max()), 1e-6) / 127)
+    data = np.clip(np.round(slope.data / float(scale)), -127, 127).astype(np.int8)
+    quantization = Quantization(np.array([scale], np.float32), np.zeros(1, np.int64))
+    return replace(slope, dtype=np.dtype(np.int8), data=data, quantization=quantization)
