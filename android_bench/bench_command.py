@@ -1,0 +1,202 @@
+"""`ecbsr-bench`: milliseconds of `.tflite` models on this machine and on Android phones."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+from ecbsr_mobile import command
+from ecbsr_mobile.errors import EcbsrError, UsageError
+
+if TYPE_CHECKING:
+    from .baseline import Comparison
+    from .results import Results, Row
+
+EPILOG = """\
+A row is "ok" only where the delegate itself says that it took the nodes; otherwise the status says what
+happened. Exit code: 0 every row has an answer ("fallback" and "unsupported" are answers), 1 something failed
+or is slower than --fail-above allows, 2 misuse.
+
+examples:
+  ecbsr-bench --device host --size 540p --threads 1,4
+  ecbsr-bench model.tflite --device all --delegate cpu,gpu,nnapi --size 360p,540p --out phone-bench
+  ecbsr-bench --resume phone-bench
+  ecbsr-bench model.tflite --device host --baseline last/results.json --fail-above 1.05
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    parser = command.parser("ecbsr-bench", "Time .tflite models on this machine and on Android phones.")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    add = parser.add_argument
+    add("models", nargs="*", metavar="MODEL", help=".tflite files (default: the bundled models)")
+    what = parser.add_argument_group("what is measured")
+    add = what.add_argument
+    add("--device", action="append", metavar="SERIAL", help="a phone's serial or host:port; host; all (default: host)")
+    add("--size", metavar="SIZE,…", help="low-resolution input: 270p, 360p, 540p, 720p, 1080p or WIDTHxHEIGHT")
+    add("--delegate", default="cpu", metavar="NAME,…", help="cpu, gpu, nnapi[:ACCELERATOR], external:/path.so[:k=v,…]")
+    add("--threads", default="1", metavar="N,…", help="CPU threads (default: 1)")
+    add("--cores", default="all", metavar="CORES", help="phones: big, little, all or a hexadecimal mask (default: all)")
+    add("--rounds", type=_count, default=6, metavar="N", help="processes for each row, in shuffled order (default: 6)")
+    add("--runs", type=_count, default=20, metavar="N", help="timed iterations in each process (default: 20)")
+    add("--tool", default="tflite", metavar="TOOL", help="phones: tflite, litert or the path of a benchmark_model")
+    add("--check", action="store_true", help="phones: compare the output on a real picture with this machine's")
+    add("--profile", action="store_true", help="phones: each operator's share of the time")
+    add("--cooldown", type=_seconds, default=300, metavar="SECONDS", help="longest wait for a hot phone (default: 300)")
+    where = parser.add_argument_group("results")
+    add = where.add_argument
+    add("--out", metavar="DIR", help="new folder for results.json, results.csv, report.html and runs.jsonl")
+    add("--resume", metavar="DIR", help="finish the bench in this folder, with its own settings")
+    add("--baseline", metavar="FILE", help="an earlier results.json to compare with")
+    add("--fail-above", type=_factor, metavar="RATIO", help="exit 1 where a row is slower than the baseline by more")
+    add("--json", action="store_true", help="print the results as JSON")
+    add("--quiet", action="store_true", help="no progress on standard error")
+    other = parser.add_argument_group("instead of measuring")
+    add = other.add_argument
+    add("--list", action="store_true", help="list the phones that adb sees")
+    add("--dry-run", action="store_true", help="print every adb command, ready for a shell; run none")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; see `parser`."""
+    arguments = parser().parse_args(argv)
+    _validate(arguments)
+    if arguments.list:
+        return _list(as_json=arguments.json)
+    if arguments.dry_run:
+        return _dry_run(arguments)
+    from . import baseline
+
+    before = baseline.load(arguments.baseline) if arguments.baseline else None
+    found = _measure(arguments)
+    compared = baseline.compare(found, before, arguments.fail_above) if before else ()
+    if arguments.json:
+        document = found.as_json()
+        if before:
+            document["baseline"] = [one.as_json() for one in compared]
+        command.print_json(document)
+    else:
+        _print(found, compared)
+    slower = [one for one in compared if one.failed]
+    for one in slower:
+        command.notice(f"{one.label}: {one.note}")
+    return command.DONE if found.answered and not slower else command.FAILED
+
+
+def _measure(arguments: argparse.Namespace) -> Results:
+    from .session import resume
+
+    progress = None if arguments.quiet else command.notice
+    if arguments.resume:
+        return resume(arguments.resume, progress)
+    return _call(arguments, progress)
+
+
+def _call(arguments: argparse.Namespace, progress: Callable[[str], None] | None) -> Results:
+    from .plan import Limits, parse_threads
+    from .session import bench
+
+    return bench(
+        arguments.models,
+        devices=arguments.device or ["host"],
+        sizes=arguments.size.split(",") if arguments.size else (),
+        delegates=[arguments.delegate],
+        threads=[parse_threads(text) for text in arguments.threads.split(",")],
+        cores=arguments.cores,
+        rounds=arguments.rounds,
+        runs=arguments.runs,
+        tool=arguments.tool,
+        check=arguments.check,
+        profile=arguments.profile,
+        limits=Limits(cooldown=arguments.cooldown),
+        out=arguments.out,
+        progress=progress,
+    )
+
+
+def _validate(arguments: argparse.Namespace) -> None:
+    if arguments.resume and (arguments.models or arguments.device or arguments.out):
+        raise UsageError("--resume goes on with the models, devices and folder of the bench that it names; drop yours")
+    if arguments.fail_above and not arguments.baseline:
+        raise UsageError("--fail-above needs a --baseline to compare with")
+
+
+def _list(*, as_json: bool) -> int:
+    from . import adb
+
+    phones = adb.phones()
+    if as_json:
+        command.print_json({"phones": [vars(phone) for phone in phones]})
+    elif phones:
+        command.print_table(
+            ["serial", "state", "model", "what to do"], [[p.serial, p.state, p.model, p.advice] for p in phones]
+        )
+    else:
+        command.notice("adb sees no phone; connect one by USB, or adb connect HOST:PORT")
+    return command.DONE
+
+
+def _dry_run(arguments: argparse.Namespace) -> int:
+    raise EcbsrError("--dry-run is not there yet")
+
+
+def _print(found: Results, compared: tuple[Comparison, ...]) -> None:
+    header = ["model", "size", "device", "delegate", "threads", "status", "median ms", "95 % interval", "p95 ms"]
+    header += ["fps", "nodes"] + (["to baseline"] if compared else [])
+    ratios = {one.case: one.text for one in compared}
+    command.print_table(
+        header, [_cells(row) + ([ratios.get(row.case, "")] if compared else []) for row in found.results]
+    )
+    for row in found.results:
+        if row.note:
+            command.notice(f"{row.model} {row.size[0]}x{row.size[1]} on {row.device} by {row.delegate}: {row.note}")
+
+
+def _cells(row: Row) -> list[str]:
+    def number(value: float | None, digits: int) -> str:
+        return "-" if value is None else f"{value:.{digits}f}"
+
+    limits = f"{row.ci95_ms[0]:.2f} - {row.ci95_ms[1]:.2f}" if row.ci95_ms else "-"
+    nodes = "-" if row.nodes_delegated is None else f"{row.nodes_delegated}/{row.nodes_total or '?'}"
+    cells = [row.model, f"{row.size[0]}x{row.size[1]}", row.device, row.delegate, str(row.threads), row.status]
+    return [*cells, number(row.median_ms, 2), limits, number(row.p95_ms, 2), number(row.fps, 1), nodes]
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    return _number(text, 0, "seconds from 0 on")
+
+
+def _factor(text: str) -> float:
+    value = _number(text, 0, "a ratio such as 1.05")
+    if value == 0:
+        raise argparse.ArgumentTypeError("0 is no ratio; use e.g. 1.05")
+    return value
+
+
+def _number(text: str, least: float, meaning: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no {meaning}")
+    return value
+
+
+def script() -> NoReturn:
+    """The console script."""
+    command.run(main)
+
+
+if __name__ == "__main__":
+    script()

@@ -1,0 +1,148 @@
+"""This machine as a device: the TFLite interpreter, each run in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from ecbsr_mobile.errors import EcbsrError
+
+from . import process, stats
+from .models import Model
+from .plan import Case, Settings
+from .results import Check, Core, Device, OperatorTime, Run, State, Tool
+
+NAME = "host"
+WORKER = Path(__file__).with_name("host_run.py")
+
+
+class Host:
+    """Runs cases on this machine. Use as a context manager: leaving it removes its files."""
+
+    def __init__(self, models: dict[str, Model], settings: Settings, stop: threading.Event, started: float) -> None:
+        self.models = models
+        self.settings = settings
+        self.stop = stop
+        self.started = started
+        self.folder = tempfile.TemporaryDirectory(prefix="ecbsr-bench-")
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.folder.cleanup()
+
+    def describe(self) -> Device:
+        """This machine and its runtime."""
+        return Device(
+            name=NAME,
+            kind="host",
+            model=_cpu() or platform.processor() or platform.machine(),
+            system=f"{platform.system()} {platform.release()}",
+            abis=(platform.machine(),),
+            cores=tuple(Core(index, _top_mhz(index)) for index in sorted(usable_cores())),
+            tool=Tool("interpreter", f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"),
+        )
+
+    def measure(self, case: Case, number: int) -> Run:
+        """One process: load, warm up, time. `number` is the round.
+
+        Raises:
+            process.Stopped: the session is being ended.
+        """
+        run = Run(case, number, "failed", before=self._state())
+        if case.delegate != "cpu":
+            return replace(run, status="unsupported", note="this machine is timed on its CPU alone")
+        try:
+            model = self.stamped(case)
+        except EcbsrError as error:
+            return replace(run, note=str(error))
+        limits = self.settings.limits
+        command = [sys.executable, "-P", str(WORKER), str(model), str(case.threads)]
+        command += [str(self.settings.iterations), str(limits.timed)]
+        try:
+            finished = process.call(command, limits.run, self.stop)
+        except process.TookTooLong:
+            return replace(run, status="timeout", note=f"no end within {limits.run:g} s", after=self._state())
+        return replace(_outcome(run, finished), after=self._state())
+
+    def check(self, case: Case) -> Check:
+        """Nothing to compare: this machine is the reference."""
+        return Check(note="this machine is the reference")
+
+    def profile(self, case: Case) -> tuple[OperatorTime, ...]:
+        """Nothing: the Python runtime has no profiler."""
+        return ()
+
+    def stamped(self, case: Case) -> Path:
+        """The file of the case's model at the case's size.
+
+        Raises:
+            EcbsrError: the model cannot be given that size.
+        """
+        path = Path(self.folder.name) / f"{list(self.models).index(case.model)}-{case.size[0]}x{case.size[1]}.tflite"
+        if not path.exists():
+            path.write_bytes(self.models[case.model].at(case.size))
+        return path
+
+    def _state(self) -> State:
+        return State(round(time.monotonic() - self.started, 3))
+
+
+def _outcome(run: Run, finished: process.Finished) -> Run:
+    """What a worker that ended says."""
+    errors = finished.err.decode(errors="replace").strip().splitlines()
+    if finished.code < 0:
+        return replace(run, status="crashed", note=f"ended by {signal.Signals(-finished.code).name}")
+    if finished.code:
+        return replace(run, note=f"the runtime refused it: {errors[-1] if errors else f'exit code {finished.code}'}")
+    answer = json.loads(finished.out)
+    _, height, width, _ = answer["input_shape"]
+    if (width, height) != run.case.size:
+        return replace(run, status="mismatch", note=f"it ran at {width}x{height}")
+    return replace(
+        run,
+        status="ok",
+        note=_crowded(run.case.threads),
+        median_ms=median(answer["times_ms"]),
+        p95_ms=stats.percentile(answer["times_ms"], 0.95),
+        iterations=len(answer["times_ms"]),
+        **{key: answer[key] for key in ("init_ms", "peak_memory_mb", "nodes_delegated", "nodes_total", "partitions")},
+    )
+
+
+def _crowded(threads: int) -> str:
+    cores = len(usable_cores())
+    return f"more threads than this machine's {cores} core{'s' * (cores > 1)}" if threads > cores else ""
+
+
+def usable_cores() -> set[int]:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _top_mhz(core: int) -> int | None:
+    try:
+        return int(Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq").read_text()) // 1000
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,104 @@
+"""One run on this machine, in a process of its own; prints one JSON document.
+
+    python -P host_run.py MODEL.tflite THREADS ITERATIONS MAX_SECONDS
+
+Imports numpy and the TFLite interpreter alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+WARMUP_SECONDS = 0.5  # as the phone's tool does: clocks and caches settle
+
+
+def main(model: str, threads: int, iterations: int, max_seconds: float) -> dict[str, Any]:
+    """Load, warm up and time `model`; times in milliseconds."""
+    start = time.perf_counter()
+    interpreter = Interpreter(model_path=model, num_threads=threads)
+    interpreter.allocate_tensors()
+    initialised = time.perf_counter() - start
+    details = interpreter.get_input_details()
+    for index, tensor in enumerate(details):
+        interpreter.set_tensor(tensor["index"], noise(tensor["shape"], tensor["dtype"], seed=index))
+    first = timed(interpreter)
+    until = time.perf_counter() + WARMUP_SECONDS - first
+    while time.perf_counter() < until:
+        interpreter.invoke()
+    times: list[float] = []
+    until = time.perf_counter() + max_seconds
+    while len(times) < iterations and (not times or time.perf_counter() < until):
+        times.append(timed(interpreter))
+    taken, total, partitions = delegated(interpreter._get_ops_details())
+    return {
+        "init_ms": initialised * 1e3,
+        "first_ms": first * 1e3,
+        "times_ms": [seconds * 1e3 for seconds in times],
+        "nodes_delegated": taken,
+        "nodes_total": total,
+        "partitions": partitions,
+        "input_shape": details[0]["shape"].tolist(),
+        "peak_memory_mb": peak_memory_mb(),
+    }
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory that this process held; None where the system does not say."""
+    if resource is None:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def timed(interpreter: Interpreter) -> float:
+    """Seconds of one inference."""
+    start = time.perf_counter()
+    interpreter.invoke()
+    return time.perf_counter() - start
+
+
+def noise(shape: Sequence[int], dtype: type, seed: int) -> np.ndarray:
+    """Random input: [0, 1) for floating point, every value for integers."""
+    generator = np.random.default_rng(seed)
+    if np.issubdtype(dtype, np.floating):
+        return generator.random(shape, np.float32).astype(dtype)
+    limits = np.iinfo(dtype)
+    return generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+
+
+def delegated(nodes: Sequence[dict[str, Any]]) -> tuple[int, int, int]:
+    """(nodes that delegates took, all nodes of the model, delegate kernels), from the runtime's own node list.
+
+    The list keeps the model's nodes and appends one kernel per partition. A kernel names the tensors at
+    its borders: what it took is every node on a way back from its outputs to its inputs.
+    """
+    kernels = [node for node in nodes if node["op_name"] == "DELEGATE"]
+    maker = {int(tensor): node for node in nodes if node["op_name"] != "DELEGATE" for tensor in node["outputs"]}
+    taken: set[int] = set()
+    for kernel in kernels:
+        border = {int(tensor) for tensor in kernel["inputs"]}
+        todo = [int(tensor) for tensor in kernel["outputs"]]
+        while todo:
+            tensor = todo.pop()
+            node = maker.get(tensor)
+            if tensor in border or node is None or node["index"] in taken:
+                continue
+            taken.add(node["index"])
+            todo.extend(int(source) for source in node["inputs"])
+    return len(taken), len(nodes) - len(kernels), len(kernels)
+
+
+if __name__ == "__main__":
+    json.dump(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])), sys.stdout)

@@ -1,0 +1,288 @@
+"""A whole bench: models and devices in, `Results` out."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from ecbsr_mobile.errors import EcbsrError, UsageError
+
+from . import host, models, plan, results
+from .journal import Journal, publish, reopen, settings_from
+from .models import Model
+from .plan import Case, Limits, Settings
+from .process import Stopped
+from .results import Check, Device, OperatorTime, Results, Run
+
+Progress = Callable[[str], None]
+CLEANING = 60  # seconds that interrupted devices get for putting themselves in order
+
+
+class Bench(Protocol):
+    """A device that runs cases: `host.Host` or `phone.Phone`. Entering it prepares, leaving it cleans up."""
+
+    def __enter__(self) -> Bench: ...
+    def __exit__(self, *_: Any) -> None: ...
+    def describe(self) -> Device:
+        """What the device is."""
+
+    def measure(self, case: Case, number: int) -> Run:
+        """One process; `number` is the round."""
+
+    def check(self, case: Case) -> Check:
+        """The device's output against the reference."""
+
+    def profile(self, case: Case) -> tuple[OperatorTime, ...]:
+        """Where the time goes."""
+
+
+def bench(
+    models: Sequence[str | os.PathLike[str]] = (),
+    *,
+    devices: Sequence[str] = (host.NAME,),
+    sizes: Sequence[str | tuple[int, int]] = (),
+    delegates: Sequence[str] = ("cpu",),
+    threads: Sequence[int] = (1,),
+    cores: str = "all",
+    rounds: int = Settings.rounds,
+    runs: int = Settings.iterations,
+    seed: int = Settings.seed,
+    tool: str = Settings.tool,
+    check: bool = False,
+    profile: bool = False,
+    limits: Limits | None = None,
+    out: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Measure `.tflite` models on devices.
+
+    Args:
+        models: `.tflite` files; none means the bundled ones.
+        devices: "host" for this machine, "all" for every phone that is there, or serials of phones.
+        sizes: of the low-resolution input, as "540p", "960x540" or (960, 540). None means each model's own,
+            or the usual ones where it takes any.
+        delegates: "cpu" (XNNPACK), "gpu", "nnapi", "nnapi:ACCELERATOR", "external:/path.so:key=value,…".
+        threads: CPU threads; each is a row. Other delegates are run once, with the first.
+        cores: "all", "big", "little" or a hexadecimal mask, on phones.
+        rounds: how often each case is run, each time in a process of its own and in another order.
+        runs: timed iterations inside a process.
+        seed: of the order.
+        tool: "tflite" or "litert", fetched once, or the path of a benchmark tool for the phones.
+        check: compare each phone's output on a real picture with this machine's.
+        profile: one more run per case with the tool's operator profile.
+        limits: how long things may take.
+        out: a new folder for `runs.jsonl`, `results.json`, `results.csv` and `report.html`.
+        progress: called with a line of text for each step, from several threads.
+
+    Raises:
+        EcbsrError: a model cannot be read, or the only device cannot be used.
+        UsageError: an argument makes no sense.
+    """
+    chosen = Settings(
+        devices=tuple(dict.fromkeys(devices)),
+        sizes=tuple(dict.fromkeys(plan.parse_size(s) if isinstance(s, str) else s for s in sizes)),
+        delegates=tuple(dict.fromkeys(one for text in delegates for one in plan.parse_delegates(text))),
+        threads=tuple(dict.fromkeys(plan.parse_threads(str(count)) for count in threads)),
+        cores=plan.parse_cores(cores),
+        rounds=rounds,
+        iterations=runs,
+        seed=seed,
+        tool=tool,
+        check=check,
+        profile=profile,
+        limits=limits or Limits(),
+    )
+    return _new(models, chosen, Path(out) if out is not None else None, progress)
+
+
+def _new(
+    paths: Sequence[str | os.PathLike[str]], settings: Settings, out: Path | None, progress: Progress | None
+) -> Results:
+    _validate(settings)
+    loaded = {model.name: model for model in models.load(paths)}
+    settings = replace(settings, devices=_named(settings.devices))
+    journal = Journal(out)
+    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    files = [{"path": str(model.path), "sha256": model.sha256} for model in loaded.values()]
+    journal.begin({"settings": asdict(settings), "models": files, "started": started})
+    return _Session(settings, loaded, journal, progress or (lambda _line: None)).run()
+
+
+def resume(out: str | os.PathLike[str], progress: Progress | None = None) -> Results:
+    """Finish the session in the folder `out`: what is measured stays, the rest is run.
+
+    Raises:
+        EcbsrError: there is no session in the folder, or one of its models has changed since.
+    """
+    journal = reopen(Path(out))
+    try:
+        settings = settings_from(journal.header["settings"])
+        files = [(one["path"], one["sha256"]) for one in journal.header["models"]]
+    except (KeyError, TypeError, ValueError):
+        raise EcbsrError(f"{out} was written by another version of this program; start a new bench") from None
+    loaded = models.load([path for path, _ in files])
+    for model, (path, digest) in zip(loaded, files, strict=True):
+        if model.sha256 != digest:
+            raise EcbsrError(f"{path} has changed since the bench in {out} began; start a new bench")
+    return _Session(settings, {model.name: model for model in loaded}, journal, progress or (lambda _line: None)).run()
+
+
+def _validate(settings: Settings) -> None:
+    for name, value in (("rounds", settings.rounds), ("runs", settings.iterations)):
+        if value < 1:
+            raise UsageError(f"{name} is {value}; use 1 or more")
+    if not settings.devices:
+        raise UsageError('no device is named; use "host", "all" or the serial of a phone')
+
+
+def _named(devices: Sequence[str]) -> tuple[str, ...]:
+    """The devices, with "all" replaced by the phones that are there."""
+    if "all" not in devices:
+        return tuple(devices)
+    from .adb import phones
+
+    ready = [phone.serial for phone in phones() if phone.state == "device"]
+    if not ready:
+        raise EcbsrError("no phone is ready; connect one, allow USB debugging on it, and see ecbsr-bench --list")
+    return tuple(dict.fromkeys([name for name in devices if name != "all"] + ready))
+
+
+class _Session:
+    """The queues of one session and what they share."""
+
+    def __init__(self, settings: Settings, loaded: dict[str, Model], journal: Journal, progress: Progress) -> None:
+        self.settings = settings
+        self.models = loaded
+        self.journal = journal
+        self.progress = progress
+        self.stop = threading.Event()
+        self.began = time.monotonic()
+        self.failures: dict[str, Exception] = {}
+
+    def run(self) -> Results:
+        """Run every queue: this machine alone first, for phones cost it time, then all phones at once."""
+        phones = [name for name in self.settings.devices if name != host.NAME]
+        try:
+            if host.NAME in self.settings.devices:
+                self._together([host.NAME])
+            self._together(phones)
+        finally:
+            found = self._results()
+            self.journal.close()
+            if self.journal.folder is not None:
+                publish(self.journal.folder, found)
+        for failure in self.failures.values():
+            if not isinstance(failure, EcbsrError) or (not self.journal.runs and len(self.settings.devices) == 1):
+                raise failure
+        return found
+
+    def _together(self, names: Sequence[str]) -> None:
+        # Events and not Thread.join, which an interrupt makes believe that the thread has ended (Python 3.11).
+        ended = {name: threading.Event() for name in names}
+        for name in names:
+            threading.Thread(target=self._guarded, args=(name, ended[name]), name=name, daemon=True).start()
+        try:
+            for event in ended.values():
+                while not event.wait(0.1):
+                    pass
+        except BaseException:
+            self.stop.set()
+            for event in ended.values():
+                event.wait(CLEANING)
+            raise
+
+    def _guarded(self, name: str, ended: threading.Event) -> None:
+        try:
+            with suppress(Stopped):
+                self._queue(name)
+        except Exception as error:  # kept for the thread that waits
+            self.failures[name] = error
+            self.progress(f"{name}: {error}")
+        finally:
+            ended.set()
+
+    def _queue(self, name: str) -> None:
+        with self._open(name) as device:
+            self.journal.device(device.describe())
+            cases = self.cases(name)
+            for number, case in plan.shuffled(cases, self.settings.rounds, self.settings.seed):
+                if self._settled(case, number):
+                    continue
+                run = device.measure(case, number)
+                self.journal.run(run)
+                self.progress(_line(run, self.settings.rounds))
+            for case in cases:
+                if not any(run.status in results.TIMED for run in self.journal.of(case)):
+                    continue
+                if self.settings.check and case not in self.journal.checks:
+                    self.journal.check(case, device.check(case))
+                if self.settings.profile and case not in self.journal.profiles:
+                    self.journal.profile(case, device.profile(case))
+
+    def _open(self, name: str) -> Bench:
+        if name == host.NAME:
+            return host.Host(self.models, self.settings, self.stop, self.began)
+        from .phone import Phone
+
+        return Phone(name, self.models, self.settings, self.stop, self.began, self.progress)
+
+    def cases(self, device: str) -> list[Case]:
+        """The rows to fill for a device."""
+        delegates = self.settings.delegates
+        if device == host.NAME:  # other delegates are the phones', unless nothing else was asked for
+            delegates = tuple(one for one in delegates if one.name == "cpu") or delegates
+        return [
+            Case(model.name, model.precision, device, str(delegate), threads, size)
+            for model in self.models.values()
+            for size in self.settings.sizes or model.sizes()
+            for delegate in delegates
+            for threads in (self.settings.threads if delegate.name == "cpu" else self.settings.threads[:1])
+        ]
+
+    def _settled(self, case: Case, number: int) -> bool:
+        """Whether this round's run is done, or earlier ones show that more would tell nothing new."""
+        done = self.journal.of(case)
+        if any(run.round == number and run.status != "lost" for run in done):
+            return True
+        statuses = [run.status for run in done]
+        if any(status in results.TIMED for status in statuses):
+            return False
+        return any(status in ("fallback", "unsupported") for status in statuses) or (
+            sum(status != "lost" for status in statuses) >= 2
+        )
+
+    def _results(self) -> Results:
+        rows, states = [], {}
+        for name in self.settings.devices:
+            for case in self.cases(name):
+                runs = self.journal.of(case)
+                extras = self.journal.checks.get(case), self.journal.profiles.get(case, ())
+                row = results.row(case, runs, self.settings.rounds, *extras)
+                failure = self.failures.get(name)
+                rows.append(replace(row, note=str(failure)) if failure and not runs else row)
+            runs = [run for run in self.journal.runs.values() if run.case.device == name]
+            moments = {state.seconds: state for run in runs for state in (run.before, run.after) if state}
+            states[name] = tuple(moments[key] for key in sorted(moments))
+        return Results(
+            results=tuple(rows),
+            devices=dict(self.journal.devices),
+            models={name: model.facts() for name, model in self.models.items()},
+            states=states,
+            settings=self.journal.header["settings"],
+            started=self.journal.header["started"],
+        )
+
+
+def _line(run: Run, rounds: int) -> str:
+    case = run.case
+    figure = f"{run.median_ms:.2f} ms" if run.median_ms is not None else ""
+    said = f"{run.status} {figure}".strip() if run.status != "ok" else figure
+    what = f"{case.model} {case.size[0]}x{case.size[1]} {case.delegate} {case.threads} thread{'s' * (case.threads > 1)}"
+    return f"{case.device} round {run.round}/{rounds}: {what}: {said}{f' ({run.note})' if run.note else ''}"
