@@ -1,0 +1,42 @@
+package ecbsr.demo.engine
+
+import ecbsr.demo.core.Engine
+import ecbsr.demo.core.Refused
+import java.nio.ByteBuffer
+import org.tensorflow.lite.Delegate
+import org.tensorflow.lite.Interpreter
+import org.tensorflow.lite.steps
+
+/**
+ * A model loaded by `org.tensorflow.lite`. All that an app needs to run one is in this class.
+ *
+ * @param model direct, in native order; must not change while the engine is open.
+ * @param delegate closed with the engine; null for the CPU.
+ * @throws Refused when the runtime does not load the model or the delegate does not take it.
+ */
+class LiteEngine(model: ByteBuffer, threads: Int, private val delegate: Delegate? = null) : Engine {
+    private val interpreter: Interpreter
+
+    init {
+        val options = Interpreter.Options().setNumThreads(threads).setUseXNNPACK(delegate == null)
+        delegate?.let { options.addDelegate(it) }
+        interpreter = orRefuse { Interpreter(model, options).apply { allocateTensors() } }
+    }
+
+    override val steps = steps(interpreter)
+
+    override fun run(input: ByteBuffer, output: ByteBuffer) = orRefuse { interpreter.run(input, output) }
+
+    override fun close() {
+        interpreter.close()
+        (delegate as? AutoCloseable)?.close()
+    }
+
+    private fun <T> orRefuse(work: () -> T): T = try {
+        work()
+    } catch (error: RuntimeException) {
+        (delegate as? AutoCloseable)?.close()
+        val reason = error.message.orEmpty().trim().lines().first().take(200)
+        throw Refused("The runtime refused the model: $reason", error)
+    }
+}
