@@ -15,6 +15,7 @@ import numpy as np
 from ecbsr_mobile.errors import EcbsrError
 
 Shape = tuple[int, ...]
+LARGEST_DIMENSION = 2**31 - 1  # the file stores 32-bit integers
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,12 @@ class Call:
         return shape
 
     def constant(self, position: int) -> np.ndarray:
-        """The value of an input that must be constant."""
+        """The value of an input that must be a constant of integers."""
         value = self.operand(position).value
         if value is None:
             raise CannotInfer("its shape is computed while the model runs")
+        if value.dtype.kind not in "iu":
+            raise CannotInfer(f"input {position} is of {value.dtype}, not integers")
         return value
 
 
@@ -77,6 +80,19 @@ def infer(call: Call) -> Inferred:
     Raises:
         CannotInfer: no rule for the operator, or its inputs do not fit together; half a sentence.
     """
+    try:
+        inferred = _inferred(call)
+    except (AttributeError, ValueError, IndexError, TypeError):
+        raise CannotInfer("the options or constants are not this operator's; the file is corrupt") from None
+    if len(inferred.shapes) != len(call.before):
+        raise CannotInfer(f"it has {len(call.before)} outputs instead of {len(inferred.shapes)}; the file is corrupt")
+    for shape in inferred.shapes:
+        if not all(0 <= size <= LARGEST_DIMENSION for size in shape):
+            raise CannotInfer(f"an output of shape {list(shape)} is impossible")
+    return inferred
+
+
+def _inferred(call: Call) -> Inferred:
     if call.operator in _SAME_SHAPE:
         return Inferred([call.operand(0).shape] * len(call.before))
     if call.operator in _BROADCAST:

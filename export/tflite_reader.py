@@ -227,6 +227,10 @@ def _check_indices(graph: Graph) -> None:
     for number, node in enumerate(graph.nodes):
         if not all(-1 <= i < count for i in node.inputs) or not all(0 <= i < count for i in node.outputs):
             raise _Corrupt(f"node {number} ({node.label}) refers to a tensor that is missing; it is corrupt")
+        if any(graph.tensors[i].data is not None for i in node.outputs):
+            raise _Corrupt(f"node {number} ({node.label}) writes to a constant; it is corrupt")
     named = [*graph.signature.inputs.values(), *graph.signature.outputs.values()] if graph.signature else []
     if not all(0 <= i < count for i in (*graph.inputs, *graph.outputs, *named)):
         raise _Corrupt("its inputs or outputs refer to a tensor that is missing; it is corrupt")
+    if any(graph.tensors[i].data is not None for i in graph.inputs):
+        raise _Corrupt("one of its inputs is a constant; it is corrupt")

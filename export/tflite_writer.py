@@ -57,6 +57,8 @@ class _Writer:
         self.buffers: dict[bytes, int] = {b"": 0}  # buffer 0 is the empty one
         self.codes: dict[tuple[str, int, bool], int] = {}
         used = {*graph.inputs, *graph.outputs}
+        if graph.signature:
+            used.update(graph.signature.inputs.values(), graph.signature.outputs.values())
         for node in graph.nodes:
             used.update(node.inputs, node.outputs, node.intermediates)
         self.index = {old: new for new, old in enumerate(sorted(used - {-1}))}
@@ -140,7 +142,7 @@ class _Writer:
 
 
 def _content(tensor: Tensor) -> bytes:
-    data = np.ascontiguousarray(tensor.data)
+    data = np.asarray(tensor.data)
     plain = not tensor.kind and tensor.sparsity is None
     if plain and (data.dtype != tensor.dtype or data.shape != tensor.shape):
         raise ValueError(

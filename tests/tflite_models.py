@@ -78,7 +78,7 @@ class GraphBuilder:
 
     def constant(self, value: Any, quantization: Quantization | None = None) -> int:
         """A constant."""
-        array = np.ascontiguousarray(value)
+        array = np.asarray(value, order="C")
         return self._add(Tensor(f"c{len(self.tensors)}", array.shape, array.dtype, array, quantization))
 
     def node(
