@@ -79,6 +79,7 @@ internal class FlatTable(private val buffer: ByteBuffer, private val position: I
 
     companion object {
         /** The root table of a file. */
-        fun root(buffer: ByteBuffer): FlatTable = FlatTable(buffer, 0).let { FlatTable(buffer, it.follow(0)) }
+        fun root(buffer: ByteBuffer): FlatTable =
+            if (buffer.limit() >= 4) FlatTable(buffer, buffer.getInt(0)) else throw Damaged()
     }
 }

@@ -39,11 +39,8 @@ class Geometry private constructor(val density: Map<Int, Int>, val halo: Int) {
             node.operator in POINTWISE || node.operator == "DEPTH_TO_SPACE" && node.block > 0 -> 0.0
             node.operator == "CONV_2D" || node.operator == "DEPTHWISE_CONV_2D" -> {
                 val kernel = node.inputs.getOrNull(1)?.let { file.tensors.getOrNull(it) }?.shape.orEmpty()
-                if (kernel.size == 4 && node.stride == 1 && node.samePadding) {
-                    maxOf(kernel[1], kernel[2]) / 2 * node.dilation.toDouble()
-                } else {
-                    null
-                }
+                val side = if (kernel.size == 4) maxOf(kernel[1], kernel[2]) else 0
+                if (side > 0 && node.stride == 1 && (node.samePadding || side == 1)) side / 2 * node.dilation.toDouble() else null
             }
             else -> null
         }

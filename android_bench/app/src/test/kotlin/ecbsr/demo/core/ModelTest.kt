@@ -1,0 +1,117 @@
+package ecbsr.demo.core
+
+import ecbsr.demo.DesktopEngines
+import ecbsr.demo.Fixtures
+import java.util.Random
+import org.json.JSONObject
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertThrows
+import org.junit.Assert.assertTrue
+import org.junit.Test
+
+/** Reading a `.tflite`, against what the Python side reads in it, and against files that are none. */
+class ModelTest {
+    @Test
+    fun whatIsReadIsWhatPythonReads() {
+        val facts = JSONObject(Fixtures.file("models.json").readText())
+        for (file in Fixtures.models) {
+            val expected = facts.getJSONObject(file.nameWithoutExtension)
+            val model = read(file.readBytes())
+            val operators = expected.getJSONObject("operators").let { json -> json.keys().asSequence().associateWith(json::getInt) }
+            assertEquals(file.name, operators, model.operators)
+            assertEquals(file.name, expected.getInt("scale"), model.scale)
+            val size = expected.getJSONArray("size")
+            assertEquals(file.name, if (size.getInt(0) < 0) null else Size(size.getInt(0), size.getInt(1)), model.storedSize)
+        }
+    }
+
+    @Test
+    fun typesAndColoursAreReadFromTheTensors() {
+        fun describe(name: String) = read(Fixtures.model(name)).run { "$colors ${input.typeName} $precision $seamless $halo" }
+        assertEquals("1 int8 int8 true 6", describe("ecbsr-m4c16-x2-int8"))
+        assertEquals("1 float32 fp32 true 6", describe("ecbsr-m4c16-x4-fp32"))
+        assertEquals("3 uint8 uint8 true 1", describe("made-rgb-x2-uint8"))
+        assertEquals("3 float32 fp32 true 3", describe("made-rgb-x3-float"))
+        assertEquals("1 float32 fp32 false 12", describe("made-y-x2-fixed"))
+    }
+
+    @Test
+    fun theBundledModelsCarryTheirRecipe() {
+        for (file in Fixtures.bundled) {
+            val recipe = read(file.readBytes()).recipe
+            assertTrue("${file.name}: $recipe", recipe.isNotEmpty())
+        }
+    }
+
+    @Test
+    fun aStampedFileRunsAtItsSize() {
+        for (file in Fixtures.models.filter { !it.name.contains("fixed") }) {
+            val model = read(file.readBytes())
+            for (size in listOf(Size(1, 1), Size(33, 7), Size(64, 48))) {
+                val input = model.input.buffer(size.width * size.height * model.colors)
+                val output = model.output.buffer(size.width * size.height * model.colors * model.scale * model.scale)
+                DesktopEngines.open(model.stamped(size), Backend.Cpu(1)).use { it.run(input, output) } // checks both sizes
+            }
+        }
+    }
+
+    @Test
+    fun aFixedModelSaysThatItHasOneSize() {
+        val model = read(Fixtures.model("made-y-x2-fixed"))
+        val refused = assertThrows(Refused::class.java) { model.stamped(Size(32, 32)) }
+        assertEquals("m takes pictures of 64x48 only, not 32x32.", refused.message)
+    }
+
+    @Test
+    fun whatIsNoSuperResolutionModelIsRefusedInASentence() {
+        val expected = mapOf(
+            "two-inputs" to "2 inputs", "classifier" to "[1, 3]", "four-channels" to "4 channels",
+            "two-pictures" to "2 pictures", "other-colours" to "gives 1", "not-larger" to "whole factor",
+        )
+        assertEquals(expected.keys.sorted(), Fixtures.wrong.map { it.nameWithoutExtension })
+        for (file in Fixtures.wrong) {
+            val message = refusal(file.readBytes())
+            assertTrue(message, expected.getValue(file.nameWithoutExtension) in message)
+        }
+    }
+
+    @Test
+    fun otherFilesAreRefusedInASentence() {
+        assertEquals("The file is empty.", refusal(ByteArray(0)))
+        assertTrue("not a .tflite" in refusal(Fixtures.pictures[0].readBytes()))
+        assertTrue("not a .tflite" in refusal(ByteArray(1000)))
+    }
+
+    @Test
+    fun aFileCutAnywhereIsRefusedOrReadAndNeverCrashes() {
+        for (name in listOf("ecbsr-m4c16-x2-int8", "made-rgb-x3-float")) {
+            val whole = Fixtures.model(name)
+            var refused = 0
+            for (length in whole.indices step 7) try {
+                read(whole.copyOf(length))
+            } catch (_: Refused) {
+                refused++
+            }
+            assertTrue("$refused", refused > whole.size / 7 / 2)
+        }
+    }
+
+    @Test
+    fun damagedBytesNeverCrash() {
+        val random = Random(2)
+        val whole = Fixtures.model("ecbsr-m4c16-x2-int8")
+        repeat(3000) {
+            val bytes = whole.clone()
+            repeat(1 + random.nextInt(4)) { bytes[8 + random.nextInt(bytes.size - 8)] = random.nextInt().toByte() }
+            try {
+                read(bytes)
+            } catch (_: Refused) {
+                // A sentence is what is wanted.
+            }
+        }
+    }
+
+    private fun read(bytes: ByteArray) = SrModel.read("m", bytes)
+
+    private fun refusal(bytes: ByteArray) = assertThrows(Refused::class.java) { read(bytes) }.message
+}
