@@ -138,15 +138,15 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _read_pickle(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols, which the user cannot change
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damage makes the reader stumble anywhere, over any kind of exception
+        named = re.search(r"GLOBAL ([\w.]+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
         if named:
             raise EcbsrError(
                 f"{path}: holds pickled code ({named[1]}), which is not run; save only the model's state_dict()"
             ) from None
-        raise EcbsrError(f"{path}: is not a weights file, or damaged") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError, OSError, ImportError):
         raise EcbsrError(f"{path}: is not a weights file (.pth, .safetensors), or truncated") from None
 
 

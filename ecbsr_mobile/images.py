@@ -71,8 +71,7 @@ def read(path: str | os.PathLike[str]) -> Picture:
     Raises:
         EcbsrError: the file is missing, empty, truncated, or not a picture.
     """
-    import cv2
-
+    cv2 = _opencv()
     data = _file_bytes(path)
     try:
         # UNCHANGED keeps alpha but ignores orientation, which only files without alpha carry in practice.
@@ -83,7 +82,7 @@ def read(path: str | os.PathLike[str]) -> Picture:
     except cv2.error as error:
         raise EcbsrError(f"{path}: cannot be read as a picture ({error.err})") from None
     if pixels is None:
-        raise EcbsrError(f"{path}: not a picture that can be read, or truncated; convert it to PNG or JPEG")
+        raise EcbsrError(f"{path}: is not a picture of a known kind, or is truncated; use a whole PNG or JPEG")
     if pixels.dtype not in (np.uint8, np.uint16):
         raise EcbsrError(f"{path}: holds {pixels.dtype} values; convert it to 8 or 16 bits a channel")
     if pixels.ndim == 2:
@@ -99,8 +98,7 @@ def write(picture: Picture, path: str | os.PathLike[str]) -> None:
         UsageError: the format is unknown, or cannot hold 16 bits or alpha that the picture has.
         EcbsrError: the file cannot be written.
     """
-    import cv2
-
+    cv2 = _opencv()
     ending = check_format(path)
     pixels = picture.pixels
     if pixels.dtype == np.uint16 and ending in WITHOUT_16_BIT:
@@ -254,6 +252,13 @@ def _weighted_sum(image: FloatArray, weights: FloatArray, taps: NDArray[np.int64
     for tap in range(1, taps.shape[1]):
         total += weights[:, tap].reshape(shape) * image.take(taps[:, tap], axis)
     return total
+
+
+def _opencv() -> Any:
+    import cv2
+
+    cv2.utils.logging.setLogLevel(0)  # its complaints about damaged files would stand beside our own sentence
+    return cv2
 
 
 def _file_bytes(path: str | os.PathLike[str]) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TILE = 512
 """LR pixels along a tile's side: large enough that the halo costs little, small enough for any memory."""
 
+_LEAST = 256  # for smaller inputs PyTorch picks kernels that round in another way
 _CHROMA_RADIUS = 2  # the reach of the bicubic kernel when it enlarges
 
 
@@ -152,8 +153,7 @@ def upscale(
     alpha = None if image.alpha is None else np.empty(pixels.shape[:2], pixels.dtype)
     cuts = [(y, x) for y in images.tiles(height, tile) for x in images.tiles(width, tile)]
     for (top, bottom), (left, right) in progress(cuts, "upscaling") if progress else cuts:
-        rows = slice(max(top - halo, 0), min(bottom + halo, height))
-        columns = slice(max(left - halo, 0), min(right + halo, width))
+        rows, columns = _with_halo(top, bottom, halo, height), _with_halo(left, right, halo, width)
         inner = (
             slice((top - rows.start) * scale, (bottom - rows.start) * scale),
             slice((left - columns.start) * scale, (right - columns.start) * scale),
@@ -163,6 +163,13 @@ def upscale(
         if alpha is not None and image.alpha is not None:
             alpha[place] = _bicubic(image.alpha[rows, columns], scale)[inner]
     return Picture(pixels, alpha)
+
+
+def _with_halo(start: int, stop: int, halo: int, length: int) -> slice:
+    """The part of 0..length to compute for start..stop: `halo` more on each side, at least `_LEAST`."""
+    start, stop = max(start - halo, 0), min(stop + halo, length)
+    start = max(min(start, stop - _LEAST), 0)
+    return slice(start, min(max(stop, start + _LEAST), length))
 
 
 def _upscale_tile(pixels: NDArray[np.unsignedinteger], model: Model, peak: int) -> NDArray[np.unsignedinteger]:

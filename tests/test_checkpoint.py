@@ -1,0 +1,179 @@
+"""Weights files of every layout against the outputs of the original code; bad files against a sentence."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ecbsr_mobile import ECBSR, EcbsrError, PlainNet, UsageError, load, save
+from ecbsr_mobile.network import Activation
+
+ORIGINALS = [
+    ("official_m4c16_x4_y_idt_prelu", "ecbsr-m4c16-x4", 255, True),
+    ("official_m4c8_x2_y_prelu", "ecbsr-m4c8-x2", 255, None),
+    ("basicsr_rgb_m2c8_x2_prelu", "ecbsr-m2c8-rgb-x2", 1, None),
+]
+
+
+@pytest.mark.parametrize(("file", "name", "value_range", "identity"), ORIGINALS)
+def test_original_outputs(checkpoints: Path, file: str, name: str, value_range: int, identity: bool | None) -> None:
+    recorded = np.load(checkpoints / f"{file}.npz")
+    with pytest.warns(UserWarning, match=rf"values in \[0, {value_range}\]"):
+        net = load(checkpoints / f"{file}.pth", identity=identity)
+    assert net.name == name
+    output = net(torch.from_numpy(recorded["input"] / np.float32(value_range))).numpy() * value_range
+    assert np.abs(output - recorded["output"]).max() <= 1e-5 * value_range
+
+
+def some_net(activation: Activation = "prelu", identity: bool = False) -> ECBSR:
+    torch.manual_seed(0)
+    net = ECBSR(1, 16, 4, 1, activation, identity)
+    for parameter in net.parameters():
+        parameter.data.uniform_(-0.2, 0.3)
+    return net
+
+
+def same(a: PlainNet, b: PlainNet, tolerance: float = 1e-5) -> bool:
+    x = torch.rand(1, a.architecture.colors, 9, 8)
+    return a.name == b.name and bool((a(x) - b(x)).abs().max() <= tolerance * b(x).abs().max())
+
+
+def quietly(path: Path, **options: object) -> PlainNet:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return load(path, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrap", [None, "params", "params_ema", "model_state_dict", "state_dict"])
+def test_training_layouts(tmp_path: Path, wrap: str | None) -> None:
+    net = some_net()
+    state = net.state_dict()
+    torch.save({wrap: state, "epoch": 3} if wrap else state, tmp_path / "w.pth")
+    value_range = 1 if wrap in ("params", "params_ema") else 255
+    expected = net.collapse().with_value_range(value_range)
+    assert same(quietly(tmp_path / "w.pth"), expected)
+
+
+def test_averaged_weights_come_first(tmp_path: Path) -> None:
+    net, other = some_net(), ECBSR(1, 16, 4)
+    torch.save({"params": other.state_dict(), "params_ema": net.state_dict()}, tmp_path / "w.pth")
+    assert same(quietly(tmp_path / "w.pth"), net.collapse())
+
+
+@pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
+def test_fused_layouts(tmp_path: Path, activation: Activation) -> None:
+    plain = some_net(activation).collapse()
+    etds, official = {}, {}
+    for index, conv in enumerate(plain.convs):
+        for name, value in conv.state_dict().items():
+            etds[f"backbone.{index}.0.{name}"] = official[f"backbone.{index}.conv3x3.{name}"] = value
+    for index, act in enumerate(plain.acts):
+        for name, value in act.state_dict().items():
+            etds[f"backbone.{index}.1.{name}"] = official[f"backbone.{index}.act.{name}"] = value
+    for state in (etds, {f"module.{k}": v for k, v in official.items()}):
+        torch.save(state, tmp_path / "w.pth")
+        assert same(quietly(tmp_path / "w.pth", value_range=1), plain)
+
+
+@pytest.mark.parametrize("identity", [False, True])
+@pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
+def test_our_own_files_say_everything(tmp_path: Path, activation: Activation, identity: bool) -> None:
+    net = some_net(activation, identity)
+    for kind in (net, net.collapse()):
+        save(kind, tmp_path / "w.safetensors", {"note": "x"})
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert same(load(tmp_path / "w.safetensors"), net.collapse())
+
+
+def test_options_change_the_reading(tmp_path: Path) -> None:
+    torch.save(some_net(identity=True).state_dict(), tmp_path / "w.pth")
+    assert same(quietly(tmp_path / "w.pth", identity=True, value_range=1), some_net(identity=True).collapse())
+    assert not same(quietly(tmp_path / "w.pth", identity=False, value_range=1), some_net(identity=True).collapse())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"activation": "relu"}, "holds slopes of a prelu"),
+        ({"activation": "leaky"}, "holds slopes of a prelu"),
+        ({"value_range": 3}, "value range 3"),
+    ],
+)
+def test_options_that_contradict_the_file(tmp_path: Path, options: dict[str, object], said: str) -> None:
+    torch.save(some_net().state_dict(), tmp_path / "w.pth")
+    with pytest.raises(UsageError, match=said):
+        quietly(tmp_path / "w.pth", **options)
+
+
+class Bomb:
+    """Pickles as a call that leaves a file behind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (open, (str(self.path), "w"))
+
+
+def bad_files(folder: Path) -> dict[str, tuple[object, str]]:
+    good = some_net().state_dict()
+    spoilt = {k: v.clone() for k, v in good.items()}
+    spoilt["backbone.1.conv3x3.bias"][2] = float("nan")
+    narrow = dict(good) | {"backbone.1.conv1x1_3x3.k1": torch.zeros(16, 7, 3, 3)}
+    return {
+        "nan": (spoilt, "backbone.1.conv3x3.bias.*not finite"),
+        "foreign": ({"features.0.weight": torch.zeros(3, 3)}, "features.0.weight.*known layout"),
+        "shapes": (narrow, "block 1 does not fit together"),
+        "no-tensors": ({"epoch": 1}, "no state dict"),
+        "a-list": ([1, 2], "no state dict"),
+        "gap": ({k: v for k, v in good.items() if ".1." not in k}, r"blocks \[0, 2\]"),
+        "branch-missing": ({k: v for k, v in good.items() if "backbone.2.conv1x1_sbx" not in k}, "block 2"),
+        "scale-5": ({**good, **{k: torch.zeros(25, *v.shape[1:]) for k, v in good.items() if k.startswith("backbone.2.")
+                                and k.endswith(("weight", "bias")) and "3x3." in k and "1x1" not in k}}, "block 2|25"),
+        "whole-model": (Bomb(folder / "executed"), "pickled code"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(bad_files(Path())))
+def test_bad_contents(tmp_path: Path, kind: str) -> None:
+    content, said = bad_files(tmp_path)[kind]
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(EcbsrError, match=said) as raised:
+        load(tmp_path / "w.pth")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_truncated_at_any_place(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"w{suffix}"
+    if suffix == ".pth":
+        torch.save(some_net().state_dict(), path)
+    else:
+        save(some_net(), path)
+    data = path.read_bytes()
+    for length in [0, 1, 7, 8, 9, 100, *range(200, len(data), len(data) // 25)]:
+        path.write_bytes(data[:length])
+        with pytest.raises(EcbsrError) as raised:
+            load(path)
+        assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"hello", b"\x80\x02junk", pickle.dumps({"a": 1}), b"PK\x03\x04nothing", bytes(999)])
+def test_files_that_are_not_weights(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(EcbsrError):
+        load(tmp_path / "w.pth")
+
+
+def test_missing_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(EcbsrError, match="no such file"):
+        load(tmp_path / "none.pth")
+    with pytest.raises(EcbsrError, match="is a folder"):
+        load(tmp_path)

@@ -1,0 +1,105 @@
+"""Upscaling: tiles against the whole, every kind of picture, and a `.tflite` against the interpreter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from skimage import color
+
+from ecbsr_mobile import ECBSR, EcbsrError, Picture, PlainNet, TfliteModel, images, load, upscale, zoo
+
+
+@pytest.fixture(scope="module")
+def cat() -> Picture:
+    return images.read(next(path for path in zoo.pictures() if path.stem == "chelsea"))
+
+
+def wild(scale: int, colors: int) -> PlainNet:
+    """A network that shows a wrong border or seam: it amplifies whatever it is given."""
+    torch.manual_seed(1)
+    net = ECBSR(2, 8, scale, colors).collapse()
+    for conv in net.convs[:-1]:
+        conv.weight.mul_(1.5)
+    return net
+
+
+@pytest.mark.parametrize(("scale", "colors"), [(2, 1), (3, 3), (4, 1)])
+@pytest.mark.parametrize("tile", [130, 200])
+def test_tiles_equal_the_whole(cat: Picture, scale: int, colors: int, tile: int) -> None:
+    picture = Picture(cat.pixels, cat.pixels[:, :, 0])
+    net = wild(scale, colors)
+    whole, tiled = (upscale(picture, net, tile=size) for size in (1000, tile))
+    assert whole.size == (384 * scale, 264 * scale)
+    np.testing.assert_array_equal(tiled.pixels, whole.pixels)
+    np.testing.assert_array_equal(tiled.alpha, whole.alpha)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+@pytest.mark.parametrize("name", zoo.names())
+def test_tflite_in_tiles_equals_the_interpreter_on_the_whole(cat: Picture, name: str, precision: str) -> None:
+    path = zoo.tflite(name, precision)
+    small = cat.pixels[:, :301]
+    interpreter = Interpreter(str(path))
+    detail = interpreter.get_input_details()[0]
+    luma = images.luma(small)[None, :, :, None]
+    if precision == "int8":
+        luma = (np.floor(luma + 0.5) - 128).astype(np.int8)
+    else:
+        luma = luma / np.float32(255)
+    interpreter.resize_tensor_input(detail["index"], luma.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(detail["index"], luma)
+    interpreter.invoke()
+    output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0, :, :, 0].astype(np.float64)
+    expected = output + 128 if precision == "int8" else output * 255
+    tiled = upscale(small, path, tile=150)
+    np.testing.assert_array_equal(tiled, upscale(small, path, tile=1000))
+    result = color.rgb2ycbcr(tiled)[..., 0]
+    # Rounding to RGB moves luma by less than one, but for colours beyond what RGB can show.
+    assert np.mean(np.abs(result - expected) < 1) > 0.99
+
+
+def test_luma_network_keeps_colour(cat: Picture) -> None:
+    result = upscale(cat.pixels, load(zoo.DEFAULT))
+    again = images.resize_bicubic(result, cat.size)
+    assert np.abs(again.astype(int) - cat.pixels).mean() < 3
+
+
+def test_grey_is_colour_without_chroma(cat: Picture) -> None:
+    plane = cat.pixels[:40, :50, :1]
+    for net in (load(zoo.DEFAULT), ECBSR(2, 8, 2, 3).collapse()):
+        grey = upscale(plane, net)
+        rgb = upscale(plane.repeat(3, axis=2), net)
+        assert grey.shape == (80, 100, 1)
+        assert np.abs(grey[:, :, 0].astype(int) - rgb.mean(axis=2)).max() <= 1
+
+
+def test_16_bit_equals_8_bit_but_finer(cat: Picture) -> None:
+    small = cat.pixels[:40, :50]
+    net = load(zoo.DEFAULT)
+    fine = upscale(small.astype(np.uint16) * 257, net)
+    assert fine.dtype == np.uint16
+    assert np.abs(fine / 257.0 - upscale(small, net)).max() <= 0.51
+    assert len(np.unique(fine)) > 256
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3)])
+def test_tiny_pictures(size: tuple[int, int]) -> None:
+    pixels = np.full((size[1], size[0], 3), 100, np.uint8)
+    for model in [load(zoo.DEFAULT), *(zoo.tflite(name) for name in zoo.names())]:
+        result = upscale(pixels, model)
+        assert result.shape[0] % size[1] == 0
+        assert result.shape[0] > size[1]
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100, b"\x1c\x00\x00\x00TFL3" + bytes(40)])
+def test_files_that_are_not_tflite(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "m.tflite").write_bytes(content)
+    with pytest.raises(EcbsrError, match=r"m\.tflite"):
+        TfliteModel(tmp_path / "m.tflite")
+    with pytest.raises(EcbsrError, match="no such file"):
+        TfliteModel(tmp_path / "none.tflite")
