@@ -231,7 +231,7 @@ class _Session:
             return host.Host(self.models, self.settings, self.stop, self.began)
         from .phone import Phone
 
-        return Phone(name, self.models, self.settings, self.stop, self.began, self.progress)
+        return Phone(name, self.models, self.settings, stop=self.stop, started=self.began, progress=self.progress)
 
     def cases(self, device: str) -> list[Case]:
         """The rows to fill for a device."""

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from tflite_models import GraphBuilder, plain_network
 
 import android_bench
 from android_bench import bench_command, host_run, models, plan
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from export import tflite
-from tests.tflite_models import GraphBuilder, plain_network
 
 ROW_KEYS = {
     *("model", "precision", "device", "delegate", "threads", "size", "status", "median_ms", "ci95_ms", "p95_ms"),
@@ -111,7 +111,16 @@ def _dynamic(graph: tflite.Graph) -> tflite.Graph:
 
 def test_the_command_prints_json_alone(files: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    command = [str(files["float"]), "--size=24x16", "--threads=1,2", "--rounds=1", "--runs=2", "--json", "--out", str(out)]
+    command = [
+        str(files["float"]),
+        "--size=24x16",
+        "--threads=1,2",
+        "--rounds=1",
+        "--runs=2",
+        "--json",
+        "--out",
+        str(out),
+    ]
     ended = _ecbsr_bench(*command)
     assert ended.returncode == 0
     document = json.loads(ended.stdout)
