@@ -1,0 +1,180 @@
+"""The command lines as a user meets them: help without heavy imports, results, sentences, exit codes."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecbsr_mobile import Picture, images, zoo
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edge_litert", "rich", "adbutils")
+
+
+def entry_points() -> dict[str, str]:
+    parsed = configparser.ConfigParser()
+    parsed.read(ROOT / "setup.cfg")
+    lines = parsed["options.entry_points"]["console_scripts"].strip().splitlines()
+    return dict(re.split(r"\s*=\s*", line) for line in lines)
+
+
+COMMANDS = entry_points()
+
+
+def call(command: str, *arguments: object, cwd: Path | None = None, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv(command, *arguments), capture_output=True, text=True, cwd=cwd, env=environment(), **options,  # type: ignore[call-overload]
+    )  # fmt: skip
+
+
+def argv(command: str, *arguments: object) -> list[str]:
+    module, function = COMMANDS[command].split(":")
+    code = f"import sys; sys.argv[0] = {command!r}; from {module} import {function}; {function}()"
+    return [sys.executable, "-c", code, *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def refused(result: subprocess.CompletedProcess[str], code: int, *said: str) -> None:
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    for words in said:
+        assert words in result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_imports_nothing_heavy(command: str) -> None:
+    module, _ = COMMANDS[command].split(":")
+    code = (
+        f"import sys\nfrom {module} import main\ntry:\n    main(['--help'])\nexcept SystemExit as e:\n"
+        f"    heavy = sorted(set({HEAVY!r}) & set(sys.modules))\n"
+        "    print('HEAVY', heavy, e.code)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True)
+    assert result.stdout.rstrip().endswith("HEAVY [] 0")
+    assert f"usage: {command}" in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_misuse(command: str) -> None:
+    refused(call(command, "--no-such-option"), 2, command, "error: ")
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("in") / "picture 1.png"
+    images.write(Picture(images.read(zoo.pictures()[0]).rgb()[:60, :80]), path)
+    return path
+
+
+def test_upscale_a_picture_and_a_folder(picture: Path, tmp_path: Path) -> None:
+    result = call("ecbsr-upscale", picture, tmp_path / "out.png")
+    assert result.returncode == 0, result.stderr
+    assert images.read(tmp_path / "out.png").size == (160, 120)
+    (picture.parent / "broken.png").write_bytes(b"x")
+    result = call("ecbsr-upscale", picture.parent, tmp_path / "folder", "--json", "--model", "ecbsr-m4c16-x4")
+    (picture.parent / "broken.png").unlink()
+    assert result.returncode == 1
+    told = json.loads(result.stdout)
+    assert [entry["to"] for entry in told["pictures"]] == [[320, 240]]
+    assert "broken.png" in told["failed"][0]
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["picture 1.png"]
+
+
+def test_upscale_refusals(picture: Path, tmp_path: Path) -> None:
+    refused(call("ecbsr-upscale", tmp_path / "none.png", tmp_path / "o.png"), 1, "none.png", "No such file")
+    refused(call("ecbsr-upscale", picture, tmp_path / "o.xyz"), 2, ".xyz")
+    refused(call("ecbsr-upscale", picture, tmp_path / "o.png", "--model", "nothing"), 1, "nothing", "ecbsr-m4c16-x2")
+    refused(call("ecbsr-upscale", picture, tmp_path / "o.png", "--model", picture), 1, "not a weights file")
+    refused(call("ecbsr-upscale", picture.parent, picture), 2, "is a file")
+    refused(call("ecbsr-upscale", picture, picture / "o.png"), 1, "cannot write")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing(picture: Path, tmp_path: Path) -> None:
+    def small_files_only() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    result = call("ecbsr-upscale", picture, tmp_path / "o.png", preexec_fn=small_files_only)
+    refused(result, 1, "cannot write")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_eval(picture: Path) -> None:
+    result = call("ecbsr-eval", "--data", picture.parent, "--json")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["model"] == zoo.DEFAULT
+    (scores,) = told["sets"]
+    assert scores["psnr"] > scores["bicubic_psnr"] > 20
+    assert scores["pictures"] == len(scores["each"]) == 1
+    table = call("ecbsr-eval", "--data", picture.parent, picture.parent, "--each").stdout
+    assert table.count(f"{scores['psnr']:.2f}") == 4
+    refused(call("ecbsr-eval", "--data", "/nowhere"), 1, "/nowhere: no such folder")
+
+
+def test_train_is_interrupted_and_goes_on(picture: Path, tmp_path: Path) -> None:
+    options = ["--data", picture.parent, "--val", picture.parent, "--out", tmp_path / "run", "--patch", "8", "--batch", "2"]
+    options += ["--blocks", "1", "--channels", "4", "--validate-every", "5", "--threads", "1", "--json"]
+    process = subprocess.Popen(
+        argv("ecbsr-train", *options, "--steps", "1000000"), env=environment(), stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    while not (tmp_path / "run" / "last.ckpt").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert {path.name for path in (tmp_path / "run").iterdir()} <= {"last.ckpt", "best.safetensors", "log.jsonl"}
+    reached = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])["step"]
+    refused(call("ecbsr-train", *options, "--steps", reached + 5, "--resume"), 2, "steps")
+    refused(call("ecbsr-train", *options, "--steps", "1000000"), 1, "--resume")
+
+
+def test_a_closed_pipe_is_quiet(picture: Path) -> None:
+    reader = subprocess.Popen(["head", "-c", "0"], stdin=subprocess.PIPE)
+    assert reader.stdin
+    reader.wait()
+    result = subprocess.run(
+        argv("ecbsr-eval", "--data", picture.parent), stdout=reader.stdin, stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    assert "Traceback" not in result.stderr
+
+
+def test_a_missing_extra_is_named(picture: Path, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
+    env = environment() | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    result = subprocess.run(argv("ecbsr-eval", "--data", picture.parent), capture_output=True, text=True, env=env)
+    refused(result, 1, "ecbsr-mobile[train]")
+
+
+def test_importing_the_package_is_light() -> None:
+    code = f"import sys, ecbsr_mobile, ecbsr_mobile.zoo; print(sorted({{*{HEAVY!r}, 'numpy'}} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_bundled_pictures_fit_every_scale() -> None:
+    for path in zoo.pictures():
+        width, height = images.read(path).size
+        assert (width % 12, height % 12) == (0, 0)
+    assert sum(path.stat().st_size for path in zoo.FOLDER.rglob("*") if path.is_file()) <= 5_000_000
+    assert np.mean([images.read(path).pixels.shape[2] == 3 for path in zoo.pictures()]) >= 0.5
