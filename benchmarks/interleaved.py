@@ -44,9 +44,7 @@ def machine() -> str:
     """The processor, and the vector instructions that decide how fast int8 is on it."""
     model, flags = platform.processor() or platform.machine(), ""
     if Path("/proc/cpuinfo").exists():
-        lines = dict(
-            line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line
-        )
+        lines = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
         fields = {key.strip(): value.strip() for key, value in lines.items()}
         model = fields.get("model name", model)
         held = set(fields.get("flags", fields.get("Features", "")).split())

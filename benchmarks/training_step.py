@@ -16,9 +16,9 @@ class Branches(ECBSR):
     def forward(self, x: Tensor) -> Tensor:
         """See `ECBSR.forward`."""
         y = x
-        for block in self.backbone[:-1]:
+        for block in self.blocks[:-1]:
             y = block.act(block.forward_branches(y))
-        return with_residual(self.backbone[-1].forward_branches(y), x, self.architecture.scale)
+        return with_residual(self.blocks[-1].forward_branches(y), x, self.architecture.scale)
 
 
 def step(net: ECBSR, layout: torch.memory_format) -> None:
@@ -33,7 +33,5 @@ def step(net: ECBSR, layout: torch.memory_format) -> None:
 
 ours, original = ECBSR().to(memory_format=torch.channels_last), Branches()
 optimizers = {net: torch.optim.Adam(net.parameters()) for net in (ours, original)}
-result = ratio(
-    lambda: step(ours, torch.channels_last), lambda: step(original, torch.contiguous_format), rounds=20
-)
+result = ratio(lambda: step(ours, torch.channels_last), lambda: step(original, torch.contiguous_format), rounds=20)
 print(f"training step, collapsed over branches: {result}\n{machine()}, {torch.get_num_threads()} threads")

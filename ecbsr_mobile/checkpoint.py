@@ -73,8 +73,14 @@ def load(
         raise UsageError(f"{path}: is collapsed already, so the identity branch cannot be added; leave it out")
     if not ours:
         assumed_range = 255.0 if branched and key not in ("params", "params_ema") else 1.0
-        _tell_assumptions(path, architecture, branched and identity is None, value_range is None, assumed_range,
-                          activation is None and slopes[0] is None)
+        _tell_assumptions(
+            path,
+            architecture,
+            branched and identity is None,
+            value_range is None,
+            assumed_range,
+            activation is None and slopes[0] is None,
+        )
         value_range = value_range or assumed_range
     if value_range not in (1, 255):
         raise UsageError(f"value range {value_range} is not known; use 1 or 255")
@@ -174,7 +180,9 @@ def _blocks(path: Path, state: dict[str, Tensor]) -> list[_Block]:
         if match is None:
             raise EcbsrError(f"{path}: tensor {name!r} does not belong to an ECBSR network of a known layout")
         if not value.is_floating_point() or not torch.isfinite(value).all():
-            raise EcbsrError(f"{path}: tensor {name!r} holds values that are not finite numbers; train or save it again")
+            raise EcbsrError(
+                f"{path}: tensor {name!r} holds values that are not finite numbers; train or save it again"
+            )
         found.setdefault(int(match[0][1]), {})[match[1].format(match[0][2])] = value.double()
     if len(found) < 2 or sorted(found) != list(range(len(found))):
         raise EcbsrError(f"{path}: blocks {sorted(found)} are not a whole ECBSR network")
@@ -223,7 +231,7 @@ def _architecture(
 
 
 def _fill(path: Path, plain: PlainNet, convs: list[tuple[Tensor, Tensor]], slopes: list[Tensor | None]) -> PlainNet:
-    state = {}
+    state: dict[str, Tensor] = {}
     for index, (weight, bias) in enumerate(convs):
         state |= {f"convs.{index}.weight": weight, f"convs.{index}.bias": bias}
     for index, slope in enumerate(slopes):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from .errors import EcbsrError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .progress import Progress
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ def paths(folder: str | os.PathLike[str], scale: int) -> list[tuple[Path, Path |
     try:
         return [(path, None) for path in images.find(root)]
     except EcbsrError:
-        raise EcbsrError(f"{root}: holds neither pictures, nor HR/ and LR/, nor x{scale}/HR/ and x{scale}/LR/") from None
+        raise EcbsrError(
+            f"{root}: holds neither pictures, nor HR/ and LR/, nor x{scale}/HR/ and x{scale}/LR/"
+        ) from None
 
 
 def _match(hr: list[Path], lr: list[Path], folder: Path, scale: int) -> list[tuple[Path, Path | None]]:
@@ -90,7 +94,7 @@ class Crops:
         scale: int,
         colors: int,
         patch: int,
-        progress: Callable[[Sequence[Any], str], Iterator[Any]] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         """Read the pictures of `folder`; crops are `patch`² in LR and (scale·patch)² in HR.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import numpy as np
 from . import data, images, metrics
 
 if TYPE_CHECKING:
+    from .progress import Progress
     from .upscaling import Model
 
 
@@ -29,14 +30,16 @@ class Score:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values (an infinite PSNR becomes null)."""
-        return {key: value if not isinstance(value, float) or np.isfinite(value) else None
-                for key, value in asdict(self).items()}
+        return {
+            key: value if not isinstance(value, float) or np.isfinite(value) else None
+            for key, value in asdict(self).items()
+        }
 
 
 def evaluate(
     model: Model,
     folder: str | os.PathLike[str],
-    progress: Callable[[Sequence[Any], str], Iterator[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Score, list[Score]]:
     """The mean score of `model` on a folder (see `data.pairs`), and each picture's.
 
@@ -60,7 +63,7 @@ def score(model: Model, pair: data.Pair) -> Score:
     height, width = pair.hr.shape[:2]
     bicubic = images.resize_bicubic(pair.lr, (width, height))
     if model.colors == 3:
-        upscaled = images.luma(images.round_to(model.run(pair.lr.astype(np.float32) / 255) * 255, np.uint8))
+        upscaled = images.luma(images.round_to(model.run(pair.lr.astype(np.float32) / np.float32(255)) * 255, np.uint8))
         target, bicubic = images.luma(pair.hr), images.luma(bicubic)
     else:
         plane = images.luma(pair.lr)[:, :, None] / np.float32(255)

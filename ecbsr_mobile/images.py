@@ -205,7 +205,9 @@ def downscale(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     """The LR picture of an HR one by MATLAB-compatible bicubic; both sizes must divide by `scale`."""
     height, width = image.shape[:2]
     if height % scale or width % scale:
-        raise UsageError(f"a {width}x{height} picture does not divide by {scale}; crop it first (see `crop_to_multiple`)")
+        raise UsageError(
+            f"a {width}x{height} picture does not divide by {scale}; crop it first (see `crop_to_multiple`)"
+        )
     return resize_bicubic(image, (width // scale, height // scale))
 
 

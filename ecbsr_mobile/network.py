@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +47,9 @@ class Architecture:
         if self.colors not in (1, 3):
             raise UsageError(f"{self.colors} colour channels are not supported; use 1 (luma) or 3 (RGB)")
         if self.activation not in get_args(Activation):
-            raise UsageError(f"activation {self.activation!r} is not known; use one of {', '.join(get_args(Activation))}")
+            raise UsageError(
+                f"activation {self.activation!r} is not known; use one of {', '.join(get_args(Activation))}"
+            )
 
     @property
     def name(self) -> str:
@@ -126,6 +128,9 @@ class ECB(nn.Module):
     Parameters are named as in the original implementation, so that its checkpoints load by name.
     """
 
+    act: nn.Module
+    """The activation behind the block, where the network gives it one."""
+
     def __init__(self, inputs: int, outputs: int, identity: bool = False, expansion: float = 2.0) -> None:
         super().__init__()
         self.identity = identity and inputs == outputs
@@ -137,7 +142,8 @@ class ECB(nn.Module):
 
     def collapse(self) -> tuple[Tensor, Tensor]:
         """The one kernel [out, in, 3, 3] and bias [out] that equal all branches; differentiable."""
-        weight, bias = self.conv3x3.weight, _bias(self.conv3x3)
+        weight: Tensor = self.conv3x3.weight
+        bias: Tensor = _bias(self.conv3x3)
         for branch in (self.conv1x1_3x3, self.conv1x1_sbx, self.conv1x1_sby, self.conv1x1_lpl):
             branch_weight, branch_bias = branch.collapse()
             weight, bias = weight + branch_weight, bias + branch_bias
@@ -180,18 +186,21 @@ class ECBSR(nn.Module):
         self.architecture = Architecture(blocks, channels, scale, colors, activation)
         self.identity = identity
         self.expansion = expansion
-        self.backbone = nn.ModuleList()
-        for inputs, outputs in self.architecture.widths:
-            self.backbone.append(ECB(inputs, outputs, identity, expansion))
-        for block in self.backbone[:-1]:
+        self.backbone = nn.ModuleList(ECB(i, o, identity, expansion) for i, o in self.architecture.widths)
+        for block in self.blocks[:-1]:
             block.act = activation_layer(activation, channels)
+
+    @property
+    def blocks(self) -> list[ECB]:
+        """The blocks from first to last; all but the last have an activation."""
+        return cast(list[ECB], list(self.backbone))
 
     def forward(self, x: Tensor) -> Tensor:
         """LR [N, colors, H, W] → SR [N, colors, scale·H, scale·W], through the collapsed kernels."""
         y = x
-        for block in self.backbone[:-1]:
+        for block in self.blocks[:-1]:
             y = block.act(block(y))
-        return with_residual(self.backbone[-1](y), x, self.architecture.scale)
+        return with_residual(self.blocks[-1](y), x, self.architecture.scale)
 
     @torch.no_grad()
     def start_from(self, plain: PlainNet) -> None:
@@ -199,12 +208,12 @@ class ECBSR(nn.Module):
 
         Blocks of other widths (the last one, where the scale differs) keep their own values.
         """
-        for block, conv in zip(self.backbone, plain.convs, strict=False):
+        for block, conv in zip(self.blocks, plain.convolutions, strict=False):
             if block.conv3x3.weight.shape == conv.weight.shape:
                 weight, bias = block.collapse()
                 block.conv3x3.weight += conv.weight - weight
-                block.conv3x3.bias += conv.bias - bias
-        for block, act in zip(self.backbone[:-1], plain.acts, strict=False):
+                _bias(block.conv3x3).add_(_bias(conv) - bias)
+        for block, act in zip(self.blocks[:-1], plain.acts, strict=False):
             if self.architecture.activation == plain.architecture.activation:
                 block.act.load_state_dict(act.state_dict())
 
@@ -214,11 +223,11 @@ class ECBSR(nn.Module):
         dtype = next(self.parameters()).dtype
         plain = PlainNet(self.architecture).to(dtype)
         exact = deepcopy(self).cpu().double()
-        for block, conv in zip(exact.backbone, plain.convs, strict=True):
+        for block, conv in zip(exact.blocks, plain.convolutions, strict=True):
             weight, bias = block.collapse()
             conv.weight.copy_(weight)
-            conv.bias.copy_(bias)
-        for block, act in zip(self.backbone[:-1], plain.acts, strict=True):
+            _bias(conv).copy_(bias)
+        for block, act in zip(self.blocks[:-1], plain.acts, strict=True):
             act.load_state_dict(block.act.state_dict())
         return plain.requires_grad_(False).eval()
 
@@ -235,6 +244,11 @@ class PlainNet(nn.Module):
         )
 
     @property
+    def convolutions(self) -> list[nn.Conv2d]:
+        """The 3×3 convolutions from first to last."""
+        return cast(list[nn.Conv2d], list(self.convs))
+
+    @property
     def name(self) -> str:
         """The model's name, such as `ecbsr-m4c16-x2`."""
         return self.architecture.name
@@ -247,9 +261,9 @@ class PlainNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """LR [N, colors, H, W] → SR [N, colors, scale·H, scale·W]."""
         y = x
-        for conv, act in zip(self.convs[:-1], self.acts, strict=True):
+        for conv, act in zip(self.convolutions[:-1], self.acts, strict=True):
             y = act(conv(y))
-        return with_residual(self.convs[-1](y), x, self.architecture.scale)
+        return with_residual(self.convolutions[-1](y), x, self.architecture.scale)
 
     @torch.no_grad()
     def with_value_range(self, value_range: float) -> PlainNet:
@@ -257,8 +271,8 @@ class PlainNet(nn.Module):
 
         Convolution, PReLU and ReLU are homogeneous, so only the biases change.
         """
-        for conv in self.convs:
-            conv.bias.div_(value_range)
+        for conv in self.convolutions:
+            _bias(conv).div_(value_range)
         return self
 
 
@@ -275,5 +289,4 @@ def with_residual(y: Tensor, x: Tensor, scale: int) -> Tensor:
 
 
 def _bias(conv: nn.Conv2d) -> nn.Parameter:
-    assert conv.bias is not None
-    return conv.bias
+    return cast(nn.Parameter, conv.bias)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+Progress = Callable[[Sequence[Any], str], Iterable[Any]]
+"""Iterates over the items under a label, and shows how far it came."""
 
 
 def bar(items: Sequence[T], label: str) -> Iterable[T]:

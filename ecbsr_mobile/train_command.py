@@ -67,10 +67,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch", type=int, default=32, help="crops a step (32)")
     add("--patch", type=int, default=32, help="LR pixels along a crop (32)")
     add("--rate", type=float, default=1e-3, help="learning rate at the start (1e-3; the paper: 5e-4)")
-    add("--schedule", default="cosine", choices=("cosine", "constant"), help="of the rate (cosine; the paper: constant)")
+    add(
+        "--schedule", default="cosine", choices=("cosine", "constant"), help="of the rate (cosine; the paper: constant)"
+    )
     add("--average", type=float, default=0.999, help="decay of the weights' moving average (0.999; 0: none)")
     add("--seed", type=int, default=0, help="the same seed gives the same run")
-    add("--validate-every", type=int, default=1000, metavar="N", help="steps between validations and checkpoints (1000)")
+    add(
+        "--validate-every", type=int, default=1000, metavar="N", help="steps between validations and checkpoints (1000)"
+    )
     add("--threads", type=int, default=0, help="CPU threads (all)")
     add("--json", action="store_true", help="print the result as JSON")
     return parser

@@ -11,10 +11,10 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, cast
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -24,6 +24,7 @@ from .data import Crops, Pair, pairs
 from .errors import EcbsrError, UsageError
 from .files import replacing, write_bytes
 from .network import ECBSR, Activation, Architecture, PlainNet
+from .progress import Progress
 from .upscaling import TorchModel
 
 
@@ -89,7 +90,7 @@ class _Run:
         if start is not None:
             self.net.start_from(start)
         self.net.to(memory_format=torch.channels_last)
-        self.averaged = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(s.average))
+        self.averaged = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(s.average))  # type: ignore[no-untyped-call]
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=s.rate)
         self.step = 0
         self.best_psnr = -math.inf
@@ -103,19 +104,26 @@ class _Run:
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.nn.functional.l1_loss(self.net(low), high)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.averaged.update_parameters(self.net)
         self.step += 1
         return float(loss.detach())
 
+    @property
+    def average(self) -> ECBSR:
+        return cast(ECBSR, self.averaged.module)
+
     def plain(self) -> PlainNet:
-        return self.averaged.module.collapse()
+        return self.average.collapse()
 
     def save(self, out: Path) -> None:
         state = {
-            "settings": asdict(self.settings), "step": self.step, "best_psnr": self.best_psnr,
-            "net": self.net.state_dict(), "averaged": self.averaged.state_dict(),
+            "settings": asdict(self.settings),
+            "step": self.step,
+            "best_psnr": self.best_psnr,
+            "net": self.net.state_dict(),
+            "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
         with replacing(out / "last.ckpt") as temporary:
@@ -149,7 +157,7 @@ def train(
     resume: bool = False,
     on_step: Callable[[int, float], None] | None = None,
     on_report: Callable[[Report], None] | None = None,
-    progress: Callable[[Sequence[Any], str], Any] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Train a network and keep the averaged weights that are best on the validation pictures.
 
@@ -209,10 +217,16 @@ def _report(run: _Run, held_out: list[Pair], losses: list[float], pace: float) -
 def _keep(run: _Run, out: Path, report: Report) -> None:
     if report.psnr > run.best_psnr:
         run.best_psnr = report.psnr
-        described = {"settings": json.dumps(asdict(run.settings)), "step": str(run.step), "val_psnr": f"{report.psnr:.4f}"}
-        checkpoint.save(run.averaged.module, out / "best.safetensors", described)
+        described = {
+            "settings": json.dumps(asdict(run.settings)),
+            "step": str(run.step),
+            "val_psnr": f"{report.psnr:.4f}",
+        }
+        checkpoint.save(run.average, out / "best.safetensors", described)
     log = out / "log.jsonl"
     # A run that was cut off wrote lines that its resumed self writes again.
-    lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] < run.step] if log.exists() else []
+    lines = (
+        [line for line in log.read_text().splitlines() if json.loads(line)["step"] < run.step] if log.exists() else []
+    )
     write_bytes(log, "".join(f"{line}\n" for line in [*lines, json.dumps(asdict(report))]).encode())
     run.save(out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .network import PlainNet
+    from .progress import Progress
 
 TILE = 512
 """LR pixels along a tile's side: large enough that the halo costs little, small enough for any memory."""
@@ -79,8 +79,11 @@ class TfliteModel:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "it is damaged"
             raise EcbsrError(f"{path}: cannot be loaded as a .tflite ({reason})") from None
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        shape_in, shape_out = (tuple(d["shape"]) if len(d["shape"]) == 4 else None
-                               for d in (inputs[0], outputs[0])) if len(inputs) == len(outputs) == 1 else (None, None)
+        shape_in, shape_out = (
+            (tuple(d["shape"]) if len(d["shape"]) == 4 else None for d in (inputs[0], outputs[0]))
+            if len(inputs) == len(outputs) == 1
+            else (None, None)
+        )
         scale = shape_out[1] // shape_in[1] if shape_in and shape_out else 0
         if not shape_in or shape_out != (1, scale * shape_in[1], scale * shape_in[2], shape_in[3]) or scale < 1:
             raise EcbsrError(f"{path}: is not a super-resolution network (one NHWC picture in, one larger out)")
@@ -128,7 +131,7 @@ def upscale(
     image: _Image,
     model: str | os.PathLike[str] | PlainNet | Model,
     tile: int = TILE,
-    progress: Callable[[Sequence[Any], str], Iterable[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> _Image:
     """A picture `scale` times as large.
 

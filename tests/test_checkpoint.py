@@ -165,7 +165,9 @@ def test_truncated_at_any_place(tmp_path: Path, suffix: str) -> None:
         assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("content", [b"hello", b"\x80\x02junk", pickle.dumps({"a": 1}), b"PK\x03\x04nothing", bytes(999)])
+@pytest.mark.parametrize(
+    "content", [b"hello", b"\x80\x02junk", pickle.dumps({"a": 1}), b"PK\x03\x04nothing", bytes(999)]
+)
 def test_files_that_are_not_weights(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(EcbsrError):

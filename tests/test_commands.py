@@ -32,7 +32,9 @@ def entry_points() -> dict[str, str]:
 COMMANDS = entry_points()
 
 
-def call(command: str, *arguments: object, cwd: Path | None = None, **options: object) -> subprocess.CompletedProcess[str]:
+def call(
+    command: str, *arguments: object, cwd: Path | None = None, **options: object
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         argv(command, *arguments), capture_output=True, text=True, cwd=cwd, env=environment(), **options,  # type: ignore[call-overload]
     )  # fmt: skip
@@ -129,7 +131,18 @@ def test_eval(picture: Path) -> None:
 
 
 def test_train_is_interrupted_and_goes_on(picture: Path, tmp_path: Path) -> None:
-    options = ["--data", picture.parent, "--val", picture.parent, "--out", tmp_path / "run", "--patch", "8", "--batch", "2"]
+    options = [
+        "--data",
+        picture.parent,
+        "--val",
+        picture.parent,
+        "--out",
+        tmp_path / "run",
+        "--patch",
+        "8",
+        "--batch",
+        "2",
+    ]
     options += ["--blocks", "1", "--channels", "4", "--validate-every", "5", "--threads", "1", "--json"]
     process = subprocess.Popen(
         argv("ecbsr-train", *options, "--steps", "1000000"), env=environment(), stderr=subprocess.PIPE, text=True,
@@ -154,7 +167,11 @@ def test_a_closed_pipe_is_quiet(picture: Path) -> None:
     assert reader.stdin
     reader.wait()
     result = subprocess.run(
-        argv("ecbsr-eval", "--data", picture.parent), stdout=reader.stdin, stderr=subprocess.PIPE, text=True, env=environment()
+        argv("ecbsr-eval", "--data", picture.parent),
+        stdout=reader.stdin,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
     )
     assert "Traceback" not in result.stderr
 

@@ -32,7 +32,9 @@ def test_bicubic_equals_matlab(benchmark_sets: Path, scale: int) -> None:
 def test_bicubic_equals_pillow_inside(size: tuple[int, int], random: np.random.Generator) -> None:
     picture = noise(random, 60, 80, 3)
     ours = images.resize_bicubic(picture.astype(np.float64), size)
-    planes = [Image.fromarray(picture[..., c].astype(np.float32)).resize(size, Image.Resampling.BICUBIC) for c in range(3)]
+    planes = [
+        Image.fromarray(picture[..., c].astype(np.float32)).resize(size, Image.Resampling.BICUBIC) for c in range(3)
+    ]
     expected = np.dstack([np.asarray(plane) for plane in planes])
     edge = max(3, 3 * size[0] // 80)  # Pillow treats the border in another way than MATLAB
     inner = (slice(edge, -edge), slice(edge, -edge)) if min(size) > 3 * edge else (slice(0), slice(0))
@@ -121,9 +123,7 @@ def test_write_what_pillow_reads(tmp_path: Path, ending: str) -> None:
 
 @pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, 1), (np.uint8, 3), (np.uint16, 1), (np.uint16, 3)])
 @pytest.mark.parametrize("alpha", [False, True])
-def test_png_round_trip(
-    tmp_path: Path, random: np.random.Generator, dtype: type, channels: int, alpha: bool
-) -> None:
+def test_png_round_trip(tmp_path: Path, random: np.random.Generator, dtype: type, channels: int, alpha: bool) -> None:
     picture = Picture(noise(random, 5, 7, channels, dtype=dtype), noise(random, 5, 7, dtype=dtype) if alpha else None)
     images.write(picture, tmp_path / "p.png")
     again = images.read(tmp_path / "p.png")

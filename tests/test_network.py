@@ -93,15 +93,15 @@ def test_plain_network_equals_the_branches(scale: int, colors: int, activation: 
     randomise(net, 4)
     x = torch.rand(2, colors, 5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
     y = x
-    for block in net.backbone[:-1]:
+    for block in net.blocks[:-1]:
         y = block.act(block.forward_branches(y))
-    expected = torch.pixel_shuffle(net.backbone[-1].forward_branches(y) + x.repeat_interleave(scale**2, 1), scale)
+    expected = torch.pixel_shuffle(net.blocks[-1].forward_branches(y) + x.repeat_interleave(scale**2, 1), scale)
     assert (net.collapse()(x) - expected).abs().max() <= 1e-12 * float(expected.detach().abs().max())
 
 
 def test_identity_reaches_the_last_block_where_its_widths_agree() -> None:
-    assert ECBSR(1, 16, 4, 1, identity=True).backbone[-1].identity
-    assert not ECBSR(1, 16, 2, 1, identity=True).backbone[-1].identity
+    assert ECBSR(1, 16, 4, 1, identity=True).blocks[-1].identity
+    assert not ECBSR(1, 16, 2, 1, identity=True).blocks[-1].identity
 
 
 @pytest.mark.parametrize("colors", [1, 3])

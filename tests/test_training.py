@@ -92,9 +92,7 @@ def test_resumed_equals_uninterrupted(pictures: Path, val: Path, tmp_path: Path,
     with pytest.raises(Cut):
         train(pictures, val, tmp_path / "cut", settings, on_step=cut)
     train(pictures, val, tmp_path / "cut", settings, resume=True)
-    whole, cut_off = (
-        torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("whole", "cut")
-    )
+    whole, cut_off = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("whole", "cut"))
     for part in ("net", "averaged"):
         for name, value in whole[part].items():
             assert torch.equal(value, cut_off[part][name]), name
@@ -116,7 +114,7 @@ def test_refusals(pictures: Path, val: Path, tmp_path: Path) -> None:
         train(tmp_path / "none", val, tmp_path / "run", QUICK)
     with pytest.raises(EcbsrError, match="smaller than a crop"):
         train(pictures, val, tmp_path / "run", replace(QUICK, patch=500))
-    with pytest.raises(EcbsrError, match="nothing to resume|no such checkpoint"):
+    with pytest.raises(EcbsrError, match="no such checkpoint"):
         train(pictures, val, tmp_path / "run", QUICK, resume=True)
     assert not (tmp_path / "run").exists()
     train(pictures, val, tmp_path / "run", QUICK)
