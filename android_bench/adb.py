@@ -193,7 +193,7 @@ class Adb:
 
         adb's exit code is 0 even for a dead address, so success shows in `state` alone.
         """
-        if NETWORK_SERIAL.fullmatch(self.serial) and self.state() != "device":
+        if NETWORK_SERIAL.fullmatch(self.serial) and (self.record is not None or self.state() != "device"):
             self._call([self.binary, "connect", self.serial], COMMAND_LIMIT)
 
     def _command(self, *arguments: str) -> list[str]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import shlex
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ecbsr_mobile import command
-from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.errors import UsageError
 
 if TYPE_CHECKING:
     from .baseline import Comparison
+    from .plan import Settings
     from .results import Results, Row
 
 EPILOG = """\
@@ -70,10 +73,13 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.dry_run:
         return _dry_run(arguments)
     from . import baseline
+    from .journal import publish
 
     before = baseline.load(arguments.baseline) if arguments.baseline else None
     found = _measure(arguments)
     compared = baseline.compare(found, before, arguments.fail_above) if before else ()
+    if compared and (arguments.out or arguments.resume):
+        publish(Path(arguments.out or arguments.resume), found, compared)
     if arguments.json:
         document = found.as_json()
         if before:
@@ -88,33 +94,29 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _measure(arguments: argparse.Namespace) -> Results:
-    from .session import resume
+    from . import session
 
     progress = None if arguments.quiet else command.notice
     if arguments.resume:
-        return resume(arguments.resume, progress)
-    return _call(arguments, progress)
+        return session.resume(arguments.resume, progress)
+    return session.start(arguments.models, _settings(arguments), arguments.out, progress)
 
 
-def _call(arguments: argparse.Namespace, progress: Callable[[str], None] | None) -> Results:
-    from .plan import Limits, parse_threads
-    from .session import bench
+def _settings(arguments: argparse.Namespace) -> Settings:
+    from . import plan
 
-    return bench(
-        arguments.models,
-        devices=arguments.device or ["host"],
-        sizes=arguments.size.split(",") if arguments.size else (),
-        delegates=[arguments.delegate],
-        threads=[parse_threads(text) for text in arguments.threads.split(",")],
-        cores=arguments.cores,
+    return plan.Settings(
+        devices=tuple(dict.fromkeys(arguments.device or ["host"])),
+        sizes=tuple(dict.fromkeys(plan.parse_size(text) for text in (arguments.size or "").split(",") if text)),
+        delegates=plan.parse_delegates(arguments.delegate),
+        threads=tuple(dict.fromkeys(plan.parse_threads(text) for text in arguments.threads.split(","))),
+        cores=plan.parse_cores(arguments.cores),
         rounds=arguments.rounds,
-        runs=arguments.runs,
+        iterations=arguments.runs,
         tool=arguments.tool,
         check=arguments.check,
         profile=arguments.profile,
-        limits=Limits(cooldown=arguments.cooldown),
-        out=arguments.out,
-        progress=progress,
+        limits=plan.Limits(cooldown=arguments.cooldown),
     )
 
 
@@ -141,7 +143,14 @@ def _list(*, as_json: bool) -> int:
 
 
 def _dry_run(arguments: argparse.Namespace) -> int:
-    raise EcbsrError("--dry-run is not there yet")
+    from . import session
+
+    folder = Path(tempfile.mkdtemp(prefix="ecbsr-bench-"))
+    commands = session.rehearse(arguments.models, _settings(arguments), folder)
+    for one in commands:
+        print(shlex.join(one))
+    command.notice(f"nothing was run; the {len(commands)} commands of one round push files from {folder}")
+    return command.DONE
 
 
 def _print(found: Results, compared: tuple[Comparison, ...]) -> None:

@@ -19,6 +19,7 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.files import write_bytes
 
 from . import results
+from .baseline import Comparison
 from .plan import Case, Delegate, Limits, Settings
 from .results import Check, Device, OperatorTime, Results, Run
 
@@ -104,6 +105,12 @@ class Journal:
                 self._file.close()
                 self._file = None
 
+    def discard(self) -> None:
+        """Remove the file of a session that measured nothing, so that the folder is free for another try."""
+        self.close()
+        if self.folder is not None:
+            (self.folder / RUNS).unlink(missing_ok=True)
+
 
 def reopen(folder: Path) -> Journal:
     """The journal of a session that ended early, open for more.
@@ -136,6 +143,8 @@ def reopen(folder: Path) -> Journal:
 def _take(journal: Journal, line: dict[str, Any]) -> None:
     if "run" in line:
         run = results.run_from(line["run"])
+        if run.status == "lost":  # to be tried again
+            return
         journal.runs[run.case, run.round] = run
     elif "device" in line:
         device = results.device_from(line["device"])
@@ -164,7 +173,12 @@ def settings_from(document: dict[str, Any]) -> Settings:
     )
 
 
-def publish(folder: Path, found: Results) -> None:
-    """Write `results.json` and `results.csv`, each at once or not at all."""
+def publish(folder: Path | None, found: Results, compared: Sequence[Comparison] = ()) -> None:
+    """Write `results.json`, `results.csv` and `report.html`, each at once or not at all; nothing without a folder."""
+    if folder is None:
+        return
+    from . import report
+
     write_bytes(folder / "results.json", (json.dumps(found.as_json(), indent=2, allow_nan=False) + "\n").encode())
     write_bytes(folder / "results.csv", results.as_csv(found).encode())
+    write_bytes(folder / "report.html", report.html(found, compared).encode())

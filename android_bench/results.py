@@ -39,7 +39,7 @@ TIMED = ("ok", "partial", "throttled")
 ANSWERED = (*TIMED, "fallback", "unsupported")
 """The statuses that are an answer about the device; the others mean that something went wrong."""
 
-FEW_DIGITS = 4  # decimals of milliseconds: a tenth of a microsecond
+FEW_DIGITS = 3  # decimals of milliseconds
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,11 @@ class Device:
 
 @dataclass(frozen=True)
 class Results:
-    """A whole session. `models` holds each model's facts, `states` each device's temperatures over time."""
+    """A whole session.
+
+    `models` holds each model's facts, `states` each device's temperatures over time, `failures` why a device
+    could not be used, or no longer.
+    """
 
     results: tuple[Row, ...]
     devices: Mapping[str, Device]
@@ -175,6 +179,7 @@ class Results:
     states: Mapping[str, tuple[State, ...]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     started: str = ""
+    failures: Mapping[str, str] = field(default_factory=dict)
     method: str = stats.METHOD
 
     def as_json(self) -> dict[str, Any]:
@@ -183,8 +188,8 @@ class Results:
 
     @property
     def answered(self) -> bool:
-        """Whether every row has an answer; a command exits with 1 where not."""
-        return all(row.status in ANSWERED for row in self.results)
+        """Whether every row has an answer and no device failed; a command exits with 1 where not."""
+        return not self.failures and all(row.status in ANSWERED for row in self.results)
 
 
 def row(case: Case, runs: Sequence[Run], rounds: int, check: Check | None, profile: Sequence[OperatorTime]) -> Row:
@@ -294,6 +299,7 @@ def from_json(document: Any, source: str) -> Results:
             states={name: tuple(state_from(one) for one in many) for name, many in document.get("states", {}).items()},
             settings=dict(document.get("settings", {})),
             started=str(document.get("started", "")),
+            failures=dict(document.get("failures", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         raise EcbsrError(f"{source} is no results.json of ecbsr-bench; give the file from an --out folder") from None

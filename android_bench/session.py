@@ -99,16 +99,20 @@ def bench(
         profile=profile,
         limits=limits or Limits(),
     )
-    return _new(models, chosen, Path(out) if out is not None else None, progress)
+    return start(models, chosen, out, progress)
 
 
-def _new(
-    paths: Sequence[str | os.PathLike[str]], settings: Settings, out: Path | None, progress: Progress | None
+def start(
+    paths: Sequence[str | os.PathLike[str]],
+    settings: Settings,
+    out: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> Results:
+    """`bench`, with its choices as one value."""
     _validate(settings)
     loaded = {model.name: model for model in models.load(paths)}
     settings = replace(settings, devices=_named(settings.devices))
-    journal = Journal(out)
+    journal = Journal(Path(out) if out is not None else None)
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     files = [{"path": str(model.path), "sha256": model.sha256} for model in loaded.values()]
     journal.begin({"settings": asdict(settings), "models": files, "started": started})
@@ -132,6 +136,53 @@ def resume(out: str | os.PathLike[str], progress: Progress | None = None) -> Res
         if model.sha256 != digest:
             raise EcbsrError(f"{path} has changed since the bench in {out} began; start a new bench")
     return _Session(settings, {model.name: model for model in loaded}, journal, progress or (lambda _line: None)).run()
+
+
+def rehearse(paths: Sequence[str | os.PathLike[str]], settings: Settings, folder: Path) -> list[tuple[str, ...]]:
+    """Every adb command of a session's first round, in order, without running one.
+
+    The files that the commands push are written to `folder`. A command that depends on a phone's answer is
+    the one for a phone of today that is cool, unused, and has none of our files.
+
+    Raises:
+        UsageError: a command would depend on what only the phone can tell.
+    """
+    _validate(settings)
+    names = [name for name in settings.devices if name != host.NAME]
+    if not names or "all" in names:
+        raise UsageError("a dry run needs the serial of a phone: --device SERIAL")
+    if settings.cores in ("big", "little"):
+        raise UsageError(f"which cores are {settings.cores} is the phone's to say; give a mask such as f0 to a dry run")
+    from .phone import Phone
+
+    loaded = {model.name: model for model in models.load(paths)}
+    session = _Session(settings, loaded, Journal(), lambda _line: None)
+    commands: list[tuple[str, ...]] = []
+
+    def record(command: Sequence[str]) -> None:
+        commands.append(tuple(command))
+
+    for name in names:
+        now = time.monotonic()
+        with Phone(
+            name,
+            loaded,
+            settings,
+            stop=session.stop,
+            started=now,
+            progress=session.progress,
+            record=record,
+            folder=folder,
+        ) as phone:
+            cases = session.cases(name)
+            for number, case in plan.shuffled(cases, 1, settings.seed):
+                phone.measure(case, number)
+            for case in cases:
+                if settings.check:
+                    phone.check(case)
+                if settings.profile:
+                    phone.profile(case)
+    return commands
 
 
 def _validate(settings: Settings) -> None:
@@ -176,8 +227,10 @@ class _Session:
         finally:
             found = self._results()
             self.journal.close()
-            if self.journal.folder is not None:
+            if self.journal.runs:
                 publish(self.journal.folder, found)
+            else:
+                self.journal.discard()
         for failure in self.failures.values():
             if not isinstance(failure, EcbsrError) or (not self.journal.runs and len(self.settings.devices) == 1):
                 raise failure
@@ -249,13 +302,13 @@ class _Session:
     def _settled(self, case: Case, number: int) -> bool:
         """Whether this round's run is done, or earlier ones show that more would tell nothing new."""
         done = self.journal.of(case)
-        if any(run.round == number and run.status != "lost" for run in done):
-            return True
         statuses = [run.status for run in done]
+        if any(run.round == number for run in done) or "lost" in statuses:
+            return True  # what the phone went away in twice would only take it away again
         if any(status in results.TIMED for status in statuses):
             return False
         return any(status in ("fallback", "unsupported") for status in statuses) or (
-            sum(status != "lost" for status in statuses) >= 2
+            len(statuses) >= 2  # twice is no accident
         )
 
     def _results(self) -> Results:
@@ -277,6 +330,7 @@ class _Session:
             states=states,
             settings=self.journal.header["settings"],
             started=self.journal.header["started"],
+            failures={name: str(failure) for name, failure in self.failures.items()},
         )
 
 

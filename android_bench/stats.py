@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, median, stdev
+from statistics import fmean, stdev
 
 METHOD = (
     "median_ms: median over runs of each run's median iteration (its mean, where the tool prints no median); "
@@ -70,6 +70,3 @@ def ratio(
     down = math.hypot(math.log(now / now_interval[0]), math.log(then_interval[1] / then))
     up = math.hypot(math.log(now_interval[1] / now), math.log(then / then_interval[0]))
     return value, (value * math.exp(-down), value * math.exp(up))
-
-
-__all__ = ["METHOD", "interval", "median", "percentile", "ratio"]
