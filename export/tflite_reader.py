@@ -27,13 +27,15 @@ TYPES = {code: name for name, code in vars(schema.TensorType).items() if not nam
 _DTYPES = {name: np.dtype(numpy_name) for numpy_name, name in TYPE_NAMES.items()}
 
 
-def read(source: bytes | str | os.PathLike[str]) -> Graph:
+def read(source: bytes | str | os.PathLike[str], name: str = "the model") -> Graph:
     """The model in a file, or in the bytes of one. Constants are read-only views of those bytes.
+
+    Errors call bytes by `name`.
 
     Raises:
         EcbsrError: there is no such file, or it is not a whole `.tflite` file.
     """
-    data, name = (source, "the model") if isinstance(source, bytes) else (_load(Path(source)), str(source))
+    data, name = (source, name) if isinstance(source, bytes) else (load(source), str(source))
     _check_kind(data, name)
     try:
         return _Reader(data).graph()
@@ -44,7 +46,13 @@ def read(source: bytes | str | os.PathLike[str]) -> Graph:
         raise EcbsrError(f"{name} is truncated or corrupt; copy or convert it again") from None
 
 
-def _load(path: Path) -> bytes:
+def load(source: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file, if it can be a `.tflite` file; only its start, if it is certainly none.
+
+    Raises:
+        EcbsrError: it cannot be read.
+    """
+    path = Path(source)
     if path.is_dir():
         raise EcbsrError(f"{path} is a folder; name a .tflite file")
     if not path.exists():

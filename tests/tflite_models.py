@@ -118,6 +118,8 @@ class GraphBuilder:
         """CONV_2D, or DEPTHWISE_CONV_2D with one filter per channel, SAME padding unless told."""
         n, h, w, c = self.tensors[source].shape
         outputs = c if depthwise else outputs
+        if self.dtype == np.uint8:  # the kernels know it with one scale for all channels only
+            per_channel, weight_zero_point = False, 128
         shape = (1, kernel, kernel, c) if depthwise else (outputs, kernel, kernel, c)
         if self.quantized:
             count = outputs if per_channel else 1

@@ -1,0 +1,209 @@
+"""Conditions on scales and zero points (see `conditions`), and the arithmetic behind them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .conditions import INT8, UINT8, Condition, View
+from .graph import Quantization, Tensor
+
+QUANTIZED = ("INT4", INT8, UINT8, "INT16")
+SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
+
+
+def scale_of(tensor: Tensor | None) -> float | None:
+    """The scale of a tensor that has exactly one."""
+    if tensor is None or tensor.quantization is None or tensor.quantization.scale.size != 1:
+        return None
+    return float(tensor.quantization.scale[0])
+
+
+def one_scale(view: View) -> str | None:
+    """Quantised activations have one scale for the whole tensor."""
+    for tensor in view.activations():
+        if tensor.type_name in QUANTIZED and scale_of(tensor) is None:
+            return f"tensor {tensor.name} of {tensor.type_name} has no single scale"
+    return None
+
+
+def kernel_axis(axis: int) -> Condition:
+    """Per-channel weights are quantised along this axis."""
+
+    def why_not(view: View) -> str | None:
+        quantization = _kernel_quantization(view)
+        if quantization is None or quantization.scale.size == 1 or quantization.axis == axis:
+            return None
+        return f"takes weights quantised along axis {axis}, not {quantization.axis}"
+
+    return why_not
+
+
+def per_tensor_kernel(view: View) -> str | None:
+    """Weights have one scale."""
+    quantization = _kernel_quantization(view)
+    wrong = quantization is not None and quantization.scale.size > 1
+    return "takes weights of one scale, not of one per channel" if wrong else None
+
+
+def kernel_zero_point(view: View) -> str | None:
+    """INT8 weights have the zero point 0."""
+    quantization, weights = _kernel_quantization(view), view.input(1)
+    if quantization is None or weights is None or weights.type_name != INT8 or not quantization.zero_point.any():
+        return None
+    return f"its weights have zero point {int(quantization.zero_point[quantization.zero_point != 0][0])}, not 0"
+
+
+def kernel_channel_zero_points(view: View) -> str | None:
+    """INT8 weights of one scale per channel have the zero point 0."""
+    quantization = _kernel_quantization(view)
+    return kernel_zero_point(view) if quantization is not None and quantization.scale.size > 1 else None
+
+
+def zero_points_in_range(view: View) -> str | None:
+    """Every zero point is a value of its tensor's type."""
+    for tensor in [*view.operands(), *view.outputs]:
+        if tensor.quantization is None or tensor.kind or tensor.dtype.kind not in "iu":
+            continue
+        limits, points = np.iinfo(tensor.dtype), tensor.quantization.zero_point
+        wrong = points[(points < limits.min) | (points > limits.max)]
+        if wrong.size:
+            return f"tensor {tensor.name} of {tensor.type_name} has zero point {int(wrong[0])}"
+    return None
+
+
+def requantisation(limit: float) -> Condition:
+    """The ratio input scale · weight scale / output scale of a convolution is below `limit` in every channel."""
+
+    def why_not(view: View) -> str | None:
+        source, target, kernel = scale_of(view.input(0)), scale_of(view.outputs[0]), _kernel_quantization(view)
+        if not source or not target or kernel is None:
+            return None
+        ratio = source * float(kernel.scale.max(initial=0)) / target
+        wrong = ratio >= limit
+        return f"input · weight / output scale is {ratio:.4g}, not below {limit:g}" if wrong else None
+
+    return why_not
+
+
+def bias_scale(tolerance: float = 0.02) -> Condition:
+    """A convolution's bias has the scale input · weight, to `tolerance` of the output's scale, and zero point 0.
+
+    The kernels compute as if it had.
+    """
+
+    def why_not(view: View) -> str | None:
+        bias, kernel = view.input(2), _kernel_quantization(view)
+        source, target = scale_of(view.input(0)), scale_of(view.outputs[0])
+        if bias is None or bias.quantization is None or kernel is None or not source or not target:
+            return None
+        if bias.quantization.zero_point.any():
+            return "its bias has a zero point other than 0"
+        if bias.quantization.scale.size not in (1, kernel.scale.size):
+            return f"its bias has {bias.quantization.scale.size} scales, its weights {kernel.scale.size}"
+        error = float(np.abs(bias.quantization.scale - source * kernel.scale).max()) / target
+        if error <= tolerance:
+            return None
+        return f"its bias scale is off by {error:.3g} of the output's scale, not {tolerance:g} at most"
+
+    return why_not
+
+
+def input_ratios(least: float, most: float, closed: bool = False) -> Condition:
+    """The ratio input scale / output scale is in [least, most) for each quantised input, [least, most] if `closed`."""
+
+    def why_not(view: View) -> str | None:
+        target = scale_of(view.outputs[0])
+        for source in map(scale_of, view.inputs):
+            ratio = source / target if source and target else None
+            reason = ratio and _outside(ratio, least, most, closed, "input / output scale")
+            if reason:
+                return reason
+        return None
+
+    return why_not
+
+
+def product_ratio(least: float, most: float) -> Condition:
+    """The ratio first scale · second scale / output scale lies in [least, most)."""
+
+    def why_not(view: View) -> str | None:
+        first, second, target = scale_of(view.input(0)), scale_of(view.input(1)), scale_of(view.outputs[0])
+        if not first or not second or not target:
+            return None
+        return _outside(first * second / target, least, most, False, "scale · scale / output scale")
+
+    return why_not
+
+
+def leaky_ranges(view: View) -> str | None:
+    """A quantised LEAKY_RELU: alpha · ratio in [-127.996, -1/256] or [1/256, 128], and ratio in [1/256, 128]."""
+    source, target = scale_of(view.input(0)), scale_of(view.outputs[0])
+    if not source or not target:
+        return None
+    ratio, alpha = source / target, float(getattr(view.node.options, "alpha", 0.0))
+    reason = _outside(ratio, 1 / 256, 128, True, "input / output scale")
+    if reason is None and not (-127.99609375 <= alpha * ratio <= -1 / 256 or 1 / 256 <= alpha * ratio <= 128):
+        reason = f"alpha {alpha:.4g} · scale ratio {ratio:.4g} is outside [-127.996, -1/256] and [1/256, 128]"
+    return reason
+
+
+def nonzero_alpha(view: View) -> str | None:
+    """A LEAKY_RELU has a slope."""
+    return None if getattr(view.node.options, "alpha", 0.0) else "alpha is 0"
+
+
+def positive_alpha(view: View) -> str | None:
+    """A quantised LEAKY_RELU has a positive slope."""
+    alpha = float(getattr(view.node.options, "alpha", 0.0))
+    wrong = scale_of(view.input(0)) is not None and alpha <= 0
+    return f"alpha {alpha:.4g} would need a scale that is not positive" if wrong else None
+
+
+def same_quantization(count: int = 1, types: tuple[str, ...] = QUANTIZED) -> Condition:
+    """Quantised inputs (the first `count` of them) and outputs share one scale and zero point."""
+
+    def why_not(view: View) -> str | None:
+        pairs = [tensor.quantization for tensor in [*view.inputs[:count], *view.outputs] if tensor is not None]
+        known = [quantization for quantization in pairs if quantization is not None]
+        if view.outputs[0].type_name not in types or not known:
+            return None
+        first = known[0]
+        if all(_same(first, other) for other in known[1:]):
+            return None
+        return "input and output differ in scale or zero point"
+
+    return why_not
+
+
+def normal_scales(view: View) -> str | None:
+    """Every scale is a normal positive float32."""
+    for tensor in [*view.operands(), *view.outputs]:
+        if tensor.quantization is not None:
+            scale = tensor.quantization.scale
+            if not np.isfinite(scale).all() or (scale < SMALLEST_NORMAL).any():
+                return f"tensor {tensor.name} has a scale that is no normal positive number"
+    return None
+
+
+def zero_point_zero(view: View) -> str | None:
+    """An INT8 input has zero point 0."""
+    source = view.input(0)
+    if source is None or source.type_name != INT8 or source.quantization is None:
+        return None
+    point = int(source.quantization.zero_point[0])
+    return f"takes INT8 of zero point 0, not {point}" if point else None
+
+
+def _kernel_quantization(view: View) -> Quantization | None:
+    weights = view.input(1)
+    return weights.quantization if weights is not None else None
+
+
+def _same(first: Quantization, second: Quantization) -> bool:
+    return np.array_equal(first.scale, second.scale) and np.array_equal(first.zero_point, second.zero_point)
+
+
+def _outside(ratio: float, least: float, most: float, closed: bool, what: str) -> str | None:
+    if least <= ratio < most or (closed and ratio == most):
+        return None
+    return f"{what} is {ratio:.4g}, outside [{least:.4g}, {most:g}{']' if closed else ')'}"
