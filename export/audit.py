@@ -17,6 +17,7 @@ from .delegates import DELEGATES, INVARIANT_ALWAYS, INVARIANTS, Delegate, Rule, 
 from .graph import Graph, Node, operators
 from .partitions import partitions
 from .runtime import Measured, measure
+from .scale_conditions import QUANTIZED
 from .tflite_reader import load, read
 
 RECIPE = "ecbsr_mobile.recipe"
@@ -87,13 +88,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Audit:
-    """All that can be told of a model without a phone.
+    """All that can be told of a model without a phone; of several subgraphs, of the first.
 
     `measured` is the runtime's own word on XNNPACK, None where it was not asked. `recipe` is what the file
     says of its making, None where it says nothing.
     """
 
     operators: dict[str, int]
+    subgraphs: int
     delegates: tuple[DelegateAudit, ...]
     invariants: tuple[Finding, ...]
     recipe: dict[str, Any] | None
@@ -106,6 +108,7 @@ class Audit:
             delegates["xnnpack"]["measured"] = self.measured.to_json()
         return {
             "operators": self.operators,
+            "subgraphs": self.subgraphs,
             "audit": delegates,
             "invariants": [vars(finding) for finding in self.invariants],
             "recipe": self.recipe,
@@ -125,6 +128,7 @@ def audit(model: bytes | str | os.PathLike[str], ask_runtime: bool = True) -> Au
     graph = read(data) if isinstance(model, bytes) else read(data, os.fspath(model))
     return Audit(
         operators=operators(graph),
+        subgraphs=graph.subgraphs,
         delegates=tuple(audit_delegate(graph, delegate) for delegate in DELEGATES),
         invariants=tuple(invariants(graph)),
         recipe=recipe(graph),
@@ -142,7 +146,7 @@ def audit_delegate(graph: Graph, delegate: Delegate) -> DelegateAudit:
     }
     if delegate.folds is not None:
         refusals = _with_folding(graph, delegate, folded, refusals)
-    notes = list(delegate.notes)
+    notes = [*delegate.notes, *(delegate.integer_notes if _is_integer(graph) else ())]
     taken = [number not in refusals for number in range(len(graph.nodes))]
     groups = partitions(graph, taken)
     given = sorted(groups, key=len, reverse=True)[: delegate.limit]
@@ -186,6 +190,10 @@ def recipe(graph: Graph) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _is_integer(graph: Graph) -> bool:
+    return any(graph.tensors[index].type_name in QUANTIZED for node in graph.nodes for index in node.outputs)
 
 
 def _key(node: Node) -> str:

@@ -102,6 +102,7 @@ class Delegate:
     dynamic: bool = False
     folds: Literal["each", "all"] | None = None
     notes: tuple[str, ...] = ()
+    integer_notes: tuple[str, ...] = ()  # that concern models of integers alone
 
 
 def _listed(source: str, operators: str, *conditions: Condition) -> dict[str, tuple[Rule, ...]]:
@@ -265,7 +266,8 @@ GPU = Delegate(
     always=(Rule(types(_GPU_TYPES), _G), Rule(max_rank(4), _G)),
     limit=1,
     folds="all",
-    notes=("only the largest partition goes to the GPU (max_delegated_partitions is 1)", _GPU_QUANTIZED),
+    notes=("only the largest partition goes to the GPU (max_delegated_partitions is 1)",),
+    integer_notes=(_GPU_QUANTIZED,),
 )
 
 GPU_ML_DRIFT = Delegate(
@@ -289,8 +291,8 @@ GPU_ML_DRIFT = Delegate(
     folds="all",
     notes=(
         "compilation fails if any node is refused, unless the CPU is allowed too (litert/runtime/compiled_model.cc)",
-        _GPU_QUANTIZED,
     ),
+    integer_notes=(_GPU_QUANTIZED,),
 )
 
 # NNAPI: what the delegate offers at a feature level; the vendor's driver is then asked.
@@ -353,13 +355,20 @@ def _nnapi(level: int, title: str) -> Delegate:
         **_listed(_N, "RESHAPE", _N_TYPES),
         **_listed(_N, "TRANSPOSE", _N_TYPES, *([never("exists from API level 28 on")] if level < 28 else [])),
     }
-    notes = [
+    offered = (
         "at most 3 partitions, the largest; the phone's driver may refuse what is offered; deprecated in Android 15"
-    ]
-    if level < 30:
-        notes.append("INT8 is sent as UINT8: inputs and outputs are shifted by 128 on the CPU at every inference")
+    )
+    shifted = "INT8 is sent as UINT8: inputs and outputs are shifted by 128 on the CPU at every inference"
     return Delegate(
-        f"nnapi_{level}", title, table, _N, always=(Rule(max_rank(4), _N),), limit=3, folds="all", notes=tuple(notes)
+        f"nnapi_{level}",
+        title,
+        table,
+        _N,
+        always=(Rule(max_rank(4), _N),),
+        limit=3,
+        folds="all",
+        notes=(offered,),
+        integer_notes=(shifted,) if level < 30 else (),
     )
 
 

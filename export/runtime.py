@@ -102,7 +102,8 @@ def delegated(nodes: Sequence[dict[str, Any]]) -> tuple[list[int], int]:
     return sorted(taken), len(kernels)
 
 
-def _answer(model: bytes) -> dict[str, Any]:
+def load(model: bytes) -> dict[str, Any]:
+    """Load a model in this process, which a damaged one can end: `nodes`, `total` and `partitions`, or `error`."""
     from ai_edge_litert.interpreter import Interpreter
 
     try:
@@ -116,4 +117,4 @@ def _answer(model: bytes) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    json.dump(_answer(sys.stdin.buffer.read()), sys.stdout)
+    json.dump(load(sys.stdin.buffer.read()), sys.stdout)
