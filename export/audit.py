@@ -186,10 +186,14 @@ def invariants(graph: Graph) -> list[Finding]:
 def recipe(graph: Graph) -> dict[str, Any] | None:
     """What the file says of its making; None where it says nothing, or nothing that can be read."""
     try:
-        found = json.loads(graph.metadata.get(RECIPE, b"null"))
-    except ValueError:
+        found = json.loads(graph.metadata.get(RECIPE, b"null"), parse_constant=_no_number)
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(name)  # NaN and infinities, which JSON does not know
 
 
 def _is_integer(graph: Graph) -> bool:

@@ -61,7 +61,9 @@ def _print_json(audits: dict[str, Audit], errors: dict[str, str]) -> None:
 
 
 def _print_text(path: str, found: Audit) -> None:
-    counts = ", ".join(f"{count} {operator}" for operator, count in found.operators.items())
+    from .graph import printable
+
+    counts = ", ".join(f"{count} {printable(operator)}" for operator, count in found.operators.items())
     print(f"{path}: {os.path.getsize(path)} bytes; {counts or 'no operators'}\n")
     if found.subgraphs > 1:
         print(f"The first of its {found.subgraphs} subgraphs:")
@@ -80,7 +82,7 @@ def _print_text(path: str, found: Audit) -> None:
         _print_reasons(delegate)
     print(f"\nInteger invariants: {len(found.invariants) or 'none'} broken")
     for finding in found.invariants:
-        print(f"  node {finding.node} {finding.operator}: {finding.reason} [{finding.source}]")
+        print(f"  node {finding.node} {printable(finding.operator)}: {finding.reason} [{finding.source}]")
     if found.recipe is None:
         print("\nRecipe: none; the file does not say how it was made\n")
     else:
@@ -94,9 +96,13 @@ def _row(delegate: DelegateAudit) -> list[str]:
 
 def _print_reasons(delegate: DelegateAudit) -> None:
     """The reasons, each once, with the nodes that share it."""
+    from .graph import printable
+
     nodes: dict[tuple[str, str, str, str], list[int]] = {}
     for refusal in delegate.refused:
-        nodes.setdefault((refusal.verdict, refusal.operator, refusal.reason, refusal.source), []).append(refusal.node)
+        nodes.setdefault((refusal.verdict, printable(refusal.operator), refusal.reason, refusal.source), []).append(
+            refusal.node
+        )
     if nodes or delegate.notes:
         print(f"\n{delegate.title}" + "".join(f"\n  {note}" for note in delegate.notes))
     for (verdict, operator, reason, source), numbers in nodes.items():

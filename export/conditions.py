@@ -135,7 +135,7 @@ def exact_rank(wanted: int) -> Condition:
 def no_empty_dimension(view: View) -> str | None:
     """Every dimension of every activation is positive."""
     empty = [tensor for tensor in view.activations() if 0 in tensor.shape]
-    return f"tensor {empty[0].name} of shape {list(empty[0].shape)} is empty" if empty else None
+    return f"tensor {empty[0].label} of shape {list(empty[0].shape)} is empty" if empty else None
 
 
 def constant(position: int, what: str) -> Condition:
@@ -261,6 +261,16 @@ def square_output(view: View) -> str | None:
     shape = view.outputs[0].shape
     wrong = len(shape) == 4 and shape[1] != shape[2]
     return f"takes outputs as high as wide, not {shape[2]}x{shape[1]}" if wrong else None
+
+
+def max_side(most: int) -> Condition:
+    """The output is at most this high and wide."""
+
+    def why_not(view: View) -> str | None:
+        side = max(view.outputs[0].shape[1:3], default=0)
+        return f"takes outputs of {most} pixels each way at most, not {side}" if side > most else None
+
+    return why_not
 
 
 def no_corner_flags(view: View) -> str | None:

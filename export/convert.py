@@ -94,7 +94,7 @@ def _check_installed() -> None:
 
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise EcbsrError(f"{' and '.join(missing)} cannot be imported; install the extra: pip install 'ecbsr-mobile[export]'")
+        raise EcbsrError(f"{' and '.join(missing)} is not installed; run: pip install 'ecbsr-mobile[export]'")
 
 
 def _tidy(graph: tflite.Graph) -> tflite.Graph:
@@ -110,7 +110,7 @@ def _tidy(graph: tflite.Graph) -> tflite.Graph:
             if graph.tensors[index].data is not None:
                 names.setdefault(index, f"{name}/{part}")
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise EcbsrError(f"the converter wrote {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, not 1 and 1")
+        raise EcbsrError(f"onnx2tf wrote {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, not 1 and 1")
     names |= {graph.inputs[0]: INPUT, graph.outputs[0]: OUTPUT}
     tensors = tuple(replace(tensor, name=names.get(i, tensor.name)) for i, tensor in enumerate(graph.tensors))
     signature = tflite.Signature("serving_default", {INPUT: graph.inputs[0]}, {OUTPUT: graph.outputs[0]})

@@ -68,7 +68,7 @@ def _slopes(graph: Graph, node: Node) -> np.ndarray | None:
         return None
     data = graph.tensors[node.inputs[1]].data
     if data is None or data.size not in (1, channels):
-        raise EcbsrError(f"a PRELU of {channels} channels has no constant slope for each; train it with one per channel")
+        raise EcbsrError(f"a PRELU of {channels} channels has no constant slope for each; give it one per channel")
     return np.broadcast_to(data.reshape(-1), (channels,)).astype(np.float32)
 
 

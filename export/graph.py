@@ -14,6 +14,7 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 
+LONGEST_NAME = 80
 TYPE_NAMES = {
     "float32": "FLOAT32",
     "float16": "FLOAT16",
@@ -70,6 +71,11 @@ class Tensor:
         return self.kind or TYPE_NAMES[self.dtype.name]
 
     @property
+    def label(self) -> str:
+        """The name, fit for a sentence."""
+        return printable(self.name)
+
+    @property
     def dynamic(self) -> bool:
         """Whether a dimension is left to the caller."""
         return self.signature is not None and -1 in self.signature
@@ -96,7 +102,7 @@ class Node:
     @property
     def label(self) -> str:
         """The operator for a sentence: "CONV_2D", or "custom operator Foo"."""
-        return f"custom operator {self.operator}" if self.custom else self.operator
+        return f"custom operator {printable(self.operator)}" if self.custom else self.operator
 
 
 class Signature(NamedTuple):
@@ -119,6 +125,12 @@ class Graph:
     metadata: dict[str, bytes] = field(default_factory=dict)
     description: str = ""
     subgraphs: int = 1
+
+
+def printable(name: str) -> str:
+    """A name out of a file on one short line, without what would steer a terminal."""
+    shown = "".join(character if character.isprintable() else "?" for character in name)
+    return shown if len(shown) <= LONGEST_NAME else f"{shown[:LONGEST_NAME]}…"
 
 
 def operators(graph: Graph) -> dict[str, int]:
@@ -151,7 +163,7 @@ def image_input(graph: Graph) -> Tensor:
     tensor = graph.tensors[graph.inputs[0]]
     if len(tensor.shape) != 4:
         raise EcbsrError(
-            f"the model's input {tensor.name} has shape {list(tensor.shape)}; "
+            f"the model's input {tensor.label} has shape {list(tensor.shape)}; "
             "an image [batch, height, width, channels] is needed"
         )
     return tensor

@@ -22,6 +22,9 @@ Range = tuple[float, float]
 PIXELS: Range = (0.0, 1.0)
 """Range of the image and the result: scale 1/255, zero point -128, so that an int8 is a pixel xor 0x80."""
 
+LEAST_SPAN = 1e-5
+"""The narrowest range, in units of white, that a tensor is given: far below anything that shows."""
+
 # The version of each operator that says "int8" (tflite/converter/tools/versioning/op_version.cc).
 INT8_VERSIONS = {
     "CONV_2D": 3,
@@ -45,15 +48,11 @@ def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
     Raises:
         EcbsrError: an operator that has no int8 form here, or a tensor without a range.
     """
-    fixed = pinned(graph)
+    spans = _held_apart(graph, _ranges(graph, ranges))
     tensors = list(graph.tensors)
     nodes = []
-    for index in activations(graph):
-        tensor = tensors[index]
-        if index not in fixed and tensor.name not in ranges:
-            raise EcbsrError(f"no range is known for the activation {tensor.name}; calibrate the graph that is quantised")
-        quantization = affine(PIXELS if index in fixed else ranges[tensor.name])
-        tensors[index] = replace(tensor, dtype=np.dtype(np.int8), quantization=quantization)
+    for index, limits in spans.items():
+        tensors[index] = replace(tensors[index], dtype=np.dtype(np.int8), quantization=affine(limits))
     for node in graph.nodes:
         if node.operator not in INT8_VERSIONS:
             raise EcbsrError(f"{node.operator} has no int8 form here; {', '.join(INT8_VERSIONS)} have")
@@ -84,13 +83,66 @@ def pinned(graph: Graph) -> set[int]:
     return fixed
 
 
+def _ranges(graph: Graph, ranges: Mapping[str, Range]) -> dict[int, Range]:
+    """The range of every activation; what is added into a pinned tensor needs no more than [-1, 1]."""
+    fixed = pinned(graph)
+    found: dict[int, Range] = dict.fromkeys(fixed, PIXELS)
+    for index in activations(graph):
+        name = graph.tensors[index].name
+        if index in fixed:
+            continue
+        if name not in ranges:
+            raise EcbsrError(f"no range is known for the activation {name}; calibrate the graph that is quantised")
+        found[index] = min(ranges[name][0], 0.0), max(ranges[name][1], 0.0)
+    for node in graph.nodes:
+        if node.operator == "ADD" and node.outputs[0] in fixed and set(node.inputs) & fixed:
+            for index in set(node.inputs) - fixed:
+                found[index] = max(found[index][0], -1.0), min(found[index][1], 1.0)
+    return found
+
+
+def _held_apart(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
+    """Widen ranges until the ratios of scales between neighbours are such as XNNPACK takes.
+
+    Its limits: in·weight/out below 2^8 in a convolution; in/out from 2^-10 to 2^8 in an ADD; from 2^-8 to 2^7
+    in a LEAKY_RELU, also times its slope. Real networks keep far from them, dead channels and layers do not.
+    """
+    ranges = dict(ranges)
+
+    def span(index: int) -> float:
+        return ranges[index][1] - ranges[index][0]
+
+    def widen(index: int, least: float) -> None:
+        if span(index) < least:
+            factor = least / span(index) if span(index) > 0 else 0.0
+            low, high = ranges[index]
+            ranges[index] = (low * factor, high * factor) if factor else (0.0, least)
+
+    for node in [*graph.nodes, *graph.nodes]:  # twice, for an ADD can widen what an earlier node reads
+        result = node.outputs[0]
+        if node.operator in _CHANNEL_AXIS:
+            weight = graph.tensors[node.inputs[1]].data
+            steepest = float(np.abs(weight).max()) / 127 if weight is not None else 0.0
+            widen(result, max(span(node.inputs[0]) * steepest / 2**7, LEAST_SPAN))
+        elif node.operator == "ADD":
+            widen(result, max(span(index) for index in node.inputs) / 2**7)
+            for index in node.inputs:
+                widen(index, span(result) / 2**9)
+        elif node.operator == "LEAKY_RELU":
+            widen(result, span(node.inputs[0]) * max(1.0, node.options.alpha) / 2**6)
+            widen(node.inputs[0], span(result) / min(1.0, node.options.alpha) / 2**7)
+        elif node.operator == "PRELU":
+            widen(result, LEAST_SPAN)
+    return ranges
+
+
 def affine(limits: Range) -> Quantization:
     """Scale and zero point of int8 for a range, widened to hold 0 and shifted so that 0 is exact.
 
     0 must be exact, for it is what convolutions pad with.
     """
     low, high = min(limits[0], 0.0), max(limits[1], 0.0)
-    scale = np.float32(max((high - low) / 255, np.finfo(np.float32).tiny * 2**20))
+    scale = np.float32(max(high - low, LEAST_SPAN) / 255)
     zero_point = int(np.clip(np.round(-128 - low / float(scale)), -128, 127))
     return Quantization(np.array([scale], np.float32), np.array([zero_point], np.int64))
 

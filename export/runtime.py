@@ -70,7 +70,8 @@ def measure(model: bytes) -> Measured:
 
 
 def _failed(error: str) -> Measured:
-    return Measured(False, (), 0, 0, error)
+    # The runtime quotes names out of the model, which must not steer a terminal.
+    return Measured(False, (), 0, 0, "".join(c if c.isprintable() else "?" for c in error))
 
 
 def _last_word(code: int, errors: bytes) -> str:

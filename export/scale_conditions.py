@@ -22,7 +22,7 @@ def one_scale(view: View) -> str | None:
     """Quantised activations have one scale for the whole tensor."""
     for tensor in view.activations():
         if tensor.type_name in QUANTIZED and scale_of(tensor) is None:
-            return f"tensor {tensor.name} of {tensor.type_name} has no single scale"
+            return f"tensor {tensor.label} of {tensor.type_name} has no single scale"
     return None
 
 
@@ -67,7 +67,7 @@ def zero_points_in_range(view: View) -> str | None:
         limits, points = np.iinfo(tensor.dtype), tensor.quantization.zero_point
         wrong = points[(points < limits.min) | (points > limits.max)]
         if wrong.size:
-            return f"tensor {tensor.name} of {tensor.type_name} has zero point {int(wrong[0])}"
+            return f"tensor {tensor.label} of {tensor.type_name} has zero point {int(wrong[0])}"
     return None
 
 
@@ -181,7 +181,7 @@ def normal_scales(view: View) -> str | None:
         if tensor.quantization is not None:
             scale = tensor.quantization.scale
             if not np.isfinite(scale).all() or (scale < SMALLEST_NORMAL).any():
-                return f"tensor {tensor.name} has a scale that is no normal positive number"
+                return f"tensor {tensor.label} has a scale that is no normal positive number"
     return None
 
 

@@ -58,7 +58,7 @@ def at_size(graph: Graph, width: int, height: int) -> Graph:
     image = image_input(graph)
     batch, channels = image.declared_shape[0], image.declared_shape[3]
     if channels < 1:
-        raise EcbsrError(f"the model's input {image.name} does not say how many channels it takes")
+        raise EcbsrError(f"the model's input {image.label} does not say how many channels it takes")
     tensors, nodes = list(graph.tensors), []
     known: dict[int, tuple[int, ...]] = {graph.inputs[0]: (max(batch, 1), height, width, channels)}
     for number, node in enumerate(graph.nodes):
@@ -105,6 +105,6 @@ def _call(graph: Graph, node: Node, known: dict[int, tuple[int, ...]]) -> shapes
         tensor = graph.tensors[index]
         fixed = tensor.data is not None or tensor.variable or 0 in tensor.shape
         if not fixed and index not in known:
-            raise shapes.CannotInfer(f"its input {tensor.name} is computed by no earlier node")
+            raise shapes.CannotInfer(f"its input {tensor.label} is computed by no earlier node")
         operands.append(shapes.Operand(known.get(index, tensor.shape), tensor.declared_shape, tensor.data))
     return shapes.Call(node.operator, node.options, operands, [graph.tensors[i].declared_shape for i in node.outputs])

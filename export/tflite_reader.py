@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.errors import EcbsrError
 
-from .graph import TYPE_NAMES, Graph, Node, Quantization, Signature, Tensor, elements
+from .graph import TYPE_NAMES, Graph, Node, Quantization, Signature, Tensor, elements, printable
 
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
@@ -136,18 +136,19 @@ class _Reader:
     def tensor(self, table: Any) -> Tensor:
         kind = TYPES.get(table.Type(), f"TYPE_{table.Type()}")
         name = self.text(table.Name())
+        label = printable(name)
         shape = self.ints(table.ShapeLength(), table.ShapeAsNumpy)
         signature = self.ints(table.ShapeSignatureLength(), table.ShapeSignatureAsNumpy) or None
         if table.ExternalBuffer():
-            raise _Corrupt(f"tensor {name} keeps its values in another file, which is not supported")
+            raise _Corrupt(f"tensor {label} keeps its values in another file, which is not supported")
         if any(size < 0 for size in shape) or (signature and len(signature) != len(shape)):
-            raise _Corrupt(f"tensor {name} has the shape {list(shape)} with signature {signature}; it is corrupt")
-        quantization, details = self.quantization(table.Quantization(), name)
+            raise _Corrupt(f"tensor {label} has the shape {list(shape)} with signature {signature}; it is corrupt")
+        quantization, details = self.quantization(table.Quantization(), label)
         sparsity = schema.SparsityParametersT.InitFromObj(table.Sparsity()) if table.Sparsity() else None
         data = self.buffer(table.Buffer())
         if data is not None and kind in _DTYPES and sparsity is None:
             if data.nbytes != elements(shape) * _DTYPES[kind].itemsize:
-                raise _Corrupt(f"constant {name} of shape {list(shape)} has {data.nbytes} bytes; it is corrupt")
+                raise _Corrupt(f"constant {label} of shape {list(shape)} has {data.nbytes} bytes; it is corrupt")
             data = data.view(_DTYPES[kind]).reshape(shape)
         return Tensor(
             name=name,
@@ -162,7 +163,7 @@ class _Reader:
             quantization_details=details,
         )
 
-    def quantization(self, table: Any, name: str) -> tuple[Quantization | None, Any]:
+    def quantization(self, table: Any, label: str) -> tuple[Quantization | None, Any]:
         if table is None:
             return None, None
         details = schema.QuantizationParametersT.InitFromObj(table).details
@@ -172,7 +173,7 @@ class _Reader:
         scale = np.array(table.ScaleAsNumpy(), np.float32)
         zero_point = np.array(table.ZeroPointAsNumpy(), np.int64) if table.ZeroPointLength() else np.zeros(1, np.int64)
         if len(zero_point) not in (1, len(scale)):
-            raise _Corrupt(f"tensor {name} has {len(scale)} scales and {len(zero_point)} zero points; it is corrupt")
+            raise _Corrupt(f"tensor {label} has {len(scale)} scales and {len(zero_point)} zero points; it is corrupt")
         return Quantization(scale, np.resize(zero_point, scale.shape), table.QuantizedDimension()), details
 
     def buffer(self, index: int) -> np.ndarray | None:

@@ -93,7 +93,7 @@ class _Writer:
 
     def tensor(self, tensor: Tensor) -> schema.TensorT:
         if tensor.type_name not in _TYPE_CODES:
-            raise EcbsrError(f"tensor {tensor.name} has the unknown type {tensor.type_name} and cannot be written")
+            raise EcbsrError(f"tensor {tensor.label} has the unknown type {tensor.type_name} and cannot be written")
         return schema.TensorT(
             name=tensor.name,
             shape=list(tensor.shape),
@@ -146,7 +146,7 @@ def _content(tensor: Tensor) -> bytes:
     plain = not tensor.kind and tensor.sparsity is None
     if plain and (data.dtype != tensor.dtype or data.shape != tensor.shape):
         raise ValueError(
-            f"constant {tensor.name} holds {data.dtype} {data.shape}, but says {tensor.dtype} {tensor.shape}"
+            f"constant {tensor.label} holds {data.dtype} {data.shape}, but says {tensor.dtype} {tensor.shape}"
         )
     return data.tobytes()
 
@@ -154,7 +154,9 @@ def _content(tensor: Tensor) -> bytes:
 def _quantization(tensor: Tensor) -> schema.QuantizationParametersT | None:
     details = tensor.quantization_details
     if details is not None:
-        raise EcbsrError(f"tensor {tensor.name} is quantised by {type(details).__name__[:-1]}, which cannot be written")
+        raise EcbsrError(
+            f"tensor {tensor.label} is quantised by {type(details).__name__[:-1]}, which cannot be written"
+        )
     if tensor.quantization is None:
         return None
     return schema.QuantizationParametersT(

@@ -1,0 +1,110 @@
+"""`ecbsr-export`: weights to ONNX and TFLite."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from ecbsr_mobile import command, zoo
+
+from . import sizes
+
+if TYPE_CHECKING:
+    from .pipeline import Exported, ExportedFile
+
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, export, print the files."""
+    options = _parser().parse_args(argv)
+    command.show_warnings_as_notices()
+    wanted = sizes.parse_all(text for part in options.size for text in part.split(",") if text)
+    precisions = tuple(name for name in PRECISIONS if getattr(options, name))
+    if not precisions and (options.tflite or not options.onnx):
+        precisions = ("fp32", "int8")
+    from .pipeline import DEFAULT_SIZE, export
+
+    done = export(
+        options.weights,
+        options.out,
+        precisions=precisions,
+        sizes=wanted or (DEFAULT_SIZE,),
+        target=options.target,
+        calibration=options.calibration,
+        io=options.io,
+        max_drop=options.max_drop,
+        onnx=options.onnx,
+        progress=_Progress(),
+        **command.weights_options(options),
+    )
+    if options.json:
+        command.print_json(done.to_json())
+    else:
+        _print(done)
+    return command.DONE
+
+
+def script() -> None:
+    """The command's entry point."""
+    command.run(main)
+
+
+class _Progress:
+    """What is being done: on one line of a terminal, else a line each, percentages left out."""
+
+    def __init__(self) -> None:
+        self.width = 0
+
+    def __call__(self, message: str) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r" + message.ljust(self.width))
+            sys.stderr.flush()
+            self.width = len(message)
+        elif "%" not in message:
+            command.notice(message)
+
+
+def _print(done: Exported) -> None:
+    model = done.model
+    header = ["file", "bytes", "largest error", "loss dB", "fidelity dB", "XNNPACK nodes", "partitions"]
+    command.print_table(
+        header, [_row(file) for file in done.files], f"{model['name']}, {model['parameters']} parameters"
+    )
+
+
+def _row(file: ExportedFile) -> list[str]:
+    drop = f"{file.loss.drop_db:.3f}" if file.loss else "-"
+    fidelity = f"{file.loss.fidelity_db:.1f}" if file.loss and file.loss.fidelity_db is not None else "-"
+    xnnpack = next((d for d in file.audit.delegates if d.name == "xnnpack"), None) if file.audit else None
+    nodes = f"{xnnpack.taken}/{xnnpack.total}" if xnnpack else "-"
+    partitions = str(xnnpack.partitions) if xnnpack else "-"
+    return [str(file.path), str(file.bytes), f"{file.max_abs_error:.1e}", drop, fidelity, nodes, partitions]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser(
+        "ecbsr-export",
+        "Write a network as ONNX and TFLite: calibrated on real pictures, compared with onnxruntime, audited. "
+        "Without a format or a precision: TFLite in fp32 and int8.",
+    )
+    add = parser.add_argument
+    add("weights", nargs="?", default=zoo.DEFAULT, metavar="WEIGHTS",
+        help=f"a weights file, or a bundled model's name ({zoo.DEFAULT})")  # fmt: skip
+    add("--onnx", action="store_true", help="write ONNX, of free size")
+    add("--tflite", action="store_true", help="write TFLite (fp32 and int8 if no precision is named)")
+    for name, text in zip(PRECISIONS, ("float", "half-precision weights", "integers throughout"), strict=True):
+        add(f"--{name}", action="store_true", help=f"write TFLite in {name}: {text}")
+    add("--size", action="append", default=[], metavar="SIZE,…",
+        help=f"low-resolution input as WIDTHxHEIGHT or {', '.join(sizes.SIZES)} (270p); a file each")  # fmt: skip
+    add("--target", choices=("cpu", "gpu", "nnapi", "npu"), default="cpu", help="what runs the int8 file (cpu)")
+    add("--calibration", metavar="DIR", help="pictures like those it is for (default: the bundled ones)")
+    add("--io", choices=("int8", "uint8", "float32"), default="int8",
+        help="what the int8 file takes and gives (int8: pixel xor 0x80); the others add a QUANTIZE or DEQUANTIZE "
+        "node at each end")  # fmt: skip
+    add("--max-drop", type=float, default=0.3, metavar="DB", help="refuse a file that loses more PSNR (0.3)")
+    add("--out", default=".", metavar="DIR", help="folder for the files (.)")
+    add("--json", action="store_true", help="print the result as JSON")
+    command.add_weights_options(parser)
+    return parser

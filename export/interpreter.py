@@ -1,0 +1,70 @@
+"""Running a TFLite graph on this machine: real values in, real values out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ecbsr_mobile.errors import EcbsrError
+
+from .tflite import Graph, Tensor, at_size, write
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def run(graph: Graph, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The result [s·H, s·W, C] of an image [H, W, C], both real values, at the image's size.
+
+    Values are rounded to what the graph's input holds.
+
+    Raises:
+        EcbsrError: LiteRT does not take the graph.
+    """
+    return run_for(graph, image, graph.outputs)[0]
+
+
+def run_for(graph: Graph, image: NDArray[np.float32], tensors: Sequence[int]) -> list[NDArray[np.float32]]:
+    """The real values [H, W, C] of several activations, by their index."""
+    sized = at_size(graph, image.shape[1], image.shape[0])
+    return run_bytes(write(replace(sized, outputs=tuple(tensors), signature=None)), sized, image, tensors)
+
+
+def run_bytes(
+    data: bytes, graph: Graph, image: NDArray[np.float32], tensors: Sequence[int]
+) -> list[NDArray[np.float32]]:
+    """As `run_for`, for a file of the image's size whose outputs are `tensors` of `graph`."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(model_content=data, num_threads=os.cpu_count() or 1)
+        interpreter.allocate_tensors()
+        pixels = stored(graph.tensors[graph.inputs[0]], image)[None]
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels)
+        interpreter.invoke()
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[-1:] or ["no reason given"]
+        raise EcbsrError(f"LiteRT cannot run the graph: {reason[0]}") from None
+    outputs = [interpreter.get_tensor(detail["index"])[0] for detail in interpreter.get_output_details()]
+    return [real(graph.tensors[index], values) for index, values in zip(tensors, outputs, strict=True)]
+
+
+def stored(tensor: Tensor, values: NDArray[np.float32]) -> np.ndarray:
+    """Real values as a tensor stores them: rounded to the nearest step, clipped to its range."""
+    if tensor.quantization is None:
+        return values.astype(tensor.dtype)
+    limits = np.iinfo(tensor.dtype)
+    steps = np.round(values / tensor.quantization.scale[0]) + tensor.quantization.zero_point[0]
+    return np.clip(steps, limits.min, limits.max).astype(tensor.dtype)
+
+
+def real(tensor: Tensor, values: np.ndarray) -> NDArray[np.float32]:
+    """The real values of what an activation stores."""
+    if tensor.quantization is None:
+        return values.astype(np.float32)
+    zero_point = np.float32(tensor.quantization.zero_point[0])
+    return (values.astype(np.float32) - zero_point) * tensor.quantization.scale[0]

@@ -1,0 +1,375 @@
+"""The whole way in one call: weights → ONNX → TFLite files that are calibrated, measured, audited and say how."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.files import write_bytes
+
+from . import quality, recipe, sizes, tflite
+from .audit import Audit, audit
+from .convert import converting
+from .edges import EDGES, with_edges
+from .forms import TARGETS, with_form
+from .half import with_half_constants
+from .onnx_model import onnx_model
+from .quality import Loss, Reference
+from .quantize import quantize
+from .ranges import Calibration, calibrate
+from .samples import Sample, samples
+from .sizes import Size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ecbsr_mobile.network import Activation, PlainNet
+
+PRECISIONS = ("fp32", "fp16", "int8")
+DEFAULT_SIZE = "270p"
+MAX_DROP = 0.3
+"""dB that a file may lose against the float network before it is refused."""
+
+CONVERSION_SIZE = (48, 32)  # converted once, small and not square; every size asked for is stamped into that
+ANY_TARGET = "any"  # float files are the same for every target
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """One file that was written. `size` is the LR input's (width, height), None for any (ONNX).
+
+    `max_abs_error` is the largest difference from onnxruntime's result (for ONNX: from torch's), in units of
+    white; `loss` and `audit` are None for ONNX.
+    """
+
+    path: Path
+    format: str
+    precision: str
+    target: str
+    size: Size | None
+    bytes: int
+    sha256: str
+    operators: dict[str, int]
+    input: dict[str, Any]
+    output: dict[str, Any]
+    max_abs_error: float
+    loss: Loss | None
+    audit: Audit | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        loss = self.loss.to_json() if self.loss else {}
+        told = self.audit.to_json() if self.audit else {}
+        return {
+            "path": str(self.path),
+            "format": self.format,
+            "precision": self.precision,
+            "target": self.target,
+            "size": list(self.size) if self.size else None,
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "operators": self.operators,
+            "input": self.input,
+            "output": self.output,
+            "max_abs_error": self.max_abs_error,
+            "psnr_drop_db": loss.get("psnr_drop_db"),
+            "fidelity_db": loss.get("fidelity_db"),
+            "psnr_db": loss.get("psnr_db"),
+            "psnr_float_db": loss.get("psnr_float_db"),
+            "audit": told.get("audit"),
+            "invariants": told.get("invariants"),
+        }
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export` made: the network (see `recipe.model`) and the files."""
+
+    model: dict[str, Any]
+    files: tuple[ExportedFile, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"model": self.model, "files": [file.to_json() for file in self.files]}
+
+
+def export(
+    net: PlainNet | str | os.PathLike[str],
+    out: str | os.PathLike[str] = ".",
+    precisions: Sequence[str] = ("fp32", "int8"),
+    sizes: Sequence[str | Size] = (DEFAULT_SIZE,),
+    target: str = "cpu",
+    calibration: str | os.PathLike[str] | None = None,
+    io: str = "int8",
+    max_drop: float = MAX_DROP,
+    onnx: bool = False,
+    identity: bool | None = None,
+    value_range: float | None = None,
+    activation: Activation | None = None,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write a network as TFLite files, and as ONNX; nothing is written unless everything passes.
+
+    Args:
+        net: a plain network, a weights file, or a bundled model's name.
+        out: folder for the files, which are named like `ecbsr-m4c16-x2-int8-cpu-480x270.tflite`.
+        precisions: of the TFLite files, out of fp32, fp16 and int8; may be empty with `onnx`.
+        sizes: of the LR input, as (width, height), "960x540" or "540p"; a TFLite file each.
+        target: what runs the int8 file: cpu, gpu, nnapi or npu (see `forms`).
+        calibration: a folder of pictures like those the network is for; None takes the bundled ones.
+        io: what the int8 file takes and gives: int8, uint8 or float32 (see `edges`).
+        max_drop: dB of PSNR that a file may lose against the float network.
+        onnx: whether to write ONNX, of free size, too.
+        identity: with `value_range` and `activation`, what weights files do not say: see `checkpoint.load`.
+        value_range: see `identity`.
+        activation: see `identity`.
+        progress: is told what is being done.
+
+    Raises:
+        UsageError: an option that is not known.
+        EcbsrError: weights or pictures that cannot be used, a conversion that went wrong, a loss above
+            `max_drop`, or a folder that cannot be written to.
+    """
+    job = _Job(
+        _network(net, identity, value_range, activation),
+        Path(out),
+        _precisions(precisions, onnx),
+        _sizes(sizes),
+        _one_of("target", target, TARGETS),
+        calibration,
+        _one_of("io", io, EDGES),
+        _limit(max_drop),
+        progress or (lambda _message: None),
+    )
+    _check_writable(job.out)
+    made = [_onnx_file(job)] if onnx else []
+    if job.precisions:
+        made += _tflite_files(job)
+    for file, data in made:
+        write_bytes(file.path, data)
+    return Exported(recipe.model(job.net), tuple(file for file, _ in made))
+
+
+@dataclass(frozen=True)
+class _Job:
+    net: PlainNet
+    out: Path
+    precisions: tuple[str, ...]
+    sizes: tuple[Size, ...]
+    target: str
+    calibration: str | os.PathLike[str] | None
+    io: str
+    max_drop: float
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """One precision of the network, good for every size."""
+
+    precision: str
+    target: str
+    graph: tflite.Graph
+    loss: Loss
+    calibration: Calibration | None
+
+
+_Made = tuple[ExportedFile, bytes]
+
+
+def _onnx_file(job: _Job) -> _Made:
+    import torch
+
+    model = onnx_model(job.net)
+    image = np.random.default_rng(0).random((21, 34, job.net.architecture.colors), np.float32)
+    with torch.inference_mode():
+        expected = job.net(torch.from_numpy(image.transpose(2, 0, 1))[None])[0].numpy().transpose(1, 2, 0)
+    result = Reference(model, job.net.architecture.radius).run(image)
+    error = float(np.abs(result - expected).max())
+    if not error <= quality.FLOAT_TOLERANCE * max(1.0, float(np.abs(expected).max())):
+        raise EcbsrError(f"the ONNX model is {error:.1e} from torch's result; nothing was written")
+    counts: dict[str, int] = {}
+    for node in model.graph.node:
+        counts[node.op_type] = counts.get(node.op_type, 0) + 1
+    data = model.SerializeToString(deterministic=True)
+    path = job.out / f"{job.net.name}.onnx"
+    number = {"dtype": "float32", "scale": None, "zero_point": None}
+    digest = hashlib.sha256(data).hexdigest()
+    return ExportedFile(
+        path, "onnx", "fp32", ANY_TARGET, None, len(data), digest, counts, number, number, error, None, None
+    ), data  # fmt: skip
+
+
+def _tflite_files(job: _Job) -> list[_Made]:
+    arch = job.net.architecture
+    with converting(onnx_model(job.net, CONVERSION_SIZE)) as conversion:
+        job.progress("converting with onnx2tf and TensorFlow, which takes about ten seconds to start")
+        pictures = samples(job.calibration, arch.scale, arch.colors)
+        reference = Reference(onnx_model(job.net), arch.radius)
+        graph = conversion.graph()
+    noise = np.random.default_rng(0).random((CONVERSION_SIZE[1], CONVERSION_SIZE[0], arch.colors), np.float32)
+    for image in (noise, _frame(pictures[0], CONVERSION_SIZE)):
+        quality.check_float(tflite.write(graph), reference, image, "the converted network")
+    made = []
+    for precision in job.precisions:
+        variant = _variant(job, precision, graph, reference, pictures)
+        job.progress(f"{precision}: writing and checking {len(job.sizes)} size{'s' * (len(job.sizes) > 1)}")
+        made += [_tflite_file(job, variant, size, reference, pictures) for size in job.sizes]
+    return made
+
+
+def _variant(
+    job: _Job, precision: str, graph: tflite.Graph, reference: Reference, pictures: Sequence[Sample]
+) -> _Variant:
+    calibration, target = None, ANY_TARGET
+    if precision == "fp16":
+        graph = with_half_constants(graph)
+    if precision == "int8":
+        target = job.target
+        formed = with_form(graph, target)
+        calibration = calibrate(formed, pictures, lambda message: job.progress(f"int8: {message}"))
+        graph = with_edges(quantize(formed, calibration.ranges), job.io)
+    job.progress(f"{precision}: measuring on {len(pictures)} pictures")
+    loss = quality.measure(graph, reference, pictures)
+    quality.gate(loss, job.max_drop, f"{job.net.name} in {precision}")
+    return _Variant(precision, target, graph, loss, calibration)
+
+
+def _tflite_file(
+    job: _Job, variant: _Variant, size: Size, reference: Reference, pictures: Sequence[Sample]
+) -> _Made:
+    said = recipe.with_recipe(variant.graph, _recipe(job, variant, size))
+    data = tflite.write(tflite.at_size(said, *size))
+    frame = _frame(pictures[0], size)
+    parts = [job.net.name, variant.precision, *([] if variant.target == ANY_TARGET else [variant.target])]
+    name = "-".join([*parts, sizes.name(size)])
+    if variant.precision == "int8":
+        error = quality.check_int8(data, reference, frame, variant.loss.fidelity_db, name)
+    elif variant.precision == "fp16":
+        rounded = Reference(onnx_model(_halved(job.net)), reference.radius)
+        quality.check_float(data, rounded, frame, name)
+        error = quality.largest_error(data, reference, frame)
+    else:
+        error = quality.check_float(data, reference, frame, name)
+    graph = tflite.read(data)
+    ends = [_end(graph.tensors[index]) for index in (*graph.inputs, *graph.outputs)]
+    return ExportedFile(
+        job.out / f"{name}.tflite",
+        "tflite",
+        variant.precision,
+        variant.target,
+        size,
+        len(data),
+        hashlib.sha256(data).hexdigest(),
+        tflite.operators(graph),
+        ends[0],
+        ends[1],
+        error,
+        variant.loss,
+        audit(data, ask_runtime=size == job.sizes[0]),
+    ), data
+
+
+def _recipe(job: _Job, variant: _Variant, size: Size) -> dict[str, Any]:
+    found = variant.calibration
+    return {
+        "model": recipe.model(job.net),
+        "weights": {"sha256": recipe.weights_hash(job.net)},
+        "size": list(size),
+        "precision": variant.precision,
+        "target": variant.target,
+        "io": job.io if found else "float32",
+        "range": [0, 1],
+        "calibration": found
+        and {
+            "pictures": list(found.pictures),
+            "pixels": found.pixels,
+            "method": f"percentile {found.percentile:g} by channel, then search by the result's error",
+            "evaluations": found.evaluations,
+            "error_db": round(found.error_db, 3),
+            "ranges": {name: [round(end, 6) for end in limits] for name, limits in found.ranges.items()},
+        },
+        "loss": {**variant.loss.to_json(), "max_drop_db": job.max_drop},
+        "versions": recipe.versions(),
+    }
+
+
+def _frame(sample: Sample, size: Size) -> NDArray[np.float32]:
+    """A picture [h, w, C] of a size: the sample, mirrored to fill it."""
+    height, width = sample.lr.shape[:2]
+    missing = [(0, max(size[1] - height, 0)), (0, max(size[0] - width, 0)), (0, 0)]
+    return np.pad(sample.image, missing, mode="symmetric")[: size[1], : size[0]]
+
+
+def _halved(net: PlainNet) -> PlainNet:
+    from copy import deepcopy
+
+    return deepcopy(net).half().float()
+
+
+def _end(tensor: tflite.Tensor) -> dict[str, Any]:
+    found = tensor.quantization
+    scale, zero_point = (float(found.scale[0]), int(found.zero_point[0])) if found else (None, None)
+    return {"dtype": tensor.dtype.name, "scale": scale, "zero_point": zero_point}
+
+
+def _network(
+    net: PlainNet | str | os.PathLike[str],
+    identity: bool | None,
+    value_range: float | None,
+    activation: Activation | None,
+) -> PlainNet:
+    from copy import deepcopy
+
+    from ecbsr_mobile.checkpoint import load
+
+    if isinstance(net, str | os.PathLike):
+        return load(net, identity=identity, value_range=value_range, activation=activation)
+    if (identity, value_range, activation) != (None, None, None):
+        raise UsageError("identity, value_range and activation belong to a weights file, not to a network")
+    return deepcopy(net).cpu().float().requires_grad_(False).eval()
+
+
+def _precisions(asked: Sequence[str], onnx: bool) -> tuple[str, ...]:
+    if isinstance(asked, str):
+        asked = (asked,)
+    if not asked and not onnx:
+        raise UsageError("nothing to write: ask for a precision, or for ONNX")
+    return tuple(dict.fromkeys(_one_of("precision", precision, PRECISIONS) for precision in asked))
+
+
+def _sizes(asked: Sequence[str | Size]) -> tuple[Size, ...]:
+    found = sizes.parse_all([asked] if isinstance(asked, str) else asked)
+    if not found:
+        raise UsageError("no size was asked for; give one such as 540p")
+    return found
+
+
+def _one_of(what: str, value: str, known: Sequence[str]) -> str:
+    if value not in known:
+        raise UsageError(f"{what} {value!r} is not known; use one of {', '.join(known)}")
+    return value
+
+
+def _limit(max_drop: float) -> float:
+    if not max_drop >= 0:
+        raise UsageError(f"a largest drop of {max_drop} dB makes no sense; give 0 or more")
+    return float(max_drop)
+
+
+def _check_writable(folder: Path) -> None:
+    """Say at once, not after the conversion, that a folder cannot be written to."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise EcbsrError(f"cannot write into {folder}: {existing} is a file; choose another folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise EcbsrError(f"cannot write into {folder}: {existing} is read-only; choose another folder")

@@ -1,0 +1,144 @@
+"""Activation ranges of an int8 graph, searched on real pictures.
+
+A range that holds every value seen spends int8's 256 steps on outliers that hardly show in the result (a
+convolution reaches -6.5 where the PReLU behind it makes -1.8 of that). So the search starts from the best
+of several percentiles and then moves each end of each tensor's range as long as the *result* of the
+quantised network comes closer to that of the float one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import interpreter
+from .quantize import Range, activations, pinned, quantize
+from .samples import Sample
+from .tflite import Graph
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLOCK = (64, 128)  # rows and columns of one block of the calibration sheet
+MOST_BLOCKS = 16
+PERCENTILES = (100.0, 99.99, 99.9)
+STEPS = (0.9, 1.1)  # factors that an end of a range is moved by
+PASSES = 2
+WORTHWHILE = 0.9995  # a move must lower the error to this: less is noise of these pictures
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Ranges by activation, and how they were found; `error_db` is the result's PSNR to the float one's."""
+
+    ranges: dict[str, Range]
+    pictures: tuple[str, ...]
+    pixels: int
+    percentile: float
+    evaluations: int
+    error_db: float
+
+
+def calibrate(
+    graph: Graph, samples: Sequence[Sample], progress: Callable[[str], None] | None = None
+) -> Calibration:
+    """Search the ranges that `quantize(graph, …)` needs; the same pictures give the same ranges.
+
+    Args:
+        graph: the float graph in its target's form.
+        samples: pictures; one 64x128 block in each, at most 16 in all, is taken from the sharpest half of
+            their blocks and from the rest alike.
+        progress: is told how far the search came.
+    """
+    search = _Search(graph, sheet([sample.lr for sample in samples]))
+    best, percentile = min((search.error(ranges), p) for p, ranges in search.starts.items())
+    ranges = dict(search.starts[percentile])
+    ends = [(name, end) for name in ranges for end in (0, 1) if ranges[name][end] != 0]
+    for turn in range(PASSES):
+        before = best
+        for number, (name, end) in enumerate(ends):
+            if progress:
+                progress(f"searching ranges: pass {turn + 1} of at most {PASSES}, {number * 100 // len(ends)} %")
+            ranges, best = search.move(ranges, best, name, end)
+        if best > before * WORTHWHILE:
+            break
+    return Calibration(
+        ranges,
+        tuple(sample.name for sample in samples),
+        search.image.shape[0] * search.image.shape[1],
+        percentile,
+        search.evaluations,
+        float(-10 * np.log10(max(best, 1e-12))),
+    )
+
+
+def sheet(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Up to 16 blocks of the pictures [h, w, C], one above the other: [64·n, 128, C].
+
+    One picture runs faster than many, and its size is the same whatever was given. Half of the blocks are
+    those with the most detail, which decide the ranges; the others are spread evenly over the rest.
+    """
+    rows, columns = BLOCK
+    blocks = []
+    for picture in pictures:
+        for y in range(0, picture.shape[0], rows):
+            for x in range(0, picture.shape[1], columns):
+                block = picture[y : y + rows, x : x + columns]
+                missing = [(0, full - have) for full, have in zip(BLOCK, block.shape, strict=False)]
+                blocks.append(np.pad(block, [*missing, (0, 0)], mode="symmetric"))
+    blocks.sort(key=_detail, reverse=True)
+    sharp, rest = blocks[: MOST_BLOCKS // 2], blocks[MOST_BLOCKS // 2 :]
+    spread = np.linspace(0, len(rest) - 1, min(len(rest), MOST_BLOCKS - len(sharp))).round().astype(int)
+    return np.concatenate([*sharp, *(rest[i] for i in spread)])
+
+
+def _detail(block: NDArray[np.uint8]) -> float:
+    values = block.astype(np.float64)
+    return sum(float(np.abs(np.diff(values, axis=axis)).mean()) for axis in (0, 1))
+
+
+class _Search:
+    """The float graph's result on the sheet, and the quantised graph's error against it."""
+
+    def __init__(self, graph: Graph, pixels: NDArray[np.uint8]) -> None:
+        self.graph = graph
+        self.image = pixels.astype(np.float32) / np.float32(255)
+        self.evaluations = 0
+        fixed = pinned(graph)
+        free = [index for index in activations(graph) if index not in fixed]
+        *values, result = interpreter.run_for(graph, self.image, [*free, *graph.outputs])
+        self.target = np.clip(result, 0, 1)
+        named = {graph.tensors[index].name: value for index, value in zip(free, values, strict=True)}
+        self.starts = {p: {name: _span(value, p) for name, value in named.items()} for p in PERCENTILES}
+
+    def error(self, ranges: dict[str, Range]) -> float:
+        """Mean square error of the quantised graph's result."""
+        self.evaluations += 1
+        difference = (interpreter.run(quantize(self.graph, ranges), self.image) - self.target).ravel()
+        return float(difference @ difference) / difference.size
+
+    def move(self, ranges: dict[str, Range], best: float, name: str, end: int) -> tuple[dict[str, Range], float]:
+        """Move one end of one range inwards or outwards for as long as that helps."""
+        for step in STEPS:
+            while True:
+                moved = list(ranges[name])
+                moved[end] *= step
+                candidate = {**ranges, name: (moved[0], moved[1])}
+                error = self.error(candidate)
+                if error >= best * WORTHWHILE:
+                    break
+                ranges, best = candidate, error
+        return ranges, best
+
+
+def _span(values: NDArray[np.float32], percentile: float) -> Range:
+    """The range that leaves (100 - percentile) % of each channel's values out at either end.
+
+    By channel, for one with rare but large values must not be cut because the others are many.
+    """
+    flat = values.reshape(-1, values.shape[-1])
+    low, high = np.percentile(flat, [100 - percentile, percentile], axis=0)
+    return float(min(low.min(), 0)), float(max(high.max(), 0))
