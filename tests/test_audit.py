@@ -330,7 +330,7 @@ def test_a_broken_invariant_is_found(graph: Graph, word: str) -> None:
 
 def test_a_bias_of_another_scale_is_found_where_the_runtime_refuses_it() -> None:
     for factor, sound in ((1.0, True), (1.5, True), (500.0, False)):
-        graph = convolution("int8", per_channel=False, weight_scale=0.01, scale=UNIT)
+        graph = convolution("uint8", weight_scale=0.01, scale=UNIT)
         tensors = list(graph.tensors)
         index = graph.nodes[0].inputs[2]
         scale = np.array([0.01 / 128 * factor], np.float32)
@@ -443,9 +443,20 @@ def test_files_that_cannot_be_read_get_a_sentence_and_the_others_an_audit(
 
 
 def test_a_recipe_that_is_none_is_not_shown(tmp_path: Path) -> None:
-    for content in (b"not json", b"[1, 2]", b"\xff\xfe", b""):
+    for content in (b"not json", b"[1, 2]", b"\xff\xfe", b"", b'{"loss": NaN}', b"[" * 100_000):
         model = write(with_metadata(plain_network(), "ecbsr_mobile.recipe", content))
         assert audit(model, ask_runtime=False).recipe is None
+
+
+def test_names_in_a_file_do_not_steer_the_terminal(tmp_path: Path) -> None:
+    make = GraphBuilder()
+    output = make.node("\x1b[31mred\nline", [make.input(SHAPE)], SHAPE, custom=True)
+    path = tmp_path / "odd.tflite"
+    path.write_bytes(write(make.graph(output)))
+    done = command(path)
+    assert done.returncode == 0
+    assert "1 ?[31mred?line" in done.stdout
+    assert "\x1b" not in done.stdout
 
 
 def test_no_file_is_a_misuse() -> None:
