@@ -5,12 +5,17 @@ import ecbsr.demo.core.Engine
 import ecbsr.demo.core.Engines
 import ecbsr.demo.core.Refused
 import java.nio.ByteBuffer
+import org.bytedeco.javacpp.BytePointer
 import org.bytedeco.javacpp.Pointer
-import org.bytedeco.tensorflowlite.TfLiteInterpreter
-import org.bytedeco.tensorflowlite.TfLiteModel
-import org.bytedeco.tensorflowlite.global.tensorflowlite.*
+import org.bytedeco.tensorflowlite.BuiltinOpResolverWithXNNPACK
+import org.bytedeco.tensorflowlite.FlatBufferModel
+import org.bytedeco.tensorflowlite.Interpreter
+import org.bytedeco.tensorflowlite.InterpreterBuilder
+import org.bytedeco.tensorflowlite.global.tensorflowlite.TfLiteTensorCopyFromBuffer
+import org.bytedeco.tensorflowlite.global.tensorflowlite.TfLiteTensorCopyToBuffer
+import org.bytedeco.tensorflowlite.global.tensorflowlite.kTfLiteOk
 
-/** The TensorFlow Lite C library on this machine: the app's seam, with the real runtime behind it. */
+/** TensorFlow Lite with XNNPACK on this machine: the app's seam, with the real runtime behind it. */
 object DesktopEngines : Engines {
     override fun open(model: ByteBuffer, backend: Backend): Engine = when (backend) {
         is Backend.Cpu -> DesktopEngine(model, backend.threads)
@@ -19,29 +24,28 @@ object DesktopEngines : Engines {
 }
 
 private class DesktopEngine(private val bytes: ByteBuffer, threads: Int) : Engine {
-    private val model: TfLiteModel = TfLiteModelCreate(Pointer(bytes), bytes.limit().toLong())
+    private val model: FlatBufferModel = FlatBufferModel.BuildFromBuffer(BytePointer(bytes), bytes.limit().toLong())
         ?: throw Refused("The runtime refused the model.")
-    private val interpreter: TfLiteInterpreter
+    private val interpreter = Interpreter(null as Pointer?)
 
     init {
-        val options = TfLiteInterpreterOptionsCreate()
-        TfLiteInterpreterOptionsSetNumThreads(options, threads)
-        interpreter = TfLiteInterpreterCreate(model, options) ?: throw Refused("The runtime refused the model.")
-        TfLiteInterpreterOptionsDelete(options)
-        if (TfLiteInterpreterAllocateTensors(interpreter) != kTfLiteOk) throw Refused("The runtime refused the model's sizes.")
+        val built = BuiltinOpResolverWithXNNPACK(true).use { resolver ->
+            InterpreterBuilder(model, resolver).use { it.SetNumThreads(threads) == kTfLiteOk && it.apply(interpreter) == kTfLiteOk }
+        }
+        if (!built || interpreter.AllocateTensors() != kTfLiteOk) throw Refused("The runtime refused the model.")
     }
 
-    override val steps: Int? = null
+    override val steps = interpreter.execution_plan().limit().toInt()
 
     override fun run(input: ByteBuffer, output: ByteBuffer) {
-        val (from, to) = TfLiteInterpreterGetInputTensor(interpreter, 0) to TfLiteInterpreterGetOutputTensor(interpreter, 0)
+        val (from, to) = interpreter.input_tensor(0) to interpreter.output_tensor(0)
         check(TfLiteTensorCopyFromBuffer(from, Pointer(input), input.limit().toLong()) == kTfLiteOk) { "input size" }
-        if (TfLiteInterpreterInvoke(interpreter) != kTfLiteOk) throw Refused("The run failed.")
+        if (interpreter.Invoke() != kTfLiteOk) throw Refused("The run failed.")
         check(TfLiteTensorCopyToBuffer(to, Pointer(output), output.limit().toLong()) == kTfLiteOk) { "output size" }
     }
 
     override fun close() {
-        TfLiteInterpreterDelete(interpreter)
-        TfLiteModelDelete(model)
+        interpreter.close()
+        model.close()
     }
 }

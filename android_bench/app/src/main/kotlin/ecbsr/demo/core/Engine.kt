@@ -1,6 +1,7 @@
 package ecbsr.demo.core
 
 import java.io.Closeable
+import java.io.Serializable
 import java.nio.ByteBuffer
 
 /** One model at one size, loaded and ready. Used by one thread at a time. */
@@ -13,7 +14,7 @@ interface Engine : Closeable {
 }
 
 /** What is asked to run a model. */
-sealed interface Backend {
+sealed interface Backend : Serializable {
     val delegate: String
     val threads: Int
 

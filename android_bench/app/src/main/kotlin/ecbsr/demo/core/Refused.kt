@@ -16,7 +16,7 @@ class Job(private val onProgress: (done: Int, total: Int) -> Unit = { _, _ -> })
 
     /** Call between steps. @throws Cancelled when the person asked to stop. */
     fun step(done: Int, total: Int) {
-        if (cancelled) throw Cancelled()
         onProgress(done, total)
+        if (cancelled) throw Cancelled()
     }
 }

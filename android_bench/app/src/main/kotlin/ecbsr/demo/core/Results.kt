@@ -1,5 +1,6 @@
 package ecbsr.demo.core
 
+import java.io.Serializable
 import org.json.JSONArray
 import org.json.JSONObject
 
@@ -19,7 +20,7 @@ data class Row(
     val nodesDelegated: Int?,
     val nodesTotal: Int,
     val note: String,
-) {
+) : Serializable {
     val fps get() = median?.let { 1000 / it }
 }
 
@@ -77,7 +78,7 @@ data class DeviceFacts(
 )
 
 /** Android's thermal status at one moment: 0 none to 6 shutdown, or null where the phone does not say. */
-data class Thermal(val seconds: Double, val status: Int?)
+data class Thermal(val seconds: Double, val status: Int?) : Serializable
 
 /** The document that `ecbsr-bench --import` reads. */
 fun resultsJson(rows: List<Row>, device: DeviceFacts, thermal: List<Thermal>, protocol: Protocol, started: String): String {

@@ -1,12 +1,13 @@
 package ecbsr.demo.core
 
+import java.io.Serializable
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import org.json.JSONException
 import org.json.JSONObject
 
 /** A width and a height in pixels. */
-data class Size(val width: Int, val height: Int) {
+data class Size(val width: Int, val height: Int) : Serializable {
     override fun toString() = "${width}x$height"
 }
 

@@ -1,9 +1,10 @@
 package ecbsr.demo.core
 
+import java.io.Serializable
 import java.nio.ByteBuffer
 
 /** One row to measure. */
-data class Case(val backend: Backend, val size: Size)
+data class Case(val backend: Backend, val size: Size) : Serializable
 
 /** One round of a case: the times of its runs in milliseconds, or why there are none. */
 class Round(val times: List<Double>, val steps: Int?, val failure: String?)

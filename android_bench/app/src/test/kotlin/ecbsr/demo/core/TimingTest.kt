@@ -32,10 +32,21 @@ class TimingTest {
         assertEquals("ok", cpu.status)
         assertEquals(3, cpu.roundMedians.size)
         assertTrue(cpu.median!! > 0 && cpu.p95!! >= cpu.median && cpu.interval!!.first <= cpu.interval.second)
+        // Three int8 PRELUs cut XNNPACK's part into pieces, so how much it took is not known exactly.
+        assertEquals(null to 10, cpu.nodesDelegated to cpu.nodesTotal)
         assertEquals("unsupported", gpu.status)
         assertNull(gpu.median)
         assertEquals("There is no gpu on this machine.", gpu.note)
         assertEquals(4, seen.size) // a backend that refused is not asked again
+    }
+
+    @Test
+    fun xnnpackTakesTheBundledModelsWhole() {
+        for (file in Fixtures.bundled) {
+            val whole = SrModel.read("m", file.readBytes())
+            val row = measure(whole, listOf(Case(Backend.Cpu(1), Size(40, 30))), DesktopEngines, protocol, ::picture, System::nanoTime, Job()) {}.single()
+            assertEquals(whole.nodes, row.nodesDelegated)
+        }
     }
 
     @Test

@@ -1,0 +1,94 @@
+# Shared by build-apk.sh and run-tests.sh; sourced, not run. Works from the root of the repository.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+APP=android_bench/app
+OUT=build/app
+PARTS=$OUT/parts
+MODELS=${MODELS:-ecbsr_mobile/zoo} # folder of the .tflite files that go into the app
+SAMPLE=ecbsr_mobile/zoo/pictures/chelsea.png
+mkdir -p "$OUT"
+
+fail() { echo "$(basename "$0"): $*" >&2; exit 1; }
+
+# quietly LABEL COMMAND...: shows what a command printed only if it failed.
+quietly() {
+    local label=$1 log; shift
+    log=$(mktemp)
+    if "$@" >"$log" 2>&1; then rm -f "$log"; return; fi
+    cat "$log" >&2; rm -f "$log"
+    fail "$label failed"
+}
+
+# need COMMAND=PACKAGE...: installs what is missing.
+need() {
+    local pair packages=()
+    for pair in "$@"; do command -v "${pair%%=*}" >/dev/null || packages+=("${pair#*=}"); done
+    [ ${#packages[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || fail "missing: ${packages[*]}; install them and try again"
+    [ "$(id -u)" = 0 ] || fail "missing: run 'sudo apt-get install ${packages[*]}' and try again"
+    echo "installing ${packages[*]}" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    quietly "apt-get update" apt-get -q update
+    quietly "apt-get install" apt-get -q -y --no-install-recommends install "${packages[@]}"
+}
+
+need_java() {
+    # A newer JDK alone is no help: Robolectric's Android 14 runs on 17.
+    [ -n "${JAVA_HOME:-}" ] && [ -x "$JAVA_HOME/bin/javac" ] || need javac=openjdk-17-jdk-headless
+    export JAVA_HOME=${JAVA_HOME:-$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")}
+    need mvn=maven unzip=unzip
+}
+
+# maven ARGUMENTS...: quiet, at low priority, and tried again, for downloads are patchy.
+maven() {
+    local log try
+    log=$(mktemp)
+    for try in 1 2 3; do
+        if nice mvn -B -q -ntp -T1 -f $APP/pom.xml "$@" >"$log" 2>&1; then rm -f "$log"; return; fi
+        grep -q "Could not transfer\|Could not resolve\|Connection\|timed out" "$log" || break
+        sleep $((try * 5))
+    done
+    cat "$log" >&2; rm -f "$log"
+    fail "mvn $* failed"
+}
+
+# The libraries that Maven puts on no class path, unpacked under build/app/parts.
+fetch_parts() {
+    [ "$PARTS/.done" -nt $APP/pom.xml ] && return
+    maven -P parts initialize
+    local aar name
+    for aar in "$PARTS"/*.aar; do
+        name=$(basename "$aar" .aar)
+        unzip -p "$aar" classes.jar > "$PARTS/$name.jar"
+        unzip -qo "$aar" 'jni/*' -d "$PARTS" 2>/dev/null || true # not every one has native code
+    done
+    touch "$PARTS/.done"
+}
+
+# What the app carries: the package's int8 models and one picture.
+gather_assets() {
+    rm -rf "$OUT/assets"; mkdir -p "$OUT/assets"
+    local scale
+    for scale in 2 4; do
+        cp "$MODELS/ecbsr-m4c16-x$scale-int8.tflite" "$OUT/assets/" || fail "$MODELS holds no int8 model for x$scale"
+    done
+    cp $SAMPLE "$OUT/assets/"
+}
+
+# Compiles the resources and links them: R.java, and an APK without code.
+link_resources() {
+    rm -rf "$OUT/generated" "$OUT/resources.zip"; mkdir -p "$OUT/generated"
+    sed "s/\${applicationId}/$(application_id)/" $APP/src/main/AndroidManifest.xml |
+        sed "s/<manifest /<manifest package=\"$(application_id)\" /" > "$OUT/AndroidManifest.xml"
+    quietly "aapt2 compile" aapt2 compile --dir $APP/src/main/res -o "$OUT/resources.zip"
+    # Debian's aapt2 is older than <uses-native-library>: it warns, and writes it all the same.
+    # The dot belongs to -0: without it nothing is kept uncompressed.
+    quietly "aapt2 link" aapt2 link -o "$OUT/resources.apk" -I "$PARTS/android-all.jar" --manifest "$OUT/AndroidManifest.xml" \
+        --min-sdk-version "$(gradle_number minSdk)" --target-sdk-version "$(gradle_number targetSdk)" \
+        --version-code "$(gradle_number versionCode)" --version-name "$(gradle_text versionName)" \
+        -A "$OUT/assets" -0 .tflite --java "$OUT/generated" --auto-add-overlay --warn-manifest-validation "$@" "$OUT/resources.zip"
+}
+
+application_id() { gradle_text applicationId; }
+gradle_text() { sed -n "s/^ *$1 = \"\(.*\)\"/\1/p" $APP/build.gradle.kts; }
+gradle_number() { sed -n "s/^ *$1 = \([0-9]*\)$/\1/p" $APP/build.gradle.kts; }

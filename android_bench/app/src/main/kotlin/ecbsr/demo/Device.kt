@@ -1,0 +1,29 @@
+package ecbsr.demo
+
+import android.content.Context
+import android.os.Build
+import android.os.PowerManager
+import ecbsr.demo.core.DeviceFacts
+import org.tensorflow.lite.TensorFlowLite
+
+/** What the figures belong to. */
+fun deviceFacts(): DeviceFacts {
+    val model = "${Build.MANUFACTURER} ${Build.MODEL}"
+    return DeviceFacts(
+        name = "$model (app)",
+        model = model,
+        soc = if (Build.VERSION.SDK_INT >= 31) "${Build.SOC_MANUFACTURER} ${Build.SOC_MODEL}" else Build.HARDWARE,
+        system = "Android ${Build.VERSION.RELEASE} (API ${Build.VERSION.SDK_INT})",
+        fingerprint = Build.FINGERPRINT,
+        abis = Build.SUPPORTED_ABIS.toList(),
+        runtime = try {
+            TensorFlowLite.runtimeVersion()
+        } catch (_: LinkageError) {
+            "unknown"
+        },
+    )
+}
+
+/** Android's thermal status, 0 none to 6 shutdown, or null before Android 10. */
+fun Context.thermalStatus(): Int? =
+    if (Build.VERSION.SDK_INT >= 29) getSystemService(PowerManager::class.java).currentThermalStatus else null
