@@ -193,7 +193,12 @@ class Adb:
 
         adb's exit code is 0 even for a dead address, so success shows in `state` alone.
         """
-        if NETWORK_SERIAL.fullmatch(self.serial) and (self.record is not None or self.state() != "device"):
+        if not NETWORK_SERIAL.fullmatch(self.serial):
+            return
+        state = "" if self.record is not None else self.state()
+        if state == "offline":  # adb connect would call that connected
+            self._call([self.binary, "disconnect", self.serial], COMMAND_LIMIT)
+        if state != "device":
             self._call([self.binary, "connect", self.serial], COMMAND_LIMIT)
 
     def _command(self, *arguments: str) -> list[str]:

@@ -27,9 +27,6 @@ echo @@cores
 for d in {_CPU}/cpu[0-9]*/cpufreq; do
 echo "$d $(cat "$d/scaling_max_freq" 2>/dev/null) $(cat "$d/scaling_governor" 2>/dev/null)"; done"""
 
-SCREEN = """settings get global stay_on_while_plugged_in
-echo @@power
-dumpsys power | grep mWakefulness="""
 
 _PROPERTY = re.compile(r"^\[([^\]]+)\]: \[(.*)\]$", re.MULTILINE)
 _HAL = re.compile(r"Temperature\{mValue=(-?[\d.]+), mType=(-?\d+), mName=([^,]*), mStatus=\d+\}")
@@ -107,12 +104,6 @@ def reading(text: str) -> Reading:
         max_mhz=tuple(int(rest[0]) // 1000 for _, rest in numbered if rest and rest[0].isdecimal()),
         governors=tuple(dict.fromkeys(rest[1] for _, rest in numbered if len(rest) > 1)),
     )
-
-
-def screen(text: str) -> tuple[str, bool]:
-    """Read the answer to `SCREEN`: (the setting that keeps the screen on, whether the phone is awake)."""
-    parts = _sections(text)
-    return parts[""].strip(), "Asleep" not in parts.get("power", "") and "Dozing" not in parts.get("power", "")
 
 
 def mask(cores: Sequence[Core], wanted: str) -> str | None:

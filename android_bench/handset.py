@@ -22,6 +22,20 @@ from .plan import Settings
 FOLDER = "/data/local/tmp/ecbsr-bench"
 """Ours alone on the phone, in the one place where a shell user may run programs."""
 
+STAY_AWAKE = f"""s={FOLDER}/screen
+[ -s $s ] || {{ settings get global stay_on_while_plugged_in; dumpsys power | grep mWakefulness=; }} > $s
+svc power stayon true
+if grep -q -e Asleep -e Dozing $s; then input keyevent KEYCODE_WAKEUP; fi"""
+"""Keeps the screen on, as for an app in use: a dark phone clocks its cores down. What was found is noted on
+the phone itself, unless a bench that was cut off has left its note there."""
+
+LET_SLEEP = f"""s={FOLDER}/screen
+[ -s $s ] || exit 0
+v=$(head -n 1 $s)
+case $v in [0-9]*) settings put global stay_on_while_plugged_in $v;;
+*) settings delete global stay_on_while_plugged_in;; esac
+if grep -q -e Asleep -e Dozing $s; then input keyevent KEYCODE_SLEEP; fi"""
+
 TRIES = 2  # of what the phone goes away in: that itself may be what restarts it
 RECONNECT_POLL = 1.0
 
@@ -49,7 +63,6 @@ class Handset:
         self.mask: str | None = None
         self.clocks: tuple[int, ...] = ()  # what each core was allowed at the start, in MHz
         self._pushed: dict[Path, str] = {}
-        self._screen: tuple[str, bool] | None = None
         self._remote_tool = ""
 
     def __enter__(self) -> Handset:
@@ -71,10 +84,14 @@ class Handset:
     def __exit__(self, *_: object) -> None:
         """Clean up, also when the session is being stopped: no process, file, setting or lock stays."""
         own = Adb(self.serial, None, self.adb.record)  # not ended by the stop flag
-        with suppress(EcbsrError):
-            if self.lock.taken:
+        try:
+            if self.lock.ours(own):
                 self._restore(own)
                 self.lock.give_back(own)
+        except EcbsrError as error:
+            self.progress(f"{self.serial} could not be cleaned up ({error}); the next bench does it")
+        finally:
+            self.lock.let_go()
 
     def run(self, flags: Sequence[str]) -> tuple[str, int | None]:
         """Run the tool; what it printed, and its exit code: None if it did not end and was ended.
@@ -150,24 +167,12 @@ class Handset:
         self._pushed.clear()
         self._remote_tool = self.push(self.tool.path, "benchmark_model")
         self.adb.ask(f"chmod 755 {shlex.quote(self._remote_tool)}")
-        self._wake()
+        self.adb.ask(STAY_AWAKE)
         self.clocks = self.reading().max_mhz
-
-    def _wake(self) -> None:
-        """Keep the screen on, as it is for an app in use; a dark phone clocks its cores down."""
-        saved = f"{FOLDER}/screen"  # an earlier bench that was cut off left what it found there
-        text = self.adb.ask(f"[ -s {saved} ] || {{ {facts.SCREEN}; }} > {saved} 2>/dev/null; cat {saved}")
-        self._screen = facts.screen(text)
-        self.adb.shell("svc power stayon true" + ("" if self._screen[1] else "; input keyevent KEYCODE_WAKEUP"))
 
     def _restore(self, own: Adb) -> None:
         self._kill(own)
-        if self._screen is not None:
-            setting, awake = self._screen
-            name = "global stay_on_while_plugged_in"
-            own.shell(f"settings put {name} {setting}" if setting.isdecimal() else f"settings delete {name}")
-            if not awake:
-                own.shell("input keyevent KEYCODE_SLEEP")
+        own.shell(LET_SLEEP)
         own.shell(f"rm -rf {FOLDER}")
 
     def _there(self, remote: str, digest: str) -> bool:

@@ -28,12 +28,16 @@ POLL = 2.0
 _LOOK = f"""cat {FOLDER}/owner
 echo
 echo @@
-cat /proc/sys/kernel/random/boot_id
+echo $(cat /proc/sys/kernel/random/boot_id)
 f={FOLDER}/owner; [ -e $f ] || f={FOLDER}
 expr $(date +%s) - $(stat -c %Y $f)"""
 
 REFRESH = f"touch {FOLDER}/owner"
 """A script that keeps the lock fresh, to be sent with another."""
+
+
+_held: set[str] = set()
+"""Tokens of this process's own sessions that still go on."""
 
 
 class Lock:
@@ -42,7 +46,7 @@ class Lock:
     def __init__(self, boot: str) -> None:
         self.token = uuid.uuid4().hex
         self.boot = boot
-        self.taken = False
+        self.tried = self.taken = False
 
     def take(self, adb: Adb, limit: float, stop: threading.Event, progress: Callable[[str], None]) -> None:
         """Take the phone, waiting at most `limit` seconds for another bench to end.
@@ -64,15 +68,24 @@ class Lock:
                 told = owner
             stop.wait(POLL)
 
+    def let_go(self) -> None:
+        """Say that this session has ended, even where the phone could not be reached to free it."""
+        _held.discard(self.token)
+
+    def ours(self, adb: Adb) -> bool:
+        """Whether the phone is held by this lock, also where the answer to taking it never came."""
+        return self.tried and adb.shell(f"grep -q {self.token} {FOLDER}/owner").code == 0
+
     def give_back(self, adb: Adb) -> None:
-        """Free the phone, if it is ours."""
-        if self.taken:
-            adb.shell(f"grep -q {self.token} {FOLDER}/owner && rm -rf {FOLDER}")
-            self.taken = False
+        """Free the phone, which must be ours."""
+        adb.shell(f"rm -rf {FOLDER}")
+        self.taken = self.tried = False
 
     def _try(self, adb: Adb) -> bool:
         if self.taken:
             return True
+        self.tried = True
+        _held.add(self.token)
         owner = {"who": f"{_user()}@{socket.gethostname()}", "machine": _machine(), "pid": os.getpid()}
         text = shlex.quote(json.dumps({**owner, "boot": self.boot, "token": self.token}))
         answer = adb.shell(f"mkdir {FOLDER} && echo {text} > {FOLDER}/owner")
@@ -93,7 +106,8 @@ class Lock:
         boot, _, age = rest.strip().partition("\n")
         try:
             owner: dict[str, Any] = json.loads(text)
-        except ValueError:
+            int(owner["pid"])
+        except (ValueError, KeyError, TypeError):
             owner = {}
         stale = age.strip().isdecimal() and int(age) > STALE
         if not owner:  # being written at this moment, or given back
@@ -101,7 +115,7 @@ class Lock:
         elif owner.get("token") == self.token:
             self.taken = True
         else:
-            gone = owner.get("machine") == _machine() and not _alive(int(owner.get("pid", 0)))
+            gone = owner.get("machine") == _machine() and not _going_on(int(owner["pid"]), owner.get("token"))
             if not (stale or gone or boot != owner.get("boot")):
                 return f"{owner.get('who')} (process {owner.get('pid')})"
             stale = True
@@ -127,11 +141,14 @@ def _machine() -> str:
     return f"{uuid.getnode():x}"
 
 
-def _alive(pid: int) -> bool:
+def _going_on(pid: int, token: object) -> bool:
+    """Whether the session of another lock on this computer still runs."""
+    if pid == os.getpid():
+        return token in _held
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:
+    except OSError:  # of another user
         return True
     return True

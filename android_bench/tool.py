@@ -107,7 +107,7 @@ def _fetch(address: str, path: Path, record: Path) -> None:
             _check_download(temporary, answer.headers, address)
             headers = answer.headers
     except (urllib.error.URLError, OSError) as error:
-        reason = getattr(error, "reason", None) or error
+        reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
         raise EcbsrError(f"cannot fetch {address}: {reason}; {by_hand}") from None
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     facts = {"address": address, "sha256": digest, "last_modified": headers.get("Last-Modified")}

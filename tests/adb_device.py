@@ -17,7 +17,8 @@ import sys
 import threading
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ class Device:
         away: seconds that the phone stays away after its cable was pulled; None for ever.
         space: bytes that may still be pushed.
         reboots: whether being pulled off means a restart.
+        watcher: called with each shell script, and with "push PATH", when it begins.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Device:
         self.away: float | None = 0.5
         self.space = 1 << 40
         self.reboots = False
+        self.watcher: Callable[[str], None] = lambda _event: None
         self.read_only = False
         self.pushes: list[str] = []
         self.shells: list[str] = []
@@ -159,7 +162,7 @@ class Device:
             connection.close()
         if self.reboots:
             self._end_processes()
-            self.path("/proc/sys/kernel/random/boot_id").write_text(str(uuid.uuid4()))
+            self.path("/proc/sys/kernel/random/boot_id").write_text(f"{uuid.uuid4()}\n")
 
     def close(self) -> None:
         """Switch the phone off."""
@@ -180,7 +183,7 @@ class Device:
         self.set_heat(0)
         (self.root / "dumpsys/power").write_text("  mWakefulness=Asleep\n  mWakefulnessChanging=false\n")
         (self.root / "settings/stay_on_while_plugged_in").write_text("0\n")
-        self.path("/proc/sys/kernel/random/boot_id").write_text(str(uuid.uuid4()))
+        self.path("/proc/sys/kernel/random/boot_id").write_text(f"{uuid.uuid4()}\n")
         for core, mhz in enumerate((1800, 1800, 2400, 3000)):
             folder = self.path(f"/sys/devices/system/cpu/cpu{core}/cpufreq")
             folder.mkdir(parents=True)
@@ -207,6 +210,7 @@ class Device:
     def start_shell(self, script: str, *, merged: bool) -> subprocess.Popen[bytes]:
         """A shell on the phone; paths of the phone are turned into those of its folder."""
         self.shells.append(script)
+        self.watcher(script)
         for place in (TMP, "/sys/devices/system/cpu", "/proc/sys/kernel/random/boot_id"):
             script = script.replace(place, str(self.path(place)))
         process = subprocess.Popen(
@@ -445,6 +449,7 @@ class _Sync(_Stream):
 
     def _store(self, remote: str, mode: int) -> None:
         device, content, problem = self.device, bytearray(), ""
+        device.watcher(f"push {remote}")
         if device.read_only:
             problem = "couldn't create file: Read-only file system"
         while True:
@@ -482,6 +487,31 @@ class _Sync(_Stream):
 
     def _fail(self, message: str) -> None:
         self.write(struct.pack("<4sI", b"FAIL", len(message)) + message.encode())
+
+
+@contextmanager
+def private_adb(home: Path) -> Iterator[dict[str, str]]:
+    """The environment of an adb server of one's own, on a free port, which ends with the block.
+
+    Its keys lie in `home`; it looks for no emulators and announces nothing on the network.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {
+        "ANDROID_ADB_SERVER_PORT": str(port),
+        "HOME": str(home),
+        "ANDROID_USER_HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "ADB_LOCAL_TRANSPORT_MAX_PORT": "5553",
+        "ADB_MDNS": "0",
+        "ADB_MDNS_AUTO_CONNECT": "0",
+    }
+    try:
+        yield environment
+    finally:
+        from android_bench import adb
+
+        subprocess.run([adb.binary(), "-P", str(port), "kill-server"], capture_output=True, check=False, timeout=30)
 
 
 def elf(machine: int = 0x3E, extra: bytes = b"") -> bytes:
