@@ -16,12 +16,10 @@ from .conditions import View, folded_constants
 from .delegates import DELEGATES, INVARIANT_ALWAYS, INVARIANTS, Delegate, Rule, Verdict
 from .graph import Graph, Node, operators
 from .partitions import partitions
+from .recipe import NAME as RECIPE
 from .runtime import Measured, measure
 from .scale_conditions import QUANTIZED
 from .tflite_reader import load, read
-
-RECIPE = "ecbsr_mobile.recipe"
-"""The metadata entry in which our files say how they were made (JSON)."""
 
 
 @dataclass(frozen=True)
