@@ -252,7 +252,7 @@ class PictureScreenTest : Screen() {
         settle()
         val (zoom, picture) = controller.get().view().zoom to workbench.picture
         RuntimeEnvironment.setQualifiers("+land")
-        controller.configurationChange()
+        controller.recreate().visible()
         settle()
         val view = controller.get().view()
         assertEquals(picture, workbench.picture)
@@ -293,7 +293,7 @@ class PictureScreenTest : Screen() {
             settle()
             val activity = controller.get()
             activity.picture(name)
-            for (id in listOf(R.id.sizes, R.id.model)) assertFalse("$name $id", activity.findViewById<TextView>(id).cutOff())
+            for (id in listOf(R.id.name, R.id.sizes, R.id.model)) assertFalse("$name $id", activity.findViewById<TextView>(id).cutOff())
             controller.pause().stop().destroy()
         }
     }
@@ -330,11 +330,11 @@ class PictureScreenTest : Screen() {
     private fun pinch(view: ComparisonView) {
         val (x, y) = view.width / 2f to view.height * 0.3f
         fun at(apart: Float) = arrayOf(x - apart to y, x + apart to y)
-        view.touch(MotionEvent.ACTION_DOWN, at(60f)[0])
-        view.touch(MotionEvent.ACTION_POINTER_DOWN or (1 shl MotionEvent.ACTION_POINTER_INDEX_SHIFT), *at(60f))
-        for (apart in 60..180 step 10) view.touch(MotionEvent.ACTION_MOVE, *at(apart.toFloat()))
-        view.touch(MotionEvent.ACTION_POINTER_UP or (1 shl MotionEvent.ACTION_POINTER_INDEX_SHIFT), *at(180f))
-        view.touch(MotionEvent.ACTION_UP, at(180f)[0])
+        view.touch(MotionEvent.ACTION_DOWN, at(135f)[0])
+        view.touch(MotionEvent.ACTION_POINTER_DOWN or (1 shl MotionEvent.ACTION_POINTER_INDEX_SHIFT), *at(135f))
+        for (apart in 135..265 step 10) view.touch(MotionEvent.ACTION_MOVE, *at(apart.toFloat()))
+        view.touch(MotionEvent.ACTION_POINTER_UP or (1 shl MotionEvent.ACTION_POINTER_INDEX_SHIFT), *at(265f))
+        view.touch(MotionEvent.ACTION_UP, at(265f)[0])
     }
 
     private fun save(name: String): Pixels {

@@ -33,7 +33,7 @@ class AppRunner(test: Class<*>) : RobolectricTestRunner(test) {
 
 /** The app on Android 14 with true graphics, and the desktop runtime behind the seam. */
 @RunWith(AppRunner::class)
-@Config(sdk = [34], application = DemoApp::class, qualifiers = "w360dp-h720dp-hdpi")
+@Config(sdk = [34], application = DemoApp::class, qualifiers = "w360dp-h720dp-hdpi", shadows = [RegionDecoder::class])
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
 abstract class Screen {
     protected val app: DemoApp get() = RuntimeEnvironment.getApplication() as DemoApp

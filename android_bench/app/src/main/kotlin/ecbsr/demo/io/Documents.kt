@@ -74,6 +74,8 @@ class Documents(private val resolver: ContentResolver) {
         throw Refused("The file cannot be read: ${error.message}.", error)
     } catch (error: SecurityException) {
         throw Refused("The other app did not let this one read the file: share or choose it again.", error)
+    } catch (error: RuntimeException) {
+        throw Refused("The other app failed to give the file: ${error.message}.", error)
     }
 
     private fun copy(input: InputStream, output: OutputStream, most: Long) {

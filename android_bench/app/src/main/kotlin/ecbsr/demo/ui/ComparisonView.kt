@@ -53,10 +53,7 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
     private val squares = Paint()
     private val line = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = 0xffffffff.toInt() }
     private val shade = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = 0x99000000.toInt() }
-    private val label = Paint(Paint.ANTI_ALIAS_FLAG).apply {
-        color = 0xffffffff.toInt()
-        textSize = 14 * resources.displayMetrics.scaledDensityCompat
-    }
+    private val label = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = 0xffffffff.toInt() }
     private val matrix = Matrix()
     private var draggingDivider = false
     private var touched = false
@@ -127,6 +124,8 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
     }
 
     override fun onSizeChanged(width: Int, height: Int, oldWidth: Int, oldHeight: Int) {
+        label.textSize = LABEL * resources.displayMetrics.scaledDensityCompat
+        while (pillWidth(resources.getString(R.string.super_resolution)) > width * 0.45f && label.textSize > 1) label.textSize *= 0.95f
         if (overview != null) place()
     }
 
@@ -276,6 +275,7 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
     }
 
     private companion object {
+        const val LABEL = 14f // sp, or less where both names would not fit
         const val GRIP = 28f // dp at each side of the divider in which a finger takes it
         const val SQUARES_FROM = 2f // dp per pixel
         const val LARGEST_PIXEL = 24f // dp per pixel of the result at the strongest zoom

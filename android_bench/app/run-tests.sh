@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Compiles the app and runs its tests, on a fresh Debian machine too. The Python side first writes what the
+# app is compared with. Pictures of the screens land in build/app/screens; with --screens, those that the
+# README shows are renewed. Environment: MODELS as for build-apk.sh, PYTHON (.venv/bin/python).
+source "$(dirname "$0")/common.sh"
+PYTHON=${PYTHON:-.venv/bin/python}
+[ -x "$PYTHON" ] || command -v "$PYTHON" >/dev/null || fail "$PYTHON is missing; 'make test' makes it"
+need aapt2=aapt
+need_java
+[ "$(uname -m)" = x86_64 ] || fail "the desktop runtime of the tests is for x86_64; this machine is $(uname -m)"
+
+quietly "writing fixtures" env PYTHONPATH=.:tests nice "$PYTHON" tests/make_app_fixtures.py "$OUT/fixtures" --models "$MODELS"
+fetch_parts
+gather_assets
+link_resources
+
+# Where Robolectric finds the app; Gradle would write the same file.
+config=$OUT/test-resources/com/android/tools
+mkdir -p "$config"
+cat > "$config/test_config.properties" <<END
+android_merged_manifest=$PWD/$OUT/AndroidManifest.xml
+android_merged_assets=$PWD/$OUT/assets
+android_resource_apk=$PWD/$OUT/resources.apk
+android_custom_package=ecbsr.demo
+END
+
+rm -rf "$OUT"/maven*/surefire-reports
+maven -P app test
+maven -P jni test
+quietly "reading the app's results" "$PYTHON" -m android_bench.bench_command --import "$OUT/fixtures/results.json" --json
+[ "${1:-}" != --screens ] || cp "$OUT"/screens/{picture,pixels,models,timing}.png $APP/screens/
+echo "$(cat "$OUT"/maven*/surefire-reports/*.txt | sed -n 's/^Tests run: \([0-9]*\).*/\1/p' | awk '{ n += $1 } END { print n }') tests of the app passed"

@@ -1,0 +1,57 @@
+package ecbsr.demo
+
+import android.graphics.Bitmap
+import android.graphics.BitmapFactory
+import android.graphics.BitmapRegionDecoder
+import android.graphics.Rect
+import java.io.IOException
+import org.robolectric.annotation.Implementation
+import org.robolectric.annotation.Implements
+import org.robolectric.shadow.api.Shadow
+
+/**
+ * Robolectric's own gives empty pictures. This one decodes the whole file with Android's real decoder and
+ * cuts the region out.
+ */
+@Implements(BitmapRegionDecoder::class)
+class RegionDecoder {
+    private lateinit var path: String
+    private lateinit var bounds: BitmapFactory.Options
+    private var whole: Bitmap? = null
+
+    @Implementation
+    fun getWidth() = bounds.outWidth
+
+    @Implementation
+    fun getHeight() = bounds.outHeight
+
+    @Implementation
+    fun decodeRegion(rect: Rect, options: BitmapFactory.Options): Bitmap? {
+        if (options.inSampleSize > 1) return BitmapFactory.decodeFile(path, options) // only ever of everything
+        if (whole?.isPremultiplied != options.inPremultiplied) whole = BitmapFactory.decodeFile(path, options)
+        val argb = IntArray(rect.width() * rect.height())
+        val from = whole ?: return null
+        from.getPixels(argb, 0, rect.width(), rect.left, rect.top, rect.width(), rect.height())
+        return Bitmap.createBitmap(rect.width(), rect.height(), Bitmap.Config.ARGB_8888).apply {
+            setHasAlpha(from.hasAlpha())
+            isPremultiplied = from.isPremultiplied
+            setPixels(argb, 0, rect.width(), 0, 0, rect.width(), rect.height())
+        }
+    }
+
+    @Implementation
+    fun recycle() = Unit
+
+    companion object {
+        @JvmStatic
+        @Implementation
+        fun newInstance(path: String, @Suppress("UNUSED_PARAMETER") shareable: Boolean): BitmapRegionDecoder {
+            val bounds = BitmapFactory.Options().apply { inJustDecodeBounds = true }
+            BitmapFactory.decodeFile(path, bounds)
+            if (bounds.outMimeType !in listOf("image/jpeg", "image/png", "image/webp")) throw IOException("no parts in this format")
+            val decoder = Shadow.newInstanceOf(BitmapRegionDecoder::class.java)
+            Shadow.extract<RegionDecoder>(decoder).also { it.path = path; it.bounds = bounds }
+            return decoder
+        }
+    }
+}
