@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,21 +30,23 @@ TIMEOUT_S = 600  # Ten seconds on a desktop; a cold start of TensorFlow from a s
 PACKAGES = ("onnx2tf", "tensorflow")
 
 
-class Conversion:
-    """A conversion under way in a child process; made by `converting`."""
+class Converter:
+    """The child process, loading TensorFlow while its caller does other things; made by `converter`."""
 
     def __init__(self, process: subprocess.Popen[bytes], result: Path) -> None:
         self._process = process
         self._result = result
 
-    def graph(self) -> tflite.Graph:
-        """Wait for the float graph: NHWC, input `image`, output `upscaled`, at the ONNX model's size.
+    def float_graph(self, model: onnx.ModelProto) -> tflite.Graph:
+        """The float32 graph of an ONNX model of fixed size: NHWC, input `image`, output `upscaled`.
+
+        A converter converts once.
 
         Raises:
-            EcbsrError: the converter failed, or took more than ten minutes.
+            EcbsrError: the conversion failed, or took more than ten minutes.
         """
         try:
-            _, errors = self._process.communicate(timeout=TIMEOUT_S)
+            _, errors = self._process.communicate(model.SerializeToString(), timeout=TIMEOUT_S)
         except subprocess.TimeoutExpired:
             raise EcbsrError(f"the conversion to TFLite was given up after {TIMEOUT_S} s") from None
         if self._process.returncode or not self._result.exists():
@@ -55,12 +57,11 @@ class Conversion:
 
 
 @contextmanager
-def converting(model: onnx.ModelProto) -> Iterator[Conversion]:
-    """Start the conversion of a model of fixed size; its child process and files end with the context."""
+def converter() -> Iterator[Converter]:
+    """Start a converter; its process and files end with the context, however that is left."""
     _check_installed()
     with tempfile.TemporaryDirectory(prefix="ecbsr-export-") as folder:
-        source, result = Path(folder, "model.onnx"), Path(folder, "model.tflite")
-        source.write_bytes(model.SerializeToString())
+        result = Path(folder, "model.tflite")
         root = str(Path(__file__).parents[1])
         environment = {
             **os.environ,
@@ -69,24 +70,19 @@ def converting(model: onnx.ModelProto) -> Iterator[Conversion]:
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(source), str(result)],
+            [sys.executable, "-m", __name__, str(result)],
             cwd=folder,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
         try:
-            yield Conversion(process, result)
+            yield Converter(process, result)
         finally:
             process.kill()
-            process.communicate()
-
-
-def float_graph(model: onnx.ModelProto) -> tflite.Graph:
-    """The float32 TFLite graph of an ONNX model of fixed size (see `Conversion.graph`)."""
-    with converting(model) as conversion:
-        return conversion.graph()
+            with suppress(OSError, ValueError):  # what was not yet sent to it cannot be
+                process.communicate()
 
 
 def _check_installed() -> None:
@@ -117,32 +113,36 @@ def _tidy(graph: tflite.Graph) -> tflite.Graph:
     return replace(graph, tensors=tensors, signature=signature, metadata={}, description="")
 
 
-def _convert(source: str, result: str) -> None:
-    """Runs in the child: `source` (.onnx) → `result` (.tflite)."""
+def _convert(result: str) -> None:
+    """Runs in the child: an ONNX model on standard input → `result`, a `.tflite`."""
     sys.addaudithook(_refuse_network)
     import numpy as np
     import onnx
-
-    dims = onnx.load(source).graph.input[0].type.tensor_type.shape.dim
-    shape = [dim.dim_value for dim in dims]
-    if shape[1] == 3:
-        # onnx2tf fetches this file for its own check of any colour model; finding it here, it does not.
-        sample = np.random.default_rng(0).random((20, shape[2], shape[3], 3), np.float32)
-        np.save("calibration_image_sample_data_20x128x128x3_float32.npy", sample)
     import onnx2tf
     import tensorflow as tf
 
+    data = sys.stdin.buffer.read()
+    if not data:
+        return  # the caller left before it had a model
+    model = onnx.load_from_string(data)
+    _, channels, height, width = (dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
+    if channels == 3:
+        # onnx2tf fetches this file for a check of its own of any colour model; finding it here, it does not.
+        sample = np.random.default_rng(0).random((20, height, width, 3), np.float32)
+        np.save("calibration_image_sample_data_20x128x128x3_float32.npy", sample)
+    source = Path(result).with_suffix(".onnx")
+    source.write_bytes(data)
     keras = onnx2tf.convert(
-        input_onnx_file_path=source,
-        output_folder_path=str(Path(result).parent),
+        input_onnx_file_path=str(source),
+        output_folder_path=str(source.parent),
         not_use_onnxsim=True,
         non_verbose=True,
         disable_model_save=True,
     )
     image = tf.TensorSpec(keras.inputs[0].shape, tf.float32, name=INPUT)
     function = tf.function(lambda image: {OUTPUT: keras(image)}, input_signature=[image])
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], keras)
-    Path(result).write_bytes(converter.convert())
+    lite = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], keras)
+    Path(result).write_bytes(lite.convert())
 
 
 def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
@@ -151,4 +151,4 @@ def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 if __name__ == "__main__":
-    _convert(*sys.argv[1:])
+    _convert(sys.argv[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from ecbsr_mobile.errors import UsageError
 
 from .tflite import Graph, Node, Quantization, Signature, Tensor
 
-Edge = Literal["int8", "uint8", "float32"]
-EDGES: tuple[str, ...] = get_args(Edge)
+EDGES = ("int8", "uint8", "float32")
 
 
 def with_edges(graph: Graph, kind: str) -> Graph:

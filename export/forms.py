@@ -16,7 +16,7 @@ Accelerators run PRELU natively, and some refuse a depthwise 1x1, so the form be
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
@@ -24,15 +24,14 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 
 from .tflite import Graph, Node, Tensor
 
-Target = Literal["cpu", "gpu", "nnapi", "npu"]
-TARGETS: tuple[str, ...] = get_args(Target)
+TARGETS = ("cpu", "gpu", "nnapi", "npu")
 
 # XNNPACK takes an int8 LEAKY_RELU whose slope times in_scale/out_scale lies in [1/256, 128] (or the same
 # below zero); a factor of 8 to the lower bound is left for that ratio of scales.
 LEAKY_SLOPES = (1 / 32, 16.0)
 
 
-def with_form(graph: Graph, target: Target) -> Graph:
+def with_form(graph: Graph, target: str) -> Graph:
     """The float graph with its activations written for int8 on `target`; the same function of the image.
 
     For `cpu`, PRELU becomes DEPTHWISE_CONV_2D + ADD, and so does a LEAKY_RELU whose slope XNNPACK refuses.

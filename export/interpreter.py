@@ -31,17 +31,18 @@ def run(graph: Graph, image: NDArray[np.float32]) -> NDArray[np.float32]:
 def run_for(graph: Graph, image: NDArray[np.float32], tensors: Sequence[int]) -> list[NDArray[np.float32]]:
     """The real values [H, W, C] of several activations, by their index."""
     sized = at_size(graph, image.shape[1], image.shape[0])
-    return run_bytes(write(replace(sized, outputs=tuple(tensors), signature=None)), sized, image, tensors)
+    data = write(replace(sized, outputs=tuple(tensors), signature=None))
+    return run_bytes(data, sized, image, tensors, threads=1)  # pictures are small: threads would wait for each other
 
 
 def run_bytes(
-    data: bytes, graph: Graph, image: NDArray[np.float32], tensors: Sequence[int]
+    data: bytes, graph: Graph, image: NDArray[np.float32], tensors: Sequence[int], threads: int | None = None
 ) -> list[NDArray[np.float32]]:
-    """As `run_for`, for a file of the image's size whose outputs are `tensors` of `graph`."""
+    """As `run_for`, for a file of the image's size whose outputs are `tensors` of `graph`; on all cores."""
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        interpreter = Interpreter(model_content=data, num_threads=os.cpu_count() or 1)
+        interpreter = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
         interpreter.allocate_tensors()
         pixels = stored(graph.tensors[graph.inputs[0]], image)[None]
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,8 @@ import numpy as np
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.files import write_bytes
 
-from . import quality, recipe, sizes, tflite
+from . import convert, quality, recipe, sizes, tflite
 from .audit import Audit, audit
-from .convert import converting
 from .edges import EDGES, with_edges
 from .forms import TARGETS, with_form
 from .half import with_half_constants
@@ -139,10 +139,10 @@ def export(
         EcbsrError: weights or pictures that cannot be used, a conversion that went wrong, a loss above
             `max_drop`, or a folder that cannot be written to.
     """
+    formats = _precisions(precisions, onnx)
     job = _Job(
-        _network(net, identity, value_range, activation),
         Path(out),
-        _precisions(precisions, onnx),
+        formats,
         _sizes(sizes),
         _one_of("target", target, TARGETS),
         calibration,
@@ -151,17 +151,20 @@ def export(
         progress or (lambda _message: None),
     )
     _check_writable(job.out)
-    made = [_onnx_file(job)] if onnx else []
-    if job.precisions:
-        made += _tflite_files(job)
+    with ExitStack() as stack:
+        # First of all, for TensorFlow takes its time to start.
+        converter = stack.enter_context(convert.converter()) if formats else None
+        plain = _network(net, identity, value_range, activation)
+        made = [_onnx_file(job, plain)] if onnx else []
+        if converter:
+            made += _tflite_files(job, plain, converter)
     for file, data in made:
         write_bytes(file.path, data)
-    return Exported(recipe.model(job.net), tuple(file for file, _ in made))
+    return Exported(recipe.model(plain), tuple(file for file, _ in made))
 
 
 @dataclass(frozen=True)
 class _Job:
-    net: PlainNet
     out: Path
     precisions: tuple[str, ...]
     sizes: tuple[Size, ...]
@@ -170,6 +173,15 @@ class _Job:
     io: str
     max_drop: float
     progress: Progress
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """The network, onnxruntime's word on it, and pictures to try it on."""
+
+    net: PlainNet
+    reference: Reference
+    pictures: Sequence[Sample]
 
 
 @dataclass(frozen=True)
@@ -186,22 +198,22 @@ class _Variant:
 _Made = tuple[ExportedFile, bytes]
 
 
-def _onnx_file(job: _Job) -> _Made:
+def _onnx_file(job: _Job, net: PlainNet) -> _Made:
     import torch
 
-    model = onnx_model(job.net)
-    image = np.random.default_rng(0).random((21, 34, job.net.architecture.colors), np.float32)
+    model = onnx_model(net)
+    image = np.random.default_rng(0).random((21, 34, net.architecture.colors), np.float32)
     with torch.inference_mode():
-        expected = job.net(torch.from_numpy(image.transpose(2, 0, 1))[None])[0].numpy().transpose(1, 2, 0)
-    result = Reference(model, job.net.architecture.radius).run(image)
+        expected = net(torch.from_numpy(image.transpose(2, 0, 1))[None])[0].numpy().transpose(1, 2, 0)
+    result = Reference(model, net.architecture.radius).run(image)
     error = float(np.abs(result - expected).max())
     if not error <= quality.FLOAT_TOLERANCE * max(1.0, float(np.abs(expected).max())):
-        raise EcbsrError(f"the ONNX model is {error:.1e} from torch's result; nothing was written")
+        raise EcbsrError(f"the ONNX model is {error:.1e} from torch's result, so nothing was written")
     counts: dict[str, int] = {}
     for node in model.graph.node:
         counts[node.op_type] = counts.get(node.op_type, 0) + 1
     data = model.SerializeToString(deterministic=True)
-    path = job.out / f"{job.net.name}.onnx"
+    path = job.out / f"{net.name}.onnx"
     number = {"dtype": "float32", "scale": None, "zero_point": None}
     digest = hashlib.sha256(data).hexdigest()
     return ExportedFile(
@@ -209,57 +221,44 @@ def _onnx_file(job: _Job) -> _Made:
     ), data  # fmt: skip
 
 
-def _tflite_files(job: _Job) -> list[_Made]:
-    arch = job.net.architecture
-    with converting(onnx_model(job.net, CONVERSION_SIZE)) as conversion:
-        job.progress("converting with onnx2tf and TensorFlow, which takes about ten seconds to start")
-        pictures = samples(job.calibration, arch.scale, arch.colors)
-        reference = Reference(onnx_model(job.net), arch.radius)
-        graph = conversion.graph()
+def _tflite_files(job: _Job, net: PlainNet, converter: convert.Converter) -> list[_Made]:
+    arch = net.architecture
+    job.progress("converting with onnx2tf and TensorFlow, which take about ten seconds to start")
+    pictures = samples(job.calibration, arch.scale, arch.colors)
+    subject = _Subject(net, Reference(onnx_model(net), arch.radius), pictures)
+    graph = converter.float_graph(onnx_model(net, CONVERSION_SIZE))
     noise = np.random.default_rng(0).random((CONVERSION_SIZE[1], CONVERSION_SIZE[0], arch.colors), np.float32)
     for image in (noise, _frame(pictures[0], CONVERSION_SIZE)):
-        quality.check_float(tflite.write(graph), reference, image, "the converted network")
+        quality.check_float(tflite.write(graph), subject.reference, image, "the converted network")
     made = []
     for precision in job.precisions:
-        variant = _variant(job, precision, graph, reference, pictures)
+        variant = _variant(job, subject, precision, graph)
         job.progress(f"{precision}: writing and checking {len(job.sizes)} size{'s' * (len(job.sizes) > 1)}")
-        made += [_tflite_file(job, variant, size, reference, pictures) for size in job.sizes]
+        made += [_tflite_file(job, subject, variant, size) for size in job.sizes]
     return made
 
 
-def _variant(
-    job: _Job, precision: str, graph: tflite.Graph, reference: Reference, pictures: Sequence[Sample]
-) -> _Variant:
+def _variant(job: _Job, subject: _Subject, precision: str, graph: tflite.Graph) -> _Variant:
     calibration, target = None, ANY_TARGET
     if precision == "fp16":
         graph = with_half_constants(graph)
     if precision == "int8":
         target = job.target
         formed = with_form(graph, target)
-        calibration = calibrate(formed, pictures, lambda message: job.progress(f"int8: {message}"))
+        calibration = calibrate(formed, subject.pictures, lambda message: job.progress(f"int8: {message}"))
         graph = with_edges(quantize(formed, calibration.ranges), job.io)
-    job.progress(f"{precision}: measuring on {len(pictures)} pictures")
-    loss = quality.measure(graph, reference, pictures)
-    quality.gate(loss, job.max_drop, f"{job.net.name} in {precision}")
+    job.progress(f"{precision}: measuring on {len(subject.pictures)} pictures")
+    loss = quality.measure(graph, subject.reference, subject.pictures)
+    quality.gate(loss, job.max_drop, f"{subject.net.name} in {precision}")
     return _Variant(precision, target, graph, loss, calibration)
 
 
-def _tflite_file(
-    job: _Job, variant: _Variant, size: Size, reference: Reference, pictures: Sequence[Sample]
-) -> _Made:
-    said = recipe.with_recipe(variant.graph, _recipe(job, variant, size))
+def _tflite_file(job: _Job, subject: _Subject, variant: _Variant, size: Size) -> _Made:
+    said = recipe.with_recipe(variant.graph, _recipe(job, subject.net, variant, size))
     data = tflite.write(tflite.at_size(said, *size))
-    frame = _frame(pictures[0], size)
-    parts = [job.net.name, variant.precision, *([] if variant.target == ANY_TARGET else [variant.target])]
+    parts = [subject.net.name, variant.precision, *([] if variant.target == ANY_TARGET else [variant.target])]
     name = "-".join([*parts, sizes.name(size)])
-    if variant.precision == "int8":
-        error = quality.check_int8(data, reference, frame, variant.loss.fidelity_db, name)
-    elif variant.precision == "fp16":
-        rounded = Reference(onnx_model(_halved(job.net)), reference.radius)
-        quality.check_float(data, rounded, frame, name)
-        error = quality.largest_error(data, reference, frame)
-    else:
-        error = quality.check_float(data, reference, frame, name)
+    error = _check(subject, variant, data, _frame(subject.pictures[0], size), name)
     graph = tflite.read(data)
     ends = [_end(graph.tensors[index]) for index in (*graph.inputs, *graph.outputs)]
     return ExportedFile(
@@ -279,11 +278,23 @@ def _tflite_file(
     ), data
 
 
-def _recipe(job: _Job, variant: _Variant, size: Size) -> dict[str, Any]:
+def _check(subject: _Subject, variant: _Variant, data: bytes, image: NDArray[np.float32], name: str) -> float:
+    """Run a file before it gets its name; its largest error."""
+    if variant.precision == "int8":
+        return quality.check_int8(data, subject.reference, image, variant.loss.fidelity_db, name)
+    if variant.precision == "fp16":
+        # On this machine it computes in float32, with weights rounded to float16: that is exact, too.
+        rounded = Reference(onnx_model(_halved(subject.net)), subject.reference.radius)
+        quality.check_float(data, rounded, image, name)
+        return quality.largest_error(data, subject.reference, image)
+    return quality.check_float(data, subject.reference, image, name)
+
+
+def _recipe(job: _Job, net: PlainNet, variant: _Variant, size: Size) -> dict[str, Any]:
     found = variant.calibration
     return {
-        "model": recipe.model(job.net),
-        "weights": {"sha256": recipe.weights_hash(job.net)},
+        "model": recipe.model(net),
+        "weights": {"sha256": recipe.weights_hash(net)},
         "size": list(size),
         "precision": variant.precision,
         "target": variant.target,

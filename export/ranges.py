@@ -22,7 +22,7 @@ from .tflite import Graph
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK = (64, 128)  # rows and columns of one block of the calibration sheet
+BLOCK = (64, 64)  # rows and columns of one block of the calibration sheet
 MOST_BLOCKS = 16
 PERCENTILES = (100.0, 99.99, 99.9)
 STEPS = (0.9, 1.1)  # factors that an end of a range is moved by
@@ -42,15 +42,12 @@ class Calibration:
     error_db: float
 
 
-def calibrate(
-    graph: Graph, samples: Sequence[Sample], progress: Callable[[str], None] | None = None
-) -> Calibration:
+def calibrate(graph: Graph, samples: Sequence[Sample], progress: Callable[[str], None] | None = None) -> Calibration:
     """Search the ranges that `quantize(graph, …)` needs; the same pictures give the same ranges.
 
     Args:
         graph: the float graph in its target's form.
-        samples: pictures; one 64x128 block in each, at most 16 in all, is taken from the sharpest half of
-            their blocks and from the rest alike.
+        samples: pictures; at most 16 blocks of 64x64 LR pixels of them are looked at (see `sheet`).
         progress: is told how far the search came.
     """
     search = _Search(graph, sheet([sample.lr for sample in samples]))
@@ -76,7 +73,7 @@ def calibrate(
 
 
 def sheet(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Up to 16 blocks of the pictures [h, w, C], one above the other: [64·n, 128, C].
+    """Up to 16 blocks of the pictures [h, w, C], one above the other: [64·n, 64, C].
 
     One picture runs faster than many, and its size is the same whatever was given. Half of the blocks are
     those with the most detail, which decide the ranges; the others are spread evenly over the rest.
@@ -112,7 +109,8 @@ class _Search:
         *values, result = interpreter.run_for(graph, self.image, [*free, *graph.outputs])
         self.target = np.clip(result, 0, 1)
         named = {graph.tensors[index].name: value for index, value in zip(free, values, strict=True)}
-        self.starts = {p: {name: _span(value, p) for name, value in named.items()} for p in PERCENTILES}
+        spans = {name: _spans(value) for name, value in named.items()}
+        self.starts = {p: {name: found[p] for name, found in spans.items()} for p in PERCENTILES}
 
     def error(self, ranges: dict[str, Range]) -> float:
         """Mean square error of the quantised graph's result."""
@@ -134,11 +132,12 @@ class _Search:
         return ranges, best
 
 
-def _span(values: NDArray[np.float32], percentile: float) -> Range:
-    """The range that leaves (100 - percentile) % of each channel's values out at either end.
+def _spans(values: NDArray[np.float32]) -> dict[float, Range]:
+    """For each of `PERCENTILES`, the range that leaves the rest of each channel's values out at either end.
 
     By channel, for one with rare but large values must not be cut because the others are many.
     """
     flat = values.reshape(-1, values.shape[-1])
-    low, high = np.percentile(flat, [100 - percentile, percentile], axis=0)
-    return float(min(low.min(), 0)), float(max(high.max(), 0))
+    low = np.percentile(flat, [100 - p for p in PERCENTILES], axis=0).min(axis=1)
+    high = np.percentile(flat, PERCENTILES, axis=0).max(axis=1)
+    return {p: (float(min(a, 0)), float(max(b, 0))) for p, a, b in zip(PERCENTILES, low, high, strict=True)}
