@@ -12,12 +12,13 @@ from .plan import SIZES
 _NAMES = {size: name for name, size in SIZES.items()}
 
 
-def figure(value: Any, at: str) -> str:
-    """A value exactly as `results.json` has it, with its place there; nothing for None."""
+def figure(value: Any, *place: str | int) -> str:
+    """A value exactly as `results.json` has it, with its place there as a JSON pointer; nothing for None."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value)
-    return f"<data data-at='{escape(at)}' value='{escape(text)}'>{escape(text)}</data>"
+    pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in place)
+    return f"<data data-at='{escape(pointer)}' value='{escape(text)}'>{escape(text)}</data>"
 
 
 def size_name(size: tuple[int, int]) -> str:
@@ -47,10 +48,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int, note
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def flat(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """The leaves of nested mappings, with dotted names."""
+def flat(value: Mapping[str, Any], *above: str) -> Iterable[tuple[tuple[str, ...], Any]]:
+    """The leaves of nested mappings, each with the keys that lead to it."""
     for key, item in value.items():
         if isinstance(item, Mapping):
-            yield from flat(item, f"{prefix}{key}.")
+            yield from flat(item, *above, key)
         else:
-            yield f"{prefix}{key}", item
+            yield (*above, key), item

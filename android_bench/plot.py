@@ -55,7 +55,7 @@ def _place(value: float, low: float, high: float) -> float:
 
 def _line(row: Row, index: int, low: float, high: float) -> str:
     assert row.median_ms is not None
-    at = f"results.{index}.median_ms"
+    median = figure(row.median_ms, "results", index, "median_ms")
     kind = SERIES.get(row.delegate.split(":")[0], 0)
     threads = f" · {row.threads} thread{'s' * (row.threads > 1)}" if row.delegate == "cpu" else ""
     mark = "" if row.status == "ok" else f" <span class='status {row.status}'>{row.status}</span>"
@@ -69,7 +69,7 @@ def _line(row: Row, index: int, low: float, high: float) -> str:
     marks += f"<span class='dot' style='left:{_place(row.median_ms, low, high):.2f}%'></span>"
     return (
         f"<div class='name'>{escape(row.model)} · {escape(row.delegate)}{threads}{mark}</div>"
-        f"<div class='track s{kind}'>{marks}</div><div class='value'>{figure(row.median_ms, at)} ms</div>"
+        f"<div class='track s{kind}'>{marks}</div><div class='value'>{median} ms</div>"
     )
 
 
@@ -128,11 +128,11 @@ def profiles(found: Results) -> str:
             continue
         lines = ""
         for place, one in enumerate(row.profile):
-            at = f"results.{index}.profile.{place}"
+            at = ("results", index, "profile", place)
             lines += (
-                f"<div class='name'>{figure(one.count, f'{at}.count')} × {escape(one.operator)}</div><div class='track "
+                f"<div class='name'>{figure(one.count, *at, 'count')} × {escape(one.operator)}</div><div class='track "
                 f"s0'><span class='share' style='width:{100 * min(one.share, 1):.1f}%'></span></div>"
-                f"<div class='value'>{figure(one.ms, f'{at}.ms')} ms</div>"
+                f"<div class='value'>{figure(one.ms, *at, 'ms')} ms</div>"
             )
         title = f"{row.model} at {size_name(row.size)} on {row.device} by {row.delegate}"
         cards += f"<div class='card'><h3>{escape(title)}</h3><div class='plot'>{lines}</div></div>"

@@ -15,6 +15,9 @@ from .baseline import Comparison
 from .page import figure, flat, size_name, table
 from .results import STATUSES, TIMED, Device, Results, Row
 
+Place = tuple[str, int]
+"""The first steps of a row's place in `results.json`."""
+
 
 def html(found: Results, compared: Sequence[Comparison] = ()) -> str:
     """The page about a session; `compared` adds a section about an earlier one."""
@@ -42,8 +45,8 @@ def html(found: Results, compared: Sequence[Comparison] = ()) -> str:
 
 def _head(found: Results) -> str:
     devices = ", ".join(escape(device.model or name) for name, device in found.devices.items())
-    rounds = figure(found.settings.get("rounds"), "settings.rounds")
-    runs = figure(found.settings.get("iterations"), "settings.iterations")
+    rounds = figure(found.settings.get("rounds"), "settings", "rounds")
+    runs = figure(found.settings.get("iterations"), "settings", "iterations")
     return (
         f"<h1>Milliseconds per frame</h1>\n<p class='soft'>{devices or 'no device'} · started "
         f"{escape(found.started)} · {rounds} processes per row, in shuffled order, of {runs} timed frames each</p>\n"
@@ -98,25 +101,25 @@ def _side_by_side(found: Results) -> str:
 
 
 def _cell(row: Row, index: int) -> str:
-    at = f"results.{index}"
+    at = ("results", index)
     status = "" if row.status == "ok" else f"<span class='status {row.status}'>{row.status}</span>"
-    median = f"{figure(row.median_ms, f'{at}.median_ms')} ms " if row.median_ms is not None else ""
+    median = f"{figure(row.median_ms, *at, 'median_ms')} ms " if row.median_ms is not None else ""
     small = [_interval(row, at)] if median else []
     if row.delegate == "cpu":
-        small.append(f"{figure(row.threads, f'{at}.threads')} thread{'s' * (row.threads > 1)}")
+        small.append(f"{figure(row.threads, *at, 'threads')} thread{'s' * (row.threads > 1)}")
     if row.nodes_delegated is not None:
         taken, total = (
-            figure(row.nodes_delegated, f"{at}.nodes_delegated"),
-            figure(row.nodes_total, f"{at}.nodes_total"),
+            figure(row.nodes_delegated, *at, "nodes_delegated"),
+            figure(row.nodes_total, *at, "nodes_total"),
         )
         small.append(f"{taken} of {total} nodes")
     return f"<div class='cell'>{median}{status}{''.join(f'<small>{one}</small>' for one in small)}</div>"
 
 
-def _interval(row: Row, at: str) -> str:
+def _interval(row: Row, at: Place) -> str:
     if row.ci95_ms is None:
         return "one run: no interval"
-    return f"{figure(row.ci95_ms[0], f'{at}.ci95_ms.0')} – {figure(row.ci95_ms[1], f'{at}.ci95_ms.1')}"
+    return f"{figure(row.ci95_ms[0], *at, 'ci95_ms', 0)} – {figure(row.ci95_ms[1], *at, 'ci95_ms', 1)}"
 
 
 def _devices(found: Results) -> str:
@@ -154,14 +157,16 @@ def _list(facts: Iterable[tuple[str, str]]) -> str:
 def _rows(found: Results) -> str:
     header = ["model", "precision", "size", "device", "delegate", "status", "threads", "median ms", "95 % interval"]
     header += ["p95 ms", "fps", "runs", "nodes taken", "partitions", "start ms", "memory MB", "output", "note"]
-    body = [_row(row, f"results.{index}") for index, row in enumerate(found.results)]
+    body = [_row(row, index) for index, row in enumerate(found.results)]
     content = table(header, body, texts=6, notes=1)
     return f"<details><summary>Every row</summary><div class='card scroll'>{content}</div></details>\n"
 
 
-def _row(row: Row, at: str) -> list[str]:
+def _row(row: Row, index: int) -> list[str]:
+    at = ("results", index)
+
     def value(name: str) -> str:
-        return figure(getattr(row, name), f"{at}.{name}")
+        return figure(getattr(row, name), *at, name)
 
     nodes = f"{value('nodes_delegated') or '?'} of {value('nodes_total') or '?'}" if row.nodes_total else ""
     return [
@@ -182,15 +187,15 @@ def _row(row: Row, at: str) -> list[str]:
     ]
 
 
-def _check(row: Row, at: str) -> str:
+def _check(row: Row, at: Place) -> str:
     if row.check is None:
         return ""
     if row.check.largest is None:
         return escape("not compared" if row.check.note else "")
     if row.check.psnr_db is None:
         return "identical"
-    largest = figure(row.check.largest, f"{at}.check.largest")
-    return f"{figure(row.check.psnr_db, f'{at}.check.psnr_db')} dB, differs by at most {largest}"
+    largest = figure(row.check.largest, *at, "check", "largest")
+    return f"{figure(row.check.psnr_db, *at, 'check', 'psnr_db')} dB, differs by at most {largest}"
 
 
 def _models(found: Results) -> str:
@@ -199,7 +204,6 @@ def _models(found: Results) -> str:
 
 
 def _model(name: str, facts: dict[str, Any]) -> str:
-    at = f"models.{name}"
     operators = ", ".join(f"{count} {operator}" for operator, count in (facts.get("operators") or {}).items())
     known = [
         ("precision", escape(str(facts.get("precision", "")))),
@@ -208,7 +212,7 @@ def _model(name: str, facts: dict[str, Any]) -> str:
     ]
     recipe = facts.get("recipe")
     if recipe:
-        known += [(key, figure(value, f"{at}.recipe.{key}")) for key, value in flat(recipe)]
+        known += [(" ".join(keys), figure(value, "models", name, "recipe", *keys)) for keys, value in flat(recipe)]
     else:
         known.append(("recipe", "the file carries none"))
     return f"<div class='card model'><h3>{escape(name)}</h3>{_list(known)}</div>"

@@ -1,0 +1,198 @@
+"""The report page: every figure on it is that of `results.json`, in a real browser, on every screen."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from android_bench import baseline, report, results
+from android_bench.plan import Case
+from android_bench.results import Check, Core, Device, OperatorTime, Results, Run, State, Tool
+
+EVIL = "<script>alert(\"1\")</script> & 'co' / ~.x"
+LONG = "ecbsr-m4c16-x2-int8-from-a-very-long-name-without-any-place-to-break-it-0123456789"
+
+
+def session() -> Results:
+    """Rows of every status, names that are markup, and every optional part."""
+    rows = []
+    for model, precision in ((EVIL, "int8"), (LONG, "fp32")):
+        for size in ((480, 270), (1920, 1080), (33, 17)):
+            for number, status in enumerate(results.STATUSES):
+                device, delegate = (
+                    ("host", "cpu") if status == "ok" else ("R58M", ("gpu", "nnapi:some-npu")[number % 2])
+                )
+                case = Case(model, precision, device, delegate, number + 1, size)
+                base = size[0] * size[1] / 40_000 + number
+                runs = [
+                    Run(
+                        case,
+                        k,
+                        status,
+                        "a note",
+                        base + k / 9,
+                        base + k / 5,
+                        nodes_delegated=5,
+                        nodes_total=8,
+                        partitions=2,
+                    )
+                    for k in range(1, 8)
+                ]
+                check = Check(3.25, 51.5) if status == "partial" else Check(note="not compared: no word")
+                profile = (OperatorTime("CONV_2D", 6, 3.625, 0.75), OperatorTime("ADD", 2, 1.25, 0.25))
+                rows.append(results.row(case, runs, 8, check, profile if status == "ok" else ()))
+    states = tuple(State(k * 7.5, 30 + k / 3, 35 + k / 2, k % 2, 80, ("schedutil",), (1800, 3000)) for k in range(12))
+    phone = Device(
+        name="R58M",
+        kind="phone",
+        model="Maker & <Model>",
+        soc="Chip 1",
+        system="Android 14 (API 34)",
+        fingerprint="maker/model/model:14/UP1A.231005.007/1234567890123456789:user/release-keys",
+        abis=("arm64-v8a", "armeabi-v7a"),
+        cores=(Core(0, 1800), Core(1, 3000)),
+        tool=Tool("tflite", "nightly", "ab" * 32, 5_000_000),
+        notes=("the battery saver is on",),
+    )
+    recipe = {"model": "ecbsr-m4c16-x2", "loss": {"psnr_drop_db": 0.067, "set": "Set14"}, "sizes": [[960, 540]]}
+    return Results(
+        results=tuple(rows),
+        devices={"host": Device("host", "host", "A CPU"), "R58M": phone},
+        models={EVIL: {"precision": "int8", "operators": {"CONV_2D": 7}, "sha256": "cd" * 32, "recipe": recipe}},
+        states={"R58M": states},
+        settings={"rounds": 8, "iterations": 20},
+        started="2026-01-02T03:04:05+00:00",
+        failures={"R58M": "R58M did not come back <soon>"},
+    )
+
+
+@pytest.fixture(scope="module")
+def found() -> Results:
+    return session()
+
+
+class _Balance(HTMLParser):
+    VOID = ("meta", "link", "br")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID and tag != "polyline":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "polyline":
+            assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(found: Results) -> None:
+    page = report.html(found, baseline.compare(found, found, 1.05))
+    parser = _Balance()
+    parser.feed(page)
+    assert parser.open == []
+    assert not [tag for tag, _ in parser.tags if tag in ("script", "img", "iframe", "object", "base", "form")]
+    links = [attrs.get(name) for _, attrs in parser.tags for name in ("href", "src", "action") if attrs.get(name)]
+    assert links == ["data:,"]
+    assert "url(" not in page and "@import" not in page and "http" not in page
+
+
+def test_the_page_of_a_session_without_anything() -> None:
+    page = report.html(Results((), {}))
+    parser = _Balance()
+    parser.feed(page)
+    assert "no device" in page
+
+
+def test_problems_stand_at_the_top(found: Results) -> None:
+    page = report.html(found)
+    problems = page.index("id='problems'")
+    assert problems < page.index("Side by side") < page.index("Every row")
+    top = page[problems : page.index("</section>")]
+    for status in results.STATUSES:
+        assert (f">{status}<" in top) == (status != "ok")
+    assert "did not come back &lt;soon&gt;" in top
+
+
+def test_text_is_readable_in_both_schemes() -> None:
+    css = (Path(report.__file__).parent / "report.css").read_text()
+    blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        colours = dict(re.findall(r"--([\w]+): (#[0-9a-f]{6})", block))
+        for name in ("ink", "soft", "good", "warn", "bad", "s0", "s1", "s2", "s3"):
+            assert _contrast(colours[name], colours["card"]) >= 4.5, name
+
+
+def _contrast(first: str, second: str) -> float:
+    """WCAG 2.1's contrast ratio."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    bright, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: the page is not looked at")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine: the page is not looked at")
+    quiet = ("first-run", "pings", "default-browser-check", "sandbox")
+    disabled = ("gpu", "quic", "background-networking", "component-update", "sync", "default-apps", "dev-shm-usage")
+    arguments = [*(f"--no-{name}" for name in quiet), *(f"--disable-{name}" for name in disabled)]
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=program, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1100])
+def test_in_a_browser(browser: Any, found: Results, tmp_path: Path, width: int, scheme: str) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(report.html(found, baseline.compare(found, found)), encoding="utf-8")
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    noise: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: noise.append(message.text))
+    page.on("pageerror", lambda error: noise.append(str(error)))
+    page.on("dialog", lambda dialog: noise.append(dialog.message))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(path.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    assert noise == []
+    assert [url for url in requests if url not in (path.as_uri(), "data:,")] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
+    red, *_ = map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor")))
+    assert (red > 128) == (scheme == "light")
+    shown = page.evaluate("[...document.querySelectorAll('[data-at]')].map(e => [e.dataset.at, e.textContent])")
+    _assert_figures_are_those_of_the_file(shown, json.loads(json.dumps(found.as_json())))
+    page.close()
+
+
+def _assert_figures_are_those_of_the_file(shown: list[list[str]], document: Any) -> None:
+    for pointer, text in shown:
+        value = document
+        for step in pointer.split("/")[1:]:
+            key = step.replace("~1", "/").replace("~0", "~")
+            value = value[int(key)] if isinstance(value, list) else value[key]
+        assert text == (value if isinstance(value, str) else json.dumps(value)), pointer
+    places = {pointer for pointer, _ in shown}
+    for index, row in enumerate(document["results"]):
+        assert (f"/results/{index}/median_ms" in places) == (row["median_ms"] is not None)
+        assert (f"/results/{index}/ci95_ms/1" in places) == (row["ci95_ms"] is not None)

@@ -1,0 +1,154 @@
+"""How runs add up to rows, what a baseline says, and the forms on disk."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from android_bench import baseline, bench_command, results
+from android_bench.plan import Case
+from android_bench.results import Check, Results, Row, Run
+from ecbsr_mobile.errors import EcbsrError
+
+CASE = Case("m", "int8", "phone", "gpu", 1, (960, 540))
+
+
+def runs(*found: tuple[str, float | None]) -> list[Run]:
+    return [
+        Run(CASE, number, status, note="why" if status != "ok" else "", median_ms=ms, p95_ms=ms)
+        for number, (status, ms) in enumerate(found, 1)
+    ]
+
+
+def row(*found: tuple[str, float | None], rounds: int | None = None, check: Check | None = None) -> Row:
+    return results.row(CASE, runs(*found), rounds or len(found), check, ())
+
+
+def test_the_figure_is_the_median_of_clean_runs() -> None:
+    found = row(("ok", 9.0), ("ok", 10.0), ("throttled", 30.0), ("ok", 12.0))
+    assert (found.status, found.median_ms, found.runs, found.run_ms) == ("ok", 10.0, 3, (9.0, 10.0, 12.0))
+    assert "1 of 4 runs: throttled" in found.note
+    assert found.ci95_ms and found.ci95_ms[0] < 9 and found.ci95_ms[1] > 12
+
+
+def test_only_throttled_runs_give_a_marked_figure() -> None:
+    found = row(("throttled", 30.0), ("throttled", 32.0))
+    assert (found.status, found.median_ms, found.runs) == ("throttled", 31.0, 2)
+
+
+@pytest.mark.parametrize("status", [name for name in results.STATUSES if name not in results.TIMED])
+def test_no_other_status_carries_a_figure(status: str) -> None:
+    found = row((status, 5.0), (status, 6.0))
+    assert found.status == status
+    assert (found.median_ms, found.ci95_ms, found.p95_ms, found.fps, found.runs, found.run_ms) == (
+        None,
+        None,
+        None,
+        None,
+        0,
+        (),
+    )
+
+
+def test_half_of_the_runs_decide_that_it_failed() -> None:
+    assert row(("ok", 9.0), ("crashed", None)).status == "crashed"
+    assert row(("ok", 9.0), ("ok", 9.0), ("crashed", None)).status == "ok"
+    assert row(("ok", 9.0), ("lost", None)).status == "ok"
+    assert row().status == "lost"
+
+
+def test_a_wrong_output_takes_the_figure_away() -> None:
+    found = row(("ok", 9.0), check=Check(200.0, 12.0, f"{results.WRONG}: 12 dB"))
+    assert (found.status, found.median_ms) == ("mismatch", None)
+    assert row(("ok", 9.0), check=Check(1.0, 60.0)).status == "ok"
+
+
+def test_rounds_that_are_missing_are_told() -> None:
+    assert "2 of 6 rounds" in row(("ok", 9.0), ("ok", 9.0), rounds=6).note
+
+
+def session(*medians: float | None, spread: float = 0.01) -> Results:
+    rows = []
+    for index, median in enumerate(medians):
+        case = replace(CASE, threads=index + 1)
+        one = results.row(case, [], 6, None, ())
+        if median is not None:
+            limits = (median * (1 - spread), median * (1 + spread))
+            one = replace(one, status="ok", median_ms=median, ci95_ms=limits, runs=6)
+        rows.append(one)
+    return Results(tuple(rows), {})
+
+
+def test_a_baseline_gives_ratios_with_intervals_and_fails_what_is_slower() -> None:
+    then = session(10, 10, 10, 10, None)
+    now = session(10.1, 12, 5, None, 7)
+    same, slower, faster, gone, new = baseline.compare(now, then, 1.05)
+    assert [one.failed for one in (same, slower, faster, gone, new)] == [False, True, False, True, False]
+    assert slower.ratio == pytest.approx(1.2) and slower.ci95 and slower.ci95[0] < 1.2 < slower.ci95[1]
+    assert faster.ratio == pytest.approx(0.5)
+    assert gone.ratio is None and "timed in the baseline" in gone.note
+    assert new.ratio is None and "in the baseline" in new.note
+    assert not any(one.failed for one in baseline.compare(now, then))
+
+
+def test_noise_alone_does_not_fail() -> None:
+    (noisy,) = baseline.compare(session(11, spread=0.3), session(10, spread=0.3), 1.05)
+    assert noisy.ratio == pytest.approx(1.1) and not noisy.failed
+
+
+def test_fail_above_is_the_exit_code_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tmp_path / "results.json"
+    before.write_text(json.dumps(session(10.0).as_json()))
+    monkeypatch.setattr("android_bench.session.start", lambda *_arguments: session(12.0))
+    assert bench_command.main(["m.tflite", "--baseline", str(before), "--quiet"]) == 0
+    assert "1.200" in capsys.readouterr().out
+    assert bench_command.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"]) == 1
+    assert "more than 1.05" in capsys.readouterr().err
+    assert bench_command.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.5", "--json"]) == 0
+    (compared,) = json.loads(capsys.readouterr().out)["baseline"]
+    assert (compared["ratio"], compared["failed"]) == (pytest.approx(1.2), False)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b'{"results": [{}], "devices": {}}', b'{"results": 3}', b"\xff"])
+def test_a_file_that_is_no_baseline(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "results.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(EcbsrError, match=r"results\.json"):
+        baseline.load(path)
+
+
+def test_results_of_others_need_only_the_documented_keys() -> None:
+    one = {
+        "model": "m",
+        "precision": "int8",
+        "device": "d",
+        "delegate": "cpu",
+        "threads": 4,
+        "size": [480, 270],
+        "status": "ok",
+        "median_ms": 5.0,
+        "ci95_ms": [4.9, 5.1],
+        "p95_ms": 5.5,
+        "fps": 200.0,
+        "runs": 50,
+        "nodes_delegated": None,
+        "nodes_total": None,
+        "note": "",
+        "something_new": 1,
+    }
+    found = results.from_json({"results": [one], "devices": {"d": {"model": "Phone"}}}, "memory")
+    assert found.results[0].size == (480, 270) and found.devices["d"].model == "Phone"
+
+
+def test_csv_has_a_line_per_row() -> None:
+    lines = list(csv.DictReader(io.StringIO(results.as_csv(session(10, None)))))
+    assert [line["median_ms"] for line in lines] == ["10", ""]
+    assert (lines[0]["size"], lines[0]["ci95_low_ms"], lines[1]["status"]) == ("960x540", "9.9", "lost")
