@@ -82,10 +82,12 @@ def write_expected(picture: Path, out: Path) -> None:
         larger = images.resize_bicubic(pixels, (width * scale, height * scale))
         images.write(Picture(larger), out / "bicubic" / f"{picture.stem}-x{scale}.png")
     for model in sorted((out / "models").glob("*.tflite")):
-        if picture.stem in ("coffee", "wide") and model.stem.startswith("made"):
+        if picture.stem in ("coffee", "wide") and not model.stem.endswith("-int8"):
             continue
         if model.stem == "made-y-x2-fixed":
             continue  # takes one size only, which the command does not cut pictures for
+        if "rgb" in model.stem and picture.stem == "text":
+            continue  # the command keeps a grey file grey; Android knows no grey pictures
         target = out / "upscaled" / f"{model.stem}--{picture.stem}.png"
         if upscale_command.main([str(picture), str(target), "--model", str(model), "--json"]):
             sys.exit(f"ecbsr-upscale failed for {model.name} and {picture.name}")

@@ -50,7 +50,7 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
 
     private val density = resources.displayMetrics.density
     private val smooth = Paint(Paint.FILTER_BITMAP_FLAG)
-    private val squares = Paint()
+    private val squares = Paint().apply { isFilterBitmap = false } // on by default since Android 10
     private val line = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = 0xffffffff.toInt() }
     private val shade = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = 0x99000000.toInt() }
     private val label = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = 0xffffffff.toInt() }
