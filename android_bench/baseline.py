@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from ecbsr_mobile.errors import EcbsrError
-
-from . import results, stats
+from . import stats
 from .plan import Case
 from .results import Results, Row
 
@@ -43,21 +38,6 @@ class Comparison:
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
-
-
-def load(path: str | os.PathLike[str]) -> Results:
-    """An earlier session's `results.json`.
-
-    Raises:
-        EcbsrError: there is no such file, or it is something else.
-    """
-    try:
-        document = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise EcbsrError(f"cannot read {path}: {error.strerror}; give the results.json of an earlier bench") from None
-    except ValueError:
-        raise EcbsrError(f"{path} is no JSON; give the results.json of an earlier bench") from None
-    return results.from_json(document, str(path))
 
 
 def compare(now: Results, then: Results, fail_above: float | None = None) -> tuple[Comparison, ...]:

@@ -53,6 +53,14 @@ def parser() -> argparse.ArgumentParser:
     add = where.add_argument
     add("--out", metavar="DIR", help="new folder for results.json, results.csv, report.html and runs.jsonl")
     add("--resume", metavar="DIR", help="finish the bench in this folder, with its own settings")
+    add(
+        "--import",
+        dest="imported",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="add the rows of another results.json or of the Android app's export (alone: measure nothing)",
+    )
     add("--baseline", metavar="FILE", help="an earlier results.json to compare with")
     add("--fail-above", type=_factor, metavar="RATIO", help="exit 1 where a row is slower than the baseline by more")
     add("--json", action="store_true", help="print the results as JSON")
@@ -72,13 +80,16 @@ def main(argv: list[str] | None = None) -> int:
         return _list(as_json=arguments.json)
     if arguments.dry_run:
         return _dry_run(arguments)
-    from . import baseline
+    from . import baseline, records
     from .journal import publish
 
-    before = baseline.load(arguments.baseline) if arguments.baseline else None
+    before = records.load(arguments.baseline) if arguments.baseline else None
+    others = [(Path(name).stem, records.load(name)) for name in arguments.imported]
     found = _measure(arguments)
+    for name, other in others:
+        found = records.merged(found, other, name)
     compared = baseline.compare(found, before, arguments.fail_above) if before else ()
-    if compared and (arguments.out or arguments.resume):
+    if (compared or others) and (arguments.out or arguments.resume):
         publish(Path(arguments.out or arguments.resume), found, compared)
     if arguments.json:
         document = found.as_json()
@@ -95,8 +106,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _measure(arguments: argparse.Namespace) -> Results:
     from . import session
+    from .results import Results
 
     progress = None if arguments.quiet else command.notice
+    if arguments.imported and not (arguments.models or arguments.device or arguments.resume):
+        return Results((), {})  # only the imported rows
     if arguments.resume:
         return session.resume(arguments.resume, progress)
     return session.start(arguments.models, _settings(arguments), arguments.out, progress)

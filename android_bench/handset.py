@@ -180,7 +180,7 @@ class Handset:
 
     def _kill(self, own: Adb) -> None:
         """End a run that is still going on the phone. Its number may since be another process's: look first."""
-        ours = f"p=$(cat {FOLDER}/pid 2>/dev/null) && grep -q ecbsr-bench /proc/$p/cmdline"
+        ours = f"p=$(cat {FOLDER}/pid 2>/dev/null) && tr '\\0' ' ' < /proc/$p/cmdline | grep -q ecbsr-bench"
         own.shell(f"{ours} && kill -9 $p; rm -f {FOLDER}/pid")
 
     def _reconnect(self) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.files import write_bytes
 
-from . import results
+from . import records
 from .baseline import Comparison
 from .plan import Case, Delegate, Limits, Settings
 from .results import Check, Device, OperatorTime, Results, Run
@@ -142,18 +142,18 @@ def reopen(folder: Path) -> Journal:
 
 def _take(journal: Journal, line: dict[str, Any]) -> None:
     if "run" in line:
-        run = results.run_from(line["run"])
+        run = records.run_from(line["run"])
         if run.status == "lost":  # to be tried again
             return
         journal.runs[run.case, run.round] = run
     elif "device" in line:
-        device = results.device_from(line["device"])
+        device = records.device_from(line["device"])
         journal.devices[device.name] = device
     elif "check" in line:
-        journal.checks[results.case_from(line["check"]["case"])] = results.check_from(line["check"])
+        journal.checks[records.case_from(line["check"]["case"])] = records.check_from(line["check"])
     elif "profile" in line:
-        operators = results.profile_from(line["profile"]["operators"])
-        journal.profiles[results.case_from(line["profile"]["case"])] = operators
+        operators = records.profile_from(line["profile"]["operators"])
+        journal.profiles[records.case_from(line["profile"]["case"])] = operators
 
 
 def settings_from(document: dict[str, Any]) -> Settings:
@@ -180,5 +180,5 @@ def publish(folder: Path | None, found: Results, compared: Sequence[Comparison] 
     from . import report
 
     write_bytes(folder / "results.json", (json.dumps(found.as_json(), indent=2, allow_nan=False) + "\n").encode())
-    write_bytes(folder / "results.csv", results.as_csv(found).encode())
+    write_bytes(folder / "results.csv", records.as_csv(found).encode())
     write_bytes(folder / "report.html", report.html(found, compared).encode())

@@ -1,4 +1,4 @@
-"""What a session found: frozen values, and their forms as JSON and CSV.
+"""What a session found, as frozen values.
 
 A `Run` is one process on one device, as it is written to `runs.jsonl` when it ends. A `Row` is what the
 runs of one `Case` add up to. Everything else (tables, the page) is a view of `Results`.
@@ -6,15 +6,9 @@ runs of one `Case` add up to. Everything else (tables, the page) is a view of `R
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from statistics import median
-from typing import Any, TypeVar
-
-from ecbsr_mobile.errors import EcbsrError
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from . import stats
 from .plan import Case
@@ -39,7 +33,9 @@ TIMED = ("ok", "partial", "throttled")
 ANSWERED = (*TIMED, "fallback", "unsupported")
 """The statuses that are an answer about the device; the others mean that something went wrong."""
 
-FEW_DIGITS = 3  # decimals of milliseconds
+
+WRONG = "wrong output"
+"""How a `Check` that found a wrong output begins its note."""
 
 
 @dataclass(frozen=True)
@@ -190,180 +186,3 @@ class Results:
     def answered(self) -> bool:
         """Whether every row has an answer and no device failed; a command exits with 1 where not."""
         return not self.failures and all(row.status in ANSWERED for row in self.results)
-
-
-def row(case: Case, runs: Sequence[Run], rounds: int, check: Check | None, profile: Sequence[OperatorTime]) -> Row:
-    """What the runs of one case add up to, when `rounds` were asked for.
-
-    The figure comes from the runs that are clean. Runs of another status are counted in the note; they
-    decide the row's status where at least half of all runs ended so.
-    """
-    status = _status(runs, rounds)
-    if check is not None and check.note.startswith(WRONG) and status in TIMED:
-        status = "mismatch"
-    used = [run for run in runs if run.status == status and run.median_ms is not None] if status in TIMED else []
-    shown = next((run for run in runs if run.status == status), runs[0] if runs else None)
-    times = [run.median_ms for run in used if run.median_ms is not None]
-    tails = [run.p95_ms for run in used if run.p95_ms is not None]
-    limits = stats.interval(times) if times else None
-    return Row(
-        **vars(case),
-        status=status,
-        median_ms=_rounded(median(times)) if times else None,
-        ci95_ms=(round(limits[0], FEW_DIGITS), round(limits[1], FEW_DIGITS)) if limits else None,
-        p95_ms=_rounded(median(tails)) if tails else None,
-        fps=round(1000 / median(times), 2) if times else None,
-        runs=len(used),
-        nodes_delegated=shown.nodes_delegated if shown else None,
-        nodes_total=shown.nodes_total if shown else None,
-        note=_note(status, runs, used, rounds, check),
-        partitions=shown.partitions if shown else None,
-        init_ms=_middle(run.init_ms for run in used),
-        peak_memory_mb=_middle(run.peak_memory_mb for run in used),
-        run_ms=tuple(round(time, FEW_DIGITS) for time in times),
-        check=check,
-        profile=tuple(profile),
-    )
-
-
-WRONG = "wrong output"
-"""How a `Check` that found a wrong output begins its note."""
-
-
-def _status(runs: Sequence[Run], rounds: int) -> str:
-    finished = [run for run in runs if run.status != "lost"]
-    if not finished:
-        return "lost"
-    counts = Counter(run.status for run in finished)
-    bad = [(count, status) for status, count in counts.items() if status not in TIMED]
-    if bad and sum(count for count, _ in bad) * 2 >= len(finished):
-        return max(bad)[1]
-    return next(status for status in TIMED if counts[status])
-
-
-def _note(status: str, runs: Sequence[Run], used: Sequence[Run], rounds: int, check: Check | None) -> str:
-    notes = [run.note for run in runs if run.status == status and run.note][:1]
-    others = Counter(run.status for run in runs if run.status != status)
-    notes += [f"{count} of {rounds} runs: {other}" for other, count in others.items()]
-    if status in TIMED and len(runs) < rounds:
-        notes.append(f"{len(runs)} of {rounds} rounds were run")
-    if any(run.mean for run in used):
-        notes.append("the tool prints no median: each run counts with its mean")
-    if check is not None and check.note:
-        notes.append(check.note)
-    return "; ".join(notes)
-
-
-def _middle(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return _rounded(median(known)) if known else None
-
-
-def _rounded(value: float) -> float:
-    return round(value, FEW_DIGITS)
-
-
-COLUMNS = (
-    *("model", "precision", "device", "delegate", "threads", "size", "status"),
-    *("median_ms", "ci95_low_ms", "ci95_high_ms", "p95_ms", "fps", "runs"),
-    *("nodes_delegated", "nodes_total", "partitions", "init_ms", "peak_memory_mb", "note"),
-)
-
-
-def as_csv(results: Results) -> str:
-    """One line per row, with a header; what is not known is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for one in results.results:
-        low, high = one.ci95_ms or (None, None)
-        size = f"{one.size[0]}x{one.size[1]}"
-        writer.writerow({**vars(one), "size": size, "ci95_low_ms": low, "ci95_high_ms": high})
-    return text.getvalue()
-
-
-T = TypeVar("T")
-
-
-def from_json(document: Any, source: str) -> Results:
-    """The `Results` that `Results.as_json` gave; keys that are not known are ignored.
-
-    Raises:
-        EcbsrError: the document, which came from `source`, is none of ours.
-    """
-    try:
-        return Results(
-            results=tuple(_row_from(one) for one in document["results"]),
-            devices={name: device_from({"name": name, **one}) for name, one in document["devices"].items()},
-            models=dict(document.get("models", {})),
-            states={name: tuple(state_from(one) for one in many) for name, many in document.get("states", {}).items()},
-            settings=dict(document.get("settings", {})),
-            started=str(document.get("started", "")),
-            failures=dict(document.get("failures", {})),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        raise EcbsrError(f"{source} is no results.json of ecbsr-bench; give the file from an --out folder") from None
-
-
-def run_from(document: Mapping[str, Any]) -> Run:
-    """A `Run` from its line in `runs.jsonl`."""
-    case = case_from(document["case"])
-    states = {key: state_from(document[key]) if document.get(key) else None for key in ("before", "after")}
-    return _built(Run, {**document, "case": case, **states})
-
-
-def case_from(document: Mapping[str, Any]) -> Case:
-    """A `Case` from its JSON form."""
-    return _built(Case, {**document, "size": _size(document["size"])})
-
-
-def state_from(document: Mapping[str, Any]) -> State:
-    """A `State` from its JSON form."""
-    lists = {key: tuple(document.get(key) or ()) for key in ("governors", "max_mhz")}
-    return _built(State, {**document, **lists})
-
-
-def check_from(document: Mapping[str, Any]) -> Check:
-    """A `Check` from its JSON form."""
-    return _built(Check, document)
-
-
-def profile_from(document: Iterable[Mapping[str, Any]]) -> tuple[OperatorTime, ...]:
-    """A profile from its JSON form."""
-    return tuple(_built(OperatorTime, one) for one in document)
-
-
-def _row_from(document: Mapping[str, Any]) -> Row:
-    optional = dict.fromkeys(("p95_ms", "fps", "nodes_delegated", "nodes_total"))
-    limits = document.get("ci95_ms")
-    values = {
-        **optional,
-        **document,
-        "size": _size(document["size"]),
-        "ci95_ms": (float(limits[0]), float(limits[1])) if limits else None,
-        "note": str(document.get("note") or ""),
-        "run_ms": tuple(document.get("run_ms") or ()),
-        "check": check_from(document["check"]) if document.get("check") else None,
-        "profile": profile_from(document.get("profile") or ()),
-    }
-    if values["status"] not in STATUSES:
-        raise ValueError(values["status"])
-    return _built(Row, values)
-
-
-def device_from(document: Mapping[str, Any]) -> Device:
-    """A `Device` from its JSON form."""
-    cores = tuple(_built(Core, core) for core in document.get("cores") or ())
-    tool = _built(Tool, document["tool"]) if document.get("tool") else None
-    lists = {key: tuple(document.get(key) or ()) for key in ("abis", "notes")}
-    return _built(Device, {"kind": "phone", **document, "cores": cores, "tool": tool, **lists})
-
-
-def _size(value: Sequence[int]) -> tuple[int, int]:
-    width, height = value
-    return int(width), int(height)
-
-
-def _built(kind: type[T], document: Mapping[str, Any]) -> T:
-    known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{key: value for key, value in document.items() if key in known})

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
 
-from . import host, models, plan, results
+from . import host, models, plan, results, rows
 from .journal import Journal, publish, reopen, settings_from
 from .models import Model
 from .plan import Case, Limits, Settings
@@ -265,12 +265,15 @@ class _Session:
         with self._open(name) as device:
             self.journal.device(device.describe())
             cases = self.cases(name)
-            for number, case in plan.shuffled(cases, self.settings.rounds, self.settings.seed):
+            todo = list(plan.shuffled(cases, self.settings.rounds, self.settings.seed))
+            began = time.monotonic()
+            for done, (number, case) in enumerate(todo):
                 if self._settled(case, number):
                     continue
                 run = device.measure(case, number)
                 self.journal.run(run)
-                self.progress(_line(run, self.settings.rounds))
+                left = (time.monotonic() - began) / (done + 1) * (len(todo) - done - 1)
+                self.progress(_line(run, self.settings.rounds, left))
             for case in cases:
                 if not any(run.status in results.TIMED for run in self.journal.of(case)):
                     continue
@@ -312,19 +315,19 @@ class _Session:
         )
 
     def _results(self) -> Results:
-        rows, states = [], {}
+        found, states = [], {}
         for name in self.settings.devices:
             for case in self.cases(name):
                 runs = self.journal.of(case)
                 extras = self.journal.checks.get(case), self.journal.profiles.get(case, ())
-                row = results.row(case, runs, self.settings.rounds, *extras)
+                row = rows.row(case, runs, self.settings.rounds, *extras)
                 failure = self.failures.get(name)
-                rows.append(replace(row, note=str(failure)) if failure and not runs else row)
+                found.append(replace(row, note=str(failure)) if failure and not runs else row)
             runs = [run for run in self.journal.runs.values() if run.case.device == name]
             moments = {state.seconds: state for run in runs for state in (run.before, run.after) if state}
             states[name] = tuple(moments[key] for key in sorted(moments))
         return Results(
-            results=tuple(rows),
+            results=tuple(found),
             devices=dict(self.journal.devices),
             models={name: model.facts() for name, model in self.models.items()},
             states=states,
@@ -334,9 +337,11 @@ class _Session:
         )
 
 
-def _line(run: Run, rounds: int) -> str:
+def _line(run: Run, rounds: int, left: float) -> str:
     case = run.case
     figure = f"{run.median_ms:.2f} ms" if run.median_ms is not None else ""
     said = f"{run.status} {figure}".strip() if run.status != "ok" else figure
     what = f"{case.model} {case.size[0]}x{case.size[1]} {case.delegate} {case.threads} thread{'s' * (case.threads > 1)}"
-    return f"{case.device} round {run.round}/{rounds}: {what}: {said}{f' ({run.note})' if run.note else ''}"
+    estimate = f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
+    note = f" ({run.note})" if run.note else ""
+    return f"{case.device} round {run.round}/{rounds}, {estimate}: {what}: {said}{note}"

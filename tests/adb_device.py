@@ -154,6 +154,14 @@ class Device:
         """Files below /data/local/tmp."""
         return sorted(str(path.relative_to(self.path(TMP))) for path in self.path(TMP).rglob("*"))
 
+    def assert_clean(self) -> None:
+        """The phone is as it was found: nothing runs, no file is left, screen and settings are put back."""
+        assert self.running() == [], self.running()
+        assert self.left_behind() == [], self.left_behind()
+        assert (self.root / "settings/stay_on_while_plugged_in").read_text().strip() == "0"
+        presses = [line for line in self.actions() if line.startswith("input")]
+        assert presses[-1:] in ([], ["input keyevent KEYCODE_SLEEP"]), presses
+
     def pull_the_cable(self) -> None:
         """Break every connection; with `reboots`, end every process and start anew."""
         connections, self._connections = self._connections, []

@@ -11,15 +11,7 @@ import pytest
 from adb_device import Device, elf, private_adb
 from tflite_models import plain_network
 
-from android_bench.plan import Limits
 from export import tflite
-
-NEEDS_X86 = pytest.mark.skipif(
-    (sys.platform, platform.machine()) != ("linux", "x86_64"),
-    reason="the stand-in's benchmark tool is for Linux on x86-64",
-)
-
-QUICK = Limits(reconnect=20, lock=20, cooldown=20, run=60)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +32,8 @@ def device(adb_server: None, tmp_path: Path) -> Iterator[Device]:
 
 @pytest.fixture(scope="module")
 def tool(tmp_path_factory: pytest.TempPathFactory) -> str:
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        pytest.skip("the stand-in's benchmark tool is a program for Linux on x86-64")
     path = tmp_path_factory.mktemp("tool") / 'it\'s a "tool"'
     path.write_bytes(elf())
     return str(path)
@@ -57,12 +51,3 @@ def int8(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "int8.tflite"
     path.write_bytes(tflite.write(plain_network("int8")))
     return path
-
-
-def assert_clean(device: Device) -> None:
-    """The phone is as it was found."""
-    assert device.running() == []
-    assert device.left_behind() == []
-    assert (device.root / "settings/stay_on_while_plugged_in").read_text().strip() == "0"
-    ends = [line for line in device.actions() if line.startswith("input")]
-    assert ends[-1:] in ([], ["input keyevent KEYCODE_SLEEP"])

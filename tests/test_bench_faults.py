@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from adb_device import Device, elf
-from bench_phones import NEEDS_X86, QUICK, assert_clean
 
 import android_bench
 from android_bench import adb, session
@@ -25,7 +24,8 @@ from android_bench.plan import Limits
 from ecbsr_mobile.errors import EcbsrError
 
 pytest_plugins = ["bench_phones"]
-pytestmark = NEEDS_X86
+
+QUICK = Limits(reconnect=20, lock=20, cooldown=20, run=60)
 
 
 def measure(device: Device, model: Path, tool: str, **choices: Any) -> android_bench.Results:
@@ -39,7 +39,7 @@ def test_cable_pulled_while_pushing(device: Device, model: Path, tool: str) -> N
     found = measure(device, model, tool, progress=said.append)
     assert (found.results[0].status, found.results[0].runs) == ("ok", 2)
     assert any("it is back" in line for line in said)
-    assert_clean(device)
+    device.assert_clean()
 
 
 @pytest.mark.parametrize("reboots", [False, True])
@@ -50,7 +50,7 @@ def test_cable_pulled_or_restart_during_a_run(device: Device, model: Path, tool:
     found = measure(device, model, tool, progress=said.append)
     assert (found.results[0].status, found.results[0].runs) == ("ok", 2)
     assert any("it is back after a restart" in line for line in said) == reboots
-    assert_clean(device)
+    device.assert_clean()
 
 
 def test_a_phone_that_stays_away_keeps_what_was_measured_and_resume_finishes_it(
@@ -75,7 +75,7 @@ def test_a_phone_that_stays_away_keeps_what_was_measured_and_resume_finishes_it(
     device.set_tool({})
     finished = session.resume(tmp_path / "out")
     assert (finished.results[0].status, finished.results[0].runs, finished.failures) == ("ok", 4, {})
-    assert_clean(device)
+    device.assert_clean()
 
 
 def test_a_run_that_takes_the_phone_away_every_time_is_lost(device: Device, model: Path, tool: str) -> None:
@@ -88,7 +88,7 @@ def test_a_run_that_takes_the_phone_away_every_time_is_lost(device: Device, mode
     found = measure(device, model, tool, delegates=["cpu,gpu"])
     assert [(row.status, row.runs) for row in found.results] == [("ok", 2), ("lost", 0)]
     assert "went away 2 times" in found.results[1].note and not found.answered
-    assert_clean(device)
+    device.assert_clean()
 
 
 def test_another_phone_at_the_same_address_is_refused(device: Device, model: Path, tool: str) -> None:
@@ -117,7 +117,7 @@ def test_an_adb_server_that_restarts(device: Device, model: Path, tool: str) -> 
     device.set_tool({"sleep": 0.5})
     found = measure(device, model, tool)
     assert (found.results[0].status, found.results[0].runs) == ("ok", 2)
-    assert_clean(device)
+    device.assert_clean()
 
 
 @pytest.mark.parametrize(("trouble", "words"), [("space", "No space left"), ("read-only", "Read-only file system")])
@@ -129,7 +129,7 @@ def test_storage_that_takes_nothing(device: Device, model: Path, tool: str, trou
     with pytest.raises(adb.AdbError, match=words) as error:
         measure(device, model, tool)
     assert error.value.serial == device.serial
-    assert_clean(device)
+    device.assert_clean()
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_tool_that_fails(
     assert (row.status, row.median_ms) == (status, None)
     assert words in row.note
     assert len((device.root / "runs").read_text().splitlines()) <= 2, "what failed twice is not tried again"
-    assert_clean(device)
+    device.assert_clean()
 
 
 def test_a_tool_without_the_delegate(device: Device, model: Path, tool: str) -> None:
@@ -164,7 +164,7 @@ def test_a_tool_that_never_ends_is_ended(device: Device, model: Path, tool: str)
     device.set_tool({"hang": True})
     row = measure(device, model, tool, rounds=1, limits=Limits(run=1.5)).results[0]
     assert (row.status, row.median_ms) == ("timeout", None) and "1.5 s" in row.note
-    assert_clean(device)
+    device.assert_clean()
 
 
 def test_a_tool_that_is_gone_from_the_phone_fails(device: Device, model: Path, tool: str) -> None:
@@ -296,7 +296,7 @@ def test_ctrl_c_at_each_step(device: Device, model: Path, tool: str, tmp_path: P
     _, errors = process[0].communicate(timeout=120)
     assert process[0].returncode == 130, errors
     assert "interrupted by SIGINT" in errors and "Traceback" not in errors
-    assert_clean(device)
+    device.assert_clean()
     if step == "run the tool":
         rows = json.loads((tmp_path / "out/results.json").read_text())["results"]
         assert sorted(row["runs"] for row in rows) == [0, 1]
@@ -316,7 +316,7 @@ def test_a_bench_that_was_killed_is_cleaned_up_by_the_next(device: Device, model
     device.set_tool({})
     found = measure(device, model, tool)
     assert found.results[0].status == "ok"
-    assert_clean(device)
+    device.assert_clean()
 
 
 # Fetching the tool: from a server on this machine that plays the public one.
@@ -390,7 +390,7 @@ def test_no_network_says_how_to_get_the_tool_by_hand(monkeypatch: pytest.MonkeyP
         address = f"http://127.0.0.1:{closed.getsockname()[1]}/tool"
     monkeypatch.setattr(tool_module, "ADDRESSES", {("tflite", "arm64-v8a"): address})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(EcbsrError, match="fetch .*/tool elsewhere and give its path with --tool"):
+    with pytest.raises(EcbsrError, match=r"fetch .*/tool elsewhere and give its path with --tool"):
         find()
 
 

@@ -17,7 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from tflite_models import GraphBuilder, plain_network
 
 import android_bench
-from android_bench import bench_command, host_run, models, plan
+from android_bench import bench_command, host_run, models, plan, records
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from export import tflite
 
@@ -80,7 +80,7 @@ def test_results_are_frozen_and_turn_into_json_and_back(found: android_bench.Res
     document = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert set(document) >= {"results", "devices"}
     assert set(document["results"][0]) >= ROW_KEYS
-    again = android_bench.results.from_json(document, "memory")
+    again = records.from_json(document, "memory")
     assert again.results == found.results
     assert again.devices == found.devices
 
@@ -161,10 +161,11 @@ def test_bad_models_end_in_one_sentence(tmp_path: Path, files: dict[str, Path]) 
         path = tmp_path / f"{name}.tflite"
         if content is not None:
             path.write_bytes(content)
-        ended = _ecbsr_bench(str(path), "--rounds", "1", "--runs", "1")
-        assert ended.returncode == 1, name
-        assert ended.stdout == ""
-        assert len(ended.stderr.splitlines()) == 1 and f"{name}.tflite" in ended.stderr
+        with pytest.raises(EcbsrError, match=rf"{name}\.tflite") as error:
+            bench_command.main([str(path), "--rounds", "1", "--runs", "1"])
+        assert error.value.exit_code == 1 and "\n" not in str(error.value)
+    ended = _ecbsr_bench(str(tmp_path / "missing.tflite"))
+    assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (1, "", 1)
 
 
 def test_a_model_that_cannot_have_the_size_is_a_failed_row_and_the_others_go_on(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from adb_device import OLD_FEATURES, Device
-from bench_phones import NEEDS_X86, QUICK, assert_clean
 
 import android_bench
 from android_bench import adb, bench_command, facts, phone
@@ -20,7 +19,8 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
 
 pytest_plugins = ["bench_phones"]
-pytestmark = NEEDS_X86
+
+QUICK = Limits(reconnect=20, lock=20, cooldown=20, run=60)
 
 
 def test_a_whole_journey(device: Device, model: Path, int8: Path, tool: str, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_whole_journey(device: Device, model: Path, int8: Path, tool: str, tmp
     assert len(device.pushes) == len(set(device.pushes)) == 3
     assert json.loads((out / "results.json").read_text()) == json.loads(json.dumps(found.as_json()))
     assert len(lines) >= 2 * 5
-    assert_clean(device)
+    device.assert_clean()
 
 
 def _assert_runs_were_as_asked(device: Device) -> None:
@@ -100,7 +100,7 @@ def test_host_and_two_phones_in_one_report(tmp_path: Path, model: Path, tool: st
         page = (tmp_path / "out/report.html").read_text()
         assert all(f"{name} · cpu" in page for name in ("host", *(one.serial for one in devices)))
         for one in devices:
-            assert_clean(one)
+            one.assert_clean()
     finally:
         for one in devices:
             one.close()
@@ -146,7 +146,7 @@ def test_an_old_phone_without_exit_codes_and_a_tool_without_percentiles(tmp_path
         old.set_tool({"replay": ["", "", 3]})
         found = android_bench.bench([model], devices=[old.serial], sizes=["24x16"], rounds=1, tool=tool, limits=QUICK)
         assert (found.results[0].status, found.results[0].note[:11]) == ("failed", "exit code 3")
-        assert_clean(old)
+        old.assert_clean()
     finally:
         old.close()
 
@@ -169,7 +169,7 @@ def test_check_compares_the_output_for_a_real_picture(device: Device, model: Pat
     assert wrong.check and wrong.check.psnr_db and "wrong output" in wrong.note
     silent = row(model, unknown=["output_filepath"])
     assert silent.status == "ok" and "cannot write its output" in silent.note
-    assert_clean(device)
+    device.assert_clean()
 
 
 def test_a_second_bench_waits_for_the_first_or_says_who_has_the_phone(
@@ -197,7 +197,7 @@ def test_a_second_bench_waits_for_the_first_or_says_who_has_the_phone(
     thread.join(60)
     assert [found.results[0].status for found in (*first, second)] == ["ok", "ok"]
     assert any("waiting up to 60 s" in line for line in said)
-    assert_clean(device)
+    device.assert_clean()
 
 
 def test_a_stale_lock_is_taken_over(device: Device, model: Path, tool: str) -> None:
@@ -214,7 +214,7 @@ def test_a_stale_lock_is_taken_over(device: Device, model: Path, tool: str) -> N
             [model], devices=[device.serial], sizes=["24x16"], rounds=1, tool=tool, limits=QUICK
         )
         assert found.results[0].status == "ok"
-        assert_clean(device)
+        device.assert_clean()
 
 
 def test_a_hot_phone_is_waited_for_and_a_throttled_figure_is_marked(
@@ -245,7 +245,7 @@ def test_a_hot_phone_is_waited_for_and_a_throttled_figure_is_marked(
     said.clear()
     row = measure(0.3)
     assert row.status == "ok" and any("48.0 °C" in line for line in said)
-    assert_clean(device)
+    device.assert_clean()
 
 
 def test_a_held_back_core_marks_the_figure(device: Device, model: Path, tool: str) -> None:
@@ -291,7 +291,7 @@ def test_commands_of_a_dry_run_can_be_pasted_into_a_shell(
     for command in commands:
         subprocess.run([adb.binary(), "-s", device.serial, *command[3:]], check=True, capture_output=True, timeout=60)
     assert len((device.root / "runs").read_text().splitlines()) == 2
-    assert_clean(device)
+    device.assert_clean()
 
 
 def _joined(text: str) -> list[str]:

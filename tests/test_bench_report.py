@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from android_bench import baseline, report, results
+from android_bench import baseline, report, results, rows
 from android_bench.plan import Case
 from android_bench.results import Check, Core, Device, OperatorTime, Results, Run, State, Tool
 
@@ -22,7 +22,7 @@ LONG = "ecbsr-m4c16-x2-int8-from-a-very-long-name-without-any-place-to-break-it-
 
 def session() -> Results:
     """Rows of every status, names that are markup, and every optional part."""
-    rows = []
+    made = []
     for model, precision in ((EVIL, "int8"), (LONG, "fp32")):
         for size in ((480, 270), (1920, 1080), (33, 17)):
             for number, status in enumerate(results.STATUSES):
@@ -47,7 +47,7 @@ def session() -> Results:
                 ]
                 check = Check(3.25, 51.5) if status == "partial" else Check(note="not compared: no word")
                 profile = (OperatorTime("CONV_2D", 6, 3.625, 0.75), OperatorTime("ADD", 2, 1.25, 0.25))
-                rows.append(results.row(case, runs, 8, check, profile if status == "ok" else ()))
+                made.append(rows.row(case, runs, 8, check, profile if status == "ok" else ()))
     states = tuple(State(k * 7.5, 30 + k / 3, 35 + k / 2, k % 2, 80, ("schedutil",), (1800, 3000)) for k in range(12))
     phone = Device(
         name="R58M",
@@ -63,7 +63,7 @@ def session() -> Results:
     )
     recipe = {"model": "ecbsr-m4c16-x2", "loss": {"psnr_drop_db": 0.067, "set": "Set14"}, "sizes": [[960, 540]]}
     return Results(
-        results=tuple(rows),
+        results=tuple(made),
         devices={"host": Device("host", "host", "A CPU"), "R58M": phone},
         models={EVIL: {"precision": "int8", "operators": {"CONV_2D": 7}, "sha256": "cd" * 32, "recipe": recipe}},
         states={"R58M": states},

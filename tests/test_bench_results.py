@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from android_bench import baseline, bench_command, results
+from android_bench import baseline, bench_command, records, results, rows
 from android_bench.plan import Case
 from android_bench.results import Check, Results, Row, Run
 from ecbsr_mobile.errors import EcbsrError
@@ -26,7 +26,7 @@ def runs(*found: tuple[str, float | None]) -> list[Run]:
 
 
 def row(*found: tuple[str, float | None], rounds: int | None = None, check: Check | None = None) -> Row:
-    return results.row(CASE, runs(*found), rounds or len(found), check, ())
+    return rows.row(CASE, runs(*found), rounds or len(found), check, ())
 
 
 def test_the_figure_is_the_median_of_clean_runs() -> None:
@@ -73,15 +73,15 @@ def test_rounds_that_are_missing_are_told() -> None:
 
 
 def session(*medians: float | None, spread: float = 0.01) -> Results:
-    rows = []
+    made = []
     for index, median in enumerate(medians):
         case = replace(CASE, threads=index + 1)
-        one = results.row(case, [], 6, None, ())
+        one = rows.row(case, [], 6, None, ())
         if median is not None:
             limits = (median * (1 - spread), median * (1 + spread))
             one = replace(one, status="ok", median_ms=median, ci95_ms=limits, runs=6)
-        rows.append(one)
-    return Results(tuple(rows), {})
+        made.append(one)
+    return Results(tuple(made), {})
 
 
 def test_a_baseline_gives_ratios_with_intervals_and_fails_what_is_slower() -> None:
@@ -122,7 +122,7 @@ def test_a_file_that_is_no_baseline(tmp_path: Path, content: bytes | None) -> No
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(EcbsrError, match=r"results\.json"):
-        baseline.load(path)
+        records.load(path)
 
 
 def test_results_of_others_need_only_the_documented_keys() -> None:
@@ -144,11 +144,30 @@ def test_results_of_others_need_only_the_documented_keys() -> None:
         "note": "",
         "something_new": 1,
     }
-    found = results.from_json({"results": [one], "devices": {"d": {"model": "Phone"}}}, "memory")
+    found = records.from_json({"results": [one], "devices": {"d": {"model": "Phone"}}}, "memory")
     assert found.results[0].size == (480, 270) and found.devices["d"].model == "Phone"
 
 
 def test_csv_has_a_line_per_row() -> None:
-    lines = list(csv.DictReader(io.StringIO(results.as_csv(session(10, None)))))
+    lines = list(csv.DictReader(io.StringIO(records.as_csv(session(10, None)))))
     assert [line["median_ms"] for line in lines] == ["10", ""]
     assert (lines[0]["size"], lines[0]["ci95_low_ms"], lines[1]["status"]) == ("960x540", "9.9", "lost")
+
+
+def test_import_puts_the_rows_of_another_file_into_one_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("app", "second"):
+        document = replace(session(10.0), devices={"phone": results.Device("phone", "phone", f"of {name}")}).as_json()
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    out = tmp_path / "out"
+    arguments = ["--import", str(tmp_path / "app.json"), "--import", str(tmp_path / "second.json"), "--json"]
+    assert bench_command.main([*arguments, "--out", str(out)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [row["device"] for row in document["results"]] == ["phone", "phone (second)"]
+    assert {name: one["model"] for name, one in document["devices"].items()} == {
+        "phone": "of app",
+        "phone (second)": "of second",
+    }
+    assert "of second" in (out / "report.html").read_text()
+    assert json.loads((out / "results.json").read_text()) == document
