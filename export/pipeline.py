@@ -246,7 +246,7 @@ def _variant(job: _Job, subject: _Subject, precision: str, graph: tflite.Graph) 
         target = job.target
         formed = with_form(graph, target)
         calibration = calibrate(formed, subject.pictures, lambda message: job.progress(f"int8: {message}"))
-        graph = with_edges(quantize(formed, calibration.ranges), job.io)
+        graph = with_edges(quantize(calibration.graph, calibration.ranges), job.io)
     job.progress(f"{precision}: measuring on {len(subject.pictures)} pictures")
     loss = quality.measure(graph, subject.reference, subject.pictures)
     quality.gate(loss, job.max_drop, f"{subject.net.name} in {precision}")
@@ -305,6 +305,7 @@ def _recipe(job: _Job, net: PlainNet, variant: _Variant, size: Size) -> dict[str
             "pictures": list(found.pictures),
             "pixels": found.pixels,
             "method": f"percentile {found.percentile:g} by channel, then search by the result's error",
+            "refitted": found.refitted,
             "evaluations": found.evaluations,
             "error_db": round(found.error_db, 3),
             "ranges": {name: [round(end, 6) for end in limits] for name, limits in found.ranges.items()},

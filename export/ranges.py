@@ -16,6 +16,7 @@ import numpy as np
 
 from . import interpreter
 from .quantize import Range, activations, pinned, quantize
+from .refit import refit
 from .samples import Sample
 from .tflite import Graph
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 BLOCK = (64, 64)  # rows and columns of one block of the calibration sheet
 MOST_BLOCKS = 16
-PERCENTILES = (100.0, 99.99, 99.9)
+PERCENTILES = (100.0, 99.99)  # below that, pictures that were not looked at lose more than these win
 STEPS = (0.9, 1.1)  # factors that an end of a range is moved by
 PASSES = 2
 WORTHWHILE = 0.9995  # a move must lower the error to this: less is noise of these pictures
@@ -32,9 +33,15 @@ WORTHWHILE = 0.9995  # a move must lower the error to this: less is noise of the
 
 @dataclass(frozen=True)
 class Calibration:
-    """Ranges by activation, and how they were found; `error_db` is the result's PSNR to the float one's."""
+    """The float graph to quantise, the ranges of its activations, and how they were found.
 
+    `graph` is the one given, or the one refitted to the ranges where that is better (`refitted`); `error_db`
+    is the PSNR of the quantised graph's result to the float one's on the pictures looked at.
+    """
+
+    graph: Graph
     ranges: dict[str, Range]
+    refitted: bool
     pictures: tuple[str, ...]
     pixels: int
     percentile: float
@@ -43,32 +50,37 @@ class Calibration:
 
 
 def calibrate(graph: Graph, samples: Sequence[Sample], progress: Callable[[str], None] | None = None) -> Calibration:
-    """Search the ranges that `quantize(graph, …)` needs; the same pictures give the same ranges.
+    """Search the ranges that `quantize` needs; the same pictures give the same ranges.
 
     Args:
         graph: the float graph in its target's form.
-        samples: pictures; at most 16 blocks of 64x64 LR pixels of them are looked at (see `sheet`).
+        samples: pictures, of which at most 16 blocks of 64x64 LR pixels are looked at (see `sheet`).
         progress: is told how far the search came.
     """
     search = _Search(graph, sheet([sample.lr for sample in samples]))
-    best, percentile = min((search.error(ranges), p) for p, ranges in search.starts.items())
+    best, percentile = min((search.error(graph, ranges), p) for p, ranges in search.starts.items())
     ranges = dict(search.starts[percentile])
     ends = [(name, end) for name in ranges for end in (0, 1) if ranges[name][end] != 0]
     for turn in range(PASSES):
         before = best
         for number, (name, end) in enumerate(ends):
             if progress:
-                progress(f"searching ranges: pass {turn + 1} of at most {PASSES}, {number * 100 // len(ends)} %")
+                progress(f"searching ranges, pass {turn + 1} of at most {PASSES}: {number * 100 // len(ends)} %")
             ranges, best = search.move(ranges, best, name, end)
         if best > before * WORTHWHILE:
             break
+    fitted = refit(graph, ranges, search.image)
+    fitted_error = search.error(fitted, ranges)
+    refitted = fitted_error < best
     return Calibration(
+        fitted if refitted else graph,
         ranges,
+        refitted,
         tuple(sample.name for sample in samples),
         search.image.shape[0] * search.image.shape[1],
         percentile,
         search.evaluations,
-        float(-10 * np.log10(max(best, 1e-12))),
+        float(-10 * np.log10(max(min(best, fitted_error), 1e-12))),
     )
 
 
@@ -112,10 +124,10 @@ class _Search:
         spans = {name: _spans(value) for name, value in named.items()}
         self.starts = {p: {name: found[p] for name, found in spans.items()} for p in PERCENTILES}
 
-    def error(self, ranges: dict[str, Range]) -> float:
-        """Mean square error of the quantised graph's result."""
+    def error(self, graph: Graph, ranges: dict[str, Range]) -> float:
+        """Mean square error of a quantised graph's result."""
         self.evaluations += 1
-        difference = (interpreter.run(quantize(self.graph, ranges), self.image) - self.target).ravel()
+        difference = (interpreter.run(quantize(graph, ranges), self.image) - self.target).ravel()
         return float(difference @ difference) / difference.size
 
     def move(self, ranges: dict[str, Range], best: float, name: str, end: int) -> tuple[dict[str, Range], float]:
@@ -125,7 +137,7 @@ class _Search:
                 moved = list(ranges[name])
                 moved[end] *= step
                 candidate = {**ranges, name: (moved[0], moved[1])}
-                error = self.error(candidate)
+                error = self.error(self.graph, candidate)
                 if error >= best * WORTHWHILE:
                     break
                 ranges, best = candidate, error
