@@ -141,3 +141,20 @@ def test_published_weights_score_what_was_published(
     for name, published in (("Set5", set5), ("Set14", set14)):
         score, _ = evaluate(TorchModel(net), benchmark_sets / name)
         assert score.psnr == pytest.approx(published, abs=0.03)
+
+
+def test_rounding_while_training_makes_ranges_small(pictures: Path, val: Path, tmp_path: Path) -> None:
+    """Measured on the network that comes out: how far its convolutions' results reach."""
+    start = load(zoo.DEFAULT)
+    settings = replace(QUICK, blocks=4, channels=16, steps=40, rate=3e-4, average=0.5, validate_every=40, patch=24)
+    low = torch.from_numpy(Crops(pictures, 2, 1, 40).batch(9, 9, 8)[0])
+    widths = {}
+    for rounded in (0.0, 1.0):
+        train(pictures, val, tmp_path / str(rounded), replace(settings, rounded=rounded), start=start)
+        net = load(tmp_path / str(rounded) / "best.safetensors")
+        y, widths[rounded] = low, 0.0
+        for conv, act in zip(net.convolutions[:-1], net.acts, strict=True):
+            y = conv(y)
+            widths[rounded] += float(y.amax() - y.amin())
+            y = act(y)
+    assert widths[1.0] < widths[0.0]

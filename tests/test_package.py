@@ -1,0 +1,61 @@
+"""The wheel, used away from the repository: everything that the package needs is inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ecbsr_mobile import Picture, images, zoo
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The contents of a wheel built from the repository, in a folder of their own."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    for package in ("ecbsr_mobile", "export", "android_bench"):
+        ignored = shutil.ignore_patterns("__pycache__", "app")
+        shutil.copytree(ROOT / package, source / package, ignore=ignored)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, source]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = out.glob("ecbsr_mobile-*-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(out / "site")
+    return out / "site"
+
+
+def test_models_and_pictures_are_inside(unpacked: Path) -> None:
+    for path in zoo.FOLDER.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            inside = unpacked / "ecbsr_mobile" / "zoo" / path.relative_to(zoo.FOLDER)
+            assert inside.read_bytes() == path.read_bytes()
+    assert (unpacked / "ecbsr_mobile" / "py.typed").exists()
+    assert not (unpacked / "tests").exists()
+    assert not (unpacked / "android_bench" / "app").exists()
+
+
+def test_the_wheel_works_elsewhere(unpacked: Path, tmp_path: Path) -> None:
+    images.write(Picture(images.read(zoo.pictures()[0]).rgb()[:30, :40]), tmp_path / "in.png")
+    code = (
+        "import ecbsr_mobile, sys; from ecbsr_mobile import images, upscale, zoo; import json\n"
+        "sizes = [upscale(images.read('in.png'), m).size for n in zoo.names() for m in (n, zoo.tflite(n))]\n"
+        "print(json.dumps([ecbsr_mobile.__file__, sizes]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(unpacked)}
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    file, sizes = json.loads(result.stdout)
+    assert Path(file).is_relative_to(unpacked)
+    assert [80, 60] in sizes
+    assert [160, 120] in sizes
