@@ -117,11 +117,13 @@ def _measure(arguments: argparse.Namespace) -> Results:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
+    from export.sizes import parse_all
+
     from . import plan
 
     return plan.Settings(
         devices=tuple(dict.fromkeys(arguments.device or ["host"])),
-        sizes=tuple(dict.fromkeys(plan.parse_size(text) for text in (arguments.size or "").split(",") if text)),
+        sizes=parse_all(arguments.size.split(",") if arguments.size else ()),
         delegates=plan.parse_delegates(arguments.delegate),
         threads=tuple(dict.fromkeys(plan.parse_threads(text) for text in arguments.threads.split(","))),
         cores=plan.parse_cores(arguments.cores),

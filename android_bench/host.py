@@ -17,7 +17,7 @@ from statistics import median
 
 from ecbsr_mobile.errors import EcbsrError
 
-from . import process, stats
+from . import models, process, stats
 from .models import Model
 from .plan import Case, Settings
 from .results import Check, Core, Device, OperatorTime, Run, State, Tool
@@ -29,8 +29,8 @@ WORKER = Path(__file__).with_name("host_run.py")
 class Host:
     """Runs cases on this machine. Use as a context manager: leaving it removes its files."""
 
-    def __init__(self, models: dict[str, Model], settings: Settings, stop: threading.Event, started: float) -> None:
-        self.models = models
+    def __init__(self, loaded: dict[str, Model], settings: Settings, stop: threading.Event, started: float) -> None:
+        self.models = loaded
         self.settings = settings
         self.stop = stop
         self.started = started
@@ -64,7 +64,7 @@ class Host:
         if case.delegate != "cpu":
             return replace(run, status="unsupported", note="this machine is timed on its CPU alone")
         try:
-            model = self.stamped(case)
+            model = models.stamped(self.models, case, Path(self.folder.name))
         except EcbsrError as error:
             return replace(run, note=str(error))
         limits = self.settings.limits
@@ -83,17 +83,6 @@ class Host:
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:
         """Nothing: the Python runtime has no profiler."""
         return ()
-
-    def stamped(self, case: Case) -> Path:
-        """The file of the case's model at the case's size.
-
-        Raises:
-            EcbsrError: the model cannot be given that size.
-        """
-        path = Path(self.folder.name) / f"{list(self.models).index(case.model)}-{case.size[0]}x{case.size[1]}.tflite"
-        if not path.exists():
-            path.write_bytes(self.models[case.model].at(case.size))
-        return path
 
     def _state(self) -> State:
         return State(round(time.monotonic() - self.started, 3))

@@ -10,6 +10,7 @@ import json
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
@@ -60,7 +61,11 @@ class Journal:
             raise UsageError(f"{path} holds an earlier bench; name another folder, or go on with --resume") from None
         except OSError as error:
             raise EcbsrError(f"cannot write {path}: {error.strerror}; choose another folder") from None
-        self._append({"session": header})
+        try:
+            self._append({"session": header})
+        except EcbsrError:
+            self.discard()
+            raise
 
     def run(self, run: Run) -> None:
         """Keep a run that has ended; a later run of the same case and round takes its place."""
@@ -94,15 +99,19 @@ class Journal:
     def _append(self, line: dict[str, Any]) -> None:
         if self._file is None:
             return
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise EcbsrError(f"cannot write {self._file.name}: {error.strerror}; free some space") from None
 
     def close(self) -> None:
         """Close the file; nothing is added afterwards."""
         with self._lock:
             if self._file is not None:
-                self._file.close()
+                with suppress(OSError):  # what a full disk did not take was told when it was written
+                    self._file.close()
                 self._file = None
 
     def discard(self) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,11 @@ import numpy as np
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
-from export import tflite
+from ecbsr_mobile.files import write_bytes
+from export import sizes, tflite
+from export.recipe import NAME as RECIPE
 
 from . import plan
-
-RECIPE = "ecbsr_mobile.recipe"
-"""Name of the metadata entry in which our own files say how they were made."""
 
 PRECISIONS = ("int8", "fp32")
 
@@ -49,7 +48,7 @@ class Model:
         width, height = tflite.input_size(self.graph)
         if width > 1 and height > 1:
             return ((width, height),)
-        return tuple(plan.SIZES[name] for name in plan.USUAL_SIZES)
+        return tuple(sizes.SIZES[name] for name in plan.USUAL_SIZES)
 
     def facts(self) -> dict[str, Any]:
         """What results say about the model."""
@@ -100,6 +99,19 @@ def _names(paths: Sequence[Path]) -> list[str]:
         seen[name] += 1
         unique.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
     return unique
+
+
+def stamped(loaded: Mapping[str, Model], case: plan.Case, folder: Path) -> Path:
+    """The file in `folder` of the case's model at the case's size, written where it is missing.
+
+    Raises:
+        EcbsrError: the model cannot be given that size, or the file cannot be written.
+    """
+    width, height = case.size
+    path = folder / f"{list(loaded).index(case.model)}-{width}x{height}.tflite"
+    if not path.exists():
+        write_bytes(path, loaded[case.model].at(case.size))
+    return path
 
 
 def precision(graph: tflite.Graph) -> str:

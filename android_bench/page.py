@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from .plan import SIZES
+from export.sizes import SIZES
 
 _NAMES = {size: name for name, size in SIZES.items()}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from ecbsr_mobile.errors import EcbsrError
 from export import tflite
 
-from . import check, facts, parse, tool
+from . import check, facts, models, parse, tool
 from .adb import AdbTimeout, PhoneLost
 from .handset import FOLDER, TRIES, Handset
 from .judge import Expected, Verdict, judge
@@ -35,7 +35,7 @@ class Phone:
     def __init__(
         self,
         serial: str,
-        models: dict[str, Model],
+        loaded: dict[str, Model],
         settings: Settings,
         *,
         stop: threading.Event,
@@ -44,7 +44,7 @@ class Phone:
         record: Callable[[Sequence[str]], None] | None = None,
         folder: Path | None = None,
     ) -> None:
-        self.models, self.settings, self.stop, self.started, self.progress = models, settings, stop, started, progress
+        self.models, self.settings, self.stop, self.started, self.progress = loaded, settings, stop, started, progress
         self.handset = Handset(serial, settings, stop, progress, record)
         self.temporary = None if folder else tempfile.TemporaryDirectory(prefix="ecbsr-bench-")
         self.folder = folder or Path(self.temporary.name if self.temporary else "")
@@ -94,7 +94,7 @@ class Phone:
         if reason:
             return Run(case, number, "unsupported", reason)
         try:
-            model = self.stamped(case)
+            model = models.stamped(self.models, case, self.folder)
         except EcbsrError as error:
             return Run(case, number, "failed", str(error))
         try:
@@ -171,7 +171,7 @@ class Phone:
             return Check(note=f"not compared: {error}")
 
     def _checked(self, case: Case) -> Check:
-        model = self.stamped(case)
+        model = models.stamped(self.models, case, self.folder)
         graph = tflite.read(model)
         image, output = tflite.image_input(graph), graph.tensors[graph.outputs[0]]
         values = self.folder / "values.bin"
@@ -196,25 +196,13 @@ class Phone:
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:
         """Each operator's share of the time, from one more run with the tool's profile; empty if it has none."""
         with suppress(PhoneLost, AdbTimeout):
-            model = self.stamped(case)
+            model = models.stamped(self.models, case, self.folder)
             extra = tool.profile_flags(self.handset.tool.facts.kind)
             text, code = self.handset.enduring(lambda: self.handset.run(self._flags(case, model, extra)))
             if code == 0:
                 shares = parse.tool_log(text).profile
                 return tuple(OperatorTime(one.operator, one.count, one.ms, one.share) for one in shares)
         return ()
-
-    def stamped(self, case: Case) -> Path:
-        """The file, on this machine, of the case's model at the case's size.
-
-        Raises:
-            EcbsrError: the model cannot be given that size.
-        """
-        width, height = case.size
-        path = self.folder / f"{list(self.models).index(case.model)}-{width}x{height}.tflite"
-        if not path.exists():
-            path.write_bytes(self.models[case.model].at(case.size))
-        return path
 
     def _state(self, reading: facts.Reading) -> State:
         return State(seconds=round(time.monotonic() - self.started, 3), **vars(reading))

@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 
 from ecbsr_mobile.errors import UsageError
 
-SIZES = {"270p": (480, 270), "360p": (640, 360), "540p": (960, 540), "720p": (1280, 720), "1080p": (1920, 1080)}
-"""Names of resolutions of the low-resolution input, as (width, height)."""
-
 USUAL_SIZES = ("270p", "360p", "540p", "720p")
 """What a model without a fixed size is measured at when no size is asked for."""
 
@@ -77,20 +74,6 @@ class Settings:
     check: bool = False
     profile: bool = False
     limits: Limits = field(default_factory=Limits)
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Read "540p" or "960x540" as (width, height) of the low-resolution input.
-
-    Raises:
-        UsageError: the text is neither.
-    """
-    if text in SIZES:
-        return SIZES[text]
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    if not match or 0 in (int(match[1]), int(match[2])):
-        raise UsageError(f"size {text!r} is not known; use WIDTHxHEIGHT or one of {', '.join(SIZES)}")
-    return int(match[1]), int(match[2])
 
 
 def parse_threads(text: str) -> int:

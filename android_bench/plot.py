@@ -35,11 +35,16 @@ def latencies(found: Results, device: str) -> str:
 
 
 def _range(rows: Sequence[Row]) -> tuple[float, float]:
-    """The ends of the axis: the next steps of 1, 2, 5 outside all intervals."""
-    lows = [row.ci95_ms[0] if row.ci95_ms else row.median_ms or 1 for row in rows]
-    highs = [row.ci95_ms[1] if row.ci95_ms else row.median_ms or 1 for row in rows]
-    ticks = _ticks(min(lows) / 10, max(highs) * 10)
-    return max(t for t in ticks if t <= min(lows)), min(t for t in ticks if t >= max(highs))
+    """The ends of the axis: the next steps of 1, 2, 5 outside all intervals, but not far from the medians.
+
+    The interval of two or three runs may be so wide that nothing else could be seen.
+    """
+    medians = [row.median_ms for row in rows if row.median_ms]
+    limits = [limit for row in rows for limit in row.ci95_ms or ()]
+    low = max(min(medians) / 4, min([*limits, *medians]))
+    high = min(max(medians) * 4, max([*limits, *medians]))
+    ticks = _ticks(low / 10, high * 10)
+    return max(tick for tick in ticks if tick <= low), min(tick for tick in ticks if tick >= high)
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -49,8 +54,9 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _place(value: float, low: float, high: float) -> float:
-    """Percent of the axis's length."""
-    return 100 * math.log(value / low) / math.log(high / low) if high > low else 50
+    """Percent of the axis's length, from 0 to 100."""
+    part = math.log(value / low) / math.log(high / low) if high > low else 0.5
+    return 100 * min(max(part, 0), 1)
 
 
 def _line(row: Row, index: int, low: float, high: float) -> str:

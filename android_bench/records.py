@@ -132,7 +132,8 @@ def _row_from(document: Mapping[str, Any]) -> Row:
         "check": check_from(document["check"]) if document.get("check") else None,
         "profile": profile_from(document.get("profile") or ()),
     }
-    if values["status"] not in STATUSES:
+    times = [values["median_ms"], *(values["ci95_ms"] or ())]
+    if values["status"] not in STATUSES or any(time is not None and not time > 0 for time in times):
         raise ValueError(values["status"])
     return _built(Row, values)
 

@@ -10,7 +10,7 @@ from . import stats
 from .plan import Case
 from .results import TIMED, WRONG, Check, OperatorTime, Row, Run
 
-FEW_DIGITS = 3  # decimals of milliseconds
+DIGITS = 5  # significant ones; no run repeats to more
 
 
 def row(case: Case, runs: Sequence[Run], rounds: int, check: Check | None, profile: Sequence[OperatorTime]) -> Row:
@@ -31,9 +31,9 @@ def row(case: Case, runs: Sequence[Run], rounds: int, check: Check | None, profi
         **vars(case),
         status=status,
         median_ms=_rounded(median(times)) if times else None,
-        ci95_ms=(round(limits[0], FEW_DIGITS), round(limits[1], FEW_DIGITS)) if limits else None,
+        ci95_ms=(_rounded(limits[0]), _rounded(limits[1])) if limits else None,
         p95_ms=_rounded(median(tails)) if tails else None,
-        fps=round(1000 / median(times), 2) if times else None,
+        fps=_rounded(1000 / median(times)) if times else None,
         runs=len(used),
         nodes_delegated=shown.nodes_delegated if shown else None,
         nodes_total=shown.nodes_total if shown else None,
@@ -41,7 +41,7 @@ def row(case: Case, runs: Sequence[Run], rounds: int, check: Check | None, profi
         partitions=shown.partitions if shown else None,
         init_ms=_middle(run.init_ms for run in used),
         peak_memory_mb=_middle(run.peak_memory_mb for run in used),
-        run_ms=tuple(round(time, FEW_DIGITS) for time in times),
+        run_ms=tuple(_rounded(time) for time in times),
         check=check,
         profile=tuple(profile),
     )
@@ -77,4 +77,4 @@ def _middle(values: Iterable[float | None]) -> float | None:
 
 
 def _rounded(value: float) -> float:
-    return round(value, FEW_DIGITS)
+    return float(f"{value:.{DIGITS}g}")

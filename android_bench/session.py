@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from export.sizes import parse_all
 
 from . import host, models, plan, results, rows
 from .journal import Journal, publish, reopen, settings_from
@@ -87,7 +88,7 @@ def bench(
     """
     chosen = Settings(
         devices=tuple(dict.fromkeys(devices)),
-        sizes=tuple(dict.fromkeys(plan.parse_size(s) if isinstance(s, str) else s for s in sizes)),
+        sizes=parse_all(sizes),
         delegates=tuple(dict.fromkeys(one for text in delegates for one in plan.parse_delegates(text))),
         threads=tuple(dict.fromkeys(plan.parse_threads(str(count)) for count in threads)),
         cores=plan.parse_cores(cores),

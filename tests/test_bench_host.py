@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,9 +18,9 @@ from ai_edge_litert.interpreter import Interpreter
 from tflite_models import GraphBuilder, plain_network
 
 import android_bench
-from android_bench import bench_command, host_run, models, plan, records
+from android_bench import bench_command, host_run, models, plan, records, session
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from export import tflite
+from export import recipe, tflite
 
 ROW_KEYS = {
     *("model", "precision", "device", "delegate", "threads", "size", "status", "median_ms", "ci95_ms", "p95_ms"),
@@ -202,7 +203,8 @@ def test_misuse_is_exit_code_2(files: dict[str, Path]) -> None:
 
 
 def test_a_size_too_large_for_this_machine_is_a_failed_row_not_a_traceback(files: dict[str, Path]) -> None:
-    found = android_bench.bench([files["float"]], sizes=["60000x60000"], rounds=1, runs=1)
+    settings = plan.Settings(sizes=((60000, 60000),), rounds=1, iterations=1)
+    found = session.start([files["float"]], settings)
     assert found.results[0].status in ("failed", "crashed")
     assert found.results[0].median_ms is None and found.results[0].note
 
@@ -232,12 +234,30 @@ def test_an_interrupt_keeps_what_was_measured_and_resume_finishes_it(files: dict
     shorter = json.loads(header)
     shorter["session"]["settings"]["rounds"] = 3  # the other 27 rounds prove nothing more
     (out / "runs.jsonl").write_text("\n".join([json.dumps(shorter), *runs]) + "\n" + runs[-1][:25])
-    found = android_bench.session.resume(out)
+    found = session.resume(out)
     assert [row.status for row in found.results] == ["ok", "ok"]
     lines = [json.loads(line) for line in (out / "runs.jsonl").read_text().splitlines()]
     measured = [(line["run"]["case"]["size"][0], line["run"]["round"]) for line in lines if "run" in line]
     assert len(measured) == len(set(measured)), "a run was repeated"
     assert {(size, number) for size in (24, 25) for number in (1, 2, 3)} <= set(measured)
+
+
+@pytest.mark.parametrize("room", [300, 2500, 9000])
+def test_a_full_disk_ends_in_a_sentence(files: dict[str, Path], tmp_path: Path, room: int) -> None:
+    """A limit on the size of files plays the full disk: it strikes the journal, or the report."""
+    out = tmp_path / "out"
+    ended = subprocess.run(
+        _program(str(files["float"]), "--rounds=3", "--runs=1", "--quiet", "--out", str(out)),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=_root(),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+    )
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    assert "cannot write" in ended.stderr and "File too large" in ended.stderr
+    for path in out.glob("results.json"):
+        json.loads(path.read_text())
 
 
 def test_resume_refuses_a_model_that_changed(tmp_path: Path, files: dict[str, Path]) -> None:
@@ -246,9 +266,9 @@ def test_resume_refuses_a_model_that_changed(tmp_path: Path, files: dict[str, Pa
     android_bench.bench([path], rounds=1, runs=1, out=tmp_path / "out")
     path.write_bytes(files["int8-prelu"].read_bytes())
     with pytest.raises(EcbsrError, match="changed"):
-        android_bench.session.resume(tmp_path / "out")
+        session.resume(tmp_path / "out")
     with pytest.raises(EcbsrError, match="needs the --out folder"):
-        android_bench.session.resume(tmp_path / "nowhere")
+        session.resume(tmp_path / "nowhere")
 
 
 def test_models_of_the_same_name_stay_apart(tmp_path: Path, files: dict[str, Path]) -> None:
@@ -282,11 +302,11 @@ def test_precision_is_read_from_the_graph() -> None:
 
 
 def test_the_recipe_in_the_file_is_part_of_the_results(tmp_path: Path) -> None:
-    recipe = {"model": "ecbsr-m4c16-x2", "loss": {"psnr_drop_db": 0.07}}
+    content = {"model": "ecbsr-m4c16-x2", "loss": {"psnr_drop_db": 0.07}}
     path = tmp_path / "m.tflite"
-    path.write_bytes(tflite.write(tflite.with_metadata(plain_network(), models.RECIPE, json.dumps(recipe).encode())))
+    path.write_bytes(tflite.write(tflite.with_metadata(plain_network(), recipe.NAME, json.dumps(content).encode())))
     found = android_bench.bench([path], rounds=1, runs=1)
-    assert found.models["m"]["recipe"] == recipe
+    assert found.models["m"]["recipe"] == content
 
 
 def _root() -> Path:

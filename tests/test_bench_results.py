@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from android_bench import baseline, bench_command, records, results, rows
+from android_bench import baseline, bench_command, records, report, results, rows
 from android_bench.plan import Case
 from android_bench.results import Check, Results, Row, Run
 from ecbsr_mobile.errors import EcbsrError
@@ -34,6 +34,13 @@ def test_the_figure_is_the_median_of_clean_runs() -> None:
     assert (found.status, found.median_ms, found.runs, found.run_ms) == ("ok", 10.0, 3, (9.0, 10.0, 12.0))
     assert "1 of 4 runs: throttled" in found.note
     assert found.ci95_ms and found.ci95_ms[0] < 9 and found.ci95_ms[1] > 12
+
+
+def test_two_runs_far_apart_have_an_interval_that_can_be_drawn() -> None:
+    found = row(("ok", 0.03), ("ok", 0.09))
+    assert found.ci95_ms and 0 < found.ci95_ms[0] < 0.03 and found.ci95_ms[1] > 0.09
+    page = report.html(Results((found,), {"phone": results.Device("phone", "phone")}))
+    assert "class='dot'" in page
 
 
 def test_only_throttled_runs_give_a_marked_figure() -> None:
@@ -116,7 +123,12 @@ def test_fail_above_is_the_exit_code_of_the_command(
     assert (compared["ratio"], compared["failed"]) == (pytest.approx(1.2), False)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"[]", b'{"results": [{}], "devices": {}}', b'{"results": 3}', b"\xff"])
+ZERO = json.dumps(session(1.0).as_json()).replace('"median_ms": 1.0', '"median_ms": 0').encode()
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"[]", b'{"results": [{}], "devices": {}}', b'{"results": 3}', b"\xff", ZERO]
+)
 def test_a_file_that_is_no_baseline(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "results.json"
     if content is not None:
