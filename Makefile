@@ -3,10 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test lint zoo app app-test lock clean
 
+# Each line is a command to copy.
 demo: $(READY)
-	@$(BIN)/python benchmarks/demo.py --out demo
+	$(BIN)/ecbsr-export --tflite --fp32 --int8 --size 270p,540p --out demo
+	$(BIN)/ecbsr-audit demo/ecbsr-m4c16-x2-int8-cpu-480x270.tflite
+	$(BIN)/ecbsr-bench demo/ecbsr-m4c16-x2-fp32-480x270.tflite demo/ecbsr-m4c16-x2-int8-cpu-480x270.tflite --device host --size 270p,540p
+	$(BIN)/ecbsr-upscale ecbsr_mobile/zoo/pictures/chelsea.png demo/chelsea-x2.png --model demo/ecbsr-m4c16-x2-int8-cpu-480x270.tflite
+	$(BIN)/python benchmarks/comparison.py demo/comparison.png --model demo/ecbsr-m4c16-x2-int8-cpu-480x270.tflite
 
 test: $(READY)
 	@$(BIN)/python -m pytest -q
@@ -15,6 +20,17 @@ lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+# The bundled .tflite files, from the bundled weights.
+zoo: $(READY)
+	@$(BIN)/python benchmarks/build_zoo.py
+
+# The Android demo app without Gradle: build/ecbsr-demo.apk, and its tests on this machine.
+app: $(READY)
+	@PYTHON=$(BIN)/python android_bench/app/build-apk.sh
+
+app-test: $(READY)
+	@PYTHON=$(BIN)/python android_bench/app/run-tests.sh
 
 $(READY): requirements.lock setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit(f"make: $(PYTHON) is Python {v[0]}.{v[1]}; 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12")'
