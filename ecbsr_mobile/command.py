@@ -35,6 +35,9 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
     quietly.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or pipe that cannot show a character gets a question mark, not an error.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     program = os.path.basename(sys.argv[0])
     try:
         code = main(argv) or DONE
