@@ -89,6 +89,7 @@ class Workbench(private val context: Context, private val engines: Engines, priv
     private val background = Executors.newSingleThreadExecutor { Thread(it, "workbench") }
     private val watchers = mutableSetOf<() -> Unit>()
     private val pictureFile = File(context.cacheDir, "picture")
+    private val newPicture = File(context.cacheDir, "picture.new")
 
     fun watch(watcher: () -> Unit) {
         watchers += watcher
@@ -135,33 +136,39 @@ class Workbench(private val context: Context, private val engines: Engines, priv
         }
     }
 
-    fun choose(name: String) = start(R.string.task_model, { models.load(name) }) {
-        model = it
-        comparison = null
-    }
+    fun choose(name: String) = start(R.string.task_model, { models.load(name) }, ::use)
 
-    fun addModel(uri: Uri) = start(R.string.task_model, { models.add(uri) }) {
-        model = it
-        comparison = null
+    fun addModel(uri: Uri) = start(R.string.task_model, { models.add(uri) }, ::use)
+
+    private fun use(chosen: SrModel) {
+        if (chosen !== model) comparison = null
+        model = chosen
     }
 
     /** Opens the picture that comes with the app. */
-    fun openSample() = open { job ->
-        job.step(0, 1)
-        pictureFile.parentFile?.mkdirs()
-        context.assets.open(SAMPLE).use { from -> pictureFile.outputStream().use { from.copyTo(it) } }
+    fun openSample() = open {
+        context.assets.open(SAMPLE).use { from -> newPicture.outputStream().use { from.copyTo(it) } }
         SAMPLE
     }
 
     fun open(uri: Uri) = open {
-        documents.copy(uri, pictureFile, MOST_PICTURE_BYTES)
+        documents.copy(uri, newPicture, MOST_PICTURE_BYTES)
         documents.name(uri)
     }
 
     /** Opens the picture of the last time again, after the system ended the app. */
-    fun reopen(name: String) = open { if (pictureFile.exists()) name else throw Refused("The picture is gone: open it again.") }
+    fun reopen(name: String) = show {
+        if (!pictureFile.exists()) throw Refused("The picture is gone: open it again.")
+        OpenPicture(name, PictureFile.open(pictureFile))
+    }
 
-    private fun open(bring: (Job) -> String) = start(R.string.task_open, { job -> OpenPicture(bring(job), PictureFile.open(pictureFile)) }) {
+    /** [bring] puts a picture in [newPicture]; it takes the place of the old one only if it can be read. */
+    private fun open(bring: () -> String) = show {
+        val name = bring()
+        OpenPicture(name, PictureFile.open(newPicture)).also { newPicture.renameTo(pictureFile) }
+    }
+
+    private fun show(read: () -> OpenPicture) = start(R.string.task_open, { read() }) {
         picture?.let { old -> background.execute { old.file.close() } }
         picture = it
         comparison = null

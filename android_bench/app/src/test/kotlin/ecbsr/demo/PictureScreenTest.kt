@@ -122,6 +122,8 @@ class PictureScreenTest : Screen() {
         settle()
         assertTrue(activity.text(R.id.message), activity.text(R.id.message).startsWith("The "))
         activity.picture("bad-picture")
+        assertEquals("chelsea.png", activity.text(R.id.name))
+        assertEquals(0, difference(Fixtures.picture("chelsea"), workbench.picture!!.file.let { it.read(it.whole) }))
     }
 
     @Test
@@ -228,6 +230,19 @@ class PictureScreenTest : Screen() {
         settle()
         assertNull(workbench.message)
         assertTrue(out.size() < 200_000_000)
+    }
+
+    @Test
+    fun whatWasStoppedDoesNotStartAgainByItself() {
+        val activity = launch().get()
+        while (workbench.task?.label != R.string.task_upscale) shadowOf(android.os.Looper.getMainLooper()).idle()
+        activity.findViewById<View>(R.id.cancel).performClick()
+        shadowOf(android.os.Looper.getMainLooper()).idle()
+        assertNull(workbench.task)
+        assertNull(workbench.comparison)
+        workbench.choose("ecbsr-m4c16-x4-int8")
+        settle()
+        assertNotNull(workbench.comparison)
     }
 
     @Test

@@ -4,6 +4,7 @@ import android.graphics.Bitmap
 import android.graphics.BitmapFactory
 import android.graphics.BitmapRegionDecoder
 import android.graphics.Rect
+import java.io.File
 import java.io.IOException
 import org.robolectric.annotation.Implementation
 import org.robolectric.annotation.Implements
@@ -15,7 +16,7 @@ import org.robolectric.shadow.api.Shadow
  */
 @Implements(BitmapRegionDecoder::class)
 class RegionDecoder {
-    private lateinit var path: String
+    private lateinit var bytes: ByteArray
     private lateinit var bounds: BitmapFactory.Options
     private var whole: Bitmap? = null
 
@@ -27,8 +28,8 @@ class RegionDecoder {
 
     @Implementation
     fun decodeRegion(rect: Rect, options: BitmapFactory.Options): Bitmap? {
-        if (options.inSampleSize > 1) return BitmapFactory.decodeFile(path, options) // only ever of everything
-        if (whole?.isPremultiplied != options.inPremultiplied) whole = BitmapFactory.decodeFile(path, options)
+        if (options.inSampleSize > 1) return BitmapFactory.decodeByteArray(bytes, 0, bytes.size, options) // only ever of everything
+        if (whole?.isPremultiplied != options.inPremultiplied) whole = BitmapFactory.decodeByteArray(bytes, 0, bytes.size, options)
         val argb = IntArray(rect.width() * rect.height())
         val from = whole ?: return null
         from.getPixels(argb, 0, rect.width(), rect.left, rect.top, rect.width(), rect.height())
@@ -50,7 +51,7 @@ class RegionDecoder {
             BitmapFactory.decodeFile(path, bounds)
             if (bounds.outMimeType !in listOf("image/jpeg", "image/png", "image/webp")) throw IOException("no parts in this format")
             val decoder = Shadow.newInstanceOf(BitmapRegionDecoder::class.java)
-            Shadow.extract<RegionDecoder>(decoder).also { it.path = path; it.bounds = bounds }
+            Shadow.extract<RegionDecoder>(decoder).also { it.bytes = File(path).readBytes(); it.bounds = bounds }
             return decoder
         }
     }

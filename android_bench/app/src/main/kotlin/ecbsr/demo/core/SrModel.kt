@@ -17,7 +17,8 @@ data class Size(val width: Int, val height: Int) : Serializable {
  * @property fixedSize the only input size that the graph can have, or null where any can be stamped into it.
  * @property halo input pixels around a tile that its output depends on.
  * @property seamless whether tiles give what the whole picture would give.
- * @property recipe how the file was made, from its own metadata; empty in files of other makers.
+ * @property recipe how the file was made, from its own metadata, inner keys joined by dots; empty in files of
+ *   other makers.
  */
 class SrModel private constructor(
     val name: String,
@@ -124,10 +125,18 @@ class SrModel private constructor(
         private fun recipe(file: TfliteFile): Map<String, String> {
             val text = file.metadata[RECIPE]?.toString(Charsets.UTF_8) ?: return emptyMap()
             return try {
-                JSONObject(text).let { json -> json.keys().asSequence().associateWith { json.get(it).toString() } }
+                JSONObject(text).flat().toSortedMap()
             } catch (_: JSONException) {
                 emptyMap() // a recipe is a help, not a condition
             }
         }
+
+        /** `{"model": {"name": "x"}}` as `model.name` to `x`. */
+        private fun JSONObject.flat(): Map<String, String> = keys().asSequence().flatMap { key ->
+            when (val value = get(key)) {
+                is JSONObject -> value.flat().map { "$key.${it.key}" to it.value }
+                else -> listOf(key to "$value")
+            }
+        }.toMap()
     }
 }

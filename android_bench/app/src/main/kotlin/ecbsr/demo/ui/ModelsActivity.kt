@@ -78,7 +78,7 @@ class ModelsActivity : Activity() {
         val lines = mutableListOf(getString(if (workbench.models.isBundled(model.name)) R.string.from_the_app else R.string.opened_by_you))
         lines += "${getString(R.string.operators)}: " + model.operators.entries.joinToString { "${it.value} ${it.key}" }
         lines += if (model.recipe.isEmpty()) getString(R.string.no_recipe) else "${getString(R.string.recipe)}:"
-        lines += model.recipe.map { (key, value) -> "  ${key.replace('_', ' ')}: $value" }
+        lines += model.recipe.map { (key, value) -> "  ${key.replace('_', ' ').replace('.', ' ')}: $value" }
         return lines.joinToString("\n")
     }
 

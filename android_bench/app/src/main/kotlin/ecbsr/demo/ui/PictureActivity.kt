@@ -23,7 +23,7 @@ class PictureActivity : Activity() {
     private val watcher = ::show
     private var seen: Region? = null
 
-    /** What was asked for last, so that a failure is not asked for again. */
+    /** What was asked for last, so that what failed or was stopped is not asked for again by itself. */
     private var asked: Triple<OpenPicture, SrModel, Region>? = null
 
     override fun onCreate(state: Bundle?) {
@@ -40,6 +40,12 @@ class PictureActivity : Activity() {
         super.onNewIntent(intent)
         setIntent(intent)
         if (intent.action == Intent.ACTION_SEND) openShared()
+    }
+
+    override fun onResume() {
+        super.onResume()
+        asked = null // what another screen did may have taken the comparison's turn
+        compare()
     }
 
     override fun onDestroy() {
@@ -106,7 +112,7 @@ class PictureActivity : Activity() {
         findViewById<View>(R.id.closer).visibility = if (region == null) View.VISIBLE else View.GONE
         val there = workbench.comparison?.region
         if (region == null || there != null && there.covers(visible) || workbench.task != null) return
-        if (Triple(picture, model, region) == asked && workbench.message != null) return
+        if (Triple(picture, model, region) == asked) return
         asked = Triple(picture, model, region)
         workbench.compare(region)
     }
@@ -126,6 +132,7 @@ class PictureActivity : Activity() {
     }
 
     override fun onOptionsItemSelected(item: MenuItem): Boolean {
+        asked = null
         when (item.itemId) {
             R.id.open -> ask(chooseFile("image/*"), OPEN)
             R.id.save -> ask(createFile("image/png", resultName()), SAVE)

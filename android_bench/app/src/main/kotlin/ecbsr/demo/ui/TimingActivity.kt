@@ -80,23 +80,33 @@ class TimingActivity : Activity() {
         if (running()) window.addFlags(flag) else window.clearFlags(flag)
     }
 
+    /** Rows keep their views, so that a screen reader does not lose its place at every figure. */
     private fun showRows(model: SrModel) {
         val list = findViewById<ViewGroup>(R.id.rows)
+        val cases = workbench.cases(model)
+        if (list.tag != cases) build(list, cases)
+        for (case in cases) fill(list.findViewWithTag(case), timing?.rows?.firstOrNull { it.model == model.name && it.case == case })
+    }
+
+    private fun build(list: ViewGroup, cases: List<Case>) {
         list.removeAllViews()
-        for ((size, cases) in workbench.cases(model).groupBy { it.size }) {
+        list.tag = cases
+        for ((size, same) in cases.groupBy { it.size }) {
             val heading = layoutInflater.inflate(R.layout.heading_timing, list, false) as TextView
             heading.text = getString(R.string.size_heading, RESOLUTIONS[size.height] ?: "$size", size.width, size.height)
             list.addView(heading)
-            for (case in cases) list.addView(rowView(list, case, timing?.rows?.firstOrNull { it.model == model.name && it.case == case }))
+            for (case in same) {
+                val row = layoutInflater.inflate(R.layout.row_timing, list, false)
+                row.tag = case
+                row.findViewById<TextView>(R.id.backend).text = name(case.backend)
+                list.addView(row)
+            }
         }
     }
 
-    private fun rowView(list: ViewGroup, case: Case, row: Row?): View {
-        val view = layoutInflater.inflate(R.layout.row_timing, list, false)
-        view.findViewById<TextView>(R.id.backend).text = name(case.backend)
+    private fun fill(view: View, row: Row?) {
         view.findViewById<TextView>(R.id.median).text = row?.median?.let { getString(R.string.milliseconds, shown(it)) } ?: "–"
         view.findViewById<TextView>(R.id.details).text = if (row == null) getString(R.string.waiting) else details(row)
-        return view
     }
 
     private fun name(backend: Backend) = when (backend) {
