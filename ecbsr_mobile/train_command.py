@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         left = f"{report.seconds_left / 60:.0f} min left"
         best = " best" if report.psnr >= report.best_psnr else ""
         command.notice(
-            f"step {report.step}/{report.steps}  L1 {report.loss:.5f}  val {report.psnr:.3f} dB{best}  "
+            f"step {report.step}/{report.steps}  loss {report.loss:.6f}  val {report.psnr:.3f} dB{best}  "
             f"rate {report.rate:.1e}  {left}"
         )
 
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch", type=int, default=32, help="crops a step (32)")
     add("--patch", type=int, default=32, help="LR pixels along a crop (32)")
     add("--rate", type=float, default=1e-3, help="learning rate at the start (1e-3; the paper: 5e-4)")
+    add("--loss", default="l1", choices=("l1", "l2"), help="l2 for a last stage: it is what PSNR measures (l1)")
     add(
         "--schedule", default="cosine", choices=("cosine", "constant"), help="of the rate (cosine; the paper: constant)"
     )

@@ -42,6 +42,7 @@ class Settings:
     batch: int = 32
     patch: int = 32  # LR pixels; the paper's HR crops of 64² at x2
     rate: float = 1e-3
+    loss: Literal["l1", "l2"] = "l1"  # l2 for a last stage: it is what PSNR measures
     schedule: Literal["cosine", "constant"] = "cosine"
     average: float = 0.999  # decay of the moving average that is validated and kept
     seed: int = 0
@@ -69,7 +70,7 @@ class Settings:
 class Report:
     """How far a run has come; written to `log.jsonl` at each validation.
 
-    `loss` is the mean L1 loss since the last report, `psnr` the mean luma PSNR in dB on the validation
+    `loss` is the mean loss since the last report, `psnr` the mean luma PSNR in dB on the validation
     set, `seconds_left` an estimate from the pace of this process.
     """
 
@@ -80,6 +81,9 @@ class Report:
     best_psnr: float
     rate: float
     seconds_left: float
+
+
+_LOSSES = {"l1": torch.nn.functional.l1_loss, "l2": torch.nn.functional.mse_loss}
 
 
 class _Run:
@@ -109,7 +113,7 @@ class _Run:
         share = self.settings.rounded
         rounds = math.floor((self.step + 1) * share) > math.floor(self.step * share)
         forward = self.net.forward_rounded if rounds else self.net
-        loss = torch.nn.functional.l1_loss(forward(low), high)
+        loss = _LOSSES[self.settings.loss](forward(low), high)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.averaged.update_parameters(self.net)
