@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -235,6 +236,9 @@ def _tflite_files(job: _Job, net: PlainNet, converter: convert.Converter) -> lis
         variant = _variant(job, subject, precision, graph)
         job.progress(f"{precision}: writing and checking {len(job.sizes)} size{'s' * (len(job.sizes) > 1)}")
         made += [_tflite_file(job, subject, variant, size) for size in job.sizes]
+    doubt = quality.doubt(variant.loss, pictures)
+    if doubt:
+        warnings.warn(doubt, UserWarning, stacklevel=3)
     return made
 
 

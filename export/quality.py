@@ -102,6 +102,24 @@ def measure(graph: Graph, reference: Reference, samples: Sequence[Sample]) -> Lo
     )
 
 
+def doubt(loss: Loss, samples: Sequence[Sample]) -> str | None:
+    """What to tell a user whose float network is worse than bicubic: its weights may have been misread."""
+    from ecbsr_mobile import images
+
+    bicubic = []
+    for sample in samples:
+        height, width = sample.hr_luma.shape
+        enlarged = images.resize_bicubic(sample.image, (width, height))
+        bicubic.append(_psnr_to_hr(np.clip(enlarged, 0, 1), sample, height // sample.lr.shape[0]))
+    least = float(np.mean(bicubic))
+    if loss.psnr_float >= least:
+        return None
+    return (
+        f"the network gives {loss.psnr_float:.2f} dB where bicubic gives {least:.2f} dB: either it is not trained, or "
+        "its weights were misread (--identity, --range, --activation)"
+    )
+
+
 def gate(loss: Loss, most: float, what: str) -> None:
     """Refuse a file that loses more than `most` dB.
 

@@ -44,6 +44,7 @@ def test_journey(weights: Path, tmp_path: Path) -> None:
     result = call("ecbsr-export", weights, *options, "--out", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     assert "assuming" in result.stderr
+    assert "where bicubic gives" in result.stderr  # it is not trained
     told = json.loads(result.stdout)
     assert set(told["model"]) >= MODEL_KEYS
     assert told["model"]["name"] == "ecbsr-m1c8-rgb-x3"
