@@ -33,8 +33,7 @@ need() {
 }
 
 need_java() {
-    # A newer JDK alone is no help: Robolectric's Android 14 runs on 17.
-    [ -n "${JAVA_HOME:-}" ] && [ -x "$JAVA_HOME/bin/javac" ] || need javac=openjdk-17-jdk-headless
+    [ -n "${JAVA_HOME:-}" ] && [ -x "$JAVA_HOME/bin/javac" ] || need javac=default-jdk-headless # 17 or newer
     export JAVA_HOME=${JAVA_HOME:-$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")}
     need mvn=maven unzip=unzip
 }

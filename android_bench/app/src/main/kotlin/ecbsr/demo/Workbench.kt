@@ -184,8 +184,9 @@ class Workbench(private val context: Context, private val engines: Engines, priv
     fun compare(region: Region) {
         val (model, picture) = (model ?: return) to (picture ?: return)
         start(R.string.task_upscale, { job ->
-            val bicubic = enlargeToPixels(picture.file, region, BicubicMethod(model.scale)).toBitmap()
-            val upscaled = upscaling(model) { enlargeToPixels(picture.file, region, it, job) }.toBitmap()
+            val (first, second) = Job { at, all -> job.step(at, 2 * all) } to Job { at, all -> job.step(all + at, 2 * all) }
+            val bicubic = enlargeToPixels(picture.file, region, BicubicMethod(model.scale), first).toBitmap()
+            val upscaled = upscaling(model) { enlargeToPixels(picture.file, region, it, second) }.toBitmap()
             Comparison(region, model.scale, bicubic, upscaled)
         }) { comparison = it }
     }

@@ -225,6 +225,7 @@ class PictureScreenTest : Screen() {
             Thread.sleep(20)
             shadowOf(android.os.Looper.getMainLooper()).idle()
         }
+        activity.pictureNow("saving")
         activity.findViewById<View>(R.id.cancel).performClick()
         assertNull(workbench.task)
         settle()

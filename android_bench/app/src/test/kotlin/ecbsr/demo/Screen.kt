@@ -89,6 +89,10 @@ abstract class Screen {
     /** What is on the screen, also written as a PNG to look at. */
     protected fun Activity.picture(name: String): Pixels {
         settle()
+        return pictureNow(name)
+    }
+
+    protected fun Activity.pictureNow(name: String): Pixels {
         val root = window.decorView
         val bitmap = Bitmap.createBitmap(root.width, root.height, Bitmap.Config.ARGB_8888)
         root.draw(Canvas(bitmap))

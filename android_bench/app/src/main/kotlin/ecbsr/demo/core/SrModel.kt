@@ -3,6 +3,7 @@ package ecbsr.demo.core
 import java.io.Serializable
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
+import org.json.JSONArray
 import org.json.JSONException
 import org.json.JSONObject
 
@@ -131,11 +132,12 @@ class SrModel private constructor(
             }
         }
 
-        /** `{"model": {"name": "x"}}` as `model.name` to `x`. */
-        private fun JSONObject.flat(): Map<String, String> = keys().asSequence().flatMap { key ->
+        /** `{"model": {"name": "x"}}` as `model.name` to `x`; what lies deeper, such as every range, is left out. */
+        private fun JSONObject.flat(prefix: String = ""): Map<String, String> = keys().asSequence().flatMap { key ->
             when (val value = get(key)) {
-                is JSONObject -> value.flat().map { "$key.${it.key}" to it.value }
-                else -> listOf(key to "$value")
+                is JSONObject -> if (prefix.isEmpty()) value.flat("$key.").toList() else emptyList()
+                is JSONArray -> listOf("$prefix$key" to (0 until value.length()).joinToString { "${value.get(it)}" })
+                else -> listOf("$prefix$key" to "$value")
             }
         }.toMap()
     }

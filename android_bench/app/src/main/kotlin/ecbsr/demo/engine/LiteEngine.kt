@@ -15,28 +15,36 @@ import org.tensorflow.lite.steps
  * @throws Refused when the runtime does not load the model or the delegate does not take it.
  */
 class LiteEngine(model: ByteBuffer, threads: Int, private val delegate: Delegate? = null) : Engine {
-    private val interpreter: Interpreter
+    private var interpreter: Interpreter? = null
 
     init {
         val options = Interpreter.Options().setNumThreads(threads).setUseXNNPACK(delegate == null)
         delegate?.let { options.addDelegate(it) }
-        interpreter = orRefuse { Interpreter(model, options).apply { allocateTensors() } }
+        try {
+            orRefuse {
+                interpreter = Interpreter(model, options)
+                interpreter!!.allocateTensors()
+            }
+        } catch (refused: Refused) {
+            close()
+            throw refused
+        }
     }
 
-    override val steps = steps(interpreter)
+    override val steps = steps(interpreter!!)
 
-    override fun run(input: ByteBuffer, output: ByteBuffer) = orRefuse { interpreter.run(input, output) }
+    override fun run(input: ByteBuffer, output: ByteBuffer) = orRefuse { interpreter!!.run(input, output) }
 
+    /** The interpreter first: it still uses the delegate. */
     override fun close() {
-        interpreter.close()
+        interpreter?.close()
+        interpreter = null
         (delegate as? AutoCloseable)?.close()
     }
 
-    private fun <T> orRefuse(work: () -> T): T = try {
+    private fun orRefuse(work: () -> Unit) = try {
         work()
     } catch (error: RuntimeException) {
-        (delegate as? AutoCloseable)?.close()
-        val reason = error.message.orEmpty().trim().lines().first().take(200)
-        throw Refused("The runtime refused the model: $reason", error)
+        throw Refused("The runtime refused the model: ${error.message.orEmpty().trim().lines().first().take(200)}", error)
     }
 }

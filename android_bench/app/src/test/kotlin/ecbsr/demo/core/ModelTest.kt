@@ -39,7 +39,9 @@ class ModelTest {
     fun theBundledModelsCarryTheirRecipe() {
         for (file in Fixtures.bundled) {
             val recipe = read(file.readBytes()).recipe
-            assertTrue("${file.name}: $recipe", recipe.isNotEmpty())
+            assertEquals(file.name.removeSuffix("-int8.tflite"), recipe["model.name"])
+            assertEquals("int8", recipe["precision"])
+            assertTrue("$recipe", recipe.getValue("loss.psnr_drop_db").toDouble() < 1)
         }
     }
 
