@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ecbsr_mobile import command
-from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.errors import EcbsrError, UsageError
 
 if TYPE_CHECKING:
     from .baseline import Comparison
@@ -98,6 +98,10 @@ def main(argv: list[str] | None = None) -> int:
         command.print_json(document)
     else:
         _print(found, compared)
+    if arguments.out or arguments.resume:
+        command.notice(f"the report is {Path(arguments.out or arguments.resume) / 'report.html'}")
+    if before and all(one.before_ms is None for one in compared):
+        raise EcbsrError(f"{arguments.baseline} has no row of the same model, size, device, delegate and threads")
     slower = [one for one in compared if one.failed]
     for one in slower:
         command.notice(f"{one.label}: {one.note}")
@@ -176,6 +180,9 @@ def _print(found: Results, compared: tuple[Comparison, ...]) -> None:
     command.print_table(
         header, [_cells(row) + ([ratios.get(row.case, "")] if compared else []) for row in found.results]
     )
+    for device in found.devices.values():
+        for note in device.notes:
+            command.notice(f"{device.name}: {note}")
     for row in found.results:
         if row.note:
             command.notice(f"{row.model} {row.size[0]}x{row.size[1]} on {row.device} by {row.delegate}: {row.note}")

@@ -23,6 +23,7 @@ from .plan import Case, Settings
 from .results import Check, Core, Device, OperatorTime, Run, State, Tool
 
 NAME = "host"
+BUSY = 0.7  # load per core above which a run would have to share
 WORKER = Path(__file__).with_name("host_run.py")
 
 
@@ -52,6 +53,7 @@ class Host:
             abis=(platform.machine(),),
             cores=tuple(Core(index, _top_mhz(index)) for index in sorted(usable_cores())),
             tool=Tool("interpreter", f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"),
+            notes=_busy(),
         )
 
     def measure(self, case: Case, number: int) -> Run:
@@ -108,6 +110,14 @@ def _outcome(run: Run, finished: process.Finished) -> Run:
         iterations=len(answer["times_ms"]),
         **{key: answer[key] for key in ("init_ms", "peak_memory_mb", "nodes_delegated", "nodes_total", "partitions")},
     )
+
+
+def _busy() -> tuple[str, ...]:
+    cores = len(usable_cores())
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load < cores * BUSY:
+        return ()
+    return (f"other work was running when the bench began (load {load:.1f} on {cores} cores): it costs time",)
 
 
 def _crowded(threads: int) -> str:

@@ -123,6 +123,14 @@ def test_fail_above_is_the_exit_code_of_the_command(
     assert (compared["ratio"], compared["failed"]) == (pytest.approx(1.2), False)
 
 
+def test_a_baseline_of_something_else_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tmp_path / "results.json"
+    before.write_text(json.dumps(session(10.0).as_json()).replace('"model": "m"', '"model": "other"'))
+    monkeypatch.setattr("android_bench.session.start", lambda *_arguments: session(12.0))
+    with pytest.raises(EcbsrError, match="no row of the same model"):
+        bench_command.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"])
+
+
 ZERO = json.dumps(session(1.0).as_json()).replace('"median_ms": 1.0', '"median_ms": 0').encode()
 
 
