@@ -9,13 +9,15 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "Exported": "export.pipeline",
     "Graph": "export.tflite",
     "at_size": "export.tflite",
+    "export": "export.pipeline",
     "read": "export.tflite",
     "write": "export.tflite",
 }
 
-__all__ = ["Graph", "at_size", "read", "write"]
+__all__ = ["Exported", "Graph", "at_size", "export", "read", "write"]
 
 
 def __getattr__(name: str) -> Any:

@@ -67,6 +67,7 @@ def converter() -> Iterator[Converter]:
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
             "CUDA_VISIBLE_DEVICES": "-1",
+            "ORT_DISABLE_TELEMETRY": "1",  # onnx2tf imports onnxruntime
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
         process = subprocess.Popen(

@@ -34,6 +34,6 @@ def with_half_constants(graph: Graph) -> Graph:
 def _half(tensor: Tensor) -> Tensor:
     assert tensor.data is not None
     largest = float(np.abs(tensor.data).max(initial=0))
-    if largest > np.finfo(np.float16).max:
+    if largest > float(np.finfo(np.float16).max):
         raise EcbsrError(f"{tensor.name} holds {largest:g}, which float16 cannot; leave fp16 out")
     return replace(tensor, name=f"{tensor.name}/half", dtype=np.dtype(np.float16), data=tensor.data.astype(np.float16))

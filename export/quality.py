@@ -6,6 +6,7 @@ cannot hide behind its own result.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ class Reference:
 
     def __init__(self, model: onnx.ModelProto, radius: int) -> None:
         """`radius`: how many LR pixels away an input pixel can still change an output pixel."""
+        # From 1.29 on, onnxruntime reports its use to Microsoft unless told not to before it is imported.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

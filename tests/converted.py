@@ -1,0 +1,40 @@
+"""Networks with every kind of slope and their float TFLite graphs; each is converted once in a run of the tests."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before it is imported, or it reports its use
+
+import onnxruntime as onnxruntime
+import torch
+
+from ecbsr_mobile.network import Activation, Architecture, PlainNet
+from export import convert
+from export.onnx_model import onnx_model
+from export.pipeline import CONVERSION_SIZE
+from export.tflite import Graph
+
+SLOPES = (-0.5, 0.0, 1.0, 1.7, 0.25, -1.3, 0.9, 3.0)
+SIZE = CONVERSION_SIZE
+
+
+@cache
+def net(colors: int, scale: int, activation: Activation, seed: int = 0) -> PlainNet:
+    """A small plain network of random weights, with slopes below 0, at 0 and 1, and above 1."""
+    torch.manual_seed(seed)
+    plain = PlainNet(Architecture(2, len(SLOPES), scale, colors, activation))
+    for number, act in enumerate(plain.acts):
+        if activation == "prelu":
+            act.weight.data = torch.tensor(SLOPES).roll(number)
+        elif activation == "leaky":
+            act.weight.data = torch.tensor([0.3 - 0.2 * number])
+    return plain.requires_grad_(False).eval()
+
+
+@cache
+def graph(colors: int, scale: int, activation: Activation) -> Graph:
+    """The network's float graph, as onnx2tf and TensorFlow make it."""
+    with convert.converter() as converter:
+        return converter.float_graph(onnx_model(net(colors, scale, activation), SIZE))
