@@ -593,6 +593,9 @@ def _print_log(flags: dict[str, str], behaviour: dict[str, Any], megabytes: str)
     delegate = next((name for name in ("gpu", "nnapi") if flags.get(f"use_{name}") == "true"), "xnnpack")
     names = {"gpu": "TfLiteGpuDelegateV2", "nnapi": "TfLiteNnapiDelegate", "xnnpack": "TfLiteXNNPackDelegate"}
     taken, total = behaviour.get("delegates", {}).get(delegate, [8, 8])
+    if "run" in behaviour and taken:  # as many nodes as the model has, less those that were said to be refused
+        nodes = _nodes(Path(flags["graph"]))
+        taken, total = nodes - (total - taken), nodes
     if taken:
         print(
             f"INFO: Replacing {taken} out of {total} node(s) with delegate ({names[delegate]}) node, "
@@ -627,6 +630,14 @@ def _print_log(flags: dict[str, str], behaviour: dict[str, Any], megabytes: str)
             "\t                 CONV_2D\t        6\t     3.600\t    75.000%\t    75.000%\t     0.000\t        6\n"
             "\t          DEPTH_TO_SPACE\t        1\t     1.200\t    25.000%\t   100.000%\t     0.000\t        1\n"
         )
+
+
+def _nodes(model: Path) -> int:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(model_path=str(model), experimental_op_resolver_type=plain)
+    return len(interpreter._get_ops_details())
 
 
 def _timed(model: Path, threads: int, runs: int) -> float:

@@ -7,7 +7,6 @@ from functools import cache
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before it is imported, or it reports its use
 
-import onnxruntime as onnxruntime
 import torch
 
 from ecbsr_mobile.network import Activation, Architecture, PlainNet

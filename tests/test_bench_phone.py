@@ -98,6 +98,7 @@ def test_host_and_two_phones_in_one_report(tmp_path: Path, model: Path, tool: st
         ]
         assert together.seen, "two phones are measured at the same time"
         page = (tmp_path / "out/report.html").read_text()
+        # Both phones are of one model, so their addresses tell them apart.
         assert all(f"{name} · cpu" in page for name in ("host", *(one.serial for one in devices)))
         for one in devices:
             one.assert_clean()
