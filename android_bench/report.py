@@ -92,12 +92,19 @@ def _side_by_side(found: Results) -> str:
     for index, row in enumerate(found.results):
         cells = lines.setdefault((row.model, row.size), {})
         cells.setdefault((row.device, row.delegate), []).append(_cell(row, index))
-    header = ["model", "size", *(f"{device} · {delegate}" for device, delegate in columns)]
+    header = ["model", "size", *(f"{_title(found, device)} · {delegate}" for device, delegate in columns)]
     body = [
         [escape(model), size_name(size), *("".join(cells.get(column, [])) for column in columns)]
         for (model, size), cells in lines.items()
     ]
     return f"<h2>Side by side</h2><div class='card scroll'>{table(header, body, texts=2)}</div>\n"
+
+
+def _title(found: Results, device: str) -> str:
+    """The device's model, or its address where another device is of the same model; "host" for this machine."""
+    models = [one.model for one in found.devices.values()]
+    known = found.devices.get(device)
+    return known.model if known and known.kind == "phone" and known.model and models.count(known.model) == 1 else device
 
 
 def _cell(row: Row, index: int) -> str:
