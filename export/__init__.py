@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
-    "Exported": "export.pipeline",
+    "Exported": "export.results",
     "Graph": "export.tflite",
     "at_size": "export.tflite",
     "export": "export.pipeline",

@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ecbsr_mobile.errors import UsageError
-
+from .job import EDGES, one_of
 from .tflite import Graph, Node, Quantization, Signature, Tensor
-
-EDGES = ("int8", "uint8", "float32")
 
 
 def with_edges(graph: Graph, kind: str) -> Graph:
@@ -24,9 +21,7 @@ def with_edges(graph: Graph, kind: str) -> Graph:
     Raises:
         UsageError: no such kind.
     """
-    if kind not in EDGES:
-        raise UsageError(f"io {kind!r} is not known; use one of {', '.join(EDGES)}")
-    if kind == "int8":
+    if one_of("io", kind, EDGES) == "int8":
         return graph
     image, result = graph.inputs[0], graph.outputs[0]
     tensors = [*graph.tensors, _as(graph.tensors[image], kind), _as(graph.tensors[result], kind)]

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 from ecbsr_mobile import command, zoo
 
-from . import sizes
+from . import job, sizes
 
 if TYPE_CHECKING:
-    from .pipeline import Exported, ExportedFile
-
-PRECISIONS = ("fp32", "fp16", "int8")
+    from .results import Exported, ExportedFile
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,16 +19,16 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     command.show_warnings_as_notices()
     wanted = sizes.parse_all(text for part in options.size for text in part.split(",") if text)
-    precisions = tuple(name for name in PRECISIONS if getattr(options, name))
+    precisions = tuple(name for name in job.PRECISIONS if getattr(options, name))
     if not precisions and (options.tflite or not options.onnx):
-        precisions = ("fp32", "int8")
-    from .pipeline import DEFAULT_SIZE, export
+        precisions = job.DEFAULT_PRECISIONS
+    from .pipeline import export
 
     done = export(
         options.weights,
         options.out,
         precisions=precisions,
-        sizes=wanted or (DEFAULT_SIZE,),
+        sizes=wanted or (job.DEFAULT_SIZE,),
         target=options.target,
         calibration=options.calibration,
         io=options.io,
@@ -94,16 +92,17 @@ def _parser() -> argparse.ArgumentParser:
         help=f"a weights file, or a bundled model's name ({zoo.DEFAULT})")  # fmt: skip
     add("--onnx", action="store_true", help="write ONNX, of free size")
     add("--tflite", action="store_true", help="write TFLite (fp32 and int8 if no precision is named)")
-    for name, text in zip(PRECISIONS, ("float", "half-precision weights", "integers throughout"), strict=True):
+    for name, text in zip(job.PRECISIONS, ("float", "half-precision weights", "integers throughout"), strict=True):
         add(f"--{name}", action="store_true", help=f"write TFLite in {name}: {text}")
     add("--size", action="append", default=[], metavar="SIZE,…",
-        help=f"low-resolution input as WIDTHxHEIGHT or {', '.join(sizes.SIZES)} (270p); a file each")  # fmt: skip
-    add("--target", choices=("cpu", "gpu", "nnapi", "npu"), default="cpu", help="what runs the int8 file (cpu)")
+        help=f"LR input as WIDTHxHEIGHT or {', '.join(sizes.SIZES)} ({job.DEFAULT_SIZE}); a file each")  # fmt: skip
+    add("--target", choices=job.TARGETS, default="cpu", help="what runs the int8 file (cpu)")
     add("--calibration", metavar="DIR", help="pictures like those it is for (default: the bundled ones)")
-    add("--io", choices=("int8", "uint8", "float32"), default="int8",
+    add("--io", choices=job.EDGES, default="int8",
         help="what the int8 file takes and gives (int8: pixel xor 0x80); the others add a QUANTIZE or DEQUANTIZE "
         "node at each end")  # fmt: skip
-    add("--max-drop", type=float, default=0.3, metavar="DB", help="refuse a file that loses more PSNR (0.3)")
+    add("--max-drop", type=float, default=job.MAX_DROP, metavar="DB",
+        help=f"refuse a file that loses more PSNR ({job.MAX_DROP})")  # fmt: skip
     add("--out", default=".", metavar="DIR", help="folder for the files (.)")
     add("--json", action="store_true", help="print the result as JSON")
     command.add_weights_options(parser)

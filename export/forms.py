@@ -20,11 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.errors import EcbsrError
 
+from .job import TARGETS, one_of
 from .tflite import Graph, Node, Tensor
-
-TARGETS = ("cpu", "gpu", "nnapi", "npu")
 
 # XNNPACK takes an int8 LEAKY_RELU whose slope times in_scale/out_scale lies in [1/256, 128] (or the same
 # below zero); a factor of 8 to the lower bound is left for that ratio of scales.
@@ -42,8 +41,7 @@ def with_form(graph: Graph, target: str) -> Graph:
         UsageError: no such target.
         EcbsrError: an activation above slope 1 that does not stand between two convolutions.
     """
-    if target not in TARGETS:
-        raise UsageError(f"target {target!r} is not known; use one of {', '.join(TARGETS)}")
+    one_of("target", target, TARGETS)
     graph = _unshared(graph)
     editor = _Editor(graph)
     for node in graph.nodes:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,14 +16,16 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.files import write_bytes
 
 from . import convert, quality, recipe, sizes, tflite
-from .audit import Audit, audit
-from .edges import EDGES, with_edges
-from .forms import TARGETS, with_form
+from .audit import audit
+from .edges import with_edges
+from .forms import with_form
 from .half import with_half_constants
+from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, Job, Progress, checked
 from .onnx_model import onnx_model
 from .quality import Loss, Reference
 from .quantize import quantize
 from .ranges import Calibration, calibrate
+from .results import Exported, ExportedFile
 from .samples import Sample, samples
 from .sizes import Size
 
@@ -33,80 +34,14 @@ if TYPE_CHECKING:
 
     from ecbsr_mobile.network import Activation, PlainNet
 
-PRECISIONS = ("fp32", "fp16", "int8")
-DEFAULT_SIZE = "270p"
-MAX_DROP = 0.3
-"""dB that a file may lose against the float network before it is refused."""
-
 CONVERSION_SIZE = (48, 32)  # converted once, small and not square; every size asked for is stamped into that
 ANY_TARGET = "any"  # float files are the same for every target
-
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class ExportedFile:
-    """One file that was written. `size` is the LR input's (width, height), None for any (ONNX).
-
-    `max_abs_error` is the largest difference from onnxruntime's result (for ONNX: from torch's), in units of
-    white; `loss` and `audit` are None for ONNX.
-    """
-
-    path: Path
-    format: str
-    precision: str
-    target: str
-    size: Size | None
-    bytes: int
-    sha256: str
-    operators: dict[str, int]
-    input: dict[str, Any]
-    output: dict[str, Any]
-    max_abs_error: float
-    loss: Loss | None
-    audit: Audit | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        loss = self.loss.to_json() if self.loss else {}
-        told = self.audit.to_json() if self.audit else {}
-        return {
-            "path": str(self.path),
-            "format": self.format,
-            "precision": self.precision,
-            "target": self.target,
-            "size": list(self.size) if self.size else None,
-            "bytes": self.bytes,
-            "sha256": self.sha256,
-            "operators": self.operators,
-            "input": self.input,
-            "output": self.output,
-            "max_abs_error": self.max_abs_error,
-            "psnr_drop_db": loss.get("psnr_drop_db"),
-            "fidelity_db": loss.get("fidelity_db"),
-            "psnr_db": loss.get("psnr_db"),
-            "psnr_float_db": loss.get("psnr_float_db"),
-            "audit": told.get("audit"),
-            "invariants": told.get("invariants"),
-        }
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What `export` made: the network (see `recipe.model`) and the files."""
-
-    model: dict[str, Any]
-    files: tuple[ExportedFile, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"model": self.model, "files": [file.to_json() for file in self.files]}
 
 
 def export(
     net: PlainNet | str | os.PathLike[str],
     out: str | os.PathLike[str] = ".",
-    precisions: Sequence[str] = ("fp32", "int8"),
+    precisions: Sequence[str] = DEFAULT_PRECISIONS,
     sizes: Sequence[str | Size] = (DEFAULT_SIZE,),
     target: str = "cpu",
     calibration: str | os.PathLike[str] | None = None,
@@ -140,40 +75,17 @@ def export(
         EcbsrError: weights or pictures that cannot be used, a conversion that went wrong, a loss above
             `max_drop`, or a folder that cannot be written to.
     """
-    formats = _precisions(precisions, onnx)
-    job = _Job(
-        Path(out),
-        formats,
-        _sizes(sizes),
-        _one_of("target", target, TARGETS),
-        calibration,
-        _one_of("io", io, EDGES),
-        _limit(max_drop),
-        progress or (lambda _message: None),
-    )
-    _check_writable(job.out)
+    job = checked(out, precisions, sizes, target, calibration, io, max_drop, onnx, progress)
     with ExitStack() as stack:
         # First of all, for TensorFlow takes its time to start.
-        converter = stack.enter_context(convert.converter()) if formats else None
+        converter = stack.enter_context(convert.converter()) if job.precisions else None
         plain = _network(net, identity, value_range, activation)
-        made = [_onnx_file(job, plain)] if onnx else []
+        made = [_onnx_file(job, plain)] if job.onnx else []
         if converter:
             made += _tflite_files(job, plain, converter)
     for file, data in made:
         write_bytes(file.path, data)
     return Exported(recipe.model(plain), tuple(file for file, _ in made))
-
-
-@dataclass(frozen=True)
-class _Job:
-    out: Path
-    precisions: tuple[str, ...]
-    sizes: tuple[Size, ...]
-    target: str
-    calibration: str | os.PathLike[str] | None
-    io: str
-    max_drop: float
-    progress: Progress
 
 
 @dataclass(frozen=True)
@@ -199,7 +111,7 @@ class _Variant:
 _Made = tuple[ExportedFile, bytes]
 
 
-def _onnx_file(job: _Job, net: PlainNet) -> _Made:
+def _onnx_file(job: Job, net: PlainNet) -> _Made:
     import torch
 
     model = onnx_model(net)
@@ -222,7 +134,7 @@ def _onnx_file(job: _Job, net: PlainNet) -> _Made:
     ), data  # fmt: skip
 
 
-def _tflite_files(job: _Job, net: PlainNet, converter: convert.Converter) -> list[_Made]:
+def _tflite_files(job: Job, net: PlainNet, converter: convert.Converter) -> list[_Made]:
     arch = net.architecture
     job.progress("converting with onnx2tf and TensorFlow, which take about ten seconds to start")
     pictures = samples(job.calibration, arch.scale, arch.colors)
@@ -242,7 +154,7 @@ def _tflite_files(job: _Job, net: PlainNet, converter: convert.Converter) -> lis
     return made
 
 
-def _variant(job: _Job, subject: _Subject, precision: str, graph: tflite.Graph) -> _Variant:
+def _variant(job: Job, subject: _Subject, precision: str, graph: tflite.Graph) -> _Variant:
     calibration, target = None, ANY_TARGET
     if precision == "fp16":
         graph = with_half_constants(graph)
@@ -257,7 +169,7 @@ def _variant(job: _Job, subject: _Subject, precision: str, graph: tflite.Graph) 
     return _Variant(precision, target, graph, loss, calibration)
 
 
-def _tflite_file(job: _Job, subject: _Subject, variant: _Variant, size: Size) -> _Made:
+def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size) -> _Made:
     said = recipe.with_recipe(variant.graph, _recipe(job, subject.net, variant, size))
     data = tflite.write(tflite.at_size(said, *size))
     parts = [subject.net.name, variant.precision, *([] if variant.target == ANY_TARGET else [variant.target])]
@@ -294,7 +206,7 @@ def _check(subject: _Subject, variant: _Variant, data: bytes, image: NDArray[np.
     return quality.check_float(data, subject.reference, image, name)
 
 
-def _recipe(job: _Job, net: PlainNet, variant: _Variant, size: Size) -> dict[str, Any]:
+def _recipe(job: Job, net: PlainNet, variant: _Variant, size: Size) -> dict[str, Any]:
     found = variant.calibration
     return {
         "model": recipe.model(net),
@@ -353,39 +265,3 @@ def _network(
     if (identity, value_range, activation) != (None, None, None):
         raise UsageError("identity, value_range and activation belong to a weights file, not to a network")
     return deepcopy(net).cpu().float().requires_grad_(False).eval()
-
-
-def _precisions(asked: Sequence[str], onnx: bool) -> tuple[str, ...]:
-    if isinstance(asked, str):
-        asked = (asked,)
-    if not asked and not onnx:
-        raise UsageError("nothing to write: ask for a precision, or for ONNX")
-    return tuple(dict.fromkeys(_one_of("precision", precision, PRECISIONS) for precision in asked))
-
-
-def _sizes(asked: Sequence[str | Size]) -> tuple[Size, ...]:
-    found = sizes.parse_all([asked] if isinstance(asked, str) else asked)
-    if not found:
-        raise UsageError("no size was asked for; give one such as 540p")
-    return found
-
-
-def _one_of(what: str, value: str, known: Sequence[str]) -> str:
-    if value not in known:
-        raise UsageError(f"{what} {value!r} is not known; use one of {', '.join(known)}")
-    return value
-
-
-def _limit(max_drop: float) -> float:
-    if not max_drop >= 0:
-        raise UsageError(f"a largest drop of {max_drop} dB makes no sense; give 0 or more")
-    return float(max_drop)
-
-
-def _check_writable(folder: Path) -> None:
-    """Say at once, not after the conversion, that a folder cannot be written to."""
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise EcbsrError(f"cannot write into {folder}: {existing} is a file; choose another folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise EcbsrError(f"cannot write into {folder}: {existing} is read-only; choose another folder")

@@ -86,7 +86,7 @@ class Loss:
 def measure(graph: Graph, reference: Reference, samples: Sequence[Sample]) -> Loss:
     """The loss of a graph over whole pictures.
 
-    Calibration has seen blocks of the same pictures, at most 16 of 64x64 LR pixels; all else is new to it.
+    Calibration has seen blocks of the same pictures, at most 24 of 64x64 LR pixels; all else is new to it.
     """
     floats, others, fidelities = [], [], []
     for sample in samples:

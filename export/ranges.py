@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = (64, 64)  # rows and columns of one block of the calibration sheet
-MOST_BLOCKS = 16
+MOST_BLOCKS = 24
 PERCENTILES = (100.0, 99.99)  # below that, pictures that were not looked at lose more than these win
 STEPS = (0.9, 1.1)  # factors that an end of a range is moved by
-PASSES = 2
 WORTHWHILE = 0.9995  # a move must lower the error to this: less is noise of these pictures
 
 
@@ -54,21 +53,17 @@ def calibrate(graph: Graph, samples: Sequence[Sample], progress: Callable[[str],
 
     Args:
         graph: the float graph in its target's form.
-        samples: pictures, of which at most 16 blocks of 64x64 LR pixels are looked at (see `sheet`).
+        samples: pictures, of which at most 24 blocks of 64x64 LR pixels are looked at (see `sheet`).
         progress: is told how far the search came.
     """
-    search = _Search(graph, sheet([sample.lr for sample in samples]))
+    search = _Search(graph, sheet([view for sample in samples for view in sample.views]))
     best, percentile = min((search.error(graph, ranges), p) for p, ranges in search.starts.items())
     ranges = dict(search.starts[percentile])
     ends = [(name, end) for name in ranges for end in (0, 1) if ranges[name][end] != 0]
-    for turn in range(PASSES):
-        before = best
-        for number, (name, end) in enumerate(ends):
-            if progress:
-                progress(f"searching ranges, pass {turn + 1} of at most {PASSES}: {number * 100 // len(ends)} %")
-            ranges, best = search.move(ranges, best, name, end)
-        if best > before * WORTHWHILE:
-            break
+    for number, (name, end) in enumerate(ends):
+        if progress:
+            progress(f"searching ranges, {number * 100 // len(ends)} %")
+        ranges, best = search.move(ranges, best, name, end)
     fitted = refit(graph, ranges, search.image)
     fitted_error = search.error(fitted, ranges)
     refitted = fitted_error < best
@@ -85,7 +80,7 @@ def calibrate(graph: Graph, samples: Sequence[Sample], progress: Callable[[str],
 
 
 def sheet(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Up to 16 blocks of the pictures [h, w, C], one above the other: [64·n, 64, C].
+    """Up to 24 blocks of the pictures [h, w, C], one above the other: [64·n, 64, C].
 
     One picture runs faster than many, and its size is the same whatever was given. Half of the blocks are
     those with the most detail, which decide the ranges; the others are spread evenly over the rest.

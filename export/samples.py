@@ -16,17 +16,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_PICTURES = 24
+REDUCTIONS = (2, 3, 4)  # every scale that a network can have
 LEAST_SIDE = 64  # pixels of HR: a smaller picture is mostly border
 MOST_SIDE = 768  # pixels of HR: what is larger is cut to its middle, so that measuring stays short
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """An LR picture [h, w, colors] of 8 bits (luma or RGB) and the HR luma [scale·h, scale·w] it comes from."""
+    """An LR picture [h, w, colors] of 8 bits (luma or RGB) and the HR luma [scale·h, scale·w] it comes from.
+
+    `views` are reductions of the same picture, by the network's scale and by others: more to calibrate on.
+    """
 
     name: str
     lr: NDArray[np.uint8]
     hr_luma: NDArray[np.uint8]
+    views: tuple[NDArray[np.uint8], ...]
 
     @property
     def image(self) -> NDArray[np.float32]:
@@ -59,8 +64,14 @@ def _sample(path: Path, scale: int, colors: int) -> Sample | None:
     if min(rgb.shape[:2]) < LEAST_SIDE:
         return None
     top, left = (max(side - MOST_SIDE, 0) // 2 for side in rgb.shape[:2])
-    hr = images.crop_to_multiple(rgb[top : top + MOST_SIDE, left : left + MOST_SIDE], scale)
-    lr = images.downscale(hr, scale)
-    if colors == 1:
-        lr = images.round_to(images.luma(lr), np.uint8)[:, :, None]
-    return Sample(path.name, lr, images.round_to(images.luma(hr), np.uint8))
+    rgb = rgb[top : top + MOST_SIDE, left : left + MOST_SIDE]
+    views = {reduction: _reduced(rgb, reduction, colors) for reduction in REDUCTIONS}
+    hr_luma = images.round_to(images.luma(images.crop_to_multiple(rgb, scale)), np.uint8)
+    return Sample(path.name, views[scale], hr_luma, tuple(views.values()))
+
+
+def _reduced(rgb: NDArray[np.uint8], reduction: int, colors: int) -> NDArray[np.uint8]:
+    from ecbsr_mobile import images
+
+    lr = images.downscale(images.crop_to_multiple(rgb, reduction), reduction)
+    return images.round_to(images.luma(lr), np.uint8)[:, :, None] if colors == 1 else lr
