@@ -25,7 +25,7 @@ from ecbsr_mobile.errors import EcbsrError
 
 pytest_plugins = ["bench_phones"]
 
-QUICK = Limits(reconnect=20, lock=20, cooldown=20, run=60)
+QUICK = Limits(reconnect=90, lock=60, cooldown=60, run=120)
 
 
 def measure(device: Device, model: Path, tool: str, **choices: Any) -> android_bench.Results:
@@ -279,7 +279,7 @@ def test_ctrl_c_at_each_step(device: Device, model: Path, tool: str, tmp_path: P
         if STEPS[step] in event:
             seen.append(event)
             if len(seen) == skip + 1:
-                started.wait(60)
+                started.wait(300)
                 process[0].send_signal(signal.SIGINT)
 
     device.watcher = interrupt
@@ -293,7 +293,7 @@ def test_ctrl_c_at_each_step(device: Device, model: Path, tool: str, tmp_path: P
         )
     )
     started.set()
-    _, errors = process[0].communicate(timeout=120)
+    _, errors = process[0].communicate(timeout=300)
     assert process[0].returncode == 130, errors
     assert "interrupted by SIGINT" in errors and "Traceback" not in errors
     device.assert_clean()
@@ -309,9 +309,9 @@ def test_a_bench_that_was_killed_is_cleaned_up_by_the_next(device: Device, model
     running = threading.Event()
     device.watcher = lambda script: running.set() if "--graph" in script else None
     process = subprocess.Popen(command, cwd=Path(android_bench.__file__).parents[1])
-    assert running.wait(120)
+    assert running.wait(300)
     process.kill()
-    process.wait(60)
+    process.wait(300)
     assert device.left_behind()
     device.set_tool({})
     found = measure(device, model, tool)

@@ -223,7 +223,7 @@ def test_an_interrupt_keeps_what_was_measured_and_resume_finishes_it(files: dict
     for _ in range(3):
         process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
     assert not _children_running(out)
     kept = json.loads((out / "results.json").read_text())["results"]
@@ -242,12 +242,12 @@ def test_an_interrupt_keeps_what_was_measured_and_resume_finishes_it(files: dict
     assert {(size, number) for size in (24, 25) for number in (1, 2, 3)} <= set(measured)
 
 
-@pytest.mark.parametrize("room", [300, 2500, 9000])
+@pytest.mark.parametrize("room", [300, 9000])
 def test_a_full_disk_ends_in_a_sentence(files: dict[str, Path], tmp_path: Path, room: int) -> None:
     """A limit on the size of files plays the full disk: it strikes the journal, or the report."""
     out = tmp_path / "out"
     ended = subprocess.run(
-        _program(str(files["float"]), "--rounds=3", "--runs=1", "--quiet", "--out", str(out)),
+        _program(str(files["float"]), "--rounds=1", "--runs=1", "--quiet", "--out", str(out)),
         capture_output=True,
         text=True,
         check=False,
