@@ -62,9 +62,9 @@ class PictureScreenTest : Screen() {
         val activity = start()
         val view = activity.view()
         val before = view.zoom
-        pinch(view)
+        pinch(view, 0.32f, 0.42f) // the edge of an eye
         assertTrue("${view.zoom}", view.zoom > before * 1.5f)
-        repeat(12) { pinch(view) }
+        repeat(12) { pinch(view, 0.32f, 0.42f) }
         view.divider = 0.5f
         val shown = view.drawn()
         val comparison = workbench.comparison!!
@@ -345,8 +345,9 @@ class PictureScreenTest : Screen() {
         return (width / 2f + (x - centerX) * zoom).toInt() to (height / 2f + (y - centerY) * zoom).toInt()
     }
 
-    private fun pinch(view: ComparisonView) {
-        val (x, y) = view.width / 2f to view.height * 0.3f
+    /** Two fingers go apart, around a place given in parts of the view. */
+    private fun pinch(view: ComparisonView, across: Float = 0.5f, down: Float = 0.3f) {
+        val (x, y) = view.width * across to view.height * down
         fun at(apart: Float) = arrayOf(x - apart to y, x + apart to y)
         view.touch(MotionEvent.ACTION_DOWN, at(135f)[0])
         view.touch(MotionEvent.ACTION_POINTER_DOWN or (1 shl MotionEvent.ACTION_POINTER_INDEX_SHIFT), *at(135f))
