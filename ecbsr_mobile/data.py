@@ -63,11 +63,11 @@ def paths(folder: str | os.PathLike[str], scale: int) -> list[tuple[Path, Path |
             if not (base / "LR").is_dir():
                 raise EcbsrError(f"{base}: holds HR/ but no LR/; add it, or give {base / 'HR'} to have LR made")
             return _match(images.find(base / "HR"), images.find(base / "LR"), base / "LR", scale)
-    if not root.is_dir() or not any(child.is_dir() for child in root.iterdir()):
-        return [(path, None) for path in images.find(root)]
     try:
         return [(path, None) for path in images.find(root)]
     except EcbsrError:
+        if not root.is_dir() or not any(child.is_dir() for child in root.iterdir()):
+            raise
         raise EcbsrError(
             f"{root}: holds neither pictures, nor HR/ and LR/, nor x{scale}/HR/ and x{scale}/LR/"
         ) from None

@@ -199,7 +199,7 @@ def train(
     elif (out / "last.ckpt").exists():
         raise EcbsrError(f"{out}: holds a training run already; resume it (--resume) or choose another folder")
     crops = Crops(data, settings.scale, settings.colors, settings.patch, progress)
-    report = _report(run, held_out, [], 0.0)
+    report: Report | None = None
     losses: list[float] = []
     began, first = time.monotonic(), run.step
     while run.step < settings.steps:
@@ -213,7 +213,7 @@ def train(
             _keep(run, out, report)
             if on_report:
                 on_report(report)
-    return report
+    return report or _report(run, held_out, [], 0.0)  # a finished run that is resumed takes no step
 
 
 def _report(run: _Run, held_out: list[Pair], losses: list[float], pace: float) -> Report:

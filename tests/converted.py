@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before it is imported, or it reports its use
-
-import onnxruntime  # noqa: F401  (tests take it from here, so that the line above comes first)
 import torch
 
 from ecbsr_mobile.network import Activation, Architecture, PlainNet

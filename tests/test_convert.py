@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import psutil
 import pytest
-from converted import SIZE, graph, net, onnxruntime
+from converted import SIZE, graph, net
 
 from ecbsr_mobile.errors import EcbsrError
 from export import convert, interpreter, tflite

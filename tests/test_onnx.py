@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
-from converted import net, onnxruntime
+from converted import net
 from onnx import numpy_helper
 
 from export.onnx_model import onnx_model

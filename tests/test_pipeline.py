@@ -14,9 +14,10 @@ from pathlib import Path
 
 import converted
 import numpy as np
+import onnxruntime
 import psutil
 import pytest
-from converted import net, onnxruntime
+from converted import net
 
 import ecbsr_mobile
 from ecbsr_mobile import Picture, checkpoint, images, zoo
