@@ -42,14 +42,11 @@ def main(model: str, threads: int, iterations: int, max_seconds: float) -> dict[
     until = time.perf_counter() + max_seconds
     while len(times) < iterations and (not times or time.perf_counter() < until):
         times.append(timed(interpreter))
-    taken, total, partitions = delegated(interpreter._get_ops_details())
     return {
         "init_ms": initialised * 1e3,
         "first_ms": first * 1e3,
         "times_ms": [seconds * 1e3 for seconds in times],
-        "nodes_delegated": taken,
-        "nodes_total": total,
-        "partitions": partitions,
+        "nodes": [plain(node) for node in interpreter._get_ops_details()],
         "input_shape": details[0]["shape"].tolist(),
         "peak_memory_mb": peak_memory_mb(),
     }
@@ -79,26 +76,14 @@ def noise(shape: Sequence[int], dtype: type, seed: int) -> np.ndarray:
     return generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
 
 
-def delegated(nodes: Sequence[dict[str, Any]]) -> tuple[int, int, int]:
-    """(nodes that delegates took, all nodes of the model, delegate kernels), from the runtime's own node list.
-
-    The list keeps the model's nodes and appends one kernel per partition. A kernel names the tensors at
-    its borders: what it took is every node on a way back from its outputs to its inputs.
-    """
-    kernels = [node for node in nodes if node["op_name"] == "DELEGATE"]
-    maker = {int(tensor): node for node in nodes if node["op_name"] != "DELEGATE" for tensor in node["outputs"]}
-    taken: set[int] = set()
-    for kernel in kernels:
-        border = {int(tensor) for tensor in kernel["inputs"]}
-        todo = [int(tensor) for tensor in kernel["outputs"]]
-        while todo:
-            tensor = todo.pop()
-            node = maker.get(tensor)
-            if tensor in border or node is None or node["index"] in taken:
-                continue
-            taken.add(node["index"])
-            todo.extend(int(source) for source in node["inputs"])
-    return len(taken), len(nodes) - len(kernels), len(kernels)
+def plain(node: dict[str, Any]) -> dict[str, Any]:
+    """A node of the runtime's list as JSON values, as `export.runtime.delegated` reads it."""
+    return {
+        "op_name": node["op_name"],
+        "index": int(node["index"]),
+        "inputs": [int(tensor) for tensor in node["inputs"]],
+        "outputs": [int(tensor) for tensor in node["outputs"]],
+    }
 
 
 def output(model: str, values: str, result: str) -> None:
