@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -159,7 +159,8 @@ class ECB(nn.Module):
         One convolution of the pictures instead of nine: the same values (to rounding) in about a
         fifth of the time.
         """
-        weight, bias = self.collapse()
+        with torch.autocast(x.device.type, enabled=False):  # the kernel is summed in full precision
+            weight, bias = self.collapse()
         return F.conv2d(x, weight, bias, padding=1)
 
     def forward_branches(self, x: Tensor) -> Tensor:
@@ -293,7 +294,40 @@ def activation_layer(activation: Activation, channels: int) -> nn.Module:
     """The layer that follows a block of `channels` channels."""
     if activation == "relu":
         return nn.ReLU()
-    return nn.PReLU(channels if activation == "prelu" else 1)
+    return PReLU(channels) if activation == "prelu" else nn.PReLU(1)
+
+
+class PReLU(nn.PReLU):
+    """One slope per channel, with a gradient that runs at the speed of memory (torch's takes a third of a step)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] → the same, fastest in channels_last."""
+        if torch.is_grad_enabled() and x.is_contiguous(memory_format=torch.channels_last):
+            return cast(Tensor, _PReLU.apply(x, self.weight))
+        return super().forward(x)
+
+
+class _PReLU(torch.autograd.Function):
+    # A row of pixels and channels is one long dimension here: broadcasting over 16 channels is slow.
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
+        rows = x.permute(0, 2, 3, 1).flatten(2).flatten(0, 1)
+        slopes = slope.to(x.dtype).repeat(x.shape[3])
+        negative = rows.clamp_max(0)
+        ctx.save_for_backward(rows, negative, slopes)
+        n, c, h, w = x.shape
+        return torch.addcmul(rows, negative, slopes - 1).view(n, h, w, c).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        rows, negative, slopes = ctx.saved_tensors
+        n, c, h, w = gradients[0].shape
+        gradient = gradients[0].permute(0, 2, 3, 1).reshape(n * h, w * c)
+        to_slope = (gradient * negative).sum(0, dtype=torch.float32).view(w, c).sum(0)
+        positive = torch.ops.aten.threshold_backward(gradient, rows, 0)
+        to_input = torch.addcmul(gradient * slopes, positive, 1 - slopes)
+        return to_input.view(n, h, w, c).permute(0, 3, 1, 2), to_slope
 
 
 def _rounded(x: Tensor) -> Tensor:

@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--average", type=float, default=0.999, help="decay of the weights' moving average (0.999; 0: none)")
     add("--rounded", type=float, default=0.0, metavar="SHARE",
         help="share of the steps with activations rounded as int8 rounds them: int8 then costs less (0)")  # fmt: skip
+    add("--mixed", action="store_true", help="convolutions in bfloat16: faster where the processor multiplies it")
     add("--seed", type=int, default=0, help="the same seed gives the same run")
     add(
         "--validate-every", type=int, default=1000, metavar="N", help="steps between validations and checkpoints (1000)"

@@ -47,6 +47,7 @@ class Settings:
     average: float = 0.999  # decay of the moving average that is validated and kept
     seed: int = 0
     rounded: float = 0.0  # share of the steps with activations rounded as int8 rounds them: int8 then costs less
+    mixed: bool = False  # convolutions in bfloat16: faster where the processor multiplies it
     validate_every: int = 1000
 
     def __post_init__(self) -> None:
@@ -98,7 +99,7 @@ class _Run:
             self.net.start_from(start)
         self.net.to(memory_format=torch.channels_last)
         self.averaged = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(s.average))  # type: ignore[no-untyped-call]
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=s.rate)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=s.rate, fused=True)
         self.step = 0
         self.best_psnr = -math.inf
 
@@ -113,7 +114,9 @@ class _Run:
         share = self.settings.rounded
         rounds = math.floor((self.step + 1) * share) > math.floor(self.step * share)
         forward = self.net.forward_rounded if rounds else self.net
-        loss = _LOSSES[self.settings.loss](forward(low), high)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.mixed):
+            upscaled = forward(low)
+        loss = _LOSSES[self.settings.loss](upscaled, high)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.averaged.update_parameters(self.net)
