@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from . import zoo
 from .errors import EcbsrError, UsageError
 from .files import replacing
+from .int8 import FORMS, Form, Int8Weights, names
 from .network import ECB, ECBSR, Activation, Architecture, PlainNet
 
 FORMAT = "ecbsr-mobile"
@@ -58,7 +59,7 @@ def load(
     """
     path = _resolve(path)
     state, metadata, key = _read(path)
-    state = _without_prefix(state)
+    state, for_int8 = _apart(_without_prefix(state))
     ours = metadata.get("format") == FORMAT
     if ours:
         identity = _agree(path, "identity", identity, metadata.get("identity") == "True")
@@ -84,7 +85,9 @@ def load(
         value_range = value_range or assumed_range
     if value_range not in (1, 255):
         raise UsageError(f"value range {value_range} is not known; use 1 or 255")
-    return plain.with_value_range(float(value_range))
+    plain = plain.with_value_range(float(value_range))
+    plain.int8 = {form: _int8_weights(path, architecture, form, held) for form, held in for_int8.items()}
+    return plain
 
 
 def save(net: PlainNet | ECBSR, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
@@ -99,7 +102,11 @@ def save(net: PlainNet | ECBSR, path: str | os.PathLike[str], metadata: Mapping[
     described |= {"format": FORMAT, "name": net.architecture.name, "value_range": "1"}
     if isinstance(net, ECBSR):
         described |= {"identity": str(net.identity), "expansion": str(net.expansion)}
-    tensors = {name: value.contiguous() for name, value in net.state_dict().items()}
+    tensors = dict(net.state_dict())
+    for form, weights in net.int8.items() if isinstance(net, PlainNet) else ():
+        tensors |= {f"int8.{form}.{name}": value for name, value in weights.net.state_dict().items()}
+        tensors[f"int8.{form}.ranges"] = weights.ranges
+    tensors = {name: value.contiguous() for name, value in tensors.items()}
     with replacing(path) as temporary:
         save_file(tensors, temporary, {**(metadata or {}), **described})
 
@@ -162,6 +169,29 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
         if all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
+
+
+def _apart(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[Form, dict[str, Tensor]]]:
+    """The network's own tensors, and those of each form that was trained for int8."""
+    for_int8: dict[Form, dict[str, Tensor]] = {}
+    own = dict(state)
+    for form in FORMS:
+        prefix = f"int8.{form}."
+        held = {name.removeprefix(prefix): own.pop(name) for name in state if name.startswith(prefix)}
+        if held:
+            for_int8[form] = held
+    return own, for_int8
+
+
+def _int8_weights(path: Path, architecture: Architecture, form: Form, held: dict[str, Tensor]) -> Int8Weights:
+    ranges = held.pop("ranges", torch.empty(0))
+    if ranges.shape != (len(names(architecture, form)), 2) or not torch.isfinite(ranges).all():
+        raise EcbsrError(f"{path}: its int8 ranges do not fit {architecture.name}; train it for int8 again")
+    if not all(torch.isfinite(value).all() for value in held.values()):
+        raise EcbsrError(f"{path}: its int8 weights hold values that are not finite numbers; train it for int8 again")
+    plain = PlainNet(architecture)
+    _load_strictly(path, "the int8 network", plain, held)
+    return Int8Weights(form, plain.requires_grad_(False).eval(), ranges.float())
 
 
 def _blocks(path: Path, state: dict[str, Tensor]) -> list[_Block]:

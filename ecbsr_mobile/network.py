@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .errors import UsageError
+
+if TYPE_CHECKING:
+    from .int8 import Form, Int8Weights
 
 Activation = Literal["prelu", "relu", "leaky"]
 """`prelu`: one learned slope per channel; `leaky`: one learned slope per layer; `relu`: none."""
@@ -76,6 +79,10 @@ class Architecture:
     def multiplications(self) -> int:
         """Multiply-accumulate operations of the convolutions per LR pixel."""
         return sum(9 * inputs * outputs for inputs, outputs in self.widths)
+
+
+Layer = tuple[Tensor, Tensor, Tensor | None]
+"""Kernel [out, in, 3, 3], bias [out], and the slopes of the PReLU behind them ([out] or [1]), if any."""
 
 
 class ConvThenConv(nn.Module):
@@ -191,6 +198,10 @@ class ECBSR(nn.Module):
         for block in self.blocks[:-1]:
             block.act = activation_layer(activation, channels)
 
+    def layers(self) -> list[Layer]:
+        """The collapsed layers; gradients reach the branches through them."""
+        return [(*block.collapse(), getattr(getattr(block, "act", None), "weight", None)) for block in self.blocks]
+
     @property
     def blocks(self) -> list[ECB]:
         """The blocks from first to last; all but the last have an activation."""
@@ -247,7 +258,10 @@ class ECBSR(nn.Module):
 
 
 class PlainNet(nn.Module):
-    """The deploy network: 3×3 convolutions with activations, a residual, and pixel shuffle."""
+    """The deploy network: 3×3 convolutions with activations, a residual, and pixel shuffle.
+
+    `int8` holds the same network as it was trained for int8, by form, where its file has that.
+    """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -256,11 +270,17 @@ class PlainNet(nn.Module):
         self.acts = nn.ModuleList(
             activation_layer(architecture.activation, architecture.channels) for _ in architecture.widths[:-1]
         )
+        self.int8: dict[Form, Int8Weights] = {}
 
     @property
     def convolutions(self) -> list[nn.Conv2d]:
         """The 3×3 convolutions from first to last."""
         return cast(list[nn.Conv2d], list(self.convs))
+
+    def layers(self) -> list[Layer]:
+        """The layers from first to last."""
+        slopes = [*(getattr(act, "weight", None) for act in self.acts), None]
+        return [(c.weight, _bias(c), slope) for c, slope in zip(self.convolutions, slopes, strict=True)]
 
     @property
     def name(self) -> str:
@@ -302,9 +322,14 @@ class PReLU(nn.PReLU):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] → the same, fastest in channels_last."""
-        if torch.is_grad_enabled() and x.is_contiguous(memory_format=torch.channels_last):
-            return cast(Tensor, _PReLU.apply(x, self.weight))
-        return super().forward(x)
+        return prelu(x, self.weight)
+
+
+def prelu(x: Tensor, slope: Tensor) -> Tensor:
+    """PReLU of [N, C, H, W] with slopes [C]."""
+    if torch.is_grad_enabled() and x.is_contiguous(memory_format=torch.channels_last):
+        return cast(Tensor, _PReLU.apply(x, slope))
+    return F.prelu(x, slope)
 
 
 class _PReLU(torch.autograd.Function):

@@ -32,6 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         target=options.target,
         calibration=options.calibration,
         io=options.io,
+        refine=options.refine,
         max_drop=options.max_drop,
         onnx=options.onnx,
         progress=_Progress(),
@@ -101,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--io", choices=job.EDGES, default="int8",
         help="what the int8 file takes and gives (int8: pixel xor 0x80); the others add a QUANTIZE or DEQUANTIZE "
         "node at each end")  # fmt: skip
+    add("--refine", type=float, metavar="SECONDS",
+        help="learn weights and ranges for int8 from the float network's own results; with 0, ranges are searched "
+        f"({job.REFINE:g}; 0 for bundled models and weights trained for int8)")  # fmt: skip
     add("--max-drop", type=float, default=job.MAX_DROP, metavar="DB",
         help=f"refuse a file that loses more PSNR ({job.MAX_DROP})")  # fmt: skip
     add("--out", default=".", metavar="DIR", help="folder for the files (.)")

@@ -42,7 +42,7 @@ def with_form(graph: Graph, target: str) -> Graph:
         EcbsrError: an activation above slope 1 that does not stand between two convolutions.
     """
     one_of("target", target, TARGETS)
-    graph = _unshared(graph)
+    graph = unshared(graph)
     editor = _Editor(graph)
     for node in graph.nodes:
         slopes = _slopes(graph, node)
@@ -132,7 +132,7 @@ class _Editor:
         self.tensors[index] = replace(tensor, data=(tensor.data * factors).astype(np.float32))
 
 
-def _unshared(graph: Graph) -> Graph:
+def unshared(graph: Graph) -> Graph:
     """The graph with a constant of its own for each reader: converters merge equal ones, and here some change."""
     tensors, nodes, taken = list(graph.tensors), [], set()
     for node in graph.nodes:

@@ -21,6 +21,9 @@ EDGES = ("int8", "uint8", "float32")
 
 DEFAULT_PRECISIONS = ("fp32", "int8")
 DEFAULT_SIZE = "270p"
+REFINE = 60.0
+"""Seconds of learning for int8, for weights that were not trained for it."""
+
 MAX_DROP = 0.3
 """dB that a file may lose against the float network before it is refused."""
 
@@ -37,6 +40,7 @@ class Job:
     target: str
     calibration: str | os.PathLike[str] | None
     io: str
+    refine: float | None
     max_drop: float
     onnx: bool
     progress: Progress
@@ -49,6 +53,7 @@ def checked(
     target: str,
     calibration: str | os.PathLike[str] | None,
     io: str,
+    refine: float | None,
     max_drop: float,
     onnx: bool,
     progress: Progress | None,
@@ -66,6 +71,8 @@ def checked(
         raise UsageError(f"no size was asked for; give one such as {DEFAULT_SIZE}")
     if not max_drop >= 0:
         raise UsageError(f"a largest drop of {max_drop} dB makes no sense; give 0 or more")
+    if refine is not None and not 0 <= refine < float("inf"):
+        raise UsageError(f"{refine} seconds of refining make no sense; give 0 or more")
     asked = (precisions,) if isinstance(precisions, str) else precisions
     job = Job(
         Path(out),
@@ -74,6 +81,7 @@ def checked(
         one_of("target", target, TARGETS),
         calibration,
         one_of("io", io, EDGES),
+        refine,
         float(max_drop),
         onnx,
         progress or (lambda _message: None),

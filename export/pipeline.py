@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.files import write_bytes
 
@@ -20,11 +21,13 @@ from .audit import audit
 from .edges import with_edges
 from .forms import with_form
 from .half import with_half_constants
-from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, Job, Progress, checked
+from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, REFINE, Job, Progress, checked
+from .learned import form_of, learned_ranges, with_weights
 from .onnx_model import onnx_model
 from .quality import Loss, Reference
 from .quantize import quantize
-from .ranges import Calibration, calibrate
+from .ranges import calibrate
+from .refine import refine
 from .results import Exported, ExportedFile
 from .samples import Sample, samples
 from .sizes import Size
@@ -32,6 +35,7 @@ from .sizes import Size
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ecbsr_mobile.int8 import Int8Weights
     from ecbsr_mobile.network import Activation, PlainNet
 
 CONVERSION_SIZE = (48, 32)  # converted once, small and not square; every size asked for is stamped into that
@@ -46,6 +50,7 @@ def export(
     target: str = "cpu",
     calibration: str | os.PathLike[str] | None = None,
     io: str = "int8",
+    refine: float | None = None,
     max_drop: float = MAX_DROP,
     onnx: bool = False,
     identity: bool | None = None,
@@ -63,6 +68,9 @@ def export(
         target: what runs the int8 file: cpu, gpu, nnapi or npu (see `forms`).
         calibration: a folder of pictures like those the network is for; None takes the bundled ones.
         io: what the int8 file takes and gives: int8, uint8 or float32 (see `edges`).
+        refine: seconds to learn weights and ranges for int8 from the float network's own results. 0: weights
+            that were trained for int8 are taken as they are, for others ranges are searched. None: 60 for
+            weights that were not trained for int8, 0 for those that were and for bundled models.
         max_drop: dB of PSNR that a file may lose against the float network.
         onnx: whether to write ONNX, of free size, too.
         identity: with `value_range` and `activation`, what weights files do not say: see `checkpoint.load`.
@@ -75,7 +83,7 @@ def export(
         EcbsrError: weights or pictures that cannot be used, a conversion that went wrong, a loss above
             `max_drop`, or a folder that cannot be written to.
     """
-    job = checked(out, precisions, sizes, target, calibration, io, max_drop, onnx, progress)
+    job = checked(out, precisions, sizes, target, calibration, io, _seconds(refine, net), max_drop, onnx, progress)
     with ExitStack() as stack:
         # First of all, for TensorFlow takes its time to start.
         converter = stack.enter_context(convert.converter()) if job.precisions else None
@@ -105,7 +113,7 @@ class _Variant:
     target: str
     graph: tflite.Graph
     loss: Loss
-    calibration: Calibration | None
+    calibration: dict[str, Any] | None  # where the int8 weights and ranges come from
 
 
 _Made = tuple[ExportedFile, bytes]
@@ -160,13 +168,44 @@ def _variant(job: Job, subject: _Subject, precision: str, graph: tflite.Graph) -
         graph = with_half_constants(graph)
     if precision == "int8":
         target = job.target
-        formed = with_form(graph, target)
-        calibration = calibrate(formed, subject.pictures, lambda message: job.progress(f"int8: {message}"))
-        graph = with_edges(quantize(calibration.graph, calibration.ranges), job.io)
+        graph, calibration = _int8(job, subject, graph)
     job.progress(f"{precision}: measuring on {len(subject.pictures)} pictures")
     loss = quality.measure(graph, subject.reference, subject.pictures)
     quality.gate(loss, job.max_drop, f"{subject.net.name} in {precision}")
     return _Variant(precision, target, graph, loss, calibration)
+
+
+def _int8(job: Job, subject: _Subject, graph: tflite.Graph) -> tuple[tflite.Graph, dict[str, Any]]:
+    """The int8 graph, and what its recipe says of its weights and ranges."""
+    form = form_of(job.target)
+    trained = subject.net.int8.get(form)
+    seconds = job.refine if job.refine is not None else 0 if trained else REFINE
+    weights = None if seconds else trained
+    made: dict[str, Any] = {"method": "learned in training"}
+    if seconds:
+        refined = refine(subject.net, form, subject.pictures, seconds, lambda said: job.progress(f"int8: {said}"))
+        weights = refined.weights
+        made = {
+            "method": f"learned from the float network's results in {refined.steps} steps of {refined.batch} crops",
+            "pictures": [sample.name for sample in subject.pictures],
+        }
+    if weights:
+        formed = with_form(_learned_graph(graph, weights, subject), job.target)
+        ranges = learned_ranges(formed, weights)
+    else:
+        found = calibrate(with_form(graph, job.target), subject.pictures, lambda said: job.progress(f"int8: {said}"))
+        formed, ranges, made = found.graph, found.ranges, recipe.calibration(found)
+    made["ranges"] = {name: [round(end, 6) for end in limits] for name, limits in ranges.items()}
+    return with_edges(quantize(formed, ranges), job.io), made
+
+
+def _learned_graph(graph: tflite.Graph, weights: Int8Weights, subject: _Subject) -> tflite.Graph:
+    """The float graph with the weights learned for int8, compared with onnxruntime's word on them."""
+    learned = with_weights(graph, weights.net)
+    reference = Reference(onnx_model(weights.net), subject.reference.radius)
+    frame = _frame(subject.pictures[0], CONVERSION_SIZE)
+    quality.check_float(tflite.write(learned), reference, frame, "the network learned for int8")
+    return learned
 
 
 def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size) -> _Made:
@@ -207,28 +246,23 @@ def _check(subject: _Subject, variant: _Variant, data: bytes, image: NDArray[np.
 
 
 def _recipe(job: Job, net: PlainNet, variant: _Variant, size: Size) -> dict[str, Any]:
-    found = variant.calibration
     return {
         "model": recipe.model(net),
         "weights": {"sha256": recipe.weights_hash(net)},
         "size": list(size),
         "precision": variant.precision,
         "target": variant.target,
-        "io": job.io if found else "float32",
+        "io": job.io if variant.calibration else "float32",
         "range": [0, 1],
-        "calibration": found
-        and {
-            "pictures": list(found.pictures),
-            "pixels": found.pixels,
-            "method": f"percentile {found.percentile:g} by channel, then search by the result's error",
-            "refitted": found.refitted,
-            "evaluations": found.evaluations,
-            "error_db": round(found.error_db, 3),
-            "ranges": {name: [round(end, 6) for end in limits] for name, limits in found.ranges.items()},
-        },
+        "calibration": variant.calibration,
         "loss": {**variant.loss.to_json(), "max_drop_db": job.max_drop},
         "versions": recipe.versions(),
     }
+
+
+def _seconds(refine: float | None, net: PlainNet | str | os.PathLike[str]) -> float | None:
+    """Bundled models are not refined unasked: what they were not trained for, they are searched ranges for."""
+    return 0.0 if refine is None and str(net) in zoo.names() else refine
 
 
 def _frame(sample: Sample, size: Size) -> NDArray[np.float32]:

@@ -79,7 +79,7 @@ def pinned(graph: Graph) -> set[int]:
     for node in reversed(graph.nodes):
         if node.operator == "DEPTH_TO_SPACE" and node.outputs[0] in fixed:
             fixed.add(node.inputs[0])
-    fixed |= {node.outputs[0] for node in graph.nodes if node.inputs[0] in graph.inputs and _copies(graph, node)}
+    fixed |= {node.outputs[0] for node in graph.nodes if node.inputs[0] in graph.inputs and copies_image(graph, node)}
     return fixed
 
 
@@ -158,7 +158,8 @@ def dequantized(tensor: Tensor) -> np.ndarray:
     return real
 
 
-def _copies(graph: Graph, node: Node) -> bool:
+def copies_image(graph: Graph, node: Node) -> bool:
+    """Whether the node is a convolution that copies its input's channels, as the residual does."""
     if node.operator != "CONV_2D" or activation(node) != "NONE":
         return False
     weight, bias = (graph.tensors[index].data for index in node.inputs[1:])

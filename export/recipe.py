@@ -13,6 +13,8 @@ from .tflite import Graph, with_metadata
 if TYPE_CHECKING:
     from ecbsr_mobile.network import PlainNet
 
+    from .ranges import Calibration
+
 NAME = "ecbsr_mobile.recipe"
 """The metadata entry."""
 
@@ -41,6 +43,18 @@ def weights_hash(net: PlainNet) -> str:
         digest.update(f"{name} {tuple(value.shape)}\n".encode())
         digest.update(value.detach().cpu().float().contiguous().numpy().astype("<f4").tobytes())
     return digest.hexdigest()
+
+
+def calibration(found: Calibration) -> dict[str, Any]:
+    """How ranges were searched."""
+    return {
+        "pictures": list(found.pictures),
+        "pixels": found.pixels,
+        "method": f"percentile {found.percentile:g} by channel, then search by the result's error",
+        "refitted": found.refitted,
+        "evaluations": found.evaluations,
+        "error_db": round(found.error_db, 3),
+    }
 
 
 def versions() -> dict[str, str]:

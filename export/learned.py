@@ -1,0 +1,68 @@
+"""Weights and ranges learned for int8 (`ecbsr_mobile.int8`), put into a converted graph."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ecbsr_mobile.errors import EcbsrError
+
+from .forms import unshared
+from .onnx_model import dcr_order
+from .quantize import Range, activations, copies_image, pinned
+from .tflite import Graph
+
+if TYPE_CHECKING:
+    from ecbsr_mobile.int8 import Form, Int8Weights
+    from ecbsr_mobile.network import PlainNet
+
+
+def form_of(target: str) -> Form:
+    """How PReLU is written in int8 for a target (see `forms`)."""
+    return "depthwise" if target == "cpu" else "native"
+
+
+def with_weights(graph: Graph, net: PlainNet) -> Graph:
+    """A converted float graph with the weights, biases and slopes of another network of its architecture."""
+    graph = unshared(graph)
+    tensors, nodes = list(graph.tensors), []
+    kernels = [kernel.numpy().transpose(0, 2, 3, 1) for kernel, _, _ in net.layers()]
+    biases = [bias.numpy() for _, bias, _ in net.layers()]
+    order = dcr_order(net.architecture.colors, net.architecture.scale)
+    kernels[-1], biases[-1] = kernels[-1][order], biases[-1][order]
+    slopes = [None if slope is None else slope.numpy() for _, _, slope in net.layers()]
+    layers = zip(kernels, biases, slopes, strict=True)
+    slope = None
+    for node in graph.nodes:
+        if node.operator == "CONV_2D" and not copies_image(graph, node):
+            kernel, bias, slope = next(layers)
+            for index, value in zip(node.inputs[1:], (kernel, bias), strict=True):
+                if tensors[index].shape != value.shape:
+                    raise EcbsrError(f"a converted convolution is {tensors[index].shape}, not {value.shape}")
+                tensors[index] = replace(tensors[index], data=np.ascontiguousarray(value))
+        if node.operator == "PRELU" and slope is not None:
+            old = tensors[node.inputs[1]]
+            tensors[node.inputs[1]] = replace(old, data=np.ascontiguousarray(slope.reshape(old.shape)))
+        if node.operator == "LEAKY_RELU" and slope is not None:
+            options = copy(node.options)
+            options.alpha = float(slope[0])
+            nodes.append(replace(node, options=options))
+            continue
+        nodes.append(node)
+    return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
+
+
+def learned_ranges(formed: Graph, weights: Int8Weights) -> dict[str, Range]:
+    """The ranges by the name of their tensor, for a graph in the form that they were learned for.
+
+    Raises:
+        EcbsrError: the graph has another number of activations.
+    """
+    fixed = pinned(formed)
+    free = [formed.tensors[index].name for index in activations(formed) if index not in fixed]
+    if len(free) != len(weights.ranges):
+        raise EcbsrError(f"{len(weights.ranges)} learned ranges do not fit a graph of {len(free)} activations")
+    return {name: (float(low), float(high)) for name, (low, high) in zip(free, weights.ranges.tolist(), strict=True)}
