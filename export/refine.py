@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BATCH = 8
 PATCH = 32  # LR pixels along a crop
 RATE = 4e-3
+FULL = 2000  # steps that come back from such a rate; fewer are given a lower one
 OBSERVED = 32  # batches whose activations set the ranges that learning starts from
 
 
@@ -66,8 +67,9 @@ def refine(
         if progress and int(spent * 100) > told:
             told = int(spent * 100)
             progress(f"learning from the float network, {told} %")
+        steps = step / spent if step > 2 else FULL / 10  # that the time is expected to hold
         for group in optimizer.param_groups:
-            group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * spent))
+            group["lr"] = RATE * min(1.0, steps / FULL) * 0.5 * (1 + math.cos(math.pi * spent))
         image = crops.batch(step)
         with torch.no_grad():
             wanted = net(image).clamp_(0, 1)

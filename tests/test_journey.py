@@ -40,7 +40,19 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_journey(weights: Path, tmp_path: Path) -> None:
-    options = ["--onnx", "--tflite", "--fp32", "--int8", "--size", "64x48,50x31", "--max-drop", "40", "--json"]
+    options = [
+        "--onnx",
+        "--tflite",
+        "--fp32",
+        "--int8",
+        "--size",
+        "64x48,50x31",
+        "--refine",
+        "2",
+        "--max-drop",
+        "40",
+        "--json",
+    ]
     result = call("ecbsr-export", weights, *options, "--out", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     assert "assuming" in result.stderr
