@@ -98,11 +98,12 @@ def export(
 
 @dataclass(frozen=True)
 class _Subject:
-    """The network, onnxruntime's word on it, and pictures to try it on."""
+    """The network, onnxruntime's word on it, pictures to try it on, and what it makes of them."""
 
     net: PlainNet
     reference: Reference
     pictures: Sequence[Sample]
+    expected: Sequence[NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class _Variant:
     graph: tflite.Graph
     loss: Loss
     calibration: dict[str, Any] | None  # where the int8 weights and ranges come from
+    reference: Reference  # what it must equal, or, in int8, come near
 
 
 _Made = tuple[ExportedFile, bytes]
@@ -146,7 +148,8 @@ def _tflite_files(job: Job, net: PlainNet, converter: convert.Converter) -> list
     arch = net.architecture
     job.progress("converting with onnx2tf and TensorFlow, which take about ten seconds to start")
     pictures = samples(job.calibration, arch.scale, arch.colors)
-    subject = _Subject(net, Reference(onnx_model(net), arch.radius), pictures)
+    reference = Reference(onnx_model(net), arch.radius)
+    subject = _Subject(net, reference, pictures, [reference.run(picture.image) for picture in pictures])
     graph = converter.float_graph(onnx_model(net, CONVERSION_SIZE))
     noise = np.random.default_rng(0).random((CONVERSION_SIZE[1], CONVERSION_SIZE[0], arch.colors), np.float32)
     for image in (noise, _frame(pictures[0], CONVERSION_SIZE)):
@@ -163,16 +166,17 @@ def _tflite_files(job: Job, net: PlainNet, converter: convert.Converter) -> list
 
 
 def _variant(job: Job, subject: _Subject, precision: str, graph: tflite.Graph) -> _Variant:
-    calibration, target = None, ANY_TARGET
+    calibration, target, reference = None, ANY_TARGET, subject.reference
     if precision == "fp16":
-        graph = with_half_constants(graph)
+        # On this machine it computes in float32, with weights rounded to float16: that is exact, too.
+        graph, reference = with_half_constants(graph), Reference(onnx_model(_halved(subject.net)), reference.radius)
     if precision == "int8":
         target = job.target
         graph, calibration = _int8(job, subject, graph)
     job.progress(f"{precision}: measuring on {len(subject.pictures)} pictures")
-    loss = quality.measure(graph, subject.reference, subject.pictures)
+    loss = quality.measure(graph, subject.expected, subject.pictures)
     quality.gate(loss, job.max_drop, f"{subject.net.name} in {precision}")
-    return _Variant(precision, target, graph, loss, calibration)
+    return _Variant(precision, target, graph, loss, calibration, reference)
 
 
 def _int8(job: Job, subject: _Subject, graph: tflite.Graph) -> tuple[tflite.Graph, dict[str, Any]]:
@@ -190,6 +194,7 @@ def _int8(job: Job, subject: _Subject, graph: tflite.Graph) -> tuple[tflite.Grap
             "pictures": [sample.name for sample in subject.pictures],
         }
     if weights:
+        made["weights_sha256"] = recipe.weights_hash(weights.net)
         formed = with_form(_learned_graph(graph, weights, subject), job.target)
         ranges = learned_ranges(formed, weights)
     else:
@@ -236,13 +241,10 @@ def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size) -> 
 def _check(subject: _Subject, variant: _Variant, data: bytes, image: NDArray[np.float32], name: str) -> float:
     """Run a file before it gets its name; its largest error."""
     if variant.precision == "int8":
-        return quality.check_int8(data, subject.reference, image, variant.loss.fidelity_db, name)
-    if variant.precision == "fp16":
-        # On this machine it computes in float32, with weights rounded to float16: that is exact, too.
-        rounded = Reference(onnx_model(_halved(subject.net)), subject.reference.radius)
-        quality.check_float(data, rounded, image, name)
-        return quality.largest_error(data, subject.reference, image)
-    return quality.check_float(data, subject.reference, image, name)
+        return quality.check_int8(data, variant.reference, image, variant.loss.fidelity_db, name)
+    error = quality.check_float(data, variant.reference, image, name)
+    same = variant.reference is subject.reference
+    return error if same else quality.largest_error(data, subject.reference, image)
 
 
 def _recipe(job: Job, net: PlainNet, variant: _Variant, size: Size) -> dict[str, Any]:
