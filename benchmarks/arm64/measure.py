@@ -82,11 +82,9 @@ def main(argv: list[str] | None = None) -> None:
         pictures = {"size": list(size), "pictures": len(files[0].here)}
         command.print_json({"label": LABEL, "versions": versions, **pictures, "rows": [asdict(row) for row in rows]})
         return
-    command.print_table(
-        ["model", "core", "file", "against this machine", "instructions a pixel", "to fp32"],
-        [_cells(row) for row in rows],
-        f"{LABEL}: LR pixels, 1 thread, {len(files[0].here)} pictures of {options.size}; "
-        + ", ".join(f"{name} {version}" for name, version in versions.items()),
+    said = ", ".join(f"{name} {version}" for name, version in versions.items())
+    _print(
+        rows, f"{LABEL}, a LR pixel (ratio to fp32); {len(files[0].here)} pictures of {options.size}, 1 thread\n{said}"
     )
 
 
@@ -159,19 +157,29 @@ def _rows(core: userland.Core, files: list[File]) -> list[Row]:
     return rows
 
 
-def _cells(row: Row) -> list[str]:
-    if row.precision == "fp32":
-        against = f"differs by {row.largest_difference:.0e} of 255 at most"
-    else:
-        against = f"{row.differing} of {row.values} bytes differ" if row.differing else "all bytes equal"
-    return [
-        row.model,
-        f"{row.core} ({row.kind})",
-        f"{row.precision}, {row.form}",
-        against,
-        f"{row.instructions_per_pixel:.0f}",
-        f"{row.ratio_to_fp32:.2f}",
-    ]
+def _print(rows: list[Row], title: str) -> None:
+    """A line for each file, a column for each core."""
+    lines: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        lines.setdefault((row.model, row.precision, row.form), []).append(row)
+    header = ["file", "from this machine", *dict.fromkeys(f"{row.core}, {row.kind}" for row in rows)]
+    cells = [[f"{row.instructions_per_pixel:.0f} ({row.ratio_to_fp32:.2f})" for row in line] for line in lines.values()]
+    names = [f"{model} {precision}, {form}" for model, precision, form in lines]
+    against = [_against(line) for line in lines.values()]
+    body = [[name, said, *line] for name, said, line in zip(names, against, cells, strict=True)]
+    command.print_table(header, body, title)
+
+
+def _against(rows: list[Row]) -> str:
+    """How a file's results on the cores differ from this machine's."""
+    if rows[0].precision == "fp32":
+        largest = max(row.largest_difference for row in rows)
+        return f"{largest:.0e} of 255" if largest else "equal"
+    others = [row for row in rows if row.differing]
+    if not others:
+        return "bytes equal"
+    share = max(row.differing / row.values for row in others)
+    return f"{share:.1g} of bytes differ on {', '.join(row.core for row in others)}"
 
 
 def _parser() -> argparse.ArgumentParser:

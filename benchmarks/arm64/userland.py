@@ -124,7 +124,7 @@ def set_up(progress: Callable[[str], None], folder: Path = FOLDER) -> None:
                 progress(f"fetching {len(names.split())} packages for {architecture} from {ARCHIVE}")
                 found |= _unpack_packages(architecture, names.split(), made / architecture)
             progress(f"fetching {' and '.join(wheels())} for arm64 from PyPI")
-            _unpack_wheels(made / "wheels")
+            _unpack_wheels(made / "wheels", temporary)
             stamp = {"asked": _asked(), "versions": found}
             write_bytes(made / "made.json", json.dumps(stamp, indent=2).encode())
             shutil.rmtree(folder, ignore_errors=True)
@@ -203,11 +203,12 @@ def _data_of(package: bytes) -> bytes:
     raise EcbsrError("a package without files in it")
 
 
-def _unpack_wheels(folder: Path) -> None:
+def _unpack_wheels(folder: Path, temporary: str) -> None:
     platforms = [f"--platform={name}_aarch64" for name in GLIBC]
     asked = [f"{name}=={version}" for name, version in wheels().items()]
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--python-version=3.11"]
-    _checked("pip", [sys.executable, "-m", "pip", "install", *options, *platforms, f"--target={folder}", *asked])
+    pip = [sys.executable, "-m", "pip", "install", *options, *platforms, f"--target={folder}", *asked]
+    _checked("pip", pip, {**os.environ, "TMPDIR": temporary})  # so that nothing of it stays behind if interrupted
 
 
 def _seen_by(core: Core, system: Path, root: Path) -> None:
@@ -238,9 +239,7 @@ def _call(folder: Path, program: str, *arguments: str | Path) -> None:
     _checked(program, [*loader, system / "usr/bin" / program, *arguments], environment)
 
 
-def _checked(
-    what: str, arguments: Sequence[str | Path], environment: dict[str, str] | os._Environ[str] = os.environ
-) -> None:
+def _checked(what: str, arguments: Sequence[str | Path], environment: dict[str, str]) -> None:
     try:
         done = subprocess.run(arguments, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               errors="replace", env=environment, timeout=RUN_LIMIT)  # fmt: skip
