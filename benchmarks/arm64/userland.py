@@ -1,6 +1,6 @@
 """An arm64 Linux that runs the TFLite runtime on this machine, emulated, in a folder of its own.
 
-    python benchmarks/arm64/userland.py    sets it up: some 60 MB from Debian and PyPI, 200 MB on disk
+    python benchmarks/arm64/userland.py    sets it up from Debian and PyPI, 200 MB on disk
 
 Debian's packages are unpacked, never installed: qemu-user with the libraries it needs, so that the system's own
 do not matter; tcc, to build its plugin; Python, C and C++ libraries for arm64. The runtime and numpy are PyPI's
