@@ -52,6 +52,8 @@ def _jobs(source: Path, target: Path) -> list[tuple[Path, Path]]:
         if target.is_dir() or not target.suffix:
             target = target / f"{source.stem}.png"
         images.check_format(target)
+        if source.resolve() == target.resolve():
+            raise UsageError(f"{target}: is the picture that is read; choose another name to write to")
         return [(source, target)]
     if target.exists() and not target.is_dir():
         raise UsageError(f"{target}: is a file; a folder of pictures needs a folder to write to")
