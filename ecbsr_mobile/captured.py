@@ -43,7 +43,7 @@ class Captured:
         return self._result
 
     def _on_a_stream_of_its_own(self) -> Tensor:
-        stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+        stream, current = torch.cuda.Stream(), torch.cuda.current_stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(current)
         with torch.cuda.stream(stream):
             result = self._work(*self._inputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,7 +163,7 @@ class Crops:
         return np.divide(low, self._unit, out=low), np.divide(high, self._unit, out=high)
 
 
-def ahead(make: Callable[[int], T], steps: range, most: int = 4) -> Iterator[T]:
+def ahead(make: Callable[[int], T], steps: range, most: int = 4) -> Generator[T, None, None]:
     """`make(step)` for each step in turn, made by a thread that is up to `most` of them ahead.
 
     What it gives is the same as without the thread. Close it (`contextlib.closing`) to leave early.

@@ -41,7 +41,7 @@ class Processes:
         together = torch.cat([tensor.flatten() for tensor in tensors])
         with _reaching_others():
             dist.all_reduce(together)
-        parts = together.div_(self.count).split([tensor.numel() for tensor in tensors])
+        parts = torch.split(together.div_(self.count), [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 

@@ -89,8 +89,8 @@ class Trainer:
         self.group.average([*(p.grad for p in self.net.parameters() if p.grad is not None), loss])
         self.optimizer.step()
         # The average starts where the first step ends.
-        into_average = get_ema_multi_avg_fn(self.settings.average if self.step else 0.0)
-        into_average(list(self.average.parameters()), list(self.net.parameters()), None)  # type: ignore[no-untyped-call]
+        into_average = get_ema_multi_avg_fn(self.settings.average if self.step else 0.0)  # type: ignore[no-untyped-call]
+        into_average(list(self.average.parameters()), list(self.net.parameters()), None)
         return loss
 
     def save(self, path: Path) -> None:
