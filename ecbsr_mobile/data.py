@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .progress import Progress
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,9 @@ def pairs(folder: str | os.PathLike[str], scale: int) -> Iterator[Pair]:
     """The pairs in a folder, in order of name.
 
     The folder holds `HR/` and `LR/`, or `x2/HR/` and `x2/LR/` (by scale), or pictures alone, whose LR is
-    then made by MATLAB-compatible bicubic. HR is cropped to a multiple of `scale`. An LR picture is named
-    like its HR picture, or with `x2` (by scale) behind the name, as DIV2K has it.
+    then made by MATLAB-compatible bicubic. Of DIV2K and sets laid out like it, it is `NAME_HR`, which uses
+    `NAME_LR_bicubic/X2` (by scale) beside it, or the folder that holds both. HR is cropped to a multiple of
+    `scale`. An LR picture is named like its HR picture, or with `x2` (by scale) behind the name.
 
     Raises:
         EcbsrError: no pictures, no LR picture of the same name, or one of another size.
@@ -62,23 +68,36 @@ def paths(folder: str | os.PathLike[str], scale: int) -> list[tuple[Path, Path |
         if (base / "HR").is_dir():
             if not (base / "LR").is_dir():
                 raise EcbsrError(f"{base}: holds HR/ but no LR/; add it, or give {base / 'HR'} to have LR made")
-            return _match(images.find(base / "HR"), images.find(base / "LR"), base / "LR", scale)
+            return _match(base / "HR", base / "LR", scale)
+    like_div2k = [hr for hr in (root, *sorted(root.glob("*_HR"))) if _lr_beside(hr, scale).is_dir()]
+    if len(like_div2k) > 1:
+        raise EcbsrError(f"{root}: holds {' and '.join(hr.name for hr in like_div2k)}; give one of them")
+    for hr in like_div2k:
+        return _match(hr, _lr_beside(hr, scale), scale)
     try:
         return [(path, None) for path in images.find(root)]
     except EcbsrError:
         if not root.is_dir() or not any(child.is_dir() for child in root.iterdir()):
             raise
         raise EcbsrError(
-            f"{root}: holds neither pictures, nor HR/ and LR/, nor x{scale}/HR/ and x{scale}/LR/"
+            f"{root}: holds neither pictures, nor HR/ and LR/, nor x{scale}/HR/ and x{scale}/LR/, "
+            f"nor NAME_HR/ and NAME_LR_bicubic/X{scale}/"
         ) from None
 
 
-def _match(hr: list[Path], lr: list[Path], folder: Path, scale: int) -> list[tuple[Path, Path | None]]:
-    by_stem = {path.stem.removesuffix(f"x{scale}"): path for path in lr} | {path.stem: path for path in lr}
-    for path in hr:
+def _lr_beside(hr: Path, scale: int) -> Path:
+    """Where DIV2K keeps the LR pictures of its folder `hr`, whose name ends in _HR."""
+    hr = hr.absolute()  # the name of "." is empty
+    return hr.with_name(re.sub("_HR$", "_LR_bicubic", hr.name)) / f"X{scale}"
+
+
+def _match(hr: Path, lr: Path, scale: int) -> list[tuple[Path, Path | None]]:
+    high, low = images.find(hr), images.find(lr)
+    by_stem = {path.stem.removesuffix(f"x{scale}"): path for path in low} | {path.stem: path for path in low}
+    for path in high:
         if path.stem not in by_stem:
-            raise EcbsrError(f"{folder}: holds no LR picture for {path.name}")
-    return [(path, by_stem[path.stem]) for path in hr]
+            raise EcbsrError(f"{lr}: holds no LR picture for {path.name}")
+    return [(path, by_stem[path.stem]) for path in high]
 
 
 class Crops:
@@ -115,42 +134,68 @@ class Crops:
         if not self._pictures:
             raise EcbsrError(f"{folder}: every picture is smaller than a crop of {patch * scale}x{patch * scale}")
         # By area, so that every position of every picture is as likely as any other.
-        areas = np.array([lr.shape[0] * lr.shape[1] for _, lr in self._pictures], np.float64)
+        areas = np.array([lr[0].size for _, lr in self._pictures], np.float64)
         self._chances = areas / areas.sum()
+        self._positions = np.array([lr.shape[1:] for _, lr in self._pictures]) - patch + 1  # of a crop, in LR pixels
 
     def __len__(self) -> int:
         return len(self._pictures)
 
-    def batch(self, seed: int, step: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def batch(
+        self, seed: int, step: int, size: int, share: slice = slice(None)
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(LR, HR) crops, [size, colors, patch, patch] and [size, colors, scale·patch, scale·patch], in [0, 1].
 
-        Each is flipped and turned at random (eight ways).
+        Each is flipped and turned at random (eight ways). Of a `share` of the batch, those crops alone are made.
+        Laid out as channels_last.
         """
         random = np.random.default_rng((seed, step))
-        low, high = [], []
-        for index in random.choice(len(self._pictures), size, p=self._chances):
+        indices = random.choice(len(self._pictures), size, p=self._chances)
+        tops, lefts = (random.integers(self._positions[indices, axis]) for axis in (0, 1))
+        drawn = np.stack([indices, tops, lefts, random.integers(8, size=size)], axis=1)[share].tolist()
+        colors = len(self._pictures[0][0])
+        sides = (self.patch, self.patch * self.scale)
+        low, high = (np.empty((len(drawn), n, n, colors), np.float32).transpose(0, 3, 1, 2) for n in sides)
+        for crop, (index, top, left, way) in enumerate(drawn):
             hr, lr = self._pictures[index]
-            top = int(random.integers(lr.shape[0] - self.patch + 1))
-            left = int(random.integers(lr.shape[1] - self.patch + 1))
-            way = int(random.integers(8))
-            low.append(_turn(_cut(lr, top, left, self.patch), way))
-            high.append(_turn(_cut(hr, top * self.scale, left * self.scale, self.patch * self.scale), way))
-        return self._to_batch(low), self._to_batch(high)
+            low[crop] = _turned(_cut(lr, top, left, self.patch), way)
+            high[crop] = _turned(_cut(hr, top * self.scale, left * self.scale, self.patch * self.scale), way)
+        return np.divide(low, self._unit, out=low), np.divide(high, self._unit, out=high)
 
-    def _to_batch(self, crops: list[NDArray[Any]]) -> NDArray[np.float32]:
-        return np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32) / self._unit
+
+def ahead(make: Callable[[int], T], steps: range, most: int = 4) -> Generator[T, None, None]:
+    """`make(step)` for each step in turn, made by a thread that is up to `most` of them ahead.
+
+    What it gives is the same as without the thread. Close it (`contextlib.closing`) to leave early.
+    """
+    with ThreadPoolExecutor(1, "batches") as pool:
+        waiting: deque[Future[T]] = deque()
+        try:
+            for step in steps:
+                waiting.append(pool.submit(make, step))
+                if len(waiting) > most:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _planes(rgb: NDArray[np.uint8], colors: int) -> NDArray[Any]:
+    """[colors, H, W]: to cut, turn and convert rows of one colour is the quickest."""
     if colors == 3:
-        return rgb
-    return np.round(images.luma(rgb) * 256).astype(np.uint16)[:, :, None]
+        return np.ascontiguousarray(rgb.transpose(2, 0, 1))
+    return np.round(images.luma(rgb) * 256).astype(np.uint16)[None]
 
 
-def _cut(image: NDArray[Any], top: int, left: int, length: int) -> NDArray[Any]:
-    return image[top : top + length, left : left + length]
+def _cut(planes: NDArray[Any], top: int, left: int, length: int) -> NDArray[Any]:
+    return planes[:, top : top + length, left : left + length]
 
 
-def _turn(image: NDArray[Any], way: int) -> NDArray[Any]:
-    flipped = image[:, ::-1] if way & 4 else image
-    return np.rot90(flipped, way & 3)
+def _turned(planes: NDArray[Any], way: int) -> NDArray[Any]:
+    """One of the eight ways to lay a square; a view."""
+    if way & 1:
+        planes = planes[:, ::-1]
+    if way & 2:
+        planes = planes[:, :, ::-1]
+    return planes.transpose(0, 2, 1) if way & 4 else planes

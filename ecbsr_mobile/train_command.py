@@ -16,6 +16,7 @@ def main(argv: list[str] | None = None) -> int:
     import torch
 
     from .checkpoint import load
+    from .distributed import rank
     from .progress import bar
     from .training import Report, Settings, train
 
@@ -34,13 +35,20 @@ def main(argv: list[str] | None = None) -> int:
         )
 
     start = load(options.start) if options.start else None
-    report = train(
-        options.data, options.val, options.out, settings, start, options.resume, on_report=tell, progress=bar
-    )
-    if options.json:
-        command.print_json({**asdict(report), "weights": str(Path(options.out) / "best.safetensors")})
-    else:
-        print(f"{Path(options.out) / 'best.safetensors'}: {report.best_psnr:.3f} dB on {options.val}")
+    out, first = Path(options.out), rank() == 0
+    try:
+        report = train(
+            options.data, options.val, out, settings, start, options.resume, options.device,
+            on_report=tell, progress=bar,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        if first and (out / "last.ckpt").exists():
+            command.notice(f"{out / 'last.ckpt'} holds the training so far; the same command with --resume goes on")
+        raise
+    if first and options.json:
+        command.print_json({**asdict(report), "weights": str(out / "best.safetensors")})
+    elif first:
+        print(f"{out / 'best.safetensors'}: {report.best_psnr:.3f} dB on {options.val}")
     return command.DONE
 
 
@@ -52,9 +60,14 @@ def script() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser("ecbsr-train", "Train an ECBSR network; the weights that are best on --val are kept.")
     add = parser.add_argument
-    add("--data", required=True, metavar="DIR", help="training pictures, or a folder with HR/ and LR/")
+    add("--data", required=True, metavar="DIR", help="training pictures, or a folder with HR/ and LR/, or DIV2K")
     add("--val", required=True, metavar="DIR", help="pictures to choose the best weights on")
-    add("--out", required=True, metavar="DIR", help="gets best.safetensors, last.ckpt and log.jsonl")
+    add(
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="gets best.safetensors, last.ckpt, log.jsonl, curves.png, events for TensorBoard",
+    )
     add("--resume", action="store_true", help="go on from OUT/last.ckpt")
     add("--from", dest="start", metavar="WEIGHTS", help="start from these weights, of this or another scale")
     add("--blocks", type=int, default=4, metavar="M", help="blocks between the first and the last (4)")
@@ -79,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--validate-every", type=int, default=1000, metavar="N", help="steps between validations and checkpoints (1000)"
     )
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="auto: a GPU where there is one (auto)")
     add("--threads", type=int, default=0, help="CPU threads (all)")
     add("--json", action="store_true", help="print the result as JSON")
     return parser

@@ -1,4 +1,4 @@
-"""Training, read from top to bottom: settings, schedule, the loop, its checkpoints.
+"""Training, read from top to bottom: settings, schedule, the loop, what it writes. A step is in `trainer`.
 
 The paper trains with L1, Adam and a constant 5e-4 for 1.6 million steps. Started from nothing and with
 less time, a cosine schedule from 1e-3 and an exponential moving average of the weights get further.
@@ -9,22 +9,26 @@ from __future__ import annotations
 import json
 import math
 import os
-import pickle
+import signal
 import time
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
 
-from . import checkpoint, evaluation
-from .data import Crops, Pair, pairs
+from . import checkpoint, curves, evaluation
+from .data import Crops, Pair, ahead, pairs
+from .distributed import choose_device, processes
 from .errors import EcbsrError, UsageError
-from .files import replacing, write_bytes
-from .network import ECBSR, Activation, Architecture, PlainNet
+from .files import write_bytes
+from .interrupts import held_back
+from .network import Activation, Architecture, PlainNet
 from .progress import Progress
+from .trainer import Trainer
 from .upscaling import TorchModel
 
 
@@ -84,83 +88,6 @@ class Report:
     seconds_left: float
 
 
-_LOSSES = {"l1": torch.nn.functional.l1_loss, "l2": torch.nn.functional.mse_loss}
-
-
-class _Run:
-    """What changes while training, and what a checkpoint holds."""
-
-    def __init__(self, settings: Settings, start: PlainNet | None) -> None:
-        torch.manual_seed(settings.seed)
-        s = settings
-        self.settings = settings
-        self.net = ECBSR(s.blocks, s.channels, s.scale, s.colors, s.activation, s.identity)
-        if start is not None:
-            self.net.start_from(start)
-        self.net.to(memory_format=torch.channels_last)
-        self.averaged = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(s.average))  # type: ignore[no-untyped-call]
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=s.rate, fused=True)
-        self.step = 0
-        self.best_psnr = -math.inf
-
-    def train_step(self, crops: Crops) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.rate_at(self.step)
-        low, high = (
-            torch.from_numpy(values).contiguous(memory_format=torch.channels_last)
-            for values in crops.batch(self.settings.seed, self.step, self.settings.batch)
-        )
-        self.optimizer.zero_grad(set_to_none=True)
-        share = self.settings.rounded
-        rounds = math.floor((self.step + 1) * share) > math.floor(self.step * share)
-        forward = self.net.forward_rounded if rounds else self.net
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.mixed):
-            upscaled = forward(low)
-        loss = _LOSSES[self.settings.loss](upscaled, high)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.averaged.update_parameters(self.net)
-        self.step += 1
-        return float(loss.detach())
-
-    @property
-    def average(self) -> ECBSR:
-        return cast(ECBSR, self.averaged.module)
-
-    def plain(self) -> PlainNet:
-        return self.average.collapse()
-
-    def save(self, out: Path) -> None:
-        state = {
-            "settings": asdict(self.settings),
-            "step": self.step,
-            "best_psnr": self.best_psnr,
-            "net": self.net.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        with replacing(out / "last.ckpt") as temporary:
-            torch.save(state, temporary)
-
-    def restore(self, out: Path) -> None:
-        path = out / "last.ckpt"
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            held = state["settings"]
-            changed = {k: (held.get(k), v) for k, v in asdict(self.settings).items() if held.get(k) != v}
-            if changed:
-                said = ", ".join(f"{name} {old}, not {new}" for name, (old, new) in changed.items())
-                raise UsageError(f"{path}: was trained with {said}; resume with the same options")
-            self.net.load_state_dict(state["net"])
-            self.averaged.load_state_dict(state["averaged"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.best_psnr = state["step"], state["best_psnr"]
-        except FileNotFoundError:
-            raise EcbsrError(f"{path}: no such checkpoint to resume from; leave --resume out") from None
-        except (RuntimeError, KeyError, TypeError, EOFError, ValueError, pickle.UnpicklingError):
-            raise EcbsrError(f"{path}: is not a checkpoint of ecbsr-train, or damaged; start again") from None
-
-
 def train(
     data: str | os.PathLike[str],
     val: str | os.PathLike[str],
@@ -168,6 +95,7 @@ def train(
     settings: Settings | None = None,
     start: PlainNet | None = None,
     resume: bool = False,
+    device: str = "auto",
     on_step: Callable[[int, float], None] | None = None,
     on_report: Callable[[Report], None] | None = None,
     progress: Progress | None = None,
@@ -175,7 +103,11 @@ def train(
     """Train a network and keep the averaged weights that are best on the validation pictures.
 
     `out` gets `best.safetensors` (readable by `load`), `last.ckpt` (from which `resume` goes on as if
-    never interrupted) and `log.jsonl` (one `Report` a line).
+    never interrupted), `log.jsonl` (one `Report` a line), `curves.png` and event files for TensorBoard.
+    Ctrl-C and SIGTERM end the step that is under way and write `last.ckpt` before they have their effect.
+
+    Started by `torchrun`, all its processes call this alike; each takes its share of a batch, and the
+    first alone validates, writes, and calls the functions given.
 
     Args:
         data: folder of training pictures (see `data.pairs`).
@@ -184,7 +116,8 @@ def train(
         settings: default `Settings()`.
         start: a plain network to start from; widths that differ (another scale) start anew.
         resume: go on from `out`/last.ckpt.
-        on_step: called with (step, loss) after each step.
+        device: `cpu`, `cuda`, or `auto`: a GPU where there is one.
+        on_step: called with (step, loss) after each step; on a GPU, waiting for the loss costs time.
         on_report: called after each validation.
         progress: iterates over the pictures while they are read.
 
@@ -192,54 +125,116 @@ def train(
         The last report.
 
     Raises:
-        EcbsrError: no usable pictures, nothing to resume from, or `out` cannot be written.
+        EcbsrError: no usable pictures, nothing to resume from, no such device, a loss that is no number, or
+            `out` cannot be written.
+        UsageError: `settings` are not those of the checkpoint, or the batch has no equal share for each process.
+        KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
-    settings, out = settings or Settings(), Path(out)
-    held_out = list(pairs(val, settings.scale))
-    run = _Run(settings, start)
-    if resume:
-        run.restore(out)
-    elif (out / "last.ckpt").exists():
-        raise EcbsrError(f"{out}: holds a training run already; resume it (--resume) or choose another folder")
-    crops = Crops(data, settings.scale, settings.colors, settings.patch, progress)
-    report: Report | None = None
-    losses: list[float] = []
-    began, first = time.monotonic(), run.step
-    while run.step < settings.steps:
-        losses.append(run.train_step(crops))
-        if on_step:
-            on_step(run.step, losses[-1])
-        if run.step % settings.validate_every == 0 or run.step == settings.steps:
-            pace = (time.monotonic() - began) / (run.step - first)
-            report = _report(run, held_out, losses, pace)
-            losses = []
-            _keep(run, out, report)
-            if on_report:
-                on_report(report)
-    return report or _report(run, held_out, [], 0.0)  # a finished run that is resumed takes no step
+    settings, out, on = settings or Settings(), Path(out), choose_device(device)
+    with processes(on) as group:
+        if settings.batch % group.count:
+            raise UsageError(f"batch {settings.batch} has no equal share for {group.count} processes; use a multiple")
+        held_out = list(pairs(val, settings.scale)) if group.first else []
+        trainer = Trainer(settings, start, on, group)
+        if resume:
+            trainer.restore(out / "last.ckpt")
+        elif group.first and (out / "last.ckpt").exists():
+            raise EcbsrError(f"{out}: holds a training run already; resume it (--resume) or choose another folder")
+        if trainer.step < settings.steps or _due(trainer):
+            crops = Crops(data, settings.scale, settings.colors, settings.patch, progress if group.first else None)
+            _loop(trainer, crops, held_out, out, on_step, on_report)
+        last = group.from_first(lambda: trainer.report)
+    assert last is not None
+    return Report(**last)
 
 
-def _report(run: _Run, held_out: list[Pair], losses: list[float], pace: float) -> Report:
-    model = TorchModel(run.plain())
-    psnr = evaluation.mean("val", [evaluation.score(model, pair) for pair in held_out]).psnr
-    s, best = run.settings, max(psnr, run.best_psnr)
-    loss = sum(losses) / len(losses) if losses else math.nan
-    return Report(run.step, s.steps, loss, psnr, best, s.rate_at(run.step), (s.steps - run.step) * pace)
+def _loop(
+    trainer: Trainer,
+    crops: Crops,
+    held_out: list[Pair],
+    out: Path,
+    on_step: Callable[[int, float], None] | None,
+    on_report: Callable[[Report], None] | None,
+) -> None:
+    settings, group, checkpoint_path = trainer.settings, trainer.group, out / "last.ckpt"
+    began, first = time.monotonic(), trainer.step
+    batches = ahead(_batch_maker(trainer, crops), range(trainer.step, settings.steps))
+    events = curves.event_file(out, trainer.step) if group.first else nullcontext()
+    with held_back() as interrupted, closing(batches), events as tell:
+        while True:
+            if group.first and _due(trainer):
+                pace = (time.monotonic() - began) / max(1, trainer.step - first)
+                report = _validated(trainer, held_out, pace, interrupted)
+                if report and tell:
+                    _keep(trainer, out, report)
+                    trainer.save(checkpoint_path)
+                    tell(report)
+                    if on_report:
+                        on_report(report)
+            stopped = group.any(interrupted())
+            if stopped and group.first:
+                trainer.save(checkpoint_path)
+            if stopped or trainer.step == settings.steps:
+                break
+            loss = trainer.train_step(*next(batches))
+            if on_step and group.first:
+                on_step(trainer.step, float(loss))
+    if stopped:  # by a signal that another process got; this one's own was just sent again
+        raise KeyboardInterrupt(signal.SIGTERM)
 
 
-def _keep(run: _Run, out: Path, report: Report) -> None:
-    if report.psnr > run.best_psnr:
-        run.best_psnr = report.psnr
+def _due(trainer: Trainer) -> bool:
+    """Whether the step that was taken last still wants its validation."""
+    step, s = trainer.step, trainer.settings
+    reported = trainer.report["step"] if trainer.report else 0
+    return reported < step and (step % s.validate_every == 0 or step == s.steps)
+
+
+def _batch_maker(trainer: Trainer, crops: Crops) -> Callable[[int], tuple[Tensor, Tensor]]:
+    s, group = trainer.settings, trainer.group
+    share = slice(group.rank, None, group.count)
+    # The GPU fetches from pinned memory by itself, while this machine goes on.
+    pinned = trainer.device.type == "cuda"
+
+    def make(step: int) -> tuple[Tensor, Tensor]:
+        low, high = (torch.from_numpy(crop) for crop in crops.batch(s.seed, step, s.batch, share))
+        return (low.pin_memory(), high.pin_memory()) if pinned else (low, high)
+
+    return make
+
+
+def _validated(trainer: Trainer, held_out: list[Pair], pace: float, interrupted: Callable[[], bool]) -> Report | None:
+    """The report of the steps since the last one; None if interrupted: a resumed run then makes it."""
+    s, step = trainer.settings, trainer.step
+    before = trainer.report or {"step": 0, "best_psnr": -math.inf}
+    loss = float(trainer.losses) / (step - before["step"])
+    if not math.isfinite(loss):
+        raise EcbsrError(f"step {step}: the loss is {loss}, so nothing is learned any more; use a rate below {s.rate}")
+    model = TorchModel(trainer.average.collapse().to(trainer.device))
+    scores = []
+    for pair in held_out:
+        if interrupted():
+            return None
+        scores.append(evaluation.score(model, pair))
+    psnr = evaluation.mean("val", scores).psnr
+    best = max(psnr, before["best_psnr"])
+    return Report(step, s.steps, loss, psnr, best, s.rate_at(step), (s.steps - step) * pace)
+
+
+def _keep(trainer: Trainer, out: Path, report: Report) -> None:
+    """Write weights that are better than any before, the log and its curves."""
+    if trainer.report is None or report.psnr > trainer.report["best_psnr"]:
         described = {
-            "settings": json.dumps(asdict(run.settings)),
-            "step": str(run.step),
+            "settings": json.dumps(asdict(trainer.settings)),
+            "step": str(report.step),
             "val_psnr": f"{report.psnr:.4f}",
         }
-        checkpoint.save(run.average, out / "best.safetensors", described)
+        checkpoint.save(trainer.average, out / "best.safetensors", described)
     log = out / "log.jsonl"
-    # A run that was cut off wrote lines that its resumed self writes again.
-    lines = (
-        [line for line in log.read_text().splitlines() if json.loads(line)["step"] < run.step] if log.exists() else []
-    )
-    write_bytes(log, "".join(f"{line}\n" for line in [*lines, json.dumps(asdict(report))]).encode())
-    run.save(out)
+    # A run that was killed wrote lines that its resumed self writes again.
+    held = log.read_text().splitlines() if log.exists() else []
+    lines = [*(line for line in held if json.loads(line)["step"] < report.step), json.dumps(asdict(report))]
+    write_bytes(log, "".join(f"{line}\n" for line in lines).encode())
+    curves.draw(log, out / "curves.png", trainer.settings.loss)
+    trainer.report = asdict(report)
+    trainer.losses.zero_()

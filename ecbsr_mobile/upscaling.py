@@ -40,7 +40,7 @@ class Model(Protocol):
 
 
 class TorchModel:
-    """A plain network run by PyTorch on the CPU."""
+    """A plain network run by PyTorch, on the device that it lies on."""
 
     def __init__(self, net: PlainNet) -> None:
         """`net` is used as it is, in float32."""
@@ -52,9 +52,10 @@ class TorchModel:
         """See `Model.run`."""
         import torch
 
+        device = self.net.convolutions[0].weight.device
         with torch.inference_mode():
-            x = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
-            y: NDArray[np.float32] = self.net(x)[0].numpy().transpose(1, 2, 0)
+            x = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
+            y: NDArray[np.float32] = self.net(x)[0].cpu().numpy().transpose(1, 2, 0)
         return y
 
 

@@ -19,7 +19,8 @@ import pytest
 from ecbsr_mobile import Picture, images, zoo
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edge_litert", "rich", "adbutils")
+HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edge_litert", "rich", "adbutils",
+         "matplotlib", "tensorboardX")  # fmt: skip
 
 
 def entry_points() -> dict[str, str]:
@@ -131,36 +132,83 @@ def test_eval(picture: Path) -> None:
     refused(call("ecbsr-eval", "--data", "/nowhere"), 1, "/nowhere: no such folder")
 
 
-def test_train_is_interrupted_and_goes_on(picture: Path, tmp_path: Path) -> None:
-    options = [
-        "--data",
-        picture.parent,
-        "--val",
-        picture.parent,
-        "--out",
-        tmp_path / "run",
-        "--patch",
-        "8",
-        "--batch",
-        "2",
-    ]
-    options += ["--blocks", "1", "--channels", "4", "--validate-every", "5", "--threads", "1", "--json"]
+def training(picture: Path, out: Path, *more: object) -> list[object]:
+    """The arguments of a run of small steps."""
+    small = ["--patch", "8", "--batch", "4", "--blocks", "1", "--channels", "4"]
+    small += ["--threads", "1", "--device", "cpu", "--json"]
+    return ["--data", picture.parent, "--val", picture.parent, "--out", out, *small, *more]
+
+
+def stopped(arguments: list[str], out: Path) -> tuple[int, str, str]:
+    """Exit code and output of a training that gets SIGTERM behind its first validation."""
     process = subprocess.Popen(
-        argv("ecbsr-train", *options, "--steps", "1000000"), env=environment(), stderr=subprocess.PIPE, text=True,
-        stdout=subprocess.PIPE,
+        arguments, env=environment(), stderr=subprocess.PIPE, text=True, stdout=subprocess.PIPE
     )  # fmt: skip
-    while not (tmp_path / "run" / "last.ckpt").exists():
+    while not (out / "last.ckpt").exists():
         assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+        time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "interrupted" in said
+    told, said = process.communicate(timeout=120)
+    assert "last.ckpt holds the training so far; the same command with --resume goes on" in said
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    return process.returncode, told, said
+
+
+def test_train_is_interrupted_and_goes_on(picture: Path, tmp_path: Path) -> None:
+    """Wherever in a step the signal comes, the resumed run ends as one that was never interrupted."""
+    import torch
+
+    options = ["--steps", "2000", "--validate-every", "200"]
+    cut, whole = (training(picture, tmp_path / name, *options) for name in ("cut", "whole"))
+    code, told, said = stopped(argv("ecbsr-train", *cut), tmp_path / "cut")
+    assert (code, told) == (128 + signal.SIGTERM, "")
     assert "Traceback" not in said
-    assert {path.name for path in (tmp_path / "run").iterdir()} <= {"last.ckpt", "best.safetensors", "log.jsonl"}
-    reached = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])["step"]
-    refused(call("ecbsr-train", *options, "--steps", reached + 5, "--resume"), 2, "steps")
-    refused(call("ecbsr-train", *options, "--steps", "1000000"), 1, "--resume")
+    reached = torch.load(tmp_path / "cut" / "last.ckpt", weights_only=True)["step"]
+    assert 200 <= reached < 2000
+    refused(call("ecbsr-train", *cut, "--resume", "--seed", "1"), 2, "seed 0, not 1")
+    refused(call("ecbsr-train", *cut), 1, "--resume")
+    reports = [json.loads(call("ecbsr-train", *run).stdout) for run in ([*cut, "--resume"], whole)]
+    for report in reports:
+        del report["seconds_left"], report["weights"]
+    assert reports[0] == reports[1]
+    states = [torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("cut", "whole")]
+    for part in ("net", "average", "optimizer"):
+        torch.testing.assert_close(states[0][part], states[1][part], rtol=0, atol=0)
+
+
+def torchrun(count: int, *arguments: object) -> list[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    return [*launcher, "--no-python", *argv("ecbsr-train", *arguments)]
+
+
+def test_two_processes_train_as_one_with_the_batch_of_both(picture: Path, tmp_path: Path) -> None:
+    """Over gloo, on the loopback: the weights that come out, the log, and one result on standard output."""
+    import torch
+
+    options = ["--steps", "12", "--validate-every", "6", "--average", "0.5"]
+    one = call("ecbsr-train", *training(picture, tmp_path / "one", *options))
+    arguments = torchrun(2, *training(picture, tmp_path / "two", *options))
+    two = subprocess.run(arguments, capture_output=True, text=True, env=environment())
+    assert two.returncode == 0, two.stderr
+    assert json.loads(two.stdout)["step"] == json.loads(one.stdout)["step"] == 12
+    states = [torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("one", "two")]
+    for part in ("net", "average"):
+        torch.testing.assert_close(states[0][part], states[1][part], rtol=0, atol=1e-5)
+    logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("one", "two")]
+    for lines in zip(*logs, strict=True):
+        alone, together = map(json.loads, lines)
+        for name in ("loss", "psnr", "best_psnr"):
+            assert together[name] == pytest.approx(alone[name], rel=1e-4)
+
+
+def test_two_processes_stop_at_the_same_step(picture: Path, tmp_path: Path) -> None:
+    import torch
+
+    options = training(picture, tmp_path, "--steps", "1000000", "--validate-every", "20")
+    code, told, said = stopped(torchrun(2, *options), tmp_path)
+    assert (code != 0, told) == (True, "")
+    assert said.count("ecbsr-train: interrupted by SIGTERM") == 2
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] >= 20
 
 
 def test_a_closed_pipe_is_quiet(picture: Path) -> None:

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import threading
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from ecbsr_mobile import EcbsrError, Picture, Settings, TorchModel, UsageError, evaluate, images, load, train, zoo
-from ecbsr_mobile.data import Crops, pairs
+from ecbsr_mobile import (
+    EcbsrError,
+    Picture,
+    Settings,
+    TorchModel,
+    UsageError,
+    curves,
+    evaluate,
+    images,
+    load,
+    train,
+    zoo,
+)
+from ecbsr_mobile.data import Crops, ahead, pairs
+from ecbsr_mobile.trainer import Trainer
 from ecbsr_mobile.training import Report
 
 QUICK = Settings(blocks=1, channels=4, steps=20, batch=4, patch=12, validate_every=10, average=0.9)
@@ -51,6 +69,27 @@ def test_layouts_give_the_same_pairs(pictures: Path, tmp_path: Path) -> None:
         list(pairs(tmp_path / "a", 2))
 
 
+def test_div2k_as_it_is_unpacked(pictures: Path, tmp_path: Path) -> None:
+    alone = list(pairs(pictures, 2))
+    for part, used in (("train", alone[:2]), ("valid", alone[2:])):
+        for pair in used:
+            stem = Path(pair.name).stem
+            images.write(Picture(pair.hr), tmp_path / f"DIV2K_{part}_HR" / f"{stem}.png")
+            # Marked, so that it shows whether the folder's LR was used.
+            images.write(Picture(pair.lr // 2), tmp_path / f"DIV2K_{part}_LR_bicubic" / "X2" / f"{stem}x2.png")
+    for ours, expected in zip(pairs(tmp_path / "DIV2K_train_HR", 2), alone[:2], strict=True):
+        np.testing.assert_array_equal(ours.hr, expected.hr)
+        np.testing.assert_array_equal(ours.lr, expected.lr // 2)
+    (made,) = pairs(tmp_path / "DIV2K_valid_HR", 3)  # no X3: made from HR, like any pictures
+    assert made.lr.shape == (40, 32, 3)
+    with pytest.raises(EcbsrError, match="DIV2K_train_HR and DIV2K_valid_HR; give one"):
+        list(pairs(tmp_path, 2))
+    with pytest.raises(EcbsrError, match="NAME_LR_bicubic/X3"):
+        list(pairs(tmp_path, 3))
+    shutil.rmtree(tmp_path / "DIV2K_valid_HR")
+    assert len(list(pairs(tmp_path, 2))) == 2
+
+
 @pytest.mark.parametrize("colors", [1, 3])
 @pytest.mark.parametrize("scale", [2, 4])
 def test_crops_belong_together(pictures: Path, colors: int, scale: int) -> None:
@@ -63,6 +102,21 @@ def test_crops_belong_together(pictures: Path, colors: int, scale: int) -> None:
     again, _ = crops.batch(seed=3, step=5, size=16)
     np.testing.assert_array_equal(again, low)
     assert not np.array_equal(crops.batch(seed=3, step=6, size=16)[0], low)
+    for rank in range(2):
+        for share, whole in zip(crops.batch(3, 5, 16, slice(rank, None, 2)), (low, high), strict=True):
+            np.testing.assert_array_equal(share, whole[rank::2])
+
+
+def test_batches_ahead_are_those_of_the_steps() -> None:
+    threads = threading.active_count()
+    assert list(ahead(lambda step: step**2, range(3, 20))) == [step**2 for step in range(3, 20)]
+    with closing(ahead(lambda step: 6 / (step - 5), range(100))) as batches:
+        assert [next(batches) for _ in range(5)] == [6 / (step - 5) for step in range(5)]
+        with pytest.raises(ZeroDivisionError):
+            next(batches)
+    with closing(ahead(lambda step: step, range(10**9))) as batches:
+        assert next(batches) == 0
+    assert threading.active_count() == threads
 
 
 def test_training_beats_the_network_it_starts_from(pictures: Path, val: Path, tmp_path: Path) -> None:
@@ -77,11 +131,30 @@ def test_training_beats_the_network_it_starts_from(pictures: Path, val: Path, tm
     assert whole.psnr > 20
 
 
-@pytest.mark.parametrize("average", [0.0, 0.9])
-def test_resumed_equals_uninterrupted(pictures: Path, val: Path, tmp_path: Path, average: float) -> None:
-    settings = replace(QUICK, average=average)
-    train(pictures, val, tmp_path / "whole", settings)
+def same_runs(one: Path, other: Path) -> None:
+    """Bit for bit, but for the time that it took."""
+    states = [torch.load(run / "last.ckpt", weights_only=True) for run in (one, other)]
+    for state in states:
+        state["report"].pop("seconds_left")
+    assert_close = partial(torch.testing.assert_close, rtol=0, atol=0)
+    for part in ("net", "average", "optimizer", "losses"):
+        assert_close(states[0][part], states[1][part])
+    for part in ("settings", "step", "report"):
+        assert states[0][part] == states[1][part]
+    logs = [[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()] for run in (one, other)]
+    assert [{**line, "seconds_left": 0} for line in logs[0]] == [{**line, "seconds_left": 0} for line in logs[1]]
+    assert_close(load_file(one / "best.safetensors"), load_file(other / "best.safetensors"))
 
+
+@pytest.fixture(scope="module")
+def whole(pictures: Path, val: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 20 steps that nothing interrupted."""
+    out = tmp_path_factory.mktemp("whole")
+    train(pictures, val, out, QUICK)
+    return out
+
+
+def test_killed_and_resumed_equals_uninterrupted(pictures: Path, val: Path, whole: Path, tmp_path: Path) -> None:
     class Cut(Exception):
         pass
 
@@ -90,14 +163,70 @@ def test_resumed_equals_uninterrupted(pictures: Path, val: Path, tmp_path: Path,
             raise Cut
 
     with pytest.raises(Cut):
-        train(pictures, val, tmp_path / "cut", settings, on_step=cut)
-    train(pictures, val, tmp_path / "cut", settings, resume=True)
-    whole, cut_off = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("whole", "cut"))
-    for part in ("net", "averaged"):
-        for name, value in whole[part].items():
-            assert torch.equal(value, cut_off[part][name]), name
-    logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("whole", "cut")]
-    assert [json.loads(line)["psnr"] for line in logs[0]] == [json.loads(line)["psnr"] for line in logs[1]]
+        train(pictures, val, tmp_path, QUICK, on_step=cut)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] == 10
+    train(pictures, val, tmp_path, QUICK, resume=True)
+    same_runs(tmp_path, whole)
+
+
+@pytest.mark.parametrize(("number", "at"), [(signal.SIGTERM, 1), (signal.SIGINT, 13), (signal.SIGTERM, 20)])
+def test_stopped_and_resumed_equals_uninterrupted(
+    pictures: Path, val: Path, whole: Path, tmp_path: Path, number: int, at: int
+) -> None:
+    """Also behind the last step, before its validation."""
+
+    def stop(step: int, _loss: float) -> None:
+        if step == at:
+            signal.raise_signal(number)
+
+    def handler(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(number, handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) as raised:
+            train(pictures, val, tmp_path, QUICK, on_step=stop)
+        assert raised.value.args == (number,)
+        assert signal.getsignal(number) is handler
+    finally:
+        signal.signal(number, before)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] == at
+    train(pictures, val, tmp_path, QUICK, resume=True)
+    same_runs(tmp_path, whole)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    last = train(pictures, val, tmp_path, QUICK, resume=True)  # there is nothing left to do
+    assert last.step == 20
+
+
+def test_curves_are_those_of_the_log(pictures: Path, val: Path, tmp_path: Path) -> None:
+    """Read by TensorFlow's own reader of event files."""
+    from tensorflow.compat.v1.train import summary_iterator
+
+    settings = replace(QUICK, steps=6, validate_every=2)
+    train(pictures, val, tmp_path, settings)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    (events,) = tmp_path.glob("events.out.tfevents.*")
+    told = {
+        (value.tag, event.step): value.simple_value
+        for event in summary_iterator(str(events))
+        for value in event.summary.value
+    }
+    names = ("loss", "psnr", "rate")
+    assert told == {(name, line["step"]): pytest.approx(line[name], rel=1e-6) for line in log for name in names}
+    drawn = images.read(tmp_path / "curves.png").rgb().reshape(-1, 3).tolist()
+    for color in ([31, 119, 180], [255, 127, 14]):  # of the two lines
+        assert drawn.count(color) > 100
+
+
+def test_an_older_event_file_gives_way_to_a_resumed_run(tmp_path: Path) -> None:
+    from tensorflow.compat.v1.train import summary_iterator
+    from tensorflow.core.util.event_pb2 import SessionLog
+
+    with curves.event_file(tmp_path, step=40) as tell:
+        tell(Report(50, 100, 0.1, 30.0, 30.0, 1e-3, 1.0))
+    (events,) = tmp_path.iterdir()
+    starts = [e.step for e in summary_iterator(str(events)) if e.session_log.status == SessionLog.START]
+    assert starts == [41]
 
 
 def test_starts_from_another_scale(pictures: Path, val: Path, tmp_path: Path) -> None:
@@ -128,6 +257,12 @@ def test_refusals(pictures: Path, val: Path, tmp_path: Path) -> None:
     shutil.copy(pictures / zoo.pictures()[0].name, tmp_path / "file.png")
     with pytest.raises(EcbsrError, match="is a file, not a folder"):
         train(tmp_path / "file.png", val, tmp_path / "other", QUICK)
+    if not torch.cuda.is_available():
+        with pytest.raises(EcbsrError, match="sees no GPU"):
+            train(pictures, val, tmp_path / "other", QUICK, device="cuda")
+    with pytest.raises(EcbsrError, match=r"the loss is (nan|inf).* rate below 1e\+20"):
+        train(pictures, val, tmp_path / "other", replace(QUICK, rate=1e20))
+    assert not (tmp_path / "other" / "best.safetensors").exists()
     with pytest.raises(UsageError, match="steps 0"):
         replace(QUICK, steps=0)
 
@@ -158,3 +293,17 @@ def test_rounding_while_training_makes_ranges_small(pictures: Path, val: Path, t
             widths[rounded] += float(y.amax() - y.amin())
             y = act(y)
     assert widths[1.0] < widths[0.0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_captured_steps_equal_eager_ones(pictures: Path) -> None:
+    """On a GPU: 20 steps, 17 of them replayed, against the same on the CPU."""
+    crops = Crops(pictures, 2, 1, 12)
+    settings = replace(QUICK, rounded=0.5)
+    trainers = [Trainer(settings, device=torch.device(name)) for name in ("cuda", "cpu")]
+    for step in range(20):
+        low, high = (torch.from_numpy(crop) for crop in crops.batch(0, step, 4))
+        losses = [float(trainer.train_step(low, high)) for trainer in trainers]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-2)
+    for ours, expected in zip(trainers[0].average.parameters(), trainers[1].average.parameters(), strict=True):
+        torch.testing.assert_close(ours.cpu(), expected, rtol=1e-2, atol=1e-3)

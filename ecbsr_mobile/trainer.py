@@ -1,0 +1,132 @@
+"""What changes while training: network, moving average, optimizer; one step of them, and their checkpoint."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from .captured import Captured
+from .distributed import Processes
+from .errors import EcbsrError, UsageError
+from .files import replacing
+from .network import ECBSR, PlainNet
+
+if TYPE_CHECKING:
+    from .training import Settings
+
+_LOSSES = {"l1": torch.nn.functional.l1_loss, "l2": torch.nn.functional.mse_loss}
+
+
+class Trainer:
+    """The state of a training run after `step` steps.
+
+    `average` is the moving average of `net`'s parameters: what is validated and kept. `losses` is the sum of the
+    steps' losses since the last report, `report` that report as JSON values.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        start: PlainNet | None = None,
+        device: torch.device | None = None,
+        group: Processes | None = None,
+    ) -> None:
+        """A run that has taken no step, on the CPU and in one process unless told otherwise."""
+        s, self.settings = settings, settings
+        self.device = device or torch.device("cpu")
+        self.group = group or Processes()
+        torch.manual_seed(s.seed)
+        self.net = ECBSR(s.blocks, s.channels, s.scale, s.colors, s.activation, s.identity)
+        if start is not None:
+            self.net.start_from(start)
+        self.net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = deepcopy(self.net).requires_grad_(False)
+        on_gpu = self.device.type == "cuda"
+        # What is captured reads the rate where it was then, so it must be a tensor.
+        rate = torch.tensor(s.rate, device=self.device) if on_gpu else s.rate
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=rate, fused=True, capturable=on_gpu)
+        self.losses = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.step = 0
+        self.report: dict[str, Any] | None = None
+        self._steps: dict[bool, Callable[[Tensor, Tensor], Tensor]] = {}
+        for rounds in (False, True):
+            step = partial(self._step, rounds)
+            self._steps[rounds] = Captured(step) if on_gpu else step
+
+    def train_step(self, low: Tensor, high: Tensor) -> Tensor:
+        """One step on this process's share of a batch; its loss, over the whole batch."""
+        rate = self.settings.rate_at(self.step)
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        share = self.settings.rounded
+        rounds = math.floor((self.step + 1) * share) > math.floor(self.step * share)
+        loss = self._steps[rounds](low, high)
+        self.losses += loss
+        self.step += 1
+        return loss
+
+    def _step(self, rounds: bool, low: Tensor, high: Tensor) -> Tensor:
+        self.optimizer.zero_grad(set_to_none=True)
+        forward = self.net.forward_rounded if rounds else self.net
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.mixed, cache_enabled=False):
+            upscaled = forward(low)
+        loss = _LOSSES[self.settings.loss](upscaled, high)
+        loss.backward()  # type: ignore[no-untyped-call]
+        loss = loss.detach()
+        self.group.average([*(p.grad for p in self.net.parameters() if p.grad is not None), loss])
+        self.optimizer.step()
+        # The average starts where the first step ends.
+        into_average = get_ema_multi_avg_fn(self.settings.average if self.step else 0.0)  # type: ignore[no-untyped-call]
+        into_average(list(self.average.parameters()), list(self.net.parameters()), None)
+        return loss
+
+    def save(self, path: Path) -> None:
+        """Write all of this; nothing is half-written (see `files.replacing`)."""
+        state = {
+            "settings": asdict(self.settings),
+            "step": self.step,
+            "report": self.report,
+            "losses": self.losses,
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict()["state"],
+        }
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
+
+    def restore(self, path: Path) -> None:
+        """Go on from what `save` wrote, on whichever device; the first process reads it for all.
+
+        Raises:
+            EcbsrError: the file is missing or damaged.
+            UsageError: it was trained with other settings.
+        """
+        try:
+            state = self.group.from_first(lambda: torch.load(path, map_location="cpu", weights_only=True))
+            held = state["settings"]
+            changed = {k: (held.get(k), v) for k, v in asdict(self.settings).items() if held.get(k) != v}
+            if changed:
+                said = ", ".join(f"{name} {old}, not {new}" for name, (old, new) in changed.items())
+                raise UsageError(f"{path}: was trained with {said}; resume with the same options")
+            self.net.load_state_dict(state["net"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["optimizer"]})
+            self.losses.copy_(state["losses"])
+            self.step, self.report = state["step"], state["report"]
+        except FileNotFoundError:
+            raise EcbsrError(f"{path}: no such checkpoint to resume from; leave --resume out") from None
+        except (RuntimeError, KeyError, TypeError, EOFError, ValueError, pickle.UnpicklingError):
+            raise EcbsrError(f"{path}: is not a checkpoint of this ecbsr-train, or damaged; start again") from None
