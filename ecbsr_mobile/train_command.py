@@ -22,9 +22,9 @@ def main(argv: list[str] | None = None) -> int:
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    settings = Settings(
-        **{name: getattr(options, name) for name in Settings.__dataclass_fields__ if hasattr(options, name)}
-    )
+    start = load(options.start) if options.start else None
+    chosen = {name: getattr(options, name) for name in Settings.__dataclass_fields__ if hasattr(options, name)}
+    settings = Settings(**chosen | (asdict(start.architecture) if start and options.int8 else {}))
 
     def tell(report: Report) -> None:
         left = f"{report.seconds_left / 60:.0f} min left"
@@ -34,7 +34,6 @@ def main(argv: list[str] | None = None) -> int:
             f"rate {report.rate:.1e}  {left}"
         )
 
-    start = load(options.start) if options.start else None
     out, first = Path(options.out), rank() == 0
     try:
         report = train(
@@ -87,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--average", type=float, default=0.999, help="decay of the weights' moving average (0.999; 0: none)")
     add("--rounded", type=float, default=0.0, metavar="SHARE",
         help="share of the steps with activations rounded as int8 rounds them: int8 then costs less (0)")  # fmt: skip
+    add("--int8", nargs="?", const="depthwise", choices=("depthwise", "native"), metavar="FORM",
+        help="train the int8 network of the --from weights, ranges included: depthwise for CPUs (default), native "
+        "for what runs PRELU itself")  # fmt: skip
     add("--mixed", action="store_true", help="convolutions in bfloat16: faster where the processor multiplies it")
     add("--seed", type=int, default=0, help="the same seed gives the same run")
     add(

@@ -19,6 +19,7 @@ from .captured import Captured
 from .distributed import Processes
 from .errors import EcbsrError, UsageError
 from .files import replacing
+from .int8 import Int8Net, without_steep
 from .network import ECBSR, PlainNet
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Trainer:
     """The state of a training run after `step` steps.
 
     `average` is the moving average of `net`'s parameters: what is validated and kept. `losses` is the sum of the
-    steps' losses since the last report, `report` that report as JSON values.
+    steps' losses since the last report, `report` that report as JSON values. `start` is the network it began with.
     """
 
     def __init__(
@@ -46,9 +47,13 @@ class Trainer:
         self.device = device or torch.device("cpu")
         self.group = group or Processes()
         torch.manual_seed(s.seed)
-        self.net = ECBSR(s.blocks, s.channels, s.scale, s.colors, s.activation, s.identity)
-        if start is not None:
-            self.net.start_from(start)
+        self.start = start
+        net = ECBSR(s.blocks, s.channels, s.scale, s.colors, s.activation, s.identity)
+        self.net: ECBSR | Int8Net = net
+        if s.int8:
+            self.net = _int8(net, s, start)
+        elif start is not None:
+            net.start_from(start)
         self.net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.net).requires_grad_(False)
         on_gpu = self.device.type == "cuda"
@@ -61,7 +66,26 @@ class Trainer:
         self._steps: dict[bool, Callable[[Tensor, Tensor], Tensor]] = {}
         for rounds in (False, True):
             step = partial(self._step, rounds)
-            self._steps[rounds] = Captured(step) if on_gpu else step
+            # The ends of int8's ranges are looked at on the host, which a captured step cannot wait for.
+            self._steps[rounds] = Captured(step) if on_gpu and not s.int8 else step
+
+    def observe(self, low: Tensor) -> None:
+        """Set the ranges of a network that begins to be trained as int8 to what LR crops make of them."""
+        if isinstance(self.net, Int8Net) and not (self.start and self.settings.int8 in self.start.int8):
+            self.net.observe(low.to(self.device))
+
+    def model(self) -> PlainNet | Int8Net:
+        """What is validated."""
+        return self.average if isinstance(self.average, Int8Net) else self.average.collapse().to(self.device)
+
+    def weights(self) -> PlainNet | ECBSR:
+        """What is kept; of a network trained as int8, the float network that it began with, too."""
+        if not isinstance(self.average, Int8Net):
+            return self.average
+        assert self.start is not None
+        kept, trained = deepcopy(self.start), deepcopy(self.average).cpu().weights()
+        kept.int8[trained.form] = trained
+        return kept
 
     def train_step(self, low: Tensor, high: Tensor) -> Tensor:
         """One step on this process's share of a batch; its loss, over the whole batch."""
@@ -80,7 +104,7 @@ class Trainer:
 
     def _step(self, rounds: bool, low: Tensor, high: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        forward = self.net.forward_rounded if rounds else self.net
+        forward = self.net.forward_rounded if rounds and isinstance(self.net, ECBSR) else self.net
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.mixed, cache_enabled=False):
             upscaled = forward(low)
         loss = _LOSSES[self.settings.loss](upscaled, high)
@@ -130,3 +154,15 @@ class Trainer:
             raise EcbsrError(f"{path}: no such checkpoint to resume from; leave --resume out") from None
         except (RuntimeError, KeyError, TypeError, EOFError, ValueError, pickle.UnpicklingError):
             raise EcbsrError(f"{path}: is not a checkpoint of this ecbsr-train, or damaged; start again") from None
+
+
+def _int8(net: ECBSR, settings: Settings, start: PlainNet | None) -> Int8Net:
+    """The network as int8, from weights that may have been trained so before."""
+    assert settings.int8
+    if start is None:
+        raise UsageError("training for int8 starts from trained float weights; give them (--from)")
+    if start.architecture != net.architecture:
+        raise UsageError(f"the weights to start from are {start.name}, not {net.architecture.name}")
+    before = start.int8.get(settings.int8)
+    net.start_from(before.net if before else without_steep(start) if settings.int8 == "depthwise" else start)
+    return Int8Net(net, settings.int8, before.ranges if before else None)

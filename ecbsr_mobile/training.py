@@ -25,11 +25,15 @@ from .data import Crops, Pair, ahead, pairs
 from .distributed import choose_device, processes
 from .errors import EcbsrError, UsageError
 from .files import write_bytes
+from .int8 import Form
 from .interrupts import held_back
 from .network import Activation, Architecture, PlainNet
 from .progress import Progress
 from .trainer import Trainer
 from .upscaling import TorchModel
+
+OBSERVED = 256
+"""Crops that the ranges of an int8 network are set on before its first step."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Settings:
     average: float = 0.999  # decay of the moving average that is validated and kept
     seed: int = 0
     rounded: float = 0.0  # share of the steps with activations rounded as int8 rounds them: int8 then costs less
+    int8: Form | None = None  # train the int8 network of this form, with the ranges of its activations
     mixed: bool = False  # convolutions in bfloat16: faster where the processor multiplies it
     validate_every: int = 1000
 
@@ -61,6 +66,8 @@ class Settings:
                 raise UsageError(f"{name} {getattr(self, name)} makes no training; use 1 or more")
         if not 0 <= self.rounded <= 1:
             raise UsageError(f"{self.rounded} is no share of the steps to round; use 0 to 1")
+        if self.int8 and (self.rounded or self.mixed):
+            raise UsageError("int8 rounds by itself and needs full precision; leave rounded and mixed out")
         if not self.rate > 0 or not 0 <= self.average < 1:
             raise UsageError(f"rate {self.rate} and average {self.average} make no training; use 1e-3 and 0.999")
 
@@ -142,6 +149,8 @@ def train(
             raise EcbsrError(f"{out}: holds a training run already; resume it (--resume) or choose another folder")
         if trainer.step < settings.steps or _due(trainer):
             crops = Crops(data, settings.scale, settings.colors, settings.patch, progress if group.first else None)
+            if trainer.step == 0:
+                trainer.observe(torch.from_numpy(crops.batch(settings.seed, 0, OBSERVED)[0]))
             _loop(trainer, crops, held_out, out, on_step, on_report)
         last = group.from_first(lambda: trainer.report)
     assert last is not None
@@ -210,7 +219,7 @@ def _validated(trainer: Trainer, held_out: list[Pair], pace: float, interrupted:
     loss = float(trainer.losses) / (step - before["step"])
     if not math.isfinite(loss):
         raise EcbsrError(f"step {step}: the loss is {loss}, so nothing is learned any more; use a rate below {s.rate}")
-    model = TorchModel(trainer.average.collapse().to(trainer.device))
+    model = TorchModel(trainer.model())
     scores = []
     for pair in held_out:
         if interrupted():
@@ -229,7 +238,7 @@ def _keep(trainer: Trainer, out: Path, report: Report) -> None:
             "step": str(report.step),
             "val_psnr": f"{report.psnr:.4f}",
         }
-        checkpoint.save(trainer.average, out / "best.safetensors", described)
+        checkpoint.save(trainer.weights(), out / "best.safetensors", described)
     log = out / "log.jsonl"
     # A run that was killed wrote lines that its resumed self writes again.
     held = log.read_text().splitlines() if log.exists() else []

@@ -15,6 +15,7 @@ from .images import Picture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .int8 import Int8Net
     from .network import PlainNet
     from .progress import Progress
 
@@ -42,8 +43,8 @@ class Model(Protocol):
 class TorchModel:
     """A plain network run by PyTorch, on the device that it lies on."""
 
-    def __init__(self, net: PlainNet) -> None:
-        """`net` is used as it is, in float32."""
+    def __init__(self, net: PlainNet | Int8Net) -> None:
+        """`net` is used as it is, in float32 or as int8 computes it."""
         architecture = net.architecture
         self.net, self.name = net, architecture.name
         self.scale, self.colors, self.radius = architecture.scale, architecture.colors, architecture.radius
@@ -52,7 +53,7 @@ class TorchModel:
         """See `Model.run`."""
         import torch
 
-        device = self.net.convolutions[0].weight.device
+        device = next(self.net.parameters()).device
         with torch.inference_mode():
             x = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
             y: NDArray[np.float32] = self.net(x)[0].cpu().numpy().transpose(1, 2, 0)
