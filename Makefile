@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint zoo app app-test lock clean
+.PHONY: demo test lint zoo zoo-check app app-test lock clean
 
 # Each line is a command to copy.
 demo: $(READY)
@@ -24,6 +24,11 @@ lint: $(READY)
 # The bundled .tflite files, from the bundled weights.
 zoo: $(READY)
 	@$(BIN)/python benchmarks/build_zoo.py
+
+# Measures the bundled models anew, on Set5 and Set14 in DATA; WRITE=--write brings the stated figures up to date.
+DATA ?= ../shared/data/benchmark
+zoo-check: $(READY)
+	@$(BIN)/python benchmarks/zoo_check.py --data $(DATA)/Set5 $(DATA)/Set14 $(WRITE)
 
 # The Android demo app without Gradle: build/ecbsr-demo.apk, and its tests on this machine.
 app: $(READY)

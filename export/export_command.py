@@ -18,6 +18,9 @@ def main(argv: list[str] | None = None) -> int:
     """Parse, export, print the files."""
     options = _parser().parse_args(argv)
     command.show_warnings_as_notices()
+    if options.list:
+        _list(options.json)
+        return command.DONE
     wanted = sizes.parse_all(text for part in options.size for text in part.split(",") if text)
     precisions = tuple(name for name in job.PRECISIONS if getattr(options, name))
     if not precisions and (options.tflite or not options.onnx):
@@ -73,6 +76,22 @@ def _print(done: Exported) -> None:
     )
 
 
+def _list(as_json: bool) -> None:
+    """The bundled models, with what was measured of them."""
+    figures = zoo.figures()
+    if as_json:
+        command.print_json({"models": figures, "recommended": zoo.RECOMMENDED})
+        return
+    rows = []
+    for name, model in figures.items():
+        sets = [f"{held['fp32'][0]:.2f} / {held['int8'][0]:.2f}" for held in model["sets"].values()]
+        best_for = ", ".join(target for target, names in zoo.RECOMMENDED.items() if name in names) or "-"
+        rows.append([name, str(model["parameters"]), f"{model['gmacs_720p']:.2f}", *sets, best_for])
+    sets = next(iter(figures.values()))["sets"]
+    header = ["model", "parameters", "GMACs, 720p out", *(f"{each} fp32 / int8 dB" for each in sets), "recommended for"]
+    command.print_table(header, rows)
+
+
 def _row(file: ExportedFile) -> list[str]:
     drop = f"{file.loss.drop_db:.3f}" if file.loss else "-"
     fidelity = f"{file.loss.fidelity_db:.1f}" if file.loss and file.loss.fidelity_db is not None else "-"
@@ -91,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("weights", nargs="?", default=zoo.DEFAULT, metavar="WEIGHTS",
         help=f"a weights file, or a bundled model's name ({zoo.DEFAULT})")  # fmt: skip
+    add("--list", action="store_true", help="say which models are bundled, and which to take for a target")
     add("--onnx", action="store_true", help="write ONNX, of free size")
     add("--tflite", action="store_true", help="write TFLite (fp32 and int8 if no precision is named)")
     for name, text in zip(job.PRECISIONS, ("float", "half-precision weights", "integers throughout"), strict=True):

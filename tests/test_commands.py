@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecbsr_mobile import Picture, images, zoo
+from ecbsr_mobile import Picture, images, load, zoo
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edge_litert", "rich", "adbutils",
@@ -244,3 +244,12 @@ def test_bundled_pictures_fit_every_scale() -> None:
         assert (width % 12, height % 12) == (0, 0)
     assert sum(path.stat().st_size for path in zoo.FOLDER.rglob("*") if path.is_file()) <= 5_000_000
     assert np.mean([images.read(path).pixels.shape[2] == 3 for path in zoo.pictures()]) >= 0.5
+
+
+def test_list_names_every_bundled_model() -> None:
+    told = json.loads(call("ecbsr-export", "--list", "--json").stdout)
+    assert set(told["models"]) == set(zoo.names())
+    assert {name for names in told["recommended"].values() for name in names} <= set(zoo.names())
+    for name, model in told["models"].items():
+        assert model["parameters"] == load(name).parameters_count
+        assert name in call("ecbsr-export", "--list").stdout

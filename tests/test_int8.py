@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import converted
@@ -13,7 +14,21 @@ from converted import net
 from test_pipeline import use
 from torch.nn import functional as F
 
-from ecbsr_mobile import EcbsrError, PlainNet, images, load, save, zoo
+from ecbsr_mobile import (
+    EcbsrError,
+    Picture,
+    PlainNet,
+    Settings,
+    TfliteModel,
+    TorchModel,
+    UsageError,
+    evaluate,
+    images,
+    load,
+    save,
+    train,
+    zoo,
+)
 from ecbsr_mobile.int8 import Int8Net, Int8Weights, names, without_steep
 from export import interpreter, tflite
 from export.audit import RECIPE
@@ -162,3 +177,38 @@ def test_export_takes_what_was_trained(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert len(recipe["calibration"]["ranges"]) == len(names(plain.architecture, weights.form))
     result = interpreter.run(graph, photo(1)[0].permute(1, 2, 0).numpy())
     assert np.mean(pixels(result) == pixels(simulated(weights, photo(1)))) > 0.999
+
+
+@pytest.mark.slow
+def test_training_for_int8_ends_in_a_file_of_the_same_quality(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The validation's PSNR is the exported file's, and better than before training; resuming changes nothing."""
+    for folder, paths in (("train", zoo.pictures()[:2]), ("val", zoo.pictures()[4:5])):
+        for path in paths:
+            images.write(Picture(images.read(path).rgb()[:120, :120]), tmp_path / folder / path.name)
+    arch = asdict(net(1, 2, "prelu").architecture)
+    settings = Settings(**arch, int8="depthwise", steps=40, batch=8, patch=24, validate_every=20, average=0.5)
+    folders = tmp_path / "train", tmp_path / "val"
+    reports = []
+    done = train(*folders, tmp_path / "out", settings, net(1, 2, "prelu"), on_report=reports.append)
+    assert done.best_psnr > evaluate(TorchModel(net(1, 2, "prelu")), folders[1])[0].psnr + 0.5  # it was random
+    kept = load(tmp_path / "out" / "best.safetensors")
+    assert torch.equal(kept(photo(1)), net(1, 2, "prelu")(photo(1)))
+    use(monkeypatch, converted.graph(1, 2, "prelu"))
+    (file,) = export(kept, tmp_path, ["int8"], ["60x60"], max_drop=30).files
+    score = evaluate(TfliteModel(file.path), folders[1])[0]
+    assert abs(score.psnr - done.best_psnr) < 0.01
+    again = train(*folders, tmp_path / "out", settings, net(1, 2, "prelu"), resume=True)
+    assert again == reports[-1]
+
+
+def test_training_for_int8_says_what_it_needs(tmp_path: Path) -> None:
+    for path in zoo.pictures()[:1]:
+        images.write(Picture(images.read(path).rgb()[:80, :80]), tmp_path / "data" / path.name)
+    with pytest.raises(UsageError, match="starts from trained float weights"):
+        train(tmp_path / "data", tmp_path / "data", tmp_path / "out", Settings(int8="depthwise", steps=1))
+    with pytest.raises(UsageError, match="are ecbsr-m2c8-x2, not ecbsr-m4c16-x2"):
+        train(
+            tmp_path / "data", tmp_path / "data", tmp_path / "out", Settings(int8="native", steps=1), net(1, 2, "prelu")
+        )
+    with pytest.raises(UsageError, match="leave rounded and mixed out"):
+        Settings(int8="native", mixed=True)

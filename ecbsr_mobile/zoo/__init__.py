@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError
 
 FOLDER = Path(__file__).parent
+FIGURES = FOLDER / "figures.json"
 DEFAULT = "ecbsr-m4c16-x2"
 """The model that commands use when none is named."""
+
+RECOMMENDED = dict.fromkeys(("cpu", "gpu", "nnapi", "npu"), ("ecbsr-m4c16-x2", "ecbsr-m4c16-x4"))
+"""For each target, the model of each scale to take where nothing else decides."""
 
 
 def names() -> tuple[str, ...]:
     """The bundled models, such as `ecbsr-m4c16-x2`."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors")))
+
+
+def figures() -> dict[str, Any]:
+    """What was measured of each bundled model, by name: see `benchmarks/zoo_check.py`, which writes it."""
+    held: dict[str, Any] = json.loads(FIGURES.read_text())
+    return held
 
 
 def weights(name: str) -> Path:
