@@ -77,6 +77,9 @@ def test_a_phone_that_stays_away_keeps_what_was_measured_and_resume_finishes_it(
     device.set_tool({})
     finished = session.resume(tmp_path / "out")
     assert (finished.results[0].status, finished.results[0].runs, finished.failures) == ("ok", 4, {})
+    runs = [json.loads(line).get("run") for line in (tmp_path / "out/runs.jsonl").read_text().splitlines()]
+    times = [run[when]["seconds"] for run in runs if run for when in ("before", "after") if run[when]]
+    assert times == sorted(times), "a session that goes on goes on in time"
     device.assert_clean()
 
 
