@@ -123,7 +123,9 @@ def _busy() -> tuple[str, ...]:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load < cores * BUSY:
         return ()
-    return (f"other work was running when the bench began (load {load:.1f} on {cores} cores): it costs time",)
+    return (
+        f"other work was running when the bench began (load {load:.1f} on {cores} core{'s' * (cores > 1)}): it costs time",
+    )
 
 
 def _crowded(threads: int) -> str:

@@ -226,12 +226,14 @@ def _model(name: str, facts: dict[str, Any]) -> str:
         ("operators", escape(operators)),
         ("SHA-256", f"<code>{escape(str(facts.get('sha256', '')))}</code>"),
     ]
-    recipe = facts.get("recipe")
-    if recipe:
-        known += [(" ".join(keys), figure(value, "models", name, "recipe", *keys)) for keys, value in flat(recipe)]
-    else:
-        known.append(("recipe", "the file carries none"))
-    return f"<div class='card model'><h3>{escape(name)}</h3>{_list(known)}</div>"
+    recipe = facts.get("recipe") or {}
+    parts = [(keys, figure(value, "models", name, "recipe", *keys)) for keys, value in flat(recipe)]
+    loss = [(" ".join(keys), value) for keys, value in parts if keys[0] == "loss"]
+    rest = [(" ".join(keys), value) for keys, value in parts if keys[0] != "loss"]
+    if not recipe:
+        loss = [("recipe", "the file carries none")]
+    more = f"<details><summary>recipe</summary>{_list(rest)}</details>" if rest else ""
+    return f"<div class='card model'><h3>{escape(name)}</h3>{_list(loss + known)}{more}</div>"
 
 
 def _method(found: Results) -> str:
