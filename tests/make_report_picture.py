@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from adb_device import Device, elf, private_adb, renamed
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from android_bench import adb, bench_command
@@ -73,6 +74,7 @@ def photograph(pages: Path, picture: Path) -> None:
             assert "Stand-in, not a phone" in page.inner_text("body")
             if name == "light":
                 page.screenshot(path=picture)
+                Image.open(picture).convert("RGB").quantize(64).save(picture, optimize=True)
             page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
             page.screenshot(path=pages / f"{name}.png", full_page=True)
         chromium.close()
