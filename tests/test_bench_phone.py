@@ -264,13 +264,19 @@ def test_a_hot_phone_is_waited_for_and_a_throttled_figure_is_marked(
             [model], devices=[device.serial], sizes=["24x16"], rounds=2, tool=tool, limits=limits, progress=said.append
         ).results[0]
 
-    def heat_after_preparing(script: str) -> None:
-        if "svc power stayon" in script:
-            device.set_heat(2, then=0)  # hot once, then cool
+    readings: list[str] = []
 
-    device.watcher = heat_after_preparing
+    def hot_before_the_first_run(script: str) -> None:
+        if "dumpsys battery" in script:
+            readings.append(script)
+            if len(readings) == 2:  # the first one is of the preparation
+                device.set_heat(2, then=0)  # hot once, then cool
+
+    device.watcher = hot_before_the_first_run
     row = measure(60)
     assert row.status == "ok"
+    (waiting,) = (line for line in said if "waiting to cool down, at most" in line)
+    assert "thermal status 2" in waiting
     device.watcher = lambda script: device.set_heat(3) if "--graph" in script else None
     said.clear()
     row = measure(0)
