@@ -166,7 +166,9 @@ class Device:
     def text(self) -> str:
         """In one line: what it is and what runs on it."""
         clocks = Counter(core.max_mhz for core in self.cores)
-        cores = ", ".join(f"{count} x {mhz} MHz" if mhz else f"{count} cores" for mhz, count in clocks.items())
+        cores = ", ".join(
+            f"{count} x {mhz} MHz" if mhz else f"{count} core{'s' * (count > 1)}" for mhz, count in clocks.items()
+        )
         tool = f"{self.tool.kind} {self.tool.version} {self.tool.sha256[:12]}".strip() if self.tool else ""
         known = (self.model, self.soc, self.system, cores, self.fingerprint, tool and f"tool {tool}")
         return f"{self.name}: {'; '.join(part for part in known if part)}"

@@ -267,6 +267,8 @@ class _Session:
             ended.set()
 
     def _queue(self, name: str) -> None:
+        if self._complete(name):
+            return
         with self._open(name) as device:
             known = device.describe()
             self.journal.device(known)
@@ -282,12 +284,29 @@ class _Session:
                 left = (time.monotonic() - began) / (done + 1) * (len(todo) - done - 1)
                 self.progress(_line(run, self.settings.rounds, left))
             for case in cases:
-                if not any(run.status in results.TIMED for run in self.journal.of(case)):
-                    continue
-                if self.settings.check and case not in self.journal.checks:
+                if self._lacks(case, "check"):
                     self.journal.check(case, device.check(case))
-                if self.settings.profile and case not in self.journal.profiles:
+                if self._lacks(case, "profile"):
                     self.journal.profile(case, device.profile(case))
+
+    def _lacks(self, case: Case, extra: str) -> bool:
+        """Whether a case that was timed still lacks the "check" or the "profile" that was asked for."""
+        wanted, known = {
+            "check": (self.settings.check, case in self.journal.checks),
+            "profile": (self.settings.profile, case in self.journal.profiles),
+        }[extra]
+        return wanted and not known and any(run.status in results.TIMED for run in self.journal.of(case))
+
+    def _complete(self, name: str) -> bool:
+        """Whether an earlier session left nothing to do on a device, which then need not be there."""
+        cases = self.cases(name)
+        rounds = range(1, self.settings.rounds + 1)
+        return name in self.journal.devices and not any(
+            self._lacks(case, "check")
+            or self._lacks(case, "profile")
+            or not all(self._settled(case, number) for number in rounds)
+            for case in cases
+        )
 
     def _open(self, name: str) -> Bench:
         if name == host.NAME:

@@ -80,6 +80,9 @@ def test_a_phone_that_stays_away_keeps_what_was_measured_and_resume_finishes_it(
     runs = [json.loads(line).get("run") for line in (tmp_path / "out/runs.jsonl").read_text().splitlines()]
     times = [run[when]["seconds"] for run in runs if run for when in ("before", "after") if run[when]]
     assert times == sorted(times), "a session that goes on goes on in time"
+    device.shells.clear()
+    assert session.resume(tmp_path / "out").results == finished.results
+    assert device.shells == [], "a phone with nothing left to do need not be there"
     device.assert_clean()
 
 
