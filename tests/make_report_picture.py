@@ -74,7 +74,7 @@ def photograph(pages: Path, picture: Path) -> None:
             assert "Stand-in, not a phone" in page.inner_text("body")
             if name == "light":
                 page.screenshot(path=picture)
-                Image.open(picture).convert("RGB").quantize(64).save(picture, optimize=True)
+                Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
             page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
             page.screenshot(path=pages / f"{name}.png", full_page=True)
         chromium.close()
