@@ -27,7 +27,8 @@ class Comparison:
         """For a table's cell."""
         if self.ratio is None:
             return self.note or "-"
-        return f"{self.ratio:.3f}" + (f" ({self.ci95[0]:.3f} - {self.ci95[1]:.3f})" if self.ci95 else "")
+        limits = " - ".join(stats.short(limit, 3) for limit in self.ci95 or ())
+        return stats.short(self.ratio, 3) + (f" ({limits})" if limits else "")
 
     @property
     def label(self) -> str:
@@ -59,4 +60,5 @@ def _compare(row: Row, before: Row | None, fail_above: float | None) -> Comparis
     value, limits = stats.ratio(row.median_ms, row.ci95_ms, before.median_ms, before.ci95_ms)
     failed = fail_above is not None and value > fail_above and (limits is None or limits[0] > 1)
     note = f"{value:.3f} times the baseline, more than {fail_above:g}" if failed else ""
-    return replace(plain, ratio=value, ci95=limits, failed=failed, note=note)
+    shown = (stats.rounded(limits[0]), stats.rounded(limits[1])) if limits else None
+    return replace(plain, ratio=stats.rounded(value), ci95=shown, failed=failed, note=note)

@@ -92,10 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     if (compared or others) and (arguments.out or arguments.resume):
         publish(Path(arguments.out or arguments.resume), found, compared)
     if arguments.json:
-        document = found.as_json()
-        if before:
-            document["baseline"] = [one.as_json() for one in compared]
-        command.print_json(document)
+        command.print_json(records.document(found, compared))
     else:
         _print(found, compared)
     if arguments.out or arguments.resume:
@@ -167,35 +164,48 @@ def _dry_run(arguments: argparse.Namespace) -> int:
 
     folder = Path(tempfile.mkdtemp(prefix="ecbsr-bench-"))
     commands = session.rehearse(arguments.models, _settings(arguments), folder)
-    for one in commands:
-        print(shlex.join(one))
+    if arguments.json:
+        command.print_json({"commands": commands})
+    else:
+        for one in commands:
+            print(shlex.join(one))
     command.notice(f"nothing was run; the {len(commands)} commands of one round push files from {folder}")
     return command.DONE
 
 
 def _print(found: Results, compared: tuple[Comparison, ...]) -> None:
     header = ["model", "size", "device", "delegate", "threads", "status", "median ms", "95 % interval", "p95 ms"]
-    header += ["fps", "nodes"] + (["to baseline"] if compared else [])
-    ratios = {one.case: one.text for one in compared}
-    command.print_table(
-        header, [_cells(row) + ([ratios.get(row.case, "")] if compared else []) for row in found.results]
-    )
+    header += ["fps", "nodes"]
+    cells = [_cells(row) for row in found.results]
+    if any(row.check for row in found.results):
+        header.append("output")
+        cells = [[*line, row.check.text if row.check else "-"] for line, row in zip(cells, found.results, strict=True)]
+    if compared:
+        header.append("to baseline")
+        cells = [[*line, one.text] for line, one in zip(cells, compared, strict=True)]
+    command.print_table(header, cells)
     for device in found.devices.values():
         for note in device.notes:
             command.notice(f"{device.name}: {note}")
+    alike: dict[str, list[str]] = {}
     for row in found.results:
         if row.note:
-            command.notice(f"{row.model} {row.size[0]}x{row.size[1]} on {row.device} by {row.delegate}: {row.note}")
+            rows = alike.setdefault(f"{row.device} by {row.delegate}: {row.note}", [])
+            rows.append(f"{row.model} {row.size[0]}x{row.size[1]}")
+    for said, rows in alike.items():
+        command.notice(f"{said} ({', '.join(dict.fromkeys(rows))})")
 
 
 def _cells(row: Row) -> list[str]:
-    def number(value: float | None, digits: int) -> str:
-        return "-" if value is None else f"{value:.{digits}f}"
+    from . import stats
 
-    limits = f"{row.ci95_ms[0]:.2f} - {row.ci95_ms[1]:.2f}" if row.ci95_ms else "-"
+    def number(value: float | None) -> str:
+        return "-" if value is None else stats.short(value)
+
+    limits = " - ".join(map(stats.short, row.ci95_ms)) if row.ci95_ms else "-"
     nodes = "-" if row.nodes_delegated is None else f"{row.nodes_delegated}/{row.nodes_total or '?'}"
     cells = [row.model, f"{row.size[0]}x{row.size[1]}", row.device, row.delegate, str(row.threads), row.status]
-    return [*cells, number(row.median_ms, 2), limits, number(row.p95_ms, 2), number(row.fps, 1), nodes]
+    return [*cells, number(row.median_ms), limits, number(row.p95_ms), number(row.fps), nodes]
 
 
 def _count(text: str) -> int:

@@ -29,6 +29,9 @@ if grep -q -e Asleep -e Dozing $s; then input keyevent KEYCODE_WAKEUP; fi"""
 """Keeps the screen on, as for an app in use: a dark phone clocks its cores down. What was found is noted on
 the phone itself, unless a bench that was cut off has left its note there."""
 
+KEEP_AWAKE = "dumpsys power | grep -q mWakefulness=Awake || input keyevent KEYCODE_WAKEUP"
+"""Staying awake is heeded by a phone that is charged alone: one on the network may have gone dark since."""
+
 LET_SLEEP = f"""s={FOLDER}/screen
 [ -s $s ] || exit 0
 v=$(head -n 1 $s)
@@ -115,7 +118,8 @@ class Handset:
         Raises:
             AdbError: the phone does not take it.
         """
-        digest = hashlib.sha256(local.read_bytes()).hexdigest()
+        fetched = self.adb.record is None or local.exists()  # a dry run may name a tool that is still to be fetched
+        digest = hashlib.sha256(local.read_bytes()).hexdigest() if fetched else "hash-not-known"
         remote = f"{FOLDER}/{digest[:16]}-{name}"
         if self._pushed.get(local) == remote:
             return remote
@@ -127,8 +131,8 @@ class Handset:
         return remote
 
     def reading(self) -> facts.Reading:
-        """The phone's condition now; asking keeps the lock fresh."""
-        return facts.reading(self.adb.shell(f"{REFRESH}\n{facts.STATE}").out)
+        """The phone's condition now; asking keeps the lock fresh and the screen on."""
+        return facts.reading(self.adb.shell(f"{REFRESH}\n{KEEP_AWAKE}\n{facts.STATE}").out)
 
     def enduring(self, action: Callable[[], T]) -> T:
         """Do `action`, again where the phone went away meanwhile and came back.

@@ -120,10 +120,11 @@ def _outcome(run: Run, finished: process.Finished) -> Run:
 
 def _busy() -> tuple[str, ...]:
     cores = len(usable_cores())
+    where = f"{cores} core{'s' * (cores > 1)}"
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load < cores * BUSY:
         return ()
-    return (f"other work was running when the bench began (load {load:.1f} on {cores} cores): it costs time",)
+    return (f"other work was running when the bench began (load {load:.1f} on {where}): it costs time",)
 
 
 def _crowded(threads: int) -> str:

@@ -188,6 +188,7 @@ def publish(folder: Path | None, found: Results, compared: Sequence[Comparison] 
         return
     from . import report
 
-    write_bytes(folder / "results.json", (json.dumps(found.as_json(), indent=2, allow_nan=False) + "\n").encode())
+    text = json.dumps(records.document(found, compared), indent=2, allow_nan=False) + "\n"
+    write_bytes(folder / "results.json", text.encode())
     write_bytes(folder / "results.csv", records.as_csv(found).encode())
     write_bytes(folder / "report.html", report.html(found, compared).encode())

@@ -13,6 +13,7 @@ from .page import figure, size_name
 from .results import Results, Row, State
 
 SERIES = {"cpu": 0, "gpu": 1, "nnapi": 2, "external": 3}
+CURVES = {"battery_celsius": "battery", "skin_celsius": "skin"}  # a state's part → its name in the key
 RATES = {60: 1000 / 60, 30: 1000 / 30}  # frames per second → milliseconds
 
 
@@ -90,39 +91,44 @@ def temperatures(found: Results) -> str:
     """Battery and skin temperature of each phone over the session."""
     cards = ""
     for name, states in found.states.items():
-        lines = {
-            "battery": [(s.seconds, s.battery_celsius) for s in states if s.battery_celsius is not None],
-            "skin": [(s.seconds, s.skin_celsius) for s in states if s.skin_celsius is not None],
-        }
-        known = {what: points for what, points in lines.items() if len(points) > 1}
+        lines = {part: [i for i, state in enumerate(states) if getattr(state, part) is not None] for part in CURVES}
+        known = {part: places for part, places in lines.items() if len(places) > 1}
         if known:
             title = found.devices[name].model if name in found.devices else name
-            cards += f"<div class='card time'><h3>{escape(title or name)}</h3>{_curves(known, states)}</div>"
+            cards += f"<div class='card time'><h3>{escape(title or name)}</h3>{_curves(name, states, known)}</div>"
     return f"<h2>Temperature over time</h2><div class='cards'>{cards}</div>\n" if cards else ""
 
 
-def _curves(lines: dict[str, list[tuple[float, float]]], states: Sequence[State]) -> str:
-    points = [point for line in lines.values() for point in line]
-    start, end = min(x for x, _ in points), max(x for x, _ in points)
-    bottom, top = math.floor(min(y for _, y in points)) - 1, math.ceil(max(y for _, y in points)) + 1
+def _curves(name: str, states: Sequence[State], lines: dict[str, list[int]]) -> str:
+    def at(place: int, part: str) -> float:
+        return float(getattr(states[place], part))
 
-    def drawn(line: list[tuple[float, float]]) -> str:
-        return " ".join(
-            f"{1000 * (x - start) / ((end - start) or 1):.1f},{100 * (top - y) / (top - bottom):.1f}" for x, y in line
+    def shown(place: int, part: str) -> str:
+        return figure(getattr(states[place], part), "states", name, place, part)
+
+    times = [states[place].seconds for places in lines.values() for place in places]
+    values = [at(place, part) for part, places in lines.items() for place in places]
+    start, minutes = min(times), (max(times) - min(times)) / 60
+    bottom, top = math.floor(min(values)) - 1, math.ceil(max(values)) + 1
+    shapes = key = ""
+    for part, places in lines.items():
+        kind = list(CURVES).index(part)
+        points = (
+            f"{1000 * (states[i].seconds - start) / (60 * minutes or 1):.1f},"
+            f"{100 * (top - at(i, part)) / (top - bottom):.1f}"
+            for i in places
         )
-
-    shapes = "".join(f"<polyline class='s{i}' points='{drawn(line)}'/>" for i, line in enumerate(lines.values()))
-    key = "".join(
-        f"<span><b class='s{i}'>{what}</b> {min(y for _, y in line):g} to {max(y for _, y in line):g} °C</span>"
-        for i, (what, line) in enumerate(lines.items())
-    )
-    statuses = [state.thermal_status for state in states if state.thermal_status is not None]
-    worst = f"thermal status at most {max(statuses)}" if statuses else "no thermal status"
+        shapes += f"<polyline class='s{kind}' points='{' '.join(points)}'/>"
+        low, high = (pick(places, key=lambda i, part=part: at(i, part)) for pick in (min, max))  # type: ignore[misc]
+        key += f"<span><b class='s{kind}'>{CURVES[part]}</b> {shown(low, part)} to {shown(high, part)} °C</span>"
+    statuses = [i for i, state in enumerate(states) if state.thermal_status is not None]
+    worst = max(statuses, key=lambda i: at(i, "thermal_status"), default=None)
+    said = "no thermal status" if worst is None else f"thermal status at most {shown(worst, 'thermal_status')}"
     return (
-        f"<div class='key'>{key}<span>{worst}</span></div>"
+        f"<div class='key'>{key}<span>{said}</span></div>"
         f"<div class='ends'><span>{top} °C</span></div>"
         f"<svg viewBox='0 0 1000 100' preserveAspectRatio='none' role='img' aria-label='temperature'>{shapes}</svg>"
-        f"<div class='ends'><span>{bottom} °C</span><span>{(end - start) / 60:.1f} minutes</span></div>"
+        f"<div class='ends'><span>{bottom} °C</span><span>{minutes:.1f} minutes</span></div>"
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from ecbsr_mobile.errors import EcbsrError
 
+from .baseline import Comparison
 from .plan import Case
 from .results import STATUSES, Check, Core, Device, OperatorTime, Results, Row, Run, State, Tool
 
@@ -33,6 +34,12 @@ def as_csv(results: Results) -> str:
         size = f"{one.size[0]}x{one.size[1]}"
         writer.writerow({**vars(one), "size": size, "ci95_low_ms": low, "ci95_high_ms": high})
     return text.getvalue()
+
+
+def document(results: Results, compared: Sequence[Comparison] = ()) -> dict[str, Any]:
+    """What `results.json` holds: the results and, under "baseline", how they compare with earlier ones."""
+    plain = results.as_json()
+    return {**plain, "baseline": [one.as_json() for one in compared]} if compared else plain
 
 
 T = TypeVar("T")

@@ -74,15 +74,23 @@ def _baseline(compared: Sequence[Comparison]) -> str:
     rows = [
         [
             escape(one.label),
-            "" if one.before_ms is None else f"{one.before_ms:g}",
-            "" if one.now_ms is None else f"{one.now_ms:g}",
-            escape(one.text),
+            figure(one.before_ms, "baseline", index, "before_ms"),
+            figure(one.now_ms, "baseline", index, "now_ms"),
+            _ratio(one, index),
             "<span class='status failed'>slower</span>" if one.failed else "",
         ]
-        for one in compared
+        for index, one in enumerate(compared)
     ]
     header = ["row", "then, ms", "now, ms", "now / then (95 %)", ""]
     return f"<h2>Against the baseline</h2><div class='card scroll'>{table(header, rows, texts=1)}</div>\n"
+
+
+def _ratio(one: Comparison, index: int) -> str:
+    if one.ratio is None:
+        return escape(one.note)
+    at = ("baseline", index)
+    limits = [figure(limit, *at, "ci95", place) for place, limit in enumerate(one.ci95 or ())]
+    return figure(one.ratio, *at, "ratio") + (f" ({' – '.join(limits)})" if limits else "")
 
 
 def _side_by_side(found: Results) -> str:
@@ -141,7 +149,7 @@ def _device(name: str, device: Device) -> str:
         ("system", escape(device.system)),
         ("build", f"<code>{escape(device.fingerprint)}</code>" if device.fingerprint else ""),
         ("ABIs", escape(", ".join(device.abis))),
-        ("cores", _cores(device)),
+        ("cores", _cores(name, device)),
     ]
     if device.tool:
         facts.append(("tool", escape(f"{device.tool.kind} {device.tool.version}")))
@@ -150,11 +158,12 @@ def _device(name: str, device: Device) -> str:
     return f"<div class='card device'><h3>{escape(device.model or name)}</h3>{_list(facts)}</div>"
 
 
-def _cores(device: Device) -> str:
-    groups: dict[int | None, int] = {}
-    for core in device.cores:
-        groups[core.max_mhz] = groups.get(core.max_mhz, 0) + 1
-    return ", ".join(f"{count} × {mhz} MHz" if mhz else f"{count}" for mhz, count in groups.items())
+def _cores(name: str, device: Device) -> str:
+    alike: dict[int | None, list[int]] = {}
+    for place, core in enumerate(device.cores):
+        alike.setdefault(core.max_mhz, []).append(place)
+    known = {mhz: figure(mhz, "devices", name, "cores", places[0], "max_mhz") for mhz, places in alike.items()}
+    return ", ".join(f"{len(places)}" + (f" × {known[mhz]} MHz" if mhz else "") for mhz, places in alike.items())
 
 
 def _list(facts: Iterable[tuple[str, str]]) -> str:
@@ -217,12 +226,14 @@ def _model(name: str, facts: dict[str, Any]) -> str:
         ("operators", escape(operators)),
         ("SHA-256", f"<code>{escape(str(facts.get('sha256', '')))}</code>"),
     ]
-    recipe = facts.get("recipe")
-    if recipe:
-        known += [(" ".join(keys), figure(value, "models", name, "recipe", *keys)) for keys, value in flat(recipe)]
-    else:
-        known.append(("recipe", "the file carries none"))
-    return f"<div class='card model'><h3>{escape(name)}</h3>{_list(known)}</div>"
+    recipe = facts.get("recipe") or {}
+    parts = [(keys, figure(value, "models", name, "recipe", *keys)) for keys, value in flat(recipe)]
+    loss = [(" ".join(keys), value) for keys, value in parts if keys[0] == "loss"]
+    rest = [(" ".join(keys), value) for keys, value in parts if keys[0] != "loss"]
+    if not recipe:
+        loss = [("recipe", "the file carries none")]
+    more = f"<details><summary>recipe</summary>{_list(rest)}</details>" if rest else ""
+    return f"<div class='card model'><h3>{escape(name)}</h3>{_list(loss + known)}{more}</div>"
 
 
 def _method(found: Results) -> str:

@@ -6,8 +6,9 @@ runs of one `Case` add up to. Everything else (tables, the page) is a view of `R
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from . import stats
@@ -63,6 +64,13 @@ class Check:
     psnr_db: float | None = None
     note: str = ""
 
+    @property
+    def text(self) -> str:
+        """For a table's cell."""
+        if self.largest is None:
+            return "not compared" if self.note else "-"
+        return "identical" if self.psnr_db is None else f"{self.psnr_db} dB, at most {self.largest}"
+
 
 @dataclass(frozen=True)
 class OperatorTime:
@@ -96,15 +104,9 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Row:
-    """The result of one case. Times are milliseconds and None unless `status` is one of `TIMED`."""
+class Row(Case):
+    """A case with its result. Times are milliseconds and None unless `status` is one of `TIMED`."""
 
-    model: str
-    precision: str
-    device: str
-    delegate: str
-    threads: int
-    size: tuple[int, int]
     status: str
     median_ms: float | None
     ci95_ms: tuple[float, float] | None
@@ -124,7 +126,7 @@ class Row:
     @property
     def case(self) -> Case:
         """What was measured: the row's key."""
-        return Case(self.model, self.precision, self.device, self.delegate, self.threads, self.size)
+        return Case(**{one.name: getattr(self, one.name) for one in fields(Case)})
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,17 @@ class Device:
     cores: tuple[Core, ...] = ()
     tool: Tool | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """In one line: what it is and what runs on it."""
+        clocks = Counter(core.max_mhz for core in self.cores)
+        cores = ", ".join(
+            f"{count} x {mhz} MHz" if mhz else f"{count} core{'s' * (count > 1)}" for mhz, count in clocks.items()
+        )
+        tool = f"{self.tool.kind} {self.tool.version} {self.tool.sha256[:12]}".strip() if self.tool else ""
+        known = (self.model, self.soc, self.system, cores, self.fingerprint, tool and f"tool {tool}")
+        return f"{self.name}: {'; '.join(part for part in known if part)}"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from . import stats
 from .plan import Case
 from .results import TIMED, WRONG, Check, OperatorTime, Row, Run
 
-DIGITS = 5  # significant ones; no run repeats to more
-
 
 def row(case: Case, runs: Sequence[Run], rounds: int, check: Check | None, profile: Sequence[OperatorTime]) -> Row:
     """What the runs of one case add up to, when `rounds` were asked for.
@@ -30,10 +28,10 @@ def row(case: Case, runs: Sequence[Run], rounds: int, check: Check | None, profi
     return Row(
         **vars(case),
         status=status,
-        median_ms=_rounded(median(times)) if times else None,
-        ci95_ms=(_rounded(limits[0]), _rounded(limits[1])) if limits else None,
-        p95_ms=_rounded(median(tails)) if tails else None,
-        fps=_rounded(1000 / median(times)) if times else None,
+        median_ms=stats.rounded(median(times)) if times else None,
+        ci95_ms=(stats.rounded(limits[0]), stats.rounded(limits[1])) if limits else None,
+        p95_ms=stats.rounded(median(tails)) if tails else None,
+        fps=stats.rounded(1000 / median(times)) if times else None,
         runs=len(used),
         nodes_delegated=shown.nodes_delegated if shown else None,
         nodes_total=shown.nodes_total if shown else None,
@@ -41,7 +39,7 @@ def row(case: Case, runs: Sequence[Run], rounds: int, check: Check | None, profi
         partitions=shown.partitions if shown else None,
         init_ms=_middle(run.init_ms for run in used),
         peak_memory_mb=_middle(run.peak_memory_mb for run in used),
-        run_ms=tuple(_rounded(time) for time in times),
+        run_ms=tuple(stats.rounded(time) for time in times),
         check=check,
         profile=tuple(profile),
     )
@@ -73,8 +71,4 @@ def _note(status: str, runs: Sequence[Run], used: Sequence[Run], rounds: int, ch
 
 def _middle(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return _rounded(median(known)) if known else None
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+    return stats.rounded(median(known)) if known else None

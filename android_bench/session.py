@@ -142,7 +142,8 @@ def resume(out: str | os.PathLike[str], progress: Progress | None = None) -> Res
 def rehearse(paths: Sequence[str | os.PathLike[str]], settings: Settings, folder: Path) -> list[tuple[str, ...]]:
     """Every adb command of a session's first round, in order, without running one.
 
-    The files that the commands push are written to `folder`. A command that depends on a phone's answer is
+    Before them stands the command that fetches the tool, where it was never fetched. The files that the
+    commands push are written to `folder`. A command that depends on a phone's answer is
     the one for a phone of today that is cool, unused, and has none of our files.
 
     Raises:
@@ -154,11 +155,12 @@ def rehearse(paths: Sequence[str | os.PathLike[str]], settings: Settings, folder
         raise UsageError("a dry run needs the serial of a phone: --device SERIAL")
     if settings.cores in ("big", "little"):
         raise UsageError(f"which cores are {settings.cores} is the phone's to say; give a mask such as f0 to a dry run")
+    from . import tool
     from .phone import Phone
 
     loaded = {model.name: model for model in models.load(paths)}
     session = _Session(settings, loaded, Journal(), lambda _line: None)
-    commands: list[tuple[str, ...]] = []
+    commands = [one for one in [tool.fetching(tool.planned(settings.tool))] if one]
 
     def record(command: Sequence[str]) -> None:
         commands.append(tuple(command))
@@ -190,7 +192,7 @@ def _validate(settings: Settings) -> None:
     for name, value in (("rounds", settings.rounds), ("runs", settings.iterations)):
         if value < 1:
             raise UsageError(f"{name} is {value}; use 1 or more")
-    if not settings.devices:
+    if not settings.devices or not all(settings.devices):
         raise UsageError('no device is named; use "host", "all" or the serial of a phone')
 
 
@@ -215,7 +217,9 @@ class _Session:
         self.journal = journal
         self.progress = progress
         self.stop = threading.Event()
-        self.began = time.monotonic()
+        states = [state for run in journal.runs.values() for state in (run.before, run.after) if state]
+        # A session that goes on counts its seconds from where it stopped.
+        self.began = time.monotonic() - max((state.seconds for state in states), default=0)
         self.failures: dict[str, Exception] = {}
 
     def run(self) -> Results:
@@ -263,8 +267,12 @@ class _Session:
             ended.set()
 
     def _queue(self, name: str) -> None:
+        if self._complete(name):
+            return
         with self._open(name) as device:
-            self.journal.device(device.describe())
+            known = device.describe()
+            self.journal.device(known)
+            self.progress(known.text)
             cases = self.cases(name)
             todo = list(plan.shuffled(cases, self.settings.rounds, self.settings.seed))
             began = time.monotonic()
@@ -276,12 +284,29 @@ class _Session:
                 left = (time.monotonic() - began) / (done + 1) * (len(todo) - done - 1)
                 self.progress(_line(run, self.settings.rounds, left))
             for case in cases:
-                if not any(run.status in results.TIMED for run in self.journal.of(case)):
-                    continue
-                if self.settings.check and case not in self.journal.checks:
+                if self._lacks(case, "check"):
                     self.journal.check(case, device.check(case))
-                if self.settings.profile and case not in self.journal.profiles:
+                if self._lacks(case, "profile"):
                     self.journal.profile(case, device.profile(case))
+
+    def _lacks(self, case: Case, extra: str) -> bool:
+        """Whether a case that was timed still lacks the "check" or the "profile" that was asked for."""
+        wanted, known = {
+            "check": (self.settings.check, case in self.journal.checks),
+            "profile": (self.settings.profile, case in self.journal.profiles),
+        }[extra]
+        return wanted and not known and any(run.status in results.TIMED for run in self.journal.of(case))
+
+    def _complete(self, name: str) -> bool:
+        """Whether an earlier session left nothing to do on a device, which then need not be there."""
+        cases = self.cases(name)
+        rounds = range(1, self.settings.rounds + 1)
+        return name in self.journal.devices and not any(
+            self._lacks(case, "check")
+            or self._lacks(case, "profile")
+            or not all(self._settled(case, number) for number in rounds)
+            for case in cases
+        )
 
     def _open(self, name: str) -> Bench:
         if name == host.NAME:

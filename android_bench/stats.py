@@ -20,6 +20,17 @@ METHOD = (
 # Student's t, two-sided 95 %, for 1 to 4 degrees of freedom (2 to 5 runs).
 _STUDENT = (12.706, 4.303, 3.182, 2.776)
 _LEVEL = 0.95
+DIGITS = 5  # significant ones; no run repeats to more
+
+
+def short(value: float, decimals: int = 2) -> str:
+    """For a table's cell: so many decimals, or two digits where the number is very small or large."""
+    return f"{value:.{decimals}f}" if 0.1 <= value < 1e5 else f"{value:.2g}"
+
+
+def rounded(value: float) -> float:
+    """The value with as many digits as may mean something."""
+    return float(f"{value:.{DIGITS}g}")
 
 
 def interval(values: Sequence[float]) -> tuple[float, float] | None:

@@ -57,10 +57,7 @@ def find(wanted: str, abis: Sequence[str], progress: Callable[[str], None]) -> B
         EcbsrError: there is no such file, no network, or the file does not fit.
     """
     if wanted not in ("tflite", "litert"):
-        path = Path(wanted)
-        if not path.is_file():
-            raise EcbsrError(f"there is no tool at {wanted}; give the path of a benchmark_model, or tflite, or litert")
-        return _examined(path, "", abis)
+        return _examined(_named(wanted), "", abis)
     abi = next((abi for abi in abis if (wanted, abi) in ADDRESSES), None)
     if abi is None:
         raise EcbsrError(
@@ -78,11 +75,30 @@ def find(wanted: str, abis: Sequence[str], progress: Callable[[str], None]) -> B
 
 
 def planned(wanted: str) -> Binary:
-    """The tool as a dry run names it: not fetched, for a phone of today."""
+    """The tool as a dry run names it: not fetched, for a phone of today.
+
+    Raises:
+        EcbsrError: there is no such file.
+    """
     if wanted not in ("tflite", "litert"):
-        content = Path(wanted).read_bytes() if Path(wanted).is_file() else b""
-        return Binary(Path(wanted), "", Tool("litert" if _OWN_TO_LITERT in content else "tflite", ""))
+        path = _named(wanted)
+        return Binary(path, "", Tool("litert" if _OWN_TO_LITERT in path.read_bytes() else "tflite", ""))
     return Binary(cache() / f"{wanted}-arm64-v8a" / "benchmark_model", "arm64-v8a", Tool(wanted, ""))
+
+
+def fetching(planned: Binary) -> tuple[str, ...]:
+    """The command that fetches what `planned` names; empty where the file is there."""
+    if planned.path.exists():
+        return ()
+    address = ADDRESSES[planned.facts.kind, planned.abi]
+    return ("curl", "--fail", "--location", "--create-dirs", "--output", str(planned.path), address)
+
+
+def _named(wanted: str) -> Path:
+    path = Path(wanted)
+    if not path.is_file():
+        raise EcbsrError(f"there is no tool at {wanted}; give the path of a benchmark_model, or tflite, or litert")
+    return path
 
 
 def cache() -> Path:

@@ -60,7 +60,10 @@ PROGRAMS = {
     ),
     "svc": 'echo "svc $*" >> "$ROOT/actions"; [ "$*" = "power stayon true" ] && echo 7 > '
     '"$ROOT/settings/stay_on_while_plugged_in"',
-    "input": 'echo "input $*" >> "$ROOT/actions"',
+    "input": (
+        'echo "input $*" >> "$ROOT/actions"; case $2 in *WAKEUP) s=Awake;; *) s=Asleep;; esac; '
+        'echo "  mWakefulness=$s" > "$ROOT/dumpsys/power"'
+    ),
     "taskset": 'echo "taskset $1" >> "$ROOT/actions"; shift; exec "$@"',
 }
 READ_ONLY = {
@@ -74,6 +77,7 @@ class Device:
 
     Attributes that tests set, at any time:
         authorized: whether the phone trusts the computer.
+        silent: whether the phone takes connections and says nothing, which adb calls offline.
         cut_push_after: bytes of pushed data after which the cable is pulled, once.
         cut_at: a text; the cable is pulled when a shell command that holds it begins, once.
         away: seconds that the phone stays away after its cable was pulled; None for ever.
@@ -88,7 +92,7 @@ class Device:
         self.root = root
         self.features = features
         self.properties = {**PROPERTIES, "ro.serialno": uuid.uuid4().hex[:8], **properties}
-        self.authorized = True
+        self.authorized, self.silent = True, False
         self.cut_push_after: int | None = None
         self.cut_at = ""
         self.cut_delay = 0.3
@@ -159,8 +163,7 @@ class Device:
         assert self.running() == [], self.running()
         assert self.left_behind() == [], self.left_behind()
         assert (self.root / "settings/stay_on_while_plugged_in").read_text().strip() == "0"
-        presses = [line for line in self.actions() if line.startswith("input")]
-        assert presses[-1:] in ([], ["input keyevent KEYCODE_SLEEP"]), presses
+        assert "mWakefulness=Asleep" in (self.root / "dumpsys/power").read_text(), self.actions()
 
     def pull_the_cable(self) -> None:
         """Break every connection; with `reboots`, end every process and start anew."""
@@ -288,7 +291,8 @@ class _Connection:
 
     def _handle(self, command: int, first: int, second: int, data: bytes) -> None:
         if command in (CNXN, AUTH):
-            self._greet(command, first)
+            if not self.device.silent:
+                self._greet(command, first)
         elif command == OPEN:
             self._open(first, data.rstrip(b"\0").decode())
         elif second in self.streams:
@@ -522,6 +526,54 @@ def private_adb(home: Path) -> Iterator[dict[str, str]]:
         subprocess.run([adb.binary(), "-P", str(port), "kill-server"], capture_output=True, check=False, timeout=30)
 
 
+@contextmanager
+def renamed(port: int, names: dict[str, str]) -> Iterator[int]:
+    """The port of a middleman before the adb server at `port`, which shows it phones under other serials.
+
+    `names` maps each new serial to the phone's own. A phone on the network cannot be called just anything,
+    one on USB can. Protocol: AOSP, packages/modules/adb, SERVICES.TXT.
+    """
+    back = {real: name for name, real in names.items()}
+
+    def swapped(text: bytes, table: dict[str, str]) -> bytes:
+        for old, new in table.items():
+            text = text.replace(old.encode(), new.encode())
+        return text
+
+    def serve(client: socket.socket) -> None:
+        with client, suppress(OSError, ValueError), socket.create_connection(("127.0.0.1", port)) as server:
+            with client.makefile("rb") as asked:
+                request = swapped(asked.read(int(asked.read1(4), 16)), names)
+            server.sendall(b"%04x" % len(request) + request)
+            if request.startswith(b"host:devices"):
+                with server.makefile("rb") as answer:
+                    _, listed = answer.read(8), swapped(answer.read(), back)
+                client.sendall(b"OKAY%04x" % len(listed) + listed)
+                return
+            threading.Thread(target=copy, args=(client, server), daemon=True).start()
+            copy(server, client)
+
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def accept() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 def elf(machine: int = 0x3E, extra: bytes = b"") -> bytes:
     """A static x86-64 program that becomes `python adb_device.py ARGUMENTS…`; for another `machine`, its header alone.
 
@@ -591,8 +643,11 @@ def run_tool(arguments: list[str]) -> int:
 
 def _print_log(flags: dict[str, str], behaviour: dict[str, Any], megabytes: str) -> None:
     delegate = next((name for name in ("gpu", "nnapi") if flags.get(f"use_{name}") == "true"), "xnnpack")
+    if "external_delegate_path" in flags:
+        delegate = "external" if Path(flags["external_delegate_path"]).is_file() else "absent"
     names = {"gpu": "TfLiteGpuDelegateV2", "nnapi": "TfLiteNnapiDelegate", "xnnpack": "TfLiteXNNPackDelegate"}
-    taken, total = behaviour.get("delegates", {}).get(delegate, [8, 8])
+    names["external"] = "TfLiteQnnDelegate"
+    taken, total = behaviour.get("delegates", {}).get(delegate, [0 if delegate == "absent" else 8, 8])
     if "run" in behaviour and taken:  # as many nodes as the model has, less those that were said to be refused
         nodes = _nodes(Path(flags["graph"]))
         taken, total = nodes - (total - taken), nodes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 from adb_device import Device, elf
+from bench_logs import LITERT
 
 import android_bench
 from android_bench import adb, session
@@ -75,6 +77,12 @@ def test_a_phone_that_stays_away_keeps_what_was_measured_and_resume_finishes_it(
     device.set_tool({})
     finished = session.resume(tmp_path / "out")
     assert (finished.results[0].status, finished.results[0].runs, finished.failures) == ("ok", 4, {})
+    runs = [json.loads(line).get("run") for line in (tmp_path / "out/runs.jsonl").read_text().splitlines()]
+    times = [run[when]["seconds"] for run in runs if run for when in ("before", "after") if run[when]]
+    assert times == sorted(times), "a session that goes on goes on in time"
+    device.shells.clear()
+    assert session.resume(tmp_path / "out").results == finished.results
+    assert device.shells == [], "a phone with nothing left to do need not be there"
     device.assert_clean()
 
 
@@ -204,6 +212,18 @@ def test_a_phone_that_is_not_ready(device: Device, model: Path, tool: str, tmp_p
         android_bench.bench([model], devices=[dead], tool=tool)
 
 
+@pytest.mark.usefixtures("adb_server")
+def test_a_phone_that_is_offline(tmp_path: Path, model: Path, tool: str) -> None:
+    (tmp_path / "phone").mkdir()
+    silent = Device(tmp_path / "phone")
+    silent.silent = True
+    try:
+        with pytest.raises(EcbsrError, match=r"is offline; plug it in again"):
+            android_bench.bench([model], devices=[silent.serial], tool=tool)
+    finally:
+        silent.close()
+
+
 def test_one_bad_phone_does_not_stop_the_others(device: Device, model: Path, tool: str) -> None:
     found = android_bench.bench(
         [model], devices=["NOSUCHSERIAL", device.serial], sizes=["24x16"], rounds=1, tool=tool, limits=QUICK
@@ -256,50 +276,73 @@ def test_the_server_is_found_by_the_usual_variables(monkeypatch: pytest.MonkeyPa
         adb.phones()
 
 
+# What a session does: its mark in the commands that reach the phone, and further arguments of the command.
 STEPS = {
-    "lock": "mkdir /data/local/tmp/ecbsr-bench.lock",
-    "push the tool": "push",
-    "wake the screen": "svc power stayon true",
-    "read the state": "dumpsys battery",
-    "run the tool": "benchmark_model --graph",
+    "take the phone": ("mkdir /data/local/tmp/ecbsr-bench.lock", ()),
+    "wait for another bench": ("cat /data/local/tmp/ecbsr-bench.lock/owner", ()),
+    "push the tool": ("push", ()),
+    "wake the screen": ("svc power stayon true", ()),
+    "read the state": ("dumpsys battery", ()),
+    "wait for a cooler phone": ("dumpsys thermalservice", ()),
+    "run the tool": ("benchmark_model --graph", ()),
+    "wait for a phone that is gone": ("benchmark_model --graph", ()),
+    "compare the output": ("rm -f /data/local/tmp/ecbsr-bench/output.bin", ("--check",)),
+    "take a profile": ("--enable_op_profiling=true", ("--profile",)),
+    "clean up": ("rm -rf /data/local/tmp/ecbsr-bench\n", ()),
 }
+SECOND = ("run the tool", "wait for a cooler phone", "wait for a phone that is gone")
+"""Steps that are interrupted when they come for the second time."""
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_ctrl_c_at_each_step(device: Device, model: Path, tool: str, tmp_path: Path, step: str) -> None:
-    command = [sys.executable, "-m", "android_bench.bench_command", str(model), "--device", device.serial]
-    command += ["--size=24x16,33x17", "--rounds=2", "--tool", tool, "--out", str(tmp_path / "out")]
+    mark, extra = STEPS[step]
+    command = [sys.executable, "-m", "android_bench.bench_command", str(model), "--device", device.serial, *extra]
+    command += ["--size=24x16", "--rounds=2", "--tool", tool, "--out", str(tmp_path / "out")]
     device.set_tool({"sleep": 0.3})
+    lock = device.path("/data/local/tmp/ecbsr-bench.lock")
+    if step == "wait for another bench":
+        boot = device.path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        lock.mkdir()
+        (lock / "owner").write_text(json.dumps({"who": "a@b", "machine": "m", "pid": 1, "boot": boot, "token": "t"}))
+    if step == "wait for a cooler phone":
+        device.set_heat(3)
     seen: list[str] = []
     process: list[subprocess.Popen[str]] = []
     started = threading.Event()
-    skip = 1 if step == "run the tool" else 0  # the second run: the first one's figure is kept
 
     def interrupt(event: str) -> None:
-        if STEPS[step] in event:
+        if mark in event:
             seen.append(event)
-            if len(seen) == skip + 1:
+            if len(seen) == 1 + (step in SECOND):
+                if step == "wait for a phone that is gone":
+                    device.away = None
+                    device.pull_the_cable()
                 started.wait(300)
                 process[0].send_signal(signal.SIGINT)
 
     device.watcher = interrupt
+    root = Path(android_bench.__file__).parents[1]
     process.append(
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=Path(android_bench.__file__).parents[1],
-        )
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", cwd=root)
     )
     started.set()
     _, errors = process[0].communicate(timeout=300)
     assert process[0].returncode == 130, errors
     assert "interrupted by SIGINT" in errors and "Traceback" not in errors
+    if step == "wait for another bench":
+        assert (lock / "owner").exists(), "the other bench still has the phone"
+        shutil.rmtree(lock)
+    elif step == "wait for a phone that is gone":
+        assert "the next bench does it" in errors
+        device.gone_until, device.watcher = 0, lambda _event: None
+        assert measure(device, model, tool).results[0].status == "ok"
     device.assert_clean()
-    if step == "run the tool":
-        rows = json.loads((tmp_path / "out/results.json").read_text())["results"]
-        assert sorted(row["runs"] for row in rows) == [0, 1]
+    kept = {"take a profile": 2, "compare the output": 2, "clean up": 2, "run the tool": 1}
+    kept["wait for a phone that is gone"] = 1
+    if step in kept:
+        (row,) = json.loads((tmp_path / "out/results.json").read_text())["results"]
+        assert (row["status"], row["runs"]) == ("ok", kept[step])
 
 
 def test_a_bench_that_was_killed_is_cleaned_up_by_the_next(device: Device, model: Path, tool: str) -> None:
@@ -312,10 +355,14 @@ def test_a_bench_that_was_killed_is_cleaned_up_by_the_next(device: Device, model
     assert running.wait(300)
     process.kill()
     process.wait(300)
-    assert device.left_behind()
+    files = [device.path(f"/data/local/tmp/{name}") for name in device.left_behind()]
+    (pushed,) = (path for path in files if path.name.endswith("model.tflite"))
+    pushed.write_bytes(pushed.read_bytes()[:-1])
+    device.pushes.clear()
     device.set_tool({})
     found = measure(device, model, tool)
     assert found.results[0].status == "ok"
+    assert [Path(remote).name for remote in device.pushes] == [pushed.name], "only what differs is pushed again"
     device.assert_clean()
 
 
@@ -394,9 +441,15 @@ def test_no_network_says_how_to_get_the_tool_by_hand(monkeypatch: pytest.MonkeyP
         find()
 
 
-def test_litert_has_no_nnapi(device: Device, model: Path, tmp_path: Path) -> None:
+def test_litert_has_no_nnapi_and_takes_no_input(device: Device, model: Path, tmp_path: Path) -> None:
     path = tmp_path / "tool"
     path.write_bytes(elf(extra=b"litert/tools/benchmark_litert_model.h\0"))
-    rows = measure(device, model, str(path), delegates=["cpu", "nnapi", "external:/vendor/lib.so"], rounds=1).results
+    out, err = (text.replace("0.056784", "{megabytes}").replace("49 out of 49", "8 out of 8") for text in LITERT)
+    device.set_tool({"replay": [out, err, 0]})
+    delegates = ["cpu", "nnapi", "external:/vendor/lib.so"]
+    rows = measure(device, model, str(path), delegates=delegates, rounds=1, check=True).results
     assert [row.status for row in rows] == ["ok", "unsupported", "unsupported"]
+    assert (rows[0].median_ms, rows[0].p95_ms, rows[0].init_ms, rows[0].nodes_delegated) == (0.942, 0.991, 5.76, 8)
+    assert "LiteRT's tool takes no input" in rows[0].note
     assert json.loads((device.root / "runs").read_text().splitlines()[0])["use_cpu"] == "true"
+    device.assert_clean()

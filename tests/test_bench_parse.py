@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import bench_logs as logs
@@ -15,6 +16,7 @@ from android_bench.plan import Delegate, parse_delegates
 REAL_LOGS = REFERENCE / "benchmark_logs"
 CPU, GPU, NNAPI = Delegate("cpu"), Delegate("gpu"), Delegate("nnapi")
 EXTERNAL = Delegate("external", "/vendor/lib64/libQnnTFLiteDelegate.so")
+DELEGATES = (CPU, GPU, NNAPI, EXTERNAL)
 
 
 def verdict(log: tuple[str, str], delegate: Delegate, code: int = 0) -> judge.Verdict:
@@ -112,21 +114,30 @@ def test_prefixes_and_line_ends_change_nothing(name: str, prefix: str, end: str)
 )
 def test_every_cut_is_judged_honestly(name: str) -> None:
     text = "".join(getattr(logs, name))
-    for delegate in (CPU, GPU, NNAPI, EXTERNAL):
-        _no_cut_lies(text, judge.Expected(delegate, logs.MODEL_BYTES, logs.NODES, logs.SHAPE))
+    _no_cut_lies(text, [judge.Expected(one, logs.MODEL_BYTES, logs.NODES, logs.SHAPE) for one in DELEGATES])
 
 
-def _no_cut_lies(text: str, expected: judge.Expected) -> None:
-    whole = parse.tool_log(text)
-    # Every cut up to the figures; the profiles behind them are long and decide nothing.
-    for end in [*range(min(len(text), 3000)), *range(3000, len(text), 97)]:
-        log = parse.tool_log(text[:end])
-        found = judge.judge(log, 0, expected)
-        if found.status in ("ok", "partial"):
-            assert log.timed == whole.timed, f"another figure after {end} characters"
-            assert found.taken is None or found.taken <= expected.nodes
-            if expected.delegate.name != "cpu":
-                assert found.taken != 0
+def test_a_cut_inside_a_character_is_judged_honestly() -> None:
+    text = "".join(logs.CPU).replace("/x/", "/模型 é/")
+    _no_cut_lies(text, [judge.Expected(CPU, logs.MODEL_BYTES, logs.NODES, logs.SHAPE)])
+
+
+def _no_cut_lies(text: str, expected: Sequence[judge.Expected]) -> None:
+    """Cut at every byte. What is judged can only change with a line's end, which is held to at every other cut."""
+    whole, content = parse.tool_log(text), text.encode()
+    lines = parse.clean_lines(text)
+    for end in range(len(content) + 1):
+        cut = content[:end].decode(errors="replace")
+        if end and content[end - 1 : end] != b"\n":
+            assert parse.clean_lines(cut) == lines[: content.count(b"\n", 0, end)]
+            continue
+        log = parse.tool_log(cut)
+        for one in expected:
+            found = judge.judge(log, 0, one)
+            if found.status in ("ok", "partial"):
+                assert log.timed == whole.timed, f"another figure after {end} bytes"
+                assert found.taken is None or found.taken <= one.nodes
+                assert found.taken != 0 or one.delegate.name == "cpu"
 
 
 def test_profiles_as_table_and_as_csv() -> None:
@@ -134,8 +145,9 @@ def test_profiles_as_table_and_as_csv() -> None:
     assert parse.tool_log("".join(logs.PROFILE_TABLE)).profile == wanted
     assert parse.tool_log(logs.PROFILE_CSV).profile == wanted
     assert parse.tool_log("".join(logs.CPU)).profile == ()
-    for end in range(len(logs.PROFILE_CSV)):
-        assert len(parse.tool_log(logs.PROFILE_CSV[:end]).profile) <= 2
+    for text in (logs.PROFILE_CSV, "".join(logs.PROFILE_TABLE)):
+        for end in range(len(text)):
+            assert parse.tool_log(text[:end]).profile in ((), wanted[:1], wanted)
 
 
 def test_delegates_on_the_command_line() -> None:
@@ -183,7 +195,7 @@ def test_real_logs(name: str) -> None:
     expected = judge.Expected(delegate, 56784, 14, (shape[0], shape[1], shape[2]))
     found = judge.judge(log, code, expected)
     assert found.status == status, found.note
-    _no_cut_lies(text, expected)
+    _no_cut_lies(text, [replace(expected, delegate=one) for one in (delegate, *DELEGATES)])
     wrong = replace(expected, shape=(999, 999, 3))
     if status == "ok" and log.input_shapes:
         assert judge.judge(log, code, wrong).status == "mismatch"
@@ -198,6 +210,7 @@ def test_figures_of_real_logs() -> None:
     assert memory.timed and memory.timed.mean == 144167
     table = parse.tool_log(real_log("2022_op_profiling_stdout")).profile
     csv = parse.tool_log(real_log("2022_op_profiling.csv")).profile
+    _no_cut_lies(real_log("2022_op_profiling.csv"), [judge.Expected(CPU, 56784, 14, (48, 64, 3))])
     assert [share.operator for share in table][:1] == ["CONV_2D"]
     assert {share.operator for share in table} == {share.operator for share in csv}
     for shares in (table, csv):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import json
+import os
 import shlex
 import subprocess
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from adb_device import OLD_FEATURES, Device
+from adb_device import OLD_FEATURES, Device, elf, renamed
 
 import android_bench
 from android_bench import adb, bench_command, facts, phone
@@ -25,13 +29,16 @@ QUICK = Limits(reconnect=90, lock=60, cooldown=60, run=120)
 
 def test_a_whole_journey(device: Device, model: Path, int8: Path, tool: str, tmp_path: Path) -> None:
     device.set_tool({"delegates": {"gpu": [5, 8], "nnapi": [0, 8]}})
+    library = tmp_path / "a vendor's lib.so"
+    library.write_bytes(elf())
     out = tmp_path / 'a folder\'s "name"'
     lines: list[str] = []
     found = android_bench.bench(
         [model, int8],
         devices=[device.serial],
         sizes=["24x16"],
-        delegates=["cpu,gpu,nnapi"],
+        delegates=[f"cpu,gpu,nnapi:some npu,external:{library}:backend=htp,mode=2 fast"],
+        threads=[4],
         rounds=2,
         runs=7,
         cores="big",
@@ -42,11 +49,12 @@ def test_a_whole_journey(device: Device, model: Path, int8: Path, tool: str, tmp
         progress=lines.append,
     )
     rows = {(row.model, row.delegate): row for row in found.results}
-    assert len(rows) == len(found.results) == 2 * 3
+    assert len(rows) == len(found.results) == 2 * 4
+    expected = {"cpu": ("ok", 8, 8, 2), "gpu": ("partial", 5, 8, 2), "nnapi:some npu": ("fallback", 0, 8, 0)}
     for (_, delegate), row in rows.items():
-        wanted = {"cpu": ("ok", 8, 8, 2), "gpu": ("partial", 5, 8, 2), "nnapi": ("fallback", 0, 8, 0)}[delegate]
+        wanted = expected.get(delegate, ("ok", 8, 8, 2))
         assert (row.status, row.nodes_delegated, row.nodes_total, row.runs) == wanted
-        assert (row.median_ms is None) == (delegate == "nnapi"), "a fallback never has a figure"
+        assert (row.median_ms is None) == (row.status == "fallback"), "a fallback never has a figure"
     assert [(one.operator, one.ms) for one in rows["int8", "cpu"].profile] == [
         ("CONV_2D", 3.6),
         ("DEPTH_TO_SPACE", 1.2),
@@ -56,50 +64,66 @@ def test_a_whole_journey(device: Device, model: Path, int8: Path, tool: str, tmp
     assert [core.max_mhz for core in told.cores] == [1800, 1800, 2400, 3000]
     assert told.tool and told.tool.bytes == Path(tool).stat().st_size and len(told.tool.sha256) == 64
     assert {line for line in device.actions() if "taskset" in line} == {"taskset c"}
-    assert all(state.skin_celsius == 33.25 and state.battery_celsius == 30 for state in found.states[device.serial])
+    states = found.states[device.serial]
+    assert len(states) == 2 * 2 * (2 + 2 + 2 + 1), "the phone's state is read before and after each run"
+    for state in states:
+        assert (state.skin_celsius, state.battery_celsius, state.battery_percent) == (33.25, 30, 87)
+        assert (state.thermal_status, state.governors, state.max_mhz) == (0, ("schedutil",), (1800, 1800, 2400, 3000))
     _assert_runs_were_as_asked(device)
-    # Two models and the tool, each once: later rounds find them by their hash.
-    assert len(device.pushes) == len(set(device.pushes)) == 3
+    # Two models, the library and the tool, each once: later rounds find them by their hash.
+    assert len(device.pushes) == len(set(device.pushes)) == 4
     assert json.loads((out / "results.json").read_text()) == json.loads(json.dumps(found.as_json()))
     assert len(lines) >= 2 * 5
+    identity = (
+        'Standin Phone "S" 1; Paper P1000; Android 14 (API 34)',
+        "1 x 3000 MHz",
+        "standin/s/s:14",
+        "tool tflite",
+    )
+    assert all(part in next(line for line in lines if "Android 14" in line) for part in identity)
     device.assert_clean()
 
 
 def _assert_runs_were_as_asked(device: Device) -> None:
     runs = [json.loads(line) for line in (device.root / "runs").read_text().splitlines()]
     timed = [run for run in runs if "enable_op_profiling" not in run]
-    assert len(timed) == 2 * (2 + 2 + 1), "a fallback is not run again"
+    assert len(timed) == 2 * (2 + 2 + 2 + 1), "a fallback is not run again"
     for run in timed:
-        assert (run["num_runs"], run["min_secs"], run["num_threads"]) == ("7", "0", "1")
-    assert {run["disable_nnapi_cpu"] for run in timed if "use_nnapi" in run} == {"true"}
+        assert (run["num_runs"], run["min_secs"], run["num_threads"]) == ("7", "0", "4")
+        if "use_nnapi" in run:
+            assert (run["disable_nnapi_cpu"], run["nnapi_accelerator_name"]) == ("true", "some npu")
+        if "external_delegate_path" in run:
+            assert run["external_delegate_options"] == "backend:htp;mode:2 fast"
 
 
 @pytest.mark.usefixtures("adb_server")
-def test_host_and_two_phones_in_one_report(tmp_path: Path, model: Path, tool: str) -> None:
-    devices = []
+def test_host_and_two_phones_with_odd_serials_in_one_report(
+    tmp_path: Path, model: Path, tool: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serials = ("it's a $erial", 'the "second" one; ls')
+    devices, meeting = [], threading.Barrier(2)
     for name in "ab":
         (tmp_path / name).mkdir()
-        devices.append(Device(tmp_path / name, {"ms": 5, "sleep": 0.3}))
+        devices.append(Device(tmp_path / name, {"ms": 5}))
+        devices[-1].watcher = _waiting_for_the_other(meeting)
+        subprocess.run([adb.binary(), "connect", devices[-1].serial], check=True, capture_output=True, timeout=60)
+    out = tmp_path / 'it\'s "out"'
+    arguments = [str(model), "--size=24x16", "--rounds=2", "--runs=2", "--tool", tool, "--json", "--out", str(out)]
+    arguments += ["--device=host", *(f"--device={serial}" for serial in serials)]
+    names = {serial: one.serial for serial, one in zip(serials, devices, strict=True)}
     try:
-        together = _Overlap(devices)
-        found = android_bench.bench(
-            [model],
-            devices=["host", *(one.serial for one in devices)],
-            sizes=["24x16"],
-            rounds=3,
-            runs=2,
-            tool=tool,
-            limits=QUICK,
-            out=tmp_path / "out",
-        )
-        assert [(row.device, row.status) for row in found.results] == [
-            ("host", "ok"),
-            *((one.serial, "ok") for one in devices),
+        with renamed(int(os.environ["ANDROID_ADB_SERVER_PORT"]), names) as port:
+            monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+            assert set(serials) <= {phone.serial for phone in adb.phones()}
+            assert bench_command.main(arguments) == 0
+        rows = json.loads(capsys.readouterr().out)["results"]
+        assert [(row["device"], row["status"], row["runs"]) for row in rows] == [
+            (name, "ok", 2) for name in ("host", *serials)
         ]
-        assert together.seen, "two phones are measured at the same time"
-        page = (tmp_path / "out/report.html").read_text()
+        assert not meeting.broken, "two phones are measured at the same time"
+        page = (out / "report.html").read_text()
         # Both phones are of one model, so their addresses tell them apart.
-        assert all(f"{name} · cpu" in page for name in ("host", *(one.serial for one in devices)))
+        assert all(f"{html.escape(name)} · cpu" in page for name in ("host", *serials))
         for one in devices:
             one.assert_clean()
     finally:
@@ -107,19 +131,29 @@ def test_host_and_two_phones_in_one_report(tmp_path: Path, model: Path, tool: st
             one.close()
 
 
-class _Overlap:
-    """Notices whether the tool was started on one phone while it ran on the other."""
+def _waiting_for_the_other(meeting: threading.Barrier) -> Callable[[str], None]:
+    """Holds a phone's first run until the other phone's begins as well; gives up after a while."""
+    met = threading.Event()
 
-    def __init__(self, devices: list[Device]) -> None:
-        self.devices, self.seen = devices, False
-        for one in devices:
-            one.watcher = self._look
+    def watch(script: str) -> None:
+        if "benchmark_model --graph" in script and not met.is_set():
+            met.set()
+            with suppress(threading.BrokenBarrierError):
+                meeting.wait(60)
 
-    def _look(self, script: str) -> None:
-        if "benchmark_model --graph" in script:
-            self.seen = self.seen or any(
-                "benchmark_model" in " ".join(one.running()) or one.running() for one in self.devices
-            )
+    return watch
+
+
+def test_a_screen_that_goes_dark_between_two_runs_is_lit_again(device: Device, model: Path, tool: str) -> None:
+    def sleep_after_a_run(script: str) -> None:
+        if "--graph" in script:
+            (device.root / "dumpsys/power").write_text("  mWakefulness=Dozing\n")
+
+    device.watcher = sleep_after_a_run
+    found = android_bench.bench([model], devices=[device.serial], sizes=["24x16"], rounds=2, tool=tool, limits=QUICK)
+    assert found.results[0].status == "ok"
+    assert device.actions().count("input keyevent KEYCODE_WAKEUP") >= 3  # at the start, and after each run
+    device.assert_clean()
 
 
 @pytest.mark.usefixtures("adb_server")
@@ -230,13 +264,19 @@ def test_a_hot_phone_is_waited_for_and_a_throttled_figure_is_marked(
             [model], devices=[device.serial], sizes=["24x16"], rounds=2, tool=tool, limits=limits, progress=said.append
         ).results[0]
 
-    def heat_after_preparing(script: str) -> None:
-        if "svc power stayon" in script:
-            device.set_heat(2, then=0)  # hot once, then cool
+    readings: list[str] = []
 
-    device.watcher = heat_after_preparing
+    def hot_before_the_first_run(script: str) -> None:
+        if "dumpsys battery" in script:
+            readings.append(script)
+            if len(readings) == 2:  # the first one is of the preparation
+                device.set_heat(2, then=0)  # hot once, then cool
+
+    device.watcher = hot_before_the_first_run
     row = measure(60)
     assert row.status == "ok"
+    (waiting,) = (line for line in said if "waiting to cool down, at most" in line)
+    assert "thermal status 2" in waiting
     device.watcher = lambda script: device.set_heat(3) if "--graph" in script else None
     said.clear()
     row = measure(0)
@@ -293,6 +333,20 @@ def test_commands_of_a_dry_run_can_be_pasted_into_a_shell(
         subprocess.run([adb.binary(), "-s", device.serial, *command[3:]], check=True, capture_output=True, timeout=300)
     assert len((device.root / "runs").read_text().splitlines()) == 2
     device.assert_clean()
+
+
+def test_a_dry_run_whose_tool_was_never_fetched(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    arguments = [str(model), "--device", "R58M", "--size", "24x16", "--dry-run"]
+    assert bench_command.main([*arguments, "--json"]) == 0
+    fetch, *commands = json.loads(capsys.readouterr().out)["commands"]
+    (push,) = (one for one in commands if one[3] == "push" and one[5].endswith("benchmark_model"))
+    assert fetch[0] == "curl" and fetch[-1].startswith("https://") and fetch[-2] == push[4]
+    assert not (tmp_path / "cache").exists()
+    with pytest.raises(EcbsrError, match="there is no tool at"):
+        bench_command.main([*arguments, "--tool", str(tmp_path / "nowhere")])
 
 
 def _joined(text: str) -> list[str]:

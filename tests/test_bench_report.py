@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from android_bench import baseline, report, results, rows
+from android_bench import baseline, records, report, results, rows
 from android_bench.plan import Case
 from android_bench.results import Check, Core, Device, OperatorTime, Results, Run, State, Tool
 
@@ -165,7 +167,8 @@ def browser() -> Iterator[Any]:
 @pytest.mark.parametrize("width", [360, 1100])
 def test_in_a_browser(browser: Any, found: Results, tmp_path: Path, width: int, scheme: str) -> None:
     path = tmp_path / "report.html"
-    path.write_text(report.html(found, baseline.compare(found, found)), encoding="utf-8")
+    compared = baseline.compare(found, earlier(found), 1.05)
+    path.write_text(report.html(found, compared), encoding="utf-8")
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     noise: list[str] = []
     requests: list[str] = []
@@ -180,19 +183,96 @@ def test_in_a_browser(browser: Any, found: Results, tmp_path: Path, width: int, 
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
     red, *_ = map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor")))
     assert (red > 128) == (scheme == "light")
+    document = json.loads(json.dumps(records.document(found, compared)))
     shown = page.evaluate("[...document.querySelectorAll('[data-at]')].map(e => [e.dataset.at, e.textContent])")
-    _assert_figures_are_those_of_the_file(shown, json.loads(json.dumps(found.as_json())))
+    _assert_figures_are_those_of_the_file(shown, document)
+    _assert_no_other_number_is_shown(page.evaluate(OTHER_TEXT), document)
+    _assert_marks_stand_where_the_axis_says(page.evaluate(MARKS), document)
     page.close()
+
+
+def earlier(found: Results) -> Results:
+    """The same rows a little faster, and some without a figure."""
+    rows = [
+        replace(row, median_ms=round(row.median_ms / 1.25, 4), ci95_ms=None if index % 2 else row.ci95_ms)
+        if row.median_ms and index % 3
+        else replace(row, median_ms=None, status="failed")
+        for index, row in enumerate(found.results)
+    ]
+    return replace(found, results=tuple(rows))
+
+
+def _at(document: Any, pointer: str) -> Any:
+    """What a JSON pointer (RFC 6901) leads to."""
+    for step in pointer.split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        document = document[int(key)] if isinstance(document, list) else document[key]
+    return document
 
 
 def _assert_figures_are_those_of_the_file(shown: list[list[str]], document: Any) -> None:
     for pointer, text in shown:
-        value = document
-        for step in pointer.split("/")[1:]:
-            key = step.replace("~1", "/").replace("~0", "~")
-            value = value[int(key)] if isinstance(value, list) else value[key]
+        value = _at(document, pointer)
         assert text == (value if isinstance(value, str) else json.dumps(value)), pointer
     places = {pointer for pointer, _ in shown}
     for index, row in enumerate(document["results"]):
         assert (f"/results/{index}/median_ms" in places) == (row["median_ms"] is not None)
         assert (f"/results/{index}/ci95_ms/1" in places) == (row["ci95_ms"] is not None)
+    for index, one in enumerate(document["baseline"]):
+        assert (f"/baseline/{index}/ratio" in places) == (one["ratio"] is not None)
+    for part in ("battery_celsius", "skin_celsius", "thermal_status"):
+        extremes = {max(range(12), key=lambda k, part=part: document["states"]["R58M"][k][part])}
+        assert all(f"/states/R58M/{k}/{part}" in places for k in extremes)
+
+
+OTHER_TEXT = """() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), texts = [];
+  while (walker.nextNode())
+    if (!walker.currentNode.parentElement.closest("[data-at], .axis, .ends")) texts.push(walker.currentNode.data);
+  return texts;
+}"""
+
+
+def _assert_no_other_number_is_shown(texts: list[str], document: Any) -> None:
+    numbers = re.compile(r"\d+(?:\.\d+)?")
+    known = {*numbers.findall(json.dumps(document)), "95", "60", "30"}  # 95 % intervals, 60 and 30 frames per second
+    assert [text for text in texts if not known.issuperset(numbers.findall(text))] == []
+
+
+MARKS = """() => {
+  const box = (e) => e.getBoundingClientRect(), middle = (e) => (box(e).left + box(e).right) / 2;
+  const line = (track) => ({
+    at: track.nextElementSibling.querySelector("[data-at]").dataset.at,
+    track: [box(track).left, box(track).right],
+    dot: [...track.querySelectorAll(".dot")].map(middle),
+    range: [...track.querySelectorAll(".range, .share")].map((e) => [box(e).left, box(e).right]),
+  });
+  return [...document.querySelectorAll(".plot")].map((plot) => ({
+    axis: [...plot.querySelectorAll(".axis span")].map((e) => [Number(e.textContent), middle(e)]),
+    lines: [...plot.querySelectorAll(".track")].map(line),
+  }));
+}"""
+
+
+def _assert_marks_stand_where_the_axis_says(plots: list[dict[str, Any]], document: Any) -> None:
+    seen = set()
+    for plot in plots:
+        for line in plot["lines"]:
+            pointer, what = line["at"].rsplit("/", 1)
+            row, (left, right) = _at(document, pointer), line["track"]
+            seen.add(what)
+            if what == "ms":
+                ((_, end),) = line["range"]
+                assert end == pytest.approx(left + (right - left) * row["share"], abs=1.5)
+                continue
+            (low, start), (high, end) = plot["axis"][0], plot["axis"][-1]
+
+            def place(
+                value: float, low: float = low, start: float = start, high: float = high, end: float = end
+            ) -> float:
+                return start + (end - start) * math.log(value / low) / math.log(high / low)
+
+            assert line["dot"] == [pytest.approx(place(row["median_ms"]), abs=1.5)]
+            limits = [min(max(place(limit), left), right) for limit in row["ci95_ms"]]
+            assert line["range"] == [pytest.approx(limits, abs=1.5)]
+    assert seen == {"median_ms", "ms"}

@@ -118,9 +118,35 @@ def test_fail_above_is_the_exit_code_of_the_command(
     assert "1.200" in capsys.readouterr().out
     assert bench_command.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"]) == 1
     assert "more than 1.05" in capsys.readouterr().err
-    assert bench_command.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.5", "--json"]) == 0
-    (compared,) = json.loads(capsys.readouterr().out)["baseline"]
+    arguments = [
+        "m.tflite",
+        "--baseline",
+        str(before),
+        "--quiet",
+        "--fail-above",
+        "1.5",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert bench_command.main([*arguments, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document == json.loads((tmp_path / "out/results.json").read_text())
+    (compared,) = document["baseline"]
     assert (compared["ratio"], compared["failed"]) == (pytest.approx(1.2), False)
+    assert "/baseline/0/ratio" in (tmp_path / "out/report.html").read_text()
+
+
+def test_the_screen_says_how_the_output_compares(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = (Check(0, None), Check(3.25, 51.5), Check(note="not compared: a reason"), None)
+    rows = [replace(one, check=check) for one, check in zip(session(1, 2, 3, 4).results, checks, strict=True)]
+    monkeypatch.setattr("android_bench.session.start", lambda *_arguments: Results(tuple(rows), {}))
+    assert bench_command.main(["m.tflite", "--quiet"]) == 0
+    header, _, *lines = capsys.readouterr().out.splitlines()
+    assert header.endswith("  output")
+    said = ("identical", "51.5 dB, at most 3.25", "not compared", "-")
+    assert all(line.endswith("  " + words) for line, words in zip(lines, said, strict=True))
 
 
 def test_a_baseline_of_something_else_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
