@@ -15,7 +15,9 @@ from .files import replacing
 if TYPE_CHECKING:
     from .training import Report
 
-_SHOWN_DB = 2.0  # below the best: the first thousand steps climb so far that nothing else would be seen
+# The first thousand steps climb so far that nothing else would be seen: what is shown of them.
+_SHOWN_DB = 2.0  # below the best
+_SHOWN_LOSS = 1.5  # times the least
 
 
 class _Tell(Protocol):
@@ -52,14 +54,15 @@ def draw(log: Path, picture: Path, loss: str) -> None:
 
     reports = [json.loads(line) for line in log.read_text().splitlines()]
     steps = [report["step"] for report in reports]
-    psnr = [report["psnr"] for report in reports]
+    losses, psnr = ([report[name] for report in reports] for name in ("loss", "psnr"))
     best = max(reports, key=lambda report: report["psnr"])
 
     figure = Figure(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
-    above.plot(steps, [report["loss"] for report in reports], color="tab:blue", marker="." if len(steps) == 1 else "")
-    above.set(yscale="log", ylabel=f"training loss ({loss})")
-    below.plot(steps, psnr, color="tab:orange", marker="." if len(steps) == 1 else "")
+    above.plot(steps, losses, ".-", color="tab:blue", markersize=3)
+    above.set_ylabel(f"training loss ({loss})")
+    above.set_ylim(0.99 * min(losses), 1.01 * min(max(losses), _SHOWN_LOSS * min(losses)))
+    below.plot(steps, psnr, ".-", color="tab:orange", markersize=3)
     below.plot(best["step"], best["psnr"], "o", color="tab:red")
     below.set(xlabel="step", ylabel="validation PSNR, dB")
     below.set_title(f"best: {best['psnr']:.3f} dB at step {best['step']:,}", fontsize="medium", color="tab:red")
