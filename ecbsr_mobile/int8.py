@@ -151,6 +151,11 @@ def without_steep(net: PlainNet) -> PlainNet:
     return plain
 
 
+def to_8_bits(image: Tensor) -> Tensor:
+    """An image in [0, 1] as int8 gets it: in steps of 1/255."""
+    return torch.round(image * 255) / 255
+
+
 def _affine(low: float, high: float) -> tuple[float, int]:
     """Scale and zero point of int8 for a range that holds 0."""
     scale = float(torch.tensor(max(high - low, LEAST_SPAN) / 255, dtype=torch.float32))

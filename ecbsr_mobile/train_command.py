@@ -79,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch", type=int, default=32, help="crops a step (32)")
     add("--patch", type=int, default=32, help="LR pixels along a crop (32)")
     add("--rate", type=float, default=1e-3, help="learning rate at the start (1e-3; the paper: 5e-4)")
-    add("--loss", default="l1", choices=("l1", "l2"), help="l2 for a last stage: it is what PSNR measures (l1)")
+    add("--loss", default="l1", choices=("l1", "l2", "float"),
+        help="l2 for a last stage: it is what PSNR measures; float, with --int8: against the float network's own "
+        "result (l1)")  # fmt: skip
     add(
         "--schedule", default="cosine", choices=("cosine", "constant"), help="of the rate (cosine; the paper: constant)"
     )

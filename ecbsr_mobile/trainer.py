@@ -19,13 +19,17 @@ from .captured import Captured
 from .distributed import Processes
 from .errors import EcbsrError, UsageError
 from .files import replacing
-from .int8 import Int8Net, without_steep
-from .network import ECBSR, PlainNet
+from .int8 import Int8Net, to_8_bits, without_steep
+from .network import ECBSR, Architecture, PlainNet
 
 if TYPE_CHECKING:
     from .training import Settings
 
-_LOSSES = {"l1": torch.nn.functional.l1_loss, "l2": torch.nn.functional.mse_loss}
+_LOSSES = {
+    "l1": torch.nn.functional.l1_loss,
+    "l2": torch.nn.functional.mse_loss,
+    "float": torch.nn.functional.mse_loss,
+}
 
 
 class Trainer:
@@ -48,13 +52,9 @@ class Trainer:
         self.group = group or Processes()
         torch.manual_seed(s.seed)
         self.start = start
-        net = ECBSR(s.blocks, s.channels, s.scale, s.colors, s.activation, s.identity)
-        self.net: ECBSR | Int8Net = net
-        if s.int8:
-            self.net = _int8(net, s, start)
-        elif start is not None:
-            net.start_from(start)
+        self.net = _int8_net(s, start) if s.int8 else _float_net(s, start)
         self.net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.teacher = None if s.loss != "float" else deepcopy(start).to(self.device)  # type: ignore[union-attr]
         self.average = deepcopy(self.net).requires_grad_(False)
         on_gpu = self.device.type == "cuda"
         # What is captured reads the rate where it was then, so it must be a tensor.
@@ -107,6 +107,9 @@ class Trainer:
         forward = self.net.forward_rounded if rounds and isinstance(self.net, ECBSR) else self.net
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.mixed, cache_enabled=False):
             upscaled = forward(low)
+        if self.teacher is not None:
+            with torch.no_grad():
+                high = self.teacher(to_8_bits(low)).clamp_(0, 1)
         loss = _LOSSES[self.settings.loss](upscaled, high)
         loss.backward()  # type: ignore[no-untyped-call]
         loss = loss.detach()
@@ -156,13 +159,21 @@ class Trainer:
             raise EcbsrError(f"{path}: is not a checkpoint of this ecbsr-train, or damaged; start again") from None
 
 
-def _int8(net: ECBSR, settings: Settings, start: PlainNet | None) -> Int8Net:
-    """The network as int8, from weights that may have been trained so before."""
-    assert settings.int8
+def _float_net(s: Settings, start: PlainNet | None) -> ECBSR:
+    net = ECBSR(s.blocks, s.channels, s.scale, s.colors, s.activation, s.identity)
+    if start is not None:
+        net.start_from(start)
+    return net
+
+
+def _int8_net(s: Settings, start: PlainNet | None) -> Int8Net:
+    """The plain network as int8, from weights that may have been trained so before."""
+    assert s.int8
     if start is None:
         raise UsageError("training for int8 starts from trained float weights; give them (--from)")
-    if start.architecture != net.architecture:
-        raise UsageError(f"the weights to start from are {start.name}, not {net.architecture.name}")
-    before = start.int8.get(settings.int8)
-    net.start_from(before.net if before else without_steep(start) if settings.int8 == "depthwise" else start)
-    return Int8Net(net, settings.int8, before.ranges if before else None)
+    asked = Architecture(s.blocks, s.channels, s.scale, s.colors, s.activation)
+    if start.architecture != asked:
+        raise UsageError(f"the weights to start from are {start.name}, not {asked.name}")
+    before = start.int8.get(s.int8)
+    plain = deepcopy(before.net) if before else without_steep(start)
+    return Int8Net(plain.requires_grad_(True), s.int8, before.ranges if before else None)

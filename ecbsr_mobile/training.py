@@ -50,7 +50,8 @@ class Settings:
     batch: int = 32
     patch: int = 32  # LR pixels; the paper's HR crops of 64² at x2
     rate: float = 1e-3
-    loss: Literal["l1", "l2"] = "l1"  # l2 for a last stage: it is what PSNR measures
+    # l2 for a last stage: it is what PSNR measures. float, for int8: l2 against the float network's own result.
+    loss: Literal["l1", "l2", "float"] = "l1"
     schedule: Literal["cosine", "constant"] = "cosine"
     average: float = 0.999  # decay of the moving average that is validated and kept
     seed: int = 0
@@ -66,6 +67,8 @@ class Settings:
                 raise UsageError(f"{name} {getattr(self, name)} makes no training; use 1 or more")
         if not 0 <= self.rounded <= 1:
             raise UsageError(f"{self.rounded} is no share of the steps to round; use 0 to 1")
+        if self.loss == "float" and not self.int8:
+            raise UsageError("the float network's own result is what int8 can learn from; use l1 or l2 without int8")
         if self.int8 and (self.rounded or self.mixed):
             raise UsageError("int8 rounds by itself and needs full precision; leave rounded and mixed out")
         if not self.rate > 0 or not 0 <= self.average < 1:
