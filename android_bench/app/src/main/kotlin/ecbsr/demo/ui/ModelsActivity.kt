@@ -24,13 +24,17 @@ class ModelsActivity : Activity() {
         actionBar?.setDisplayHomeAsUpEnabled(true)
         status = Status(this, workbench)
         findViewById<Button>(R.id.add).setOnClickListener { ask(chooseFile("*/*"), OPEN) }
+    }
+
+    override fun onStart() {
+        super.onStart()
         workbench.watch(watcher)
         show()
     }
 
-    override fun onDestroy() {
+    override fun onStop() {
+        super.onStop()
         workbench.unwatch(watcher)
-        super.onDestroy()
     }
 
     override fun onActivityResult(request: Int, result: Int, data: Intent?) {
