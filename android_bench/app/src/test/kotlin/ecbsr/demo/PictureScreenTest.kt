@@ -244,9 +244,13 @@ class PictureScreenTest : Screen() {
 
     @Test
     fun theScreenStaysOnWhileSomethingIsDone() {
+        val go = java.util.concurrent.CountDownLatch(1)
+        app.engines = Engines { model, backend -> go.await(); DesktopEngines.open(model, backend) }
         val activity = launch().get()
+        while (workbench.task?.label != R.string.task_upscale) shadowOf(android.os.Looper.getMainLooper()).idle()
         fun kept() = activity.window.attributes.flags and android.view.WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON != 0
         assertTrue(kept())
+        go.countDown()
         settle()
         assertFalse(kept())
     }
@@ -422,6 +426,8 @@ class PictureScreenTest : Screen() {
             settle()
             val activity = controller.get()
             activity.picture(name)
+            // 384 × 264 → 768 × 528 is read with its arrow, in any language.
+            assertEquals(android.text.Layout.DIR_LEFT_TO_RIGHT, activity.findViewById<TextView>(R.id.sizes).layout.getParagraphDirection(0))
             for (id in listOf(R.id.name, R.id.sizes, R.id.model)) assertFalse("$name $id", activity.findViewById<TextView>(id).cutOff())
             controller.pause().stop().destroy()
         }
