@@ -426,7 +426,8 @@ class PictureScreenTest : Screen() {
             settle()
             val activity = controller.get()
             activity.picture(name)
-            // 384 × 264 → 768 × 528 is read with its arrow, in any language.
+            // Read with its arrow, in any language.
+            assertEquals("384 × 264 → 768 × 528", activity.text(R.id.sizes))
             assertEquals(android.text.Layout.DIR_LEFT_TO_RIGHT, activity.findViewById<TextView>(R.id.sizes).layout.getParagraphDirection(0))
             for (id in listOf(R.id.name, R.id.sizes, R.id.model)) assertFalse("$name $id", activity.findViewById<TextView>(id).cutOff())
             controller.pause().stop().destroy()

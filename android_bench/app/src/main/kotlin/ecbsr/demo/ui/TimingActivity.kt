@@ -121,7 +121,7 @@ class TimingActivity : Activity() {
     }
 
     /** Three digits are all that a repeated run confirms. */
-    private fun shown(value: Double) = String.format(Locale.getDefault(), if (value < 10) "%.2f" else if (value < 100) "%.1f" else "%.0f", value)
+    private fun shown(value: Double) = String.format(Locale.ENGLISH, if (value < 10) "%.2f" else if (value < 100) "%.1f" else "%.0f", value)
 
     override fun onCreateOptionsMenu(menu: Menu): Boolean {
         menuInflater.inflate(R.menu.timing, menu)
