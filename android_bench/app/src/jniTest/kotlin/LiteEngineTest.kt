@@ -41,7 +41,6 @@ class LiteEngineTest {
         // This older release has other int8 kernels, which round each layer otherwise: close, not equal.
         for (file in Fixtures.bundled) for (name in listOf("chelsea", "transparent")) {
             val differences = differences(file, name)
-            println("${file.name} $name: at most ${differences.max()}, mean ${differences.average()}")
             assertTrue("${file.name} $name: ${differences.average()}", differences.average() < 1)
             val far = differences.count { it > 8 }
             assertTrue("${file.name} $name: $far of ${differences.size}", far < differences.size / 1000)
