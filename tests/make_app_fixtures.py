@@ -106,10 +106,10 @@ def uint8() -> Graph:
     return make.graph(make.depth_to_space(make.conv(image, 12, per_channel=False, weight_zero_point=128), 2))
 
 
-def fixed() -> Graph:
+def fixed(width: int = 64, height: int = 48) -> Graph:
     """A network with an operator that looks at the whole picture: it cannot be stamped or cut exactly."""
     make = GraphBuilder()
-    image = make.input((1, 48, 64, 1))
+    image = make.input((1, height, width, 1))
     features = make.conv(image, 4)
     axes = make.constant(np.array([1, 2], np.int32))
     mean = make.node("MEAN", [features, axes], (1, 1, 1, 4), options=schema.ReducerOptionsT(keepDims=True))
@@ -136,6 +136,8 @@ def wrong_graphs() -> dict[str, Graph]:
         "two-pictures": graph((2, 8, 8, 1), 4),
         "other-colours": graph((1, 8, 8, 3), 4),
         "not-larger": graph((1, 8, 8, 1), 1, block=1),
+        "too-small": fixed(4, 4),
+        "too-large": fixed(60000, 60000),
     }
 
 

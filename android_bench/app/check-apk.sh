@@ -14,6 +14,8 @@ grep -q "^package: name='ecbsr.demo'" <<<"$badging" || fail "it is not the app"
 grep -q "^sdkVersion:'26'" <<<"$badging" || fail "its oldest Android is not 8.0"
 if grep -q "debuggable" <<<"$badging"; then fail "it can be debugged by anyone"; fi
 if grep "^uses-permission" <<<"$badging"; then fail "it asks for a permission"; fi
+# The GPU delegate finds a vendor's OpenCL only if the app names it.
+aapt2 dump xmltree --file AndroidManifest.xml "$apk" | grep -q "libOpenCL.so" || fail "it does not name libOpenCL.so"
 for abi in arm64-v8a armeabi-v7a x86_64; do
     for library in libtensorflowlite_jni.so libtensorflowlite_gpu_jni.so; do
         unzip -l "$apk" "lib/$abi/$library" >/dev/null || fail "it lacks $library for $abi"

@@ -41,8 +41,9 @@ class LiteEngineTest {
         // This older release has other int8 kernels, which round each layer otherwise: close, not equal.
         for (file in Fixtures.bundled) for (name in listOf("chelsea", "transparent")) {
             val differences = differences(file, name)
-            assertTrue("${file.name} $name: ${differences.max()}", differences.max() <= 16)
             assertTrue("${file.name} $name: ${differences.average()}", differences.average() < 1)
+            val far = differences.count { it > 8 }
+            assertTrue("${file.name} $name: $far of ${differences.size}", far < differences.size / 1000)
         }
     }
 

@@ -6,6 +6,7 @@ import android.graphics.BitmapFactory
 import android.net.Uri
 import android.os.Handler
 import android.os.Looper
+import android.util.Log
 import ecbsr.demo.core.Backend
 import ecbsr.demo.core.BicubicMethod
 import ecbsr.demo.core.Cancelled
@@ -138,7 +139,7 @@ class Workbench(private val context: Context, private val engines: Engines, priv
 
     fun choose(name: String) = start(R.string.task_model, { models.load(name) }, ::use)
 
-    fun addModel(uri: Uri) = start(R.string.task_model, { models.add(uri) }, ::use)
+    fun addModel(uri: Uri) = start(R.string.task_model, { models.add(uri, it) }, ::use)
 
     private fun use(chosen: SrModel) {
         if (chosen !== model) comparison = null
@@ -152,7 +153,7 @@ class Workbench(private val context: Context, private val engines: Engines, priv
     }
 
     fun open(uri: Uri) = open {
-        documents.copy(uri, newPicture, MOST_PICTURE_BYTES)
+        documents.copy(uri, newPicture, MOST_PICTURE_BYTES, it)
         documents.name(uri)
     }
 
@@ -163,12 +164,12 @@ class Workbench(private val context: Context, private val engines: Engines, priv
     }
 
     /** [bring] puts a picture in [newPicture]; it takes the place of the old one only if it can be read. */
-    private fun open(bring: () -> String) = show {
-        val name = bring()
+    private fun open(bring: (Job) -> String) = show { job ->
+        val name = bring(job)
         OpenPicture(name, PictureFile.open(newPicture)).also { newPicture.renameTo(pictureFile) }
     }
 
-    private fun show(read: () -> OpenPicture) = start(R.string.task_open, { read() }) {
+    private fun show(read: (Job) -> OpenPicture) = start(R.string.task_open, read) {
         picture?.let { old -> background.execute { old.file.close() } }
         picture = it
         comparison = null
@@ -233,7 +234,7 @@ class Workbench(private val context: Context, private val engines: Engines, priv
         val began = System.nanoTime()
         val picture = context.assets.open(SAMPLE).use { BitmapFactory.decodeStream(it) }
         start(R.string.task_timing, { job ->
-            measure(model, cases(model), engines, protocol, { picture.pixels(it) }, System::nanoTime, job) { row ->
+            measure(model, cases(model), engines, protocol, { picture.pixels(it) }, System::nanoTime, context::thermalStatus, job) { row ->
                 val thermal = Thermal((System.nanoTime() - began) / 1e9, context.thermalStatus())
                 main.post {
                     record.put(row, thermal)
@@ -275,6 +276,10 @@ class Workbench(private val context: Context, private val engines: Engines, priv
         Result.failure(Refused("The phone's storage failed: ${error.message}.", error))
     } catch (error: OutOfMemoryError) {
         Result.failure(Refused("There is not enough memory for this: close other apps, or take a smaller picture.", error))
+    } catch (error: RuntimeException) {
+        // Other apps' files and phones' decoders bring what nobody foresaw: a sentence, and the app goes on.
+        Log.e("ecbsr", "in the background", error)
+        Result.failure(Refused("This failed unexpectedly: $error", error))
     }
 
     private companion object {

@@ -13,7 +13,7 @@ object Fixtures {
     val wrong get() = list("wrong")
 
     /** The models that the app carries. */
-    val bundled get() = models.filter { it.name.startsWith("ecbsr-") && it.name.endsWith("-int8.tflite") }
+    val bundled get() = listOf(2, 4).map { file("models/ecbsr-m4c16-x$it-int8.tflite") }
 
     fun picture(name: String) = read(file("pictures/$name.png"))
 

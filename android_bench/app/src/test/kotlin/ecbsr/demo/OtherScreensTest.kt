@@ -149,6 +149,7 @@ class OtherScreensTest : Screen() {
         settle()
         for ((suffix, qualifiers, font) in listOf(
             Triple("dark", "+night", 1f), Triple("large", "+notnight", 2f), Triple("rtl", "+ar-ldrtl", 1f),
+            Triple("landscape", "+en-ldltr-land", 1f),
         )) {
             RuntimeEnvironment.setQualifiers(qualifiers)
             RuntimeEnvironment.setFontScale(font)

@@ -166,6 +166,103 @@ class PictureScreenTest : Screen() {
     }
 
     @Test
+    fun throughATransparentPictureOnlyTheBackgroundIsSeen() {
+        val activity = start()
+        workbench.open(document(Fixtures.file("pictures/transparent.png").readBytes(), "transparent.png"))
+        settle()
+        val view = activity.view()
+        view.zoomTo(48f) // squares, so that each screen pixel is one pixel of the result
+        settle()
+        val shown = view.drawn()
+        val comparison = workbench.comparison!!
+        val viewport = view.viewport()
+        var compared = 0
+        for (y in (viewport.top * 2 + 2) until viewport.bottom * 2 - 2) for (x in (viewport.left * 2 + 2) until viewport.right * 2 - 2) {
+            val (screenX, screenY) = view.toScreen((x + 0.5f) / 2, (y + 0.5f) / 2)
+            if (screenX !in 0 until view.width || screenY !in 150 until view.height) continue
+            if (kotlin.math.abs(screenX - view.width / 2) < 40) continue
+            val bitmap = if (screenX < view.width / 2) comparison.bicubic else comparison.upscaled
+            val (wanted, found) = bitmap.getPixel(x, y) ushr 24 to (shown.argb[screenY * shown.width + screenX] ushr 24)
+            assertEquals("$x $y", wanted.toDouble(), found.toDouble(), 1.0)
+            compared++
+        }
+        assertTrue("$compared", compared > 50)
+        activity.picture("transparent")
+    }
+
+    @Test
+    fun aFormatThatIsNotDecodedInPartsIsReadWhole() {
+        val activity = start()
+        val image = ImageIO.read(Fixtures.file("pictures/coffee.png"))
+        val gif = ByteArrayOutputStream().also { ImageIO.write(image, "gif", it) }.toByteArray()
+        workbench.open(document(gif, "coffee.gif"))
+        settle()
+        assertNull(workbench.message)
+        val shown = workbench.comparison!!
+        assertEquals("${image.width * 2}x${image.height * 2}", "${shown.upscaled.width}x${shown.upscaled.height}")
+        val decoded = ImageIO.read(ByteArrayInputStream(gif))
+        val expected = decoded.getRGB(0, 0, image.width, image.height, null, 0, image.width)
+        assertArrayEquals(expected, workbench.picture!!.file.run { read(whole) }.argb)
+        val wide = ByteArrayOutputStream().also { ImageIO.write(java.awt.image.BufferedImage(6000, 5000, 10), "gif", it) }
+        workbench.open(document(wide.toByteArray(), "wide.gif"))
+        settle()
+        assertEquals("6000x5000 is too large for this format: use JPEG, PNG or WebP.", activity.text(R.id.message))
+    }
+
+    @Test
+    fun aFileThatNeverEndsCanBeStopped() {
+        val activity = start()
+        val uri = Uri.parse("content://other.app/endless")
+        val reading = java.util.concurrent.CountDownLatch(1)
+        shadowOf(app.contentResolver).registerInputStreamSupplier(uri) {
+            object : java.io.InputStream() {
+                override fun read() = 0
+
+                override fun read(buffer: ByteArray, from: Int, count: Int): Int = 1.also { reading.countDown(); Thread.sleep(1) }
+            }
+        }
+        workbench.open(uri)
+        reading.await()
+        activity.findViewById<View>(R.id.cancel).performClick()
+        workbench.open(document(Fixtures.file("pictures/text.png").readBytes(), "text.png"))
+        settle()
+        assertEquals("text.png", activity.text(R.id.name))
+    }
+
+    @Test
+    fun ofTwoPictureScreensTheOneInFrontGetsItsPart() {
+        val first = launch()
+        settle()
+        first.pause().stop()
+        val large = document(photo(4000, 3000), "photo.jpg")
+        val second = start(Intent(Intent.ACTION_SEND).setClass(app, PictureActivity::class.java).putExtra(Intent.EXTRA_STREAM, large))
+        repeat(4) { pinch(second.view()) }
+        settle()
+        val (region, there) = workbench.comparison!!.region to second.view().viewport()
+        assertTrue("$region $there", region.left <= there.left && region.top <= there.top && region.right >= there.right && region.bottom >= there.bottom)
+    }
+
+    @Test
+    fun theScreenStaysOnWhileSomethingIsDone() {
+        val go = java.util.concurrent.CountDownLatch(1)
+        app.engines = Engines { model, backend -> go.await(); DesktopEngines.open(model, backend) }
+        val activity = launch().get()
+        while (workbench.task?.label != R.string.task_upscale) shadowOf(android.os.Looper.getMainLooper()).idle()
+        fun kept() = activity.window.attributes.flags and android.view.WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON != 0
+        assertTrue(kept())
+        go.countDown()
+        settle()
+        assertFalse(kept())
+    }
+
+    @Test
+    fun whatNobodyForesawIsASentenceToo() {
+        app.engines = Engines { _, _ -> error("odd") }
+        val activity = start()
+        assertTrue(activity.text(R.id.message), activity.text(R.id.message).startsWith("This failed unexpectedly: "))
+    }
+
+    @Test
     fun savingWritesWhatEcbsrUpscaleWrites() {
         val activity = start()
         shadowOf(activity).clickMenuItem(R.id.save)
@@ -301,6 +398,24 @@ class PictureScreenTest : Screen() {
     }
 
     @Test
+    fun aPlacePickedWhileTheSystemEndedTheAppStillGetsTheResult() {
+        val controller = launch()
+        settle()
+        shadowOf(controller.get()).clickMenuItem(R.id.save)
+        val (uri, out) = place("chelsea-x2.png")
+        val state = Bundle()
+        controller.pause().stop().saveInstanceState(state).destroy()
+        endProcess()
+
+        val again = Robolectric.buildActivity(PictureActivity::class.java).create(state).start()
+        again.get().receive(2, uri)
+        again.restoreInstanceState(state).resume().visible()
+        settle()
+        assertEquals(0, difference(Fixtures.read(Fixtures.file("upscaled/ecbsr-m4c16-x2-int8--chelsea.png")), png(out.toByteArray())))
+        assertNotNull(workbench.comparison)
+    }
+
+    @Test
     fun darkLargeAndRightToLeft() {
         for ((name, qualifiers, font) in listOf(
             Triple("picture-dark", "+night", 1f), Triple("picture-large", "+notnight", 2f), Triple("picture-rtl", "+ar-ldrtl", 1f),
@@ -311,6 +426,9 @@ class PictureScreenTest : Screen() {
             settle()
             val activity = controller.get()
             activity.picture(name)
+            // Read with its arrow, in any language.
+            assertEquals("384 × 264 → 768 × 528", activity.text(R.id.sizes))
+            assertEquals(android.text.Layout.DIR_LEFT_TO_RIGHT, activity.findViewById<TextView>(R.id.sizes).layout.getParagraphDirection(0))
             for (id in listOf(R.id.name, R.id.sizes, R.id.model)) assertFalse("$name $id", activity.findViewById<TextView>(id).cutOff())
             controller.pause().stop().destroy()
         }
@@ -322,6 +440,12 @@ class PictureScreenTest : Screen() {
         view.performAccessibilityAction(android.view.accessibility.AccessibilityNodeInfo.ACTION_SCROLL_FORWARD, null)
         assertEquals(0.6f, view.divider, 0.001f)
         assertEquals("Divider at 60 %", view.stateDescription)
+    }
+
+    /** The answer to a question that an earlier process asked. */
+    private fun PictureActivity.receive(request: Int, uri: Uri) {
+        val method = android.app.Activity::class.java.declaredMethods.first { it.name == "onActivityResult" && it.parameterCount == 3 }
+        method.apply { isAccessible = true }.invoke(this, request, android.app.Activity.RESULT_OK, Intent().setData(uri))
     }
 
     private fun launch(intent: Intent? = null): ActivityController<PictureActivity> =

@@ -10,6 +10,7 @@ import kotlin.math.ceil
  */
 class Geometry private constructor(val density: Map<Int, Int>, val halo: Int) {
     companion object {
+        private const val MOST_HALO = 256.0 // beyond, tiles would hold little but halo
         private val POINTWISE = setOf(
             "ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "PRELU", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1",
             "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "GELU", "QUANTIZE", "DEQUANTIZE", "CONCATENATION",
@@ -31,7 +32,8 @@ class Geometry private constructor(val density: Map<Int, Int>, val halo: Int) {
                 }
             }
             val output = file.outputs.single()
-            return if (output in density) Geometry(density, ceil(radius.getValue(output)).toInt()) else null
+            val halo = radius[output]?.let { ceil(it) } ?: return null
+            return if (halo <= MOST_HALO) Geometry(density, halo.toInt()) else null
         }
 
         /** How many pixels of its own input an operator looks around itself; null: not known. */

@@ -17,6 +17,11 @@ class Job(private val onProgress: (done: Int, total: Int) -> Unit = { _, _ -> })
     /** Call between steps. @throws Cancelled when the person asked to stop. */
     fun step(done: Int, total: Int) {
         onProgress(done, total)
+        check()
+    }
+
+    /** The same, where it is not known how far the work is. */
+    fun check() {
         if (cancelled) throw Cancelled()
     }
 }

@@ -6,7 +6,7 @@ import org.json.JSONObject
 
 /**
  * One row of results, with the fields of `ecbsr-bench --json`. Times are milliseconds and null unless
- * [status] is "ok" or "partial": time that the CPU took is never shown as a delegate's.
+ * [status] is "ok", "partial" or "throttled": time that the CPU took is never shown as a delegate's.
  */
 data class Row(
     val model: String,
@@ -24,22 +24,31 @@ data class Row(
     val fps get() = median?.let { 1000 / it }
 }
 
-/** What the rounds of a case add up to. */
+/** The statuses whose rows carry a figure, the best first; and those after which a case is not tried again. */
+internal val TIMED = listOf("ok", "partial", "throttled")
+internal val FAILED = listOf("unsupported", "failed")
+
+/**
+ * What the rounds of a case add up to, as `ecbsr-bench` does it: the figure comes from the rounds of the best
+ * status alone; where at least half of them have no figure, the row has none.
+ */
 internal fun row(model: SrModel, case: Case, rounds: List<Round>): Row {
-    val failure = rounds.firstNotNullOfOrNull { it.failure }
-    val taken = taken(case.backend, model.nodes, rounds.firstNotNullOfOrNull { it.steps })
-    val status = if (failure != null) "unsupported" else taken.status
-    val timed = rounds.filter { it.failure == null && status in listOf("ok", "partial") }
+    val without = rounds.filter { it.status !in TIMED }
+    val status = if (without.size * 2 >= rounds.size) without.last().status else TIMED.first { one -> rounds.any { it.status == one } }
+    val (same, others) = rounds.partition { it.status == status }
+    val timed = if (status in TIMED) same else emptyList()
     val medians = timed.map { Statistics.median(it.times) }
+    val notes = listOf(same.first().note).filter { it.isNotEmpty() } +
+        others.groupingBy { it.status }.eachCount().map { (other, count) -> "$count of ${rounds.size} rounds: $other." }
     return Row(
         model.name, model.precision, case, status,
         median = medians.ifEmpty { null }?.let(Statistics::median),
         interval = Statistics.interval(medians),
         p95 = timed.map { Statistics.percentile(it.times, 0.95) }.ifEmpty { null }?.let(Statistics::median),
         roundMedians = medians,
-        nodesDelegated = if (failure != null) null else taken.nodes,
+        nodesDelegated = same.first().nodes,
         nodesTotal = model.nodes,
-        note = failure ?: taken.note,
+        note = notes.joinToString(" "),
     )
 }
 

@@ -73,6 +73,8 @@ class SrModel private constructor(
     companion object {
         private const val RECIPE = "ecbsr_mobile.recipe"
         private const val GUESSED_HALO = 16 // enough for the nets seen so far; a seam may show
+        private const val LEAST_SIDE = 16
+        private const val MOST_VALUES = 32_000_000L // of one result
 
         /**
          * Reads what [bytes] hold.
@@ -98,7 +100,15 @@ class SrModel private constructor(
                 ?: refuse("it gives ${shown(output.shape)} for ${shown(input.shape)}, which is not a whole factor of 2 to 8")
             val size = if (input.shape[1] > 0 && input.shape[2] > 0) Size(input.shape[2], input.shape[1]) else null
             if (size == null && geometry == null) refuse("its size is open and ${unknown(file)} hides what it may be")
+            if (geometry == null) checkFixed(size!!, scale, colors, ::refuse)
             return SrModel(name, file, scale, colors, Values.of(input), Values.of(output), size, geometry, recipe(file))
+        }
+
+        /** A picture is cut into tiles of the one size: each needs an inside, and memory. */
+        private fun checkFixed(size: Size, scale: Int, colors: Int, refuse: (String) -> Nothing) {
+            if (minOf(size.width, size.height) < LEAST_SIDE) refuse("it takes pictures of $size only, too small for tiles")
+            val values = size.width.toLong() * size.height * scale * scale * colors
+            if (values > MOST_VALUES) refuse("it takes pictures of $size only, too large for a phone")
         }
 
         private fun scale(file: TfliteFile, geometry: Geometry?): Int? {

@@ -44,6 +44,9 @@ class LiteEngine(model: ByteBuffer, threads: Int, private val delegate: Delegate
 
     private fun orRefuse(work: () -> Unit) = try {
         work()
+    } catch (error: LinkageError) {
+        // No library for this processor, or one that this phone does not load, such as one with 16 KB pages.
+        throw Refused("TensorFlow Lite's library does not load on this phone.", error)
     } catch (error: RuntimeException) {
         throw Refused("The runtime refused the model: ${error.message.orEmpty().trim().lines().first().take(200)}", error)
     }

@@ -4,6 +4,7 @@ import android.content.ContentResolver
 import android.net.Uri
 import android.provider.DocumentsContract
 import android.provider.OpenableColumns
+import ecbsr.demo.core.Job
 import ecbsr.demo.core.Refused
 import java.io.ByteArrayOutputStream
 import java.io.File
@@ -25,19 +26,19 @@ class Documents(private val resolver: ContentResolver) {
         return shown ?: uri.lastPathSegment ?: "file"
     }
 
-    /** @throws Refused when the document cannot be read, or is larger than [most] bytes. */
-    fun bytes(uri: Uri, most: Int): ByteArray = reading(uri) { input ->
+    /** @throws Refused when the document cannot be read, or is larger than [most] bytes. @throws Cancelled */
+    fun bytes(uri: Uri, most: Int, job: Job): ByteArray = reading(uri) { input ->
         val out = ByteArrayOutputStream()
-        copy(input, out, most.toLong())
+        copy(input, out, most.toLong(), job)
         out.toByteArray()
     }
 
     /** Copies a document to a file, whole or not at all. @throws Refused as [bytes] does. */
-    fun copy(uri: Uri, target: File, most: Long) {
+    fun copy(uri: Uri, target: File, most: Long, job: Job) {
         target.parentFile?.mkdirs()
         val temporary = File(target.path + ".part")
         try {
-            reading(uri) { input -> temporary.outputStream().use { copy(input, it, most) } }
+            reading(uri) { input -> temporary.outputStream().use { copy(input, it, most, job) } }
             if (!temporary.renameTo(target)) throw Refused("The phone's storage cannot be written to.")
         } finally {
             temporary.delete()
@@ -48,7 +49,7 @@ class Documents(private val resolver: ContentResolver) {
     fun write(uri: Uri, write: (OutputStream) -> Unit) {
         var done = false
         try {
-            val output = resolver.openOutputStream(uri, "w") ?: throw FileNotFoundException("cannot be opened")
+            val output = resolver.openOutputStream(uri, "wt") ?: throw FileNotFoundException("cannot be opened")
             output.buffered().use(write)
             done = true
         } catch (error: IOException) {
@@ -78,10 +79,11 @@ class Documents(private val resolver: ContentResolver) {
         throw Refused("The other app failed to give the file: ${error.message}.", error)
     }
 
-    private fun copy(input: InputStream, output: OutputStream, most: Long) {
+    private fun copy(input: InputStream, output: OutputStream, most: Long, job: Job) {
         val buffer = ByteArray(64 * 1024)
         var total = 0L
         while (true) {
+            job.check() // a file may come from far away
             val count = input.read(buffer)
             if (count < 0) return
             total += count

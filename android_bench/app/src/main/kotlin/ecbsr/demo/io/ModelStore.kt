@@ -2,6 +2,7 @@ package ecbsr.demo.io
 
 import android.content.Context
 import android.net.Uri
+import ecbsr.demo.core.Job
 import ecbsr.demo.core.Refused
 import ecbsr.demo.core.SrModel
 import ecbsr.demo.core.TfliteFile
@@ -25,15 +26,17 @@ class ModelStore(private val context: Context) {
             if (isBundled(name)) context.assets.open("$name$ENDING").use { it.readBytes() } else file(name).readBytes()
         } catch (error: IOException) {
             throw Refused("The model $name is not there any more.", error)
+        } catch (error: OutOfMemoryError) {
+            throw Refused("There is not enough memory to read $name.", error)
         }
         SrModel.read(name, bytes)
     }
 
     /** Takes a model of the person's own; it is kept only if it can be used. @throws Refused when not. */
-    fun add(uri: Uri): SrModel {
+    fun add(uri: Uri, job: Job): SrModel {
         val documents = Documents(context.contentResolver)
         val name = documents.name(uri).removeSuffix(ENDING).filter { it.isLetterOrDigit() || it in "-_. " }.trim('.', ' ').take(80)
-        val model = SrModel.read(name.ifEmpty { "model" }, documents.bytes(uri, TfliteFile.MOST_BYTES))
+        val model = SrModel.read(name.ifEmpty { "model" }, documents.bytes(uri, TfliteFile.MOST_BYTES, job))
         val free = generateSequence(1) { it + 1 }.map { if (it == 1) model.name else "${model.name} ($it)" }.first { !isBundled(it) }
         synchronized(this) {
             folder.mkdirs()

@@ -51,10 +51,19 @@ class PictureFile private constructor(
         val longest = maxOf(storedWidth, storedHeight)
         val sample = generateSequence(1) { it * 2 }.first { longest / it <= OVERVIEW }
         val stored = decoder?.let { decode(it, Rect(0, 0, storedWidth, storedHeight), options(true).apply { inSampleSize = sample }) }
-            ?: decoded!!
-        val argb = IntArray(stored.width * stored.height)
-        stored.getPixels(argb, 0, stored.width, 0, 0, stored.width, stored.height)
-        return orientation.upright(Pixels(stored.width, stored.height, argb)).toBitmap().apply { setHasAlpha(stored.hasAlpha()) }
+        val pixels = stored?.sampled(1) ?: decoded!!.sampled(sample)
+        return orientation.upright(pixels).toBitmap().apply { setHasAlpha((stored ?: decoded!!).hasAlpha()) }
+    }
+
+    /** Every [step]th pixel each way. */
+    private fun Bitmap.sampled(step: Int): Pixels {
+        val (across, down) = (width + step - 1) / step to (height + step - 1) / step
+        val (argb, row) = IntArray(across * down) to IntArray(width)
+        for (y in 0 until down) {
+            getPixels(row, 0, width, 0, y * step, width, 1)
+            for (x in 0 until across) argb[y * across + x] = row[x * step]
+        }
+        return Pixels(across, down, argb)
     }
 
     companion object {

@@ -160,15 +160,21 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
         if (until <= from) return
         canvas.save()
         canvas.clipRect(from, 0f, until, height.toFloat())
-        draw(canvas, overview, Region(0, 0, pictureWidth, pictureHeight))
         comparison?.let { if (detail != null) draw(canvas, detail, it.region) }
+        // Around it only: through a transparent picture it would show.
+        comparison?.region?.let { canvas.clipOutRect(screenX(it.left), screenY(it.top), screenX(it.right), screenY(it.bottom)) }
+        draw(canvas, overview, Region(0, 0, pictureWidth, pictureHeight))
         canvas.restore()
     }
+
+    private fun screenX(x: Int) = width / 2f + (x - centerX) * zoom
+
+    private fun screenY(y: Int) = height / 2f + (y - centerY) * zoom
 
     private fun draw(canvas: Canvas, bitmap: Bitmap, region: Region) {
         val (scaleX, scaleY) = region.width * zoom / bitmap.width to region.height * zoom / bitmap.height
         matrix.setScale(scaleX, scaleY)
-        matrix.postTranslate(width / 2f + (region.left - centerX) * zoom, height / 2f + (region.top - centerY) * zoom)
+        matrix.postTranslate(screenX(region.left), screenY(region.top))
         // From here on single pixels are looked at: they must be squares, not a third way of enlarging.
         canvas.drawBitmap(bitmap, matrix, if (scaleX >= SQUARES_FROM * density) squares else smooth)
     }

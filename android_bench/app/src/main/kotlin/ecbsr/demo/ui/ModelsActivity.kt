@@ -3,6 +3,9 @@ package ecbsr.demo.ui
 import android.app.Activity
 import android.content.Intent
 import android.os.Bundle
+import android.text.SpannableStringBuilder
+import android.text.Spanned
+import android.text.style.LeadingMarginSpan
 import android.view.View
 import android.view.ViewGroup
 import android.widget.Button
@@ -24,13 +27,17 @@ class ModelsActivity : Activity() {
         actionBar?.setDisplayHomeAsUpEnabled(true)
         status = Status(this, workbench)
         findViewById<Button>(R.id.add).setOnClickListener { ask(chooseFile("*/*"), OPEN) }
+    }
+
+    override fun onStart() {
+        super.onStart()
         workbench.watch(watcher)
         show()
     }
 
-    override fun onDestroy() {
+    override fun onStop() {
+        super.onStop()
         workbench.unwatch(watcher)
-        super.onDestroy()
     }
 
     override fun onActivityResult(request: Int, result: Int, data: Intent?) {
@@ -74,15 +81,21 @@ class ModelsActivity : Activity() {
         return getString(R.string.model_facts, model.scale, colors, model.precision, size)
     }
 
-    private fun details(model: SrModel): String {
+    private fun details(model: SrModel): CharSequence {
         val lines = mutableListOf(getString(if (workbench.models.isBundled(model.name)) R.string.from_the_app else R.string.opened_by_you))
         lines += "${getString(R.string.operators)}: " + model.operators.entries.joinToString { "${it.value} ${it.key}" }
         lines += if (model.recipe.isEmpty()) getString(R.string.no_recipe) else "${getString(R.string.recipe)}:"
-        lines += model.recipe.map { (key, value) -> "  ${key.replace('_', ' ').replace('.', ' ')}: $value" }
-        return lines.joinToString("\n")
+        val text = SpannableStringBuilder(lines.joinToString("\n"))
+        val indent = (RECIPE_INDENT * resources.displayMetrics.density).toInt()
+        for ((key, value) in model.recipe) {
+            val entry = "${key.replace('_', ' ').replace('.', ' ')}: $value"
+            text.append("\n").append(entry, LeadingMarginSpan.Standard(indent, 2 * indent), Spanned.SPAN_EXCLUSIVE_EXCLUSIVE)
+        }
+        return text
     }
 
     private companion object {
         const val OPEN = 1
+        const val RECIPE_INDENT = 8 // dp; twice that where an entry goes on
     }
 }

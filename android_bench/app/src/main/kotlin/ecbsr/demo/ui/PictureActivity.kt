@@ -32,8 +32,19 @@ class PictureActivity : Activity() {
         status = Status(this, workbench)
         view.onViewport = { seen = it; compare() }
         findViewById<Button>(R.id.model).setOnClickListener { startActivity(Intent(this, ModelsActivity::class.java)) }
-        workbench.watch(watcher)
         begin(state)
+    }
+
+    /** Only what is on the screen acts: of two such screens, each wants another part of the picture. */
+    override fun onStart() {
+        super.onStart()
+        workbench.watch(watcher)
+        show()
+    }
+
+    override fun onStop() {
+        super.onStop()
+        workbench.unwatch(watcher)
     }
 
     override fun onNewIntent(intent: Intent) {
@@ -48,11 +59,6 @@ class PictureActivity : Activity() {
         compare()
     }
 
-    override fun onDestroy() {
-        workbench.unwatch(watcher)
-        super.onDestroy()
-    }
-
     override fun onSaveInstanceState(out: Bundle) {
         super.onSaveInstanceState(out)
         workbench.picture?.let { out.putString(PICTURE, it.name) }
@@ -63,15 +69,17 @@ class PictureActivity : Activity() {
     private fun begin(state: Bundle?) {
         if (state == null && intent.action == Intent.ACTION_SEND) {
             openShared()
-        } else if (workbench.picture == null && workbench.task == null) {
+        } else if (workbench.picture == null && workbench.task?.label != R.string.task_open) {
             val name = state?.getString(PICTURE)
             if (name != null) workbench.reopen(name) else workbench.openSample()
         }
         restoredModel = state?.getString(MODEL)
-        show()
     }
 
     private var restoredModel: String? = null
+
+    /** Where to save, picked while the system had ended the app: done once picture and model are there again. */
+    private var pendingSave: Uri? = null
 
     private fun openShared() {
         @Suppress("DEPRECATION") // the typed form came with Android 13
@@ -97,13 +105,16 @@ class PictureActivity : Activity() {
 
     /** The chain of a start: picture, model, comparison. */
     private fun next() {
-        if (workbench.picture == null) return
-        if (workbench.model == null) {
+        if (workbench.picture == null) {
+            pendingSave = null
+        } else if (workbench.model == null) {
             if (workbench.message == null) workbench.choose(restoredModel?.takeIf { it in workbench.models.names() } ?: workbench.models.names().first())
         } else {
-            compare()
+            pendingSave?.let { pendingSave = null; save(it) } ?: compare()
         }
     }
+
+    private fun save(uri: Uri) = workbench.save(uri) { Toast.makeText(this, R.string.saved, Toast.LENGTH_SHORT).show() }
 
     private fun compare() {
         val (picture, model) = (workbench.picture ?: return) to (workbench.model ?: return)
@@ -150,7 +161,7 @@ class PictureActivity : Activity() {
         val uri = data?.data?.takeIf { result == RESULT_OK } ?: return
         when (request) {
             OPEN -> workbench.open(uri)
-            SAVE -> workbench.save(uri) { Toast.makeText(this, R.string.saved, Toast.LENGTH_SHORT).show() }
+            SAVE -> if (workbench.picture == null || workbench.model == null) pendingSave = uri else save(uri)
         }
     }
 

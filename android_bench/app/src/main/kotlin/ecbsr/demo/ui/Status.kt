@@ -2,6 +2,7 @@ package ecbsr.demo.ui
 
 import android.app.Activity
 import android.view.View
+import android.view.WindowManager
 import android.widget.Button
 import android.widget.ProgressBar
 import android.widget.TextView
@@ -27,6 +28,9 @@ class Status(private val activity: Activity, private val workbench: Workbench) {
             progress.progress = (running.progress * 1000).toInt()
             task.text = activity.getString(R.string.task_progress, activity.getString(running.label), (running.progress * 100).toInt())
         }
+        // Work that takes minutes would stop with the screen.
+        val flag = WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON
+        if (running != null) activity.window.addFlags(flag) else activity.window.clearFlags(flag)
         message.text = workbench.message
         message.visibility = if (workbench.message == null) View.GONE else View.VISIBLE
     }

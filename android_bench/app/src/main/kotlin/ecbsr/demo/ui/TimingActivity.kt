@@ -7,7 +7,6 @@ import android.view.Menu
 import android.view.MenuItem
 import android.view.View
 import android.view.ViewGroup
-import android.view.WindowManager
 import android.widget.Button
 import android.widget.TextView
 import android.widget.Toast
@@ -38,6 +37,10 @@ class TimingActivity : Activity() {
         val saved = state?.getSerializable(RECORD) as TimingRecord?
         if (saved != null && timing == null) workbench.timing = saved
         if (workbench.model == null && workbench.task == null) workbench.choose(state?.getString(MODEL) ?: workbench.models.names().first())
+    }
+
+    override fun onStart() {
+        super.onStart()
         workbench.watch(watcher)
         show()
     }
@@ -46,11 +49,7 @@ class TimingActivity : Activity() {
         super.onStop()
         // Behind another app the system slows this one down: what would be measured is not the phone.
         if (!isChangingConfigurations && running()) workbench.cancel()
-    }
-
-    override fun onDestroy() {
         workbench.unwatch(watcher)
-        super.onDestroy()
     }
 
     override fun onSaveInstanceState(out: Bundle) {
@@ -76,8 +75,6 @@ class TimingActivity : Activity() {
         }
         status.show()
         invalidateOptionsMenu()
-        val flag = WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON
-        if (running()) window.addFlags(flag) else window.clearFlags(flag)
     }
 
     /** Rows keep their views, so that a screen reader does not lose its place at every figure. */
@@ -124,7 +121,7 @@ class TimingActivity : Activity() {
     }
 
     /** Three digits are all that a repeated run confirms. */
-    private fun shown(value: Double) = String.format(Locale.getDefault(), if (value < 10) "%.2f" else if (value < 100) "%.1f" else "%.0f", value)
+    private fun shown(value: Double) = String.format(Locale.ENGLISH, if (value < 10) "%.2f" else if (value < 100) "%.1f" else "%.0f", value)
 
     override fun onCreateOptionsMenu(menu: Menu): Boolean {
         menuInflater.inflate(R.menu.timing, menu)

@@ -69,11 +69,33 @@ class ModelTest {
         val expected = mapOf(
             "two-inputs" to "2 inputs", "classifier" to "[1, 3]", "four-channels" to "4 channels",
             "two-pictures" to "2 pictures", "other-colours" to "gives 1", "not-larger" to "whole factor",
+            "too-small" to "4x4 only, too small", "too-large" to "60000x60000 only, too large",
         )
         assertEquals(expected.keys.sorted(), Fixtures.wrong.map { it.nameWithoutExtension })
         for (file in Fixtures.wrong) {
             val message = refusal(file.readBytes())
             assertTrue(message, expected.getValue(file.nameWithoutExtension) in message)
+        }
+    }
+
+    @Test
+    fun aNetworkThatSeesFurtherThanATileIsNotCutAsIfItWereExact() {
+        val whole = read(Fixtures.model("made-rgb-x3-float"))
+        assertTrue(whole.seamless && whole.halo < 256)
+        // Any one of a file's numbers may be anything: what is read must still lead to tiles, or to a sentence.
+        val random = Random(3)
+        val bytes = Fixtures.model("made-y-x2-fixed")
+        val source = PixelsInMemory(Fixtures.picture("tiny"))
+        repeat(2000) {
+            val damaged = bytes.clone()
+            repeat(4) { damaged[8 + random.nextInt(bytes.size - 8)] = random.nextInt().toByte() }
+            try {
+                val model = read(damaged)
+                if ((model.fixedSize ?: Size(1, 1)).let { it.width * it.height } > 1_000_000) return@repeat // takes long
+                SrMethod(model, { _, _ -> TakesAll }, Backend.Cpu(1)).use { enlargeToPixels(source, source.whole, it) }
+            } catch (_: Refused) {
+                // A sentence is what is wanted.
+            }
         }
     }
 
@@ -111,6 +133,15 @@ class ModelTest {
                 // A sentence is what is wanted.
             }
         }
+    }
+
+    /** Stands for a runtime that takes everything. */
+    private object TakesAll : Engine {
+        override val steps: Int? = null
+
+        override fun run(input: java.nio.ByteBuffer, output: java.nio.ByteBuffer) = Unit
+
+        override fun close() = Unit
     }
 
     private fun read(bytes: ByteArray) = SrModel.read("m", bytes)

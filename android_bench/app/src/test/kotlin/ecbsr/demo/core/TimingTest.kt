@@ -27,7 +27,7 @@ class TimingTest {
     fun rowsComeFromTheRealRuntime() {
         val cases = listOf(Case(Backend.Cpu(1), Size(64, 48)), Case(Backend.Gpu, Size(64, 48)))
         val seen = mutableListOf<Row>()
-        val rows = measure(model, cases, DesktopEngines, protocol, ::picture, System::nanoTime, Job(), seen::add)
+        val rows = measure(model, cases, DesktopEngines, protocol, ::picture, System::nanoTime, { null }, Job(), seen::add)
         val (cpu, gpu) = rows
         assertEquals("ok", cpu.status)
         assertEquals(3, cpu.roundMedians.size)
@@ -44,7 +44,7 @@ class TimingTest {
     fun xnnpackTakesTheBundledModelsWhole() {
         for (file in Fixtures.bundled) {
             val whole = SrModel.read("m", file.readBytes())
-            val row = measure(whole, listOf(Case(Backend.Cpu(1), Size(40, 30))), DesktopEngines, protocol, ::picture, System::nanoTime, Job()) {}.single()
+            val row = measure(whole, listOf(Case(Backend.Cpu(1), Size(40, 30))), DesktopEngines, protocol, ::picture, System::nanoTime, { null }, Job()) {}.single()
             assertEquals(whole.nodes, row.nodesDelegated)
         }
     }
@@ -53,7 +53,7 @@ class TimingTest {
     fun timesAreThoseOfTheClock() {
         val clock = FakeClock(2_000_000)
         val engines = Engines { _, _ -> NoEngine(1) }
-        val rows = measure(model, listOf(Case(Backend.Gpu, Size(8, 8))), engines, protocol, ::picture, clock::read, Job()) {}
+        val rows = measure(model, listOf(Case(Backend.Gpu, Size(8, 8))), engines, protocol, ::picture, clock::read, { null }, Job()) {}
         assertEquals(2.0, rows.single().median!!, 1e-9)
         assertEquals(500.0, rows.single().fps!!, 1e-6)
     }
@@ -63,7 +63,7 @@ class TimingTest {
         lateinit var job: Job
         job = Job { done, _ -> if (done == 2) job.cancel() }
         val cases = listOf(Case(Backend.Cpu(1), Size(8, 8)), Case(Backend.Cpu(4), Size(8, 8)))
-        val rows = measure(model, cases, DesktopEngines, protocol, ::picture, System::nanoTime, job) {}
+        val rows = measure(model, cases, DesktopEngines, protocol, ::picture, System::nanoTime, { null }, job) {}
         assertEquals(listOf(1, 1), rows.map { it.roundMedians.size })
     }
 
@@ -78,21 +78,50 @@ class TimingTest {
         assertEquals("ok 19", status(Backend.Cpu(1), 1))
         assertEquals("ok null", status(Backend.Cpu(1), 13))
         val engines = Engines { _, _ -> NoEngine(model.nodes) }
-        val row = measure(model, listOf(Case(Backend.Gpu, Size(8, 8))), engines, protocol, ::picture, System::nanoTime, Job()) {}.single()
+        val row = measure(model, listOf(Case(Backend.Gpu, Size(8, 8))), engines, protocol, ::picture, System::nanoTime, { null }, Job()) {}.single()
         assertEquals("fallback", row.status)
+        assertNull(row.median)
+    }
+
+    @Test
+    fun aPhoneThatHeldItselfBackHasNoCleanFigure() {
+        val engines = Engines { _, _ -> NoEngine(1) }
+        fun row(vararg heat: Int?): Row {
+            val readings = heat.iterator() // one before and one after each round
+            return measure(
+                model, listOf(Case(Backend.Gpu, Size(8, 8))), engines, Protocol(heat.size / 2, 5, 1), ::picture,
+                FakeClock(1_000_000)::read, readings::next, Job(),
+            ) {}.single()
+        }
+        assertEquals("ok", row(0, 0, null, null).status)
+        val hot = row(0, 1, 2, 2)
+        assertEquals("throttled" to 2, hot.status to hot.roundMedians.size)
+        assertEquals("The phone was holding itself back: thermal status 1.", hot.note)
+        val once = row(0, 0, 0, 0, 0, 3) // the clean rounds give the figure
+        assertEquals("ok" to 2, once.status to once.roundMedians.size)
+        assertEquals("1 of 3 rounds: throttled.", once.note)
+    }
+
+    @Test
+    fun aRunThatFailsIsNotARefusal() {
+        val engines = Engines { _, _ -> object : Engine by NoEngine(1) {
+            override fun run(input: ByteBuffer, output: ByteBuffer): Unit = throw Refused("The run failed.")
+        } }
+        val row = measure(model, listOf(Case(Backend.Gpu, Size(8, 8))), engines, protocol, ::picture, System::nanoTime, { 0 }, Job()) {}.single()
+        assertEquals("failed The run failed.", "${row.status} ${row.note}")
         assertNull(row.median)
     }
 
     @Test
     fun noMemoryIsASentence() {
         val engines = Engines { _, _ -> throw OutOfMemoryError() }
-        val row = measure(model, listOf(Case(Backend.Cpu(1), Size(8, 8))), engines, protocol, ::picture, System::nanoTime, Job()) {}.single()
-        assertEquals("The phone has not enough memory for 8x8.", row.note)
+        val row = measure(model, listOf(Case(Backend.Cpu(1), Size(8, 8))), engines, protocol, ::picture, System::nanoTime, { null }, Job()) {}.single()
+        assertEquals("failed The phone has not enough memory for 8x8.", "${row.status} ${row.note}")
     }
 
     @Test
     fun theDocumentHasTheFieldsOfEcbsrBench() {
-        val rows = measure(model, listOf(Case(Backend.Cpu(4), Size(64, 48))), DesktopEngines, protocol, ::picture, System::nanoTime, Job()) {}
+        val rows = measure(model, listOf(Case(Backend.Cpu(4), Size(64, 48))), DesktopEngines, protocol, ::picture, System::nanoTime, { null }, Job()) {}
         val device = DeviceFacts("d", "Maker Phone", "soc", "Android 14", "print", listOf("arm64-v8a"), "2.16.1")
         val json = JSONObject(resultsJson(rows, device, listOf(Thermal(0.0, null)), protocol, "2026-01-01T00:00:00Z"))
         val row = json.getJSONArray("results").getJSONObject(0)
