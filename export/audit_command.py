@@ -36,8 +36,21 @@ def main(argv: list[str] | None = None) -> int:
     from .audits import audit_all
 
     audits = audit_all(
-        options.files, socs, size, options.emulate, options.keep, notice=_notice, progress=progress.bar
-    )  # fmt: skip
+        options.files,
+        socs,
+        size,
+        emulate=options.emulate,
+        keep=options.keep,
+        pictures=options.html is not None,
+        notice=_notice,
+        progress=progress.bar,
+    )
+    if options.html:
+        from ecbsr_mobile.files import write_bytes
+
+        from .audit_page import html
+
+        write_bytes(options.html, html(audits).encode())
     for error in audits.errors.values():
         _notice(error)
     if options.json:
@@ -65,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", metavar="SIZE", help="compile for this LR input, WIDTHxHEIGHT or "
         f"{', '.join(sizes.SIZES)} (the file's own; 540p where it leaves that open)")  # fmt: skip
     add("--keep", metavar="DIR", help="keep the compiled files here, as NAME-SOC.tflite")
+    add("--html", metavar="FILE", help="write a page about the files here, with crops of a picture")
     add("--json", action="store_true", help="print the result as JSON")
     return parser
 

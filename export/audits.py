@@ -63,7 +63,7 @@ def audit_all(
         progress: iterates over the work and shows how far it came.
 
     Raises:
-        EcbsrError: a folder without such a file, a compiler that is not here, or `keep` cannot be written to.
+        EcbsrError: a compiler that is not here, or `keep` cannot be written to.
     """
     found: dict[str, Audit] = {}
     errors: dict[str, str] = {}
@@ -93,20 +93,14 @@ def audit_all(
 
 
 def listed(files: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """The paths, folders replaced by the `.tflite` files in them, each once.
-
-    Raises:
-        EcbsrError: a folder holds none.
-    """
+    """The paths, folders replaced by the `.tflite` files in them, each once."""
     paths: list[str] = []
     for file in map(Path, files):
         if not file.is_dir():
             paths.append(str(file))
             continue
-        inside = sorted(str(path) for path in file.glob("*.tflite"))
-        if not inside:
-            raise EcbsrError(f"{file} holds no .tflite file; name a folder that does, or a file")
-        paths += inside
+        # A folder without any stays, to be told of as what it is.
+        paths += sorted(str(path) for path in file.glob("*.tflite")) or [str(file)]
     return list(dict.fromkeys(paths))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from ecbsr_mobile.errors import EcbsrError, UsageError
 
 from . import sizes
+from .npu import asked
 from .sizes import Size
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -39,6 +40,7 @@ class Job:
     io: str
     max_drop: float
     onnx: bool
+    npu: tuple[str, ...]  # SoCs whose compiler is asked
     progress: Progress
 
 
@@ -51,13 +53,14 @@ def checked(
     io: str,
     max_drop: float,
     onnx: bool,
+    npu: str | None,
     progress: Progress | None,
 ) -> Job:
     """The job, if it makes sense and its folder can be written to.
 
     Raises:
         UsageError: an option that is not known, or nothing to do.
-        EcbsrError: the folder cannot be written to.
+        EcbsrError: the folder cannot be written to, or the NPU compiler that is to be asked is not here.
     """
     if not precisions and not onnx:
         raise UsageError("nothing to write: ask for a precision, or for ONNX")
@@ -66,19 +69,25 @@ def checked(
         raise UsageError(f"no size was asked for; give one such as {DEFAULT_SIZE}")
     if not max_drop >= 0:
         raise UsageError(f"a largest drop of {max_drop} dB makes no sense; give 0 or more")
-    asked = (precisions,) if isinstance(precisions, str) else precisions
+    named = (precisions,) if isinstance(precisions, str) else precisions
     job = Job(
         Path(out),
-        tuple(dict.fromkeys(one_of("precision", precision, PRECISIONS) for precision in asked)),
+        tuple(dict.fromkeys(one_of("precision", precision, PRECISIONS) for precision in named)),
         wanted,
         one_of("target", target, TARGETS),
         calibration,
         one_of("io", io, EDGES),
         float(max_drop),
         onnx,
+        asked.socs(npu) if npu else (),
         progress or (lambda _message: None),
     )
     _check_writable(job.out)
+    if job.npu:
+        from .npu.qualcomm import toolchain
+
+        with toolchain():  # it may be missing, and the conversion takes its time
+            pass
     return job
 
 

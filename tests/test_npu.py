@@ -267,10 +267,8 @@ def test_a_folder_is_audited_file_by_file(tmp_path: Path) -> None:
     assert [Path(file["path"]).name for file in told["files"]] == ["a.tflite", "b.tflite"]
     assert [Path(error["path"]).name for error in told["errors"]] == ["broken.tflite"]
     assert "npu" not in told["files"][0]
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    with pytest.raises(EcbsrError, match=r"holds no \.tflite file"):
-        audits.listed([empty])
+    (tmp_path / "empty").mkdir()
+    assert "is a folder" in audits.audit_all([tmp_path / "empty"]).errors[str(tmp_path / "empty")]
 
 
 def test_two_models_of_one_name_are_not_kept_over_each_other(tmp_path: Path) -> None:

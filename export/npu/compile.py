@@ -59,6 +59,11 @@ def judge(
 ) -> tuple[Verdict, bytes | None]:
     """The verdict on a compiler that ended with `code`, and the compiled file if it is one."""
     said = log.understand(errors, output)
+    verdict, compiled = _judged(graph, code, said, result, seconds)
+    return replace(verdict, compiler=said.version), compiled
+
+
+def _judged(graph: Graph, code: int, said: log.Said, result: bytes, seconds: float) -> tuple[Verdict, bytes | None]:
     if code < 0:
         note = f"ended by {_signal(-code)}{said.error and f'; its last error: {said.error}'}"
         return _verdict("crashed", graph, seconds, note=note[:LOGGED]), None

@@ -83,7 +83,8 @@ class Verdict:
     `taken` of `total` operators in `partitions` compiled pieces; the others are in `refused`. The bytes that
     it means to move to and from memory for one image, in MB (10^6), are sums over the pieces; `spill_mb` is
     the part of them written only because on-chip memory is full. `arithmetic` is "integer", "float" or "mixed": NPU
-    compilers take float models as well. None: the compiler did not say. `note` says what a failed one said last.
+    compilers take float models as well. `compiler` is its version. None: the compiler did not say. `note` says what
+    a failed one said last.
     """
 
     status: str
@@ -98,6 +99,7 @@ class Verdict:
     write_mb: float | None = None
     spill_mb: float | None = None
     note: str = ""
+    compiler: str | None = None
     emulated: Emulated | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -115,12 +117,22 @@ class Verdict:
             "size": self.size and list(self.size),
             "arithmetic": self.arithmetic,
             "note": self.note,
+            "compiler": self.compiler,
             "emulated": self.emulated and self.emulated.to_json(),
         }
 
 
 Verdicts = Mapping[str, Verdict]
 """SoC → verdict."""
+
+
+def for_recipe(verdicts: Verdicts) -> dict[str, Any]:
+    """What a file may carry of it: all that the same file and compiler give again."""
+    unsteady = ("seconds", "emulated")
+    known = {soc: verdict.to_json().items() for soc, verdict in verdicts.items()}
+    return {
+        QUALCOMM: {soc: {key: value for key, value in items if key not in unsteady} for soc, items in known.items()}
+    }
 
 
 def to_json(verdicts: Verdicts) -> dict[str, Any]:
