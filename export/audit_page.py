@@ -39,12 +39,13 @@ def html(audits: Audits) -> str:
     """The page about the files."""
     look = (("android_bench", "report.css"), ("export", "audit.css"))
     style = "".join(files(package).joinpath(name).read_text(encoding="utf-8") for package, name in look)
+    count = f"{len(audits.found)} model{'s' * (len(audits.found) != 1)}"
     body = "".join(_file(audits, index, path) for index, path in enumerate(audits.found))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
-        f"<title>Audit of {len(audits.found)} models</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>Who takes which operator</h1>\n<p class='soft'>{len(audits.found)} models · no phone was asked</p>\n"
+        f"<title>Audit of {count}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        f"<h1>Who takes which operator</h1>\n<p class='soft'>{count} · no phone was asked</p>\n"
         f"{_errors(audits)}{_overview(audits)}{body}{_method(audits)}</main>\n</body>\n</html>\n"
     )
 
@@ -59,7 +60,6 @@ def _overview(audits: Audits) -> str:
     if not audits.found:
         return ""
     delegates = list(dict.fromkeys(one.name for found in audits.found.values() for one in found.delegates))
-    titles = {one.name: one.title for found in audits.found.values() for one in found.delegates}
     socs = list(dict.fromkeys(soc for found in audits.found.values() for soc in found.npu or {}))
     rows = []
     for index, (path, found) in enumerate(audits.found.items()):
@@ -68,7 +68,7 @@ def _overview(audits: Audits) -> str:
         npu = found.npu or {}
         cells += [_verdict(npu[soc], index, soc) if soc in npu else "" for soc in socs]
         rows.append([escape(Path(path).name), *cells])
-    content = table(["model", *(titles[name] for name in delegates), *socs], rows, texts=1)
+    content = table(["model", *delegates, *socs], rows, texts=1)
     return f"<h2>Side by side</h2><div class='card scroll'>{content}</div>\n"
 
 
@@ -93,7 +93,7 @@ def _file(audits: Audits, index: int, path: str) -> str:
         "<span class='takes'>■</span> takes · <span class='refuses'>■</span> does not, or fails on it · □ not known"
     )
     return (
-        f"<section class='file'><h2>{escape(path)}</h2><p class='soft'>{escape(counts)}</p>"
+        f"<section class='file'><h2>{escape(Path(path).name)}</h2><p class='soft'>{escape(counts)}</p>"
         f"<div class='card'><h3>The graph</h3><p class='soft'>{legend}</p>"
         f"<div class='scroll'>{picture(graph, _takers(found))}</div></div>"
         f"<div class='card scroll'><h3>By delegate</h3>{_delegates(found, index)}</div>"
@@ -142,7 +142,7 @@ def _npu(found: Audit, index: int) -> str:
     if found.npu is None:
         return ""
     header = ["SoC", "sold as", "status", "arithmetic", "takes", "partitions", "read MB", "write MB", "spill MB"]
-    header += ["compiled s", "emulated: dB to the CPU", "largest of 255", "dB to fp32", "largest of 255"]
+    header += ["compiled s", "dB to CPU", "largest", "dB to fp32", "largest"]
     rows = []
     for soc, one in found.npu.items():
         at = ("files", index, "npu", "qualcomm", soc)
@@ -160,8 +160,8 @@ def _npu(found: Audit, index: int) -> str:
         rows.append([soc, SOCS.get(soc, ""), status, one.arithmetic, taken, *values, *cells])
     sizes = ", ".join(size_name(size) for size in dict.fromkeys(one.size for one in found.npu.values() if one.size))
     said = (
-        f"Compiled for {sizes or 'no size'}. MB: {STATIC}. Emulated: {EMULATED}. No time of any phone is among these. "
-        f"Not checked: {', '.join(NOT_CHECKED)}."
+        f"Compiled for {sizes or 'no size'}. MB: {STATIC}. dB and largest difference, of 255: {EMULATED}. "
+        f"No time of any phone is among these. Not checked: {', '.join(NOT_CHECKED)}."
     )
     content = table(header, rows, texts=4)
     return f"<div class='card scroll'><h3>By Qualcomm's own compiler</h3>{content}<p class='soft'>{said}</p></div>"

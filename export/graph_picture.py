@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -11,7 +12,7 @@ from .graph import Graph, printable
 MOST_NODES = 400
 """Nodes of the largest graph that is drawn."""
 
-_CELL, _TEXT, _ROW, _HEIGHT, _GAP, _LANE = 11, 142, 34, 24, 46, 7
+_CELL, _TEXT, _ROW, _HEIGHT, _GAP, _LANE = 11, 176, 34, 24, 46, 7
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def picture(graph: Graph, takers: Sequence[Taker]) -> str:
             lines += _beside(boxes[source], boxes[target], width, 8 + _LANE * (lanes % 5))
             lanes += 1
     drawn = "".join(_box(graph, takers, node, box, width) for node, box in enumerate(boxes))
-    names = "".join(_name(taker.name, boxes[0][0] + _TEXT + _CELL * n, head) for n, taker in enumerate(takers))
+    starts = [12 + column * (width + _GAP) + _TEXT for column in range(columns)]
+    names = "".join(_name(taker.name, x + _CELL * n, head) for x in starts for n, taker in enumerate(takers))
     size = (12 + columns * (width + _GAP), head + _ROW * (1 + max(layer for _, layer in places)))
     return (
         f"<svg class='graph' width='{size[0]}' height='{size[1]}' viewBox='0 0 {size[0]} {size[1]}' role='img' "
@@ -58,19 +60,25 @@ def _edges(graph: Graph) -> list[tuple[int, int]]:
 
 
 def _places(graph: Graph) -> list[tuple[int, int]]:
-    """Column and layer of each node: below all that it reads, and left of what shares its layer."""
+    """Column and layer of each node: below all that it reads, under the last of them where that is free.
+
+    The longest columns come first.
+    """
     layers: list[int] = []
     sources: dict[int, list[int]] = {}
     for source, target in _edges(graph):
         sources.setdefault(target, []).append(source)
-    taken: dict[int, int] = {}
-    places = []
+    places: list[tuple[int, int]] = []
     for number in range(len(graph.nodes)):
-        layer = 1 + max((layers[source] for source in sources.get(number, ())), default=-1)
-        layers.append(layer)
-        places.append((taken.get(layer, 0), layer))
-        taken[layer] = taken.get(layer, 0) + 1
-    return places
+        read = sources.get(number, ())
+        layers.append(1 + max((layers[source] for source in read), default=-1))
+        column = max(((layers[source], places[source][0]) for source in read), default=(0, 0))[1]
+        while (column, layers[number]) in places:
+            column += 1
+        places.append((column, layers[number]))
+    lengths = Counter(column for column, _ in places)
+    order = sorted(lengths, key=lambda column: (-lengths[column], column))
+    return [(order.index(column), layer) for column, layer in places]
 
 
 def _down(source: tuple[int, int], target: tuple[int, int], width: int) -> str:
