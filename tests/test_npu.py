@@ -11,14 +11,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from npu_models import several_reasons
 from tflite_models import GraphBuilder, plain_network
 
 from android_bench import process
+from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from export import audits, tflite
+from export import audits, interpreter, tflite
 from export.npu import asked, check, compile, log, qualcomm
 from export.npu.qualcomm import Toolchain
 from export.tflite import Graph, write
@@ -224,6 +226,27 @@ def test_a_library_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch, 
     missing = r"incomplete, libLiteRtCompilerPlugin_Qualcomm\.so is missing"
     with pytest.raises(EcbsrError, match=missing), qualcomm.toolchain():
         pass
+
+
+# The forms that benchmarks/npu_forms.py compares.
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_forms_of_the_same_function_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import npu_forms
+
+    graph = tflite.read(zoo.tflite(name, "fp32"))
+    image = np.random.default_rng(0).random((24, 31, 1), np.float32)
+    expected = interpreter.run(graph, image)
+    for activation in npu_forms.ACTIVATIONS:
+        for residual in npu_forms.RESIDUALS:
+            made = npu_forms.with_residual(npu_forms.with_activation(graph, activation), residual)
+            assert (sum(made.inputs[0] in node.inputs for node in made.nodes)) == 2
+            assert ("PRELU" in tflite.operators(made)) == (activation == "PRELU")
+            assert ("LEAKY_RELU" in tflite.operators(made)) == (activation == "one slope")
+            same = np.abs(interpreter.run(made, image) - expected).max() < 1e-5
+            assert same == (activation != "one slope")
 
 
 # The command, as far as it needs no compiler.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..tile import Shown
 
 PROGRAM = Path(__file__).with_name("emulator.py")
-SECONDS = 180.0  # a tile of 96x64 takes half a second, a whole image at 960x540 half a minute
+SECONDS = 300.0  # a tile of 96x64 takes half a second, a whole image at 960x540 half a minute
 
 
 def emulate(
