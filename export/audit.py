@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .conditions import View, folded_constants
 from .delegates import DELEGATES, INVARIANT_ALWAYS, INVARIANTS, Delegate, Rule, Verdict
@@ -20,6 +20,9 @@ from .recipe import NAME as RECIPE
 from .runtime import Measured, measure
 from .scale_conditions import QUANTIZED
 from .tflite_reader import load, read
+
+if TYPE_CHECKING:
+    from .npu.verdict import Verdicts
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ class Audit:
     """All that can be told of a model without a phone; of several subgraphs, of the first.
 
     `measured` is the runtime's own word on XNNPACK, None where it was not asked. `recipe` is what the file
-    says of its making, None where it says nothing.
+    says of its making, None where it says nothing. `npu` is the word of an NPU's own compiler by SoC, None
+    where it was not asked.
     """
 
     operators: dict[str, int]
@@ -98,19 +102,25 @@ class Audit:
     invariants: tuple[Finding, ...]
     recipe: dict[str, Any] | None
     measured: Measured | None
+    npu: Verdicts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON: `audit` maps each delegate's name to what it takes."""
         delegates = {delegate.name: delegate.to_json() for delegate in self.delegates}
         if self.measured is not None and "xnnpack" in delegates:
             delegates["xnnpack"]["measured"] = self.measured.to_json()
-        return {
+        document = {
             "operators": self.operators,
             "subgraphs": self.subgraphs,
             "audit": delegates,
             "invariants": [vars(finding) for finding in self.invariants],
             "recipe": self.recipe,
         }
+        if self.npu is not None:
+            from .npu import verdict
+
+            document["npu"] = verdict.to_json(self.npu)
+        return document
 
 
 def audit(model: bytes | str | os.PathLike[str], ask_runtime: bool = True) -> Audit:

@@ -5,40 +5,60 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ecbsr_mobile import command
-from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile import command, progress
+from ecbsr_mobile.errors import UsageError
+
+from . import sizes
+from .npu import asked
 
 if TYPE_CHECKING:
     from .audit import Audit, DelegateAudit
+    from .audits import Audits
+    from .npu.verdict import Verdict, Verdicts
 
 _DESCRIPTION = """\
 Tell which nodes of a .tflite file each delegate takes, in how many partitions, and why not the others; which
 invariants of integer models it breaks; and how it was made, where it says so. All but the line "measured here"
-comes from a table with its sources in export/delegates.py: no phone was asked."""
+comes from a table with its sources in export/delegates.py: no phone was asked. With --npu, an NPU's own compiler
+is asked on this machine; what it says is static, and no time."""
 _VERDICTS = {"refused": "stays on the CPU", "fatal": "accepted, then fails", "unknown": "not verified"}
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command; exit code 1 when a file could not be read."""
     options = _parser().parse_args(argv)
-    from .audit import audit
+    socs = asked.socs(options.npu) if options.npu else ()
+    if not socs and (options.emulate or options.keep or options.size):
+        raise UsageError("--emulate, --keep and --size belong to a compiler: ask one with --npu qualcomm")
+    size = sizes.parse(options.size) if options.size else None
+    from .audits import audit_all
 
-    audits: dict[str, Audit] = {}
-    errors: dict[str, str] = {}
-    for path in options.files:
-        try:
-            audits[path] = audit(path)
-        except EcbsrError as error:
-            errors[path] = str(error)
-            command.notice(f"ecbsr-audit: {error}")
+    audits = audit_all(
+        options.files,
+        socs,
+        size,
+        emulate=options.emulate,
+        keep=options.keep,
+        pictures=options.html is not None,
+        notice=_notice,
+        progress=progress.bar,
+    )
+    if options.html:
+        from ecbsr_mobile.files import write_bytes
+
+        from .audit_page import html
+
+        write_bytes(options.html, html(audits).encode())
+    for error in audits.errors.values():
+        _notice(error)
     if options.json:
-        _print_json(audits, errors)
+        _print_json(audits)
     else:
-        for path, found in audits.items():
+        for path, found in audits.found.items():
             _print_text(path, found)
-    return command.FAILED if errors else command.DONE
+    return command.FAILED if audits.errors else command.DONE
 
 
 def script() -> None:
@@ -48,16 +68,27 @@ def script() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser("ecbsr-audit", _DESCRIPTION)
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a .tflite file")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE", help="a .tflite file, or a folder of some")
+    add("--npu", metavar="VENDOR[:SOC,…]",
+        help=f"ask an NPU's own compiler, installed as the extra [{asked.QUALCOMM}]: {asked.QUALCOMM}, for all of "
+        f"{', '.join(asked.SOCS)}, or for some; {', '.join(asked.NOT_CHECKED)} cannot be checked")  # fmt: skip
+    add("--emulate", action="store_true",
+        help="run what was compiled by the vendor's emulation, on a bundled picture's tile, and compare")  # fmt: skip
+    add("--size", metavar="SIZE", help="compile for this LR input, WIDTHxHEIGHT or "
+        f"{', '.join(sizes.SIZES)} (the file's own; 540p where it leaves that open)")  # fmt: skip
+    add("--keep", metavar="DIR", help="keep the compiled files here, as NAME-SOC.tflite")
+    add("--html", metavar="FILE", help="write a page about the files here, with crops of a picture")
+    add("--json", action="store_true", help="print the result as JSON")
     return parser
 
 
-def _print_json(audits: dict[str, Audit], errors: dict[str, str]) -> None:
-    document: dict[str, Any] = {"files": [{"path": path, **found.to_json()} for path, found in audits.items()]}
-    if errors:
-        document["errors"] = [{"path": path, "error": error} for path, error in errors.items()]
-    command.print_json(document)
+def _notice(text: str) -> None:
+    command.notice(f"ecbsr-audit: {text}")
+
+
+def _print_json(audits: Audits) -> None:
+    command.print_json(audits.to_json())
 
 
 def _print_text(path: str, found: Audit) -> None:
@@ -80,6 +111,8 @@ def _print_text(path: str, found: Audit) -> None:
         print(f"Measured here: {where}" + ("" if measured.loads else f" does not load the model: {measured.error}"))
     for delegate in found.delegates:
         _print_reasons(delegate)
+    if found.npu is not None:
+        _print_npu(found.npu)
     print(f"\nInteger invariants: {len(found.invariants) or 'none'} broken")
     for finding in found.invariants:
         print(f"  node {finding.node} {printable(finding.operator)}: {finding.reason} [{finding.source}]")
@@ -92,6 +125,52 @@ def _print_text(path: str, found: Audit) -> None:
 def _row(delegate: DelegateAudit) -> list[str]:
     taken = f"{delegate.taken}/{delegate.total}" if delegate.loads else "fails"
     return [delegate.title, taken, str(delegate.partitions), str(delegate.accepted), str(delegate.unknown)]
+
+
+def _print_npu(verdicts: Verdicts) -> None:
+    from .graph import printable
+    from .npu import verdict
+
+    emulated = any(one.emulated for one in verdicts.values())
+    header = ["SoC", "status", "takes", "partitions", "read MB", "write MB", "spill MB", "compiled s"]
+    header += ["dB to CPU", "largest", "dB to fp32", "largest"] if emulated else []
+    print("\nBy Qualcomm's own compiler, on this machine")
+    command.print_table(header, [_npu_row(soc, one, emulated) for soc, one in verdicts.items()])
+    for size in dict.fromkeys(one.size for one in verdicts.values() if one.size):
+        print(f"Compiled for {sizes.name(size)}; MB: {verdict.STATIC}")
+    if any(one.arithmetic != "integer" for one in verdicts.values()):
+        kinds = ", ".join(dict.fromkeys(one.arithmetic for one in verdicts.values()))
+        print(f"Arithmetic: {kinds}; that an NPU takes a model does not make it int8")
+    if emulated:
+        print(f"dB and largest difference (of 255), at a tile of a bundled picture: {verdict.EMULATED}")
+    said: dict[str, list[str]] = {}
+    for soc, one in verdicts.items():
+        notes = [one.note, one.emulated.note if one.emulated else ""]
+        for text in [*(f"{one.status}: {note}" for note in notes[:1] if note), *filter(None, notes[1:])]:
+            said.setdefault(f"  {text}", []).append(soc)
+        for left in one.refused:
+            text = f"  stays on the CPU: {printable(left.operator)} (node {left.node}): {left.reason}"
+            said.setdefault(text, []).append(soc)
+    for text, socs in said.items():
+        print(f"{text} [{'all' if len(socs) == len(verdicts) else ', '.join(socs)}]")
+    print(f"Not checked: {', '.join(asked.NOT_CHECKED)}")
+
+
+def _npu_row(soc: str, one: Verdict, emulated: bool) -> list[str]:
+    taken = "-" if one.taken is None else f"{one.taken}/{one.total}"
+    moved = ["-" if value is None else f"{value:.2f}" for value in (one.read_mb, one.write_mb, one.spill_mb)]
+    cells = [
+        soc,
+        one.status,
+        taken,
+        "-" if one.partitions is None else str(one.partitions),
+        *moved,
+        f"{one.seconds:.1f}",
+    ]
+    for difference in (one.emulated.cpu, one.emulated.fp32) if one.emulated else (None, None):
+        psnr = "-" if difference is None else "equal" if difference.psnr_db is None else f"{difference.psnr_db:.2f}"
+        cells += [psnr, "-" if difference is None else f"{difference.max_abs_diff:.1f}"]
+    return cells if emulated else cells[:8]
 
 
 def _print_reasons(delegate: DelegateAudit) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ecbsr_mobile import command, zoo
 
 from . import job, sizes
+from .npu import asked, verdict
 
 if TYPE_CHECKING:
     from .results import Exported, ExportedFile
@@ -38,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         refine=options.refine,
         max_drop=options.max_drop,
         onnx=options.onnx,
+        npu=options.npu,
         progress=_Progress(),
         **command.weights_options(options),
     )
@@ -45,6 +47,8 @@ def main(argv: list[str] | None = None) -> int:
         command.print_json(done.to_json())
     else:
         _print(done)
+        if options.npu:
+            _print_npu(done)
     return command.DONE
 
 
@@ -92,6 +96,30 @@ def _list(as_json: bool) -> None:
     command.print_table(header, rows)
 
 
+def _print_npu(done: Exported) -> None:
+    header = [
+        "NPU, by the vendor's compiler",
+        "SoC",
+        "status",
+        "takes",
+        "partitions",
+        "read MB",
+        "write MB",
+        "spill MB",
+    ]
+    rows = []
+    for file in done.files:
+        for soc, one in (file.audit.npu or {}).items() if file.audit else ():
+            taken = "-" if one.taken is None else f"{one.taken}/{one.total}"
+            moved = ["-" if value is None else f"{value:.2f}" for value in (one.read_mb, one.write_mb, one.spill_mb)]
+            rows.append(
+                [file.path.name, soc, one.status, taken, "-" if one.partitions is None else one.partitions, *moved]
+            )
+    print()
+    command.print_table(header, rows)
+    print(f"MB: {verdict.STATIC}. Not checked: {', '.join(asked.NOT_CHECKED)}")
+
+
 def _row(file: ExportedFile) -> list[str]:
     drop = f"{file.loss.drop_db:.3f}" if file.loss else "-"
     fidelity = f"{file.loss.fidelity_db:.1f}" if file.loss and file.loss.fidelity_db is not None else "-"
@@ -127,6 +155,9 @@ def _parser() -> argparse.ArgumentParser:
         f"({job.REFINE:g}; 0 for bundled models and weights trained for int8)")  # fmt: skip
     add("--max-drop", type=float, default=job.MAX_DROP, metavar="DB",
         help=f"refuse a file that loses more PSNR ({job.MAX_DROP})")  # fmt: skip
+    add("--npu", metavar="VENDOR[:SOC,…]",
+        help=f"ask an NPU's own compiler what it makes of each file, and store it in the recipe: {asked.QUALCOMM}, or "
+        f"{asked.QUALCOMM}:SM8650,… (see ecbsr-audit)")  # fmt: skip
     add("--out", default=".", metavar="DIR", help="folder for the files (.)")
     add("--json", action="store_true", help="print the result as JSON")
     command.add_weights_options(parser)

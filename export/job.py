@@ -10,6 +10,7 @@ from pathlib import Path
 from ecbsr_mobile.errors import EcbsrError, UsageError
 
 from . import sizes
+from .npu import asked
 from .sizes import Size
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -43,6 +44,7 @@ class Job:
     refine: float | None
     max_drop: float
     onnx: bool
+    npu: tuple[str, ...]  # SoCs whose compiler is asked
     progress: Progress
 
 
@@ -56,13 +58,14 @@ def checked(
     refine: float | None,
     max_drop: float,
     onnx: bool,
+    npu: str | None,
     progress: Progress | None,
 ) -> Job:
     """The job, if it makes sense and its folder can be written to.
 
     Raises:
         UsageError: an option that is not known, or nothing to do.
-        EcbsrError: the folder cannot be written to.
+        EcbsrError: the folder cannot be written to, or the NPU compiler that is to be asked is not here.
     """
     if not precisions and not onnx:
         raise UsageError("nothing to write: ask for a precision, or for ONNX")
@@ -73,10 +76,10 @@ def checked(
         raise UsageError(f"a largest drop of {max_drop} dB makes no sense; give 0 or more")
     if refine is not None and not 0 <= refine < float("inf"):
         raise UsageError(f"{refine} seconds of refining make no sense; give 0 or more")
-    asked = (precisions,) if isinstance(precisions, str) else precisions
+    named = (precisions,) if isinstance(precisions, str) else precisions
     job = Job(
         Path(out),
-        tuple(dict.fromkeys(one_of("precision", precision, PRECISIONS) for precision in asked)),
+        tuple(dict.fromkeys(one_of("precision", precision, PRECISIONS) for precision in named)),
         wanted,
         one_of("target", target, TARGETS),
         calibration,
@@ -84,9 +87,15 @@ def checked(
         refine,
         float(max_drop),
         onnx,
+        asked.socs(npu) if npu else (),
         progress or (lambda _message: None),
     )
     _check_writable(job.out)
+    if job.npu:
+        from .npu.qualcomm import toolchain
+
+        with toolchain():  # it may be missing, and the conversion takes its time
+            pass
     return job
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from .forms import with_form
 from .half import with_half_constants
 from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, REFINE, Job, Progress, checked
 from .learned import form_of, learned_ranges, with_weights
+from .npu import verdict
+from .npu.verdict import Verdicts
 from .onnx_model import onnx_model
 from .quality import Loss, Reference
 from .quantize import quantize
@@ -56,6 +58,7 @@ def export(
     identity: bool | None = None,
     value_range: float | None = None,
     activation: Activation | None = None,
+    npu: str | None = None,
     progress: Progress | None = None,
 ) -> Exported:
     """Write a network as TFLite files, and as ONNX; nothing is written unless everything passes.
@@ -76,14 +79,16 @@ def export(
         identity: with `value_range` and `activation`, what weights files do not say: see `checkpoint.load`.
         value_range: see `identity`.
         activation: see `identity`.
+        npu: whose NPU compiler is asked about each file, like "qualcomm" or "qualcomm:SM8650"; its word is stored
+            in the file's recipe.
         progress: is told what is being done.
 
     Raises:
         UsageError: an option that is not known.
         EcbsrError: weights or pictures that cannot be used, a conversion that went wrong, a loss above
-            `max_drop`, or a folder that cannot be written to.
+            `max_drop`, a folder that cannot be written to, or an NPU compiler that is not installed.
     """
-    job = checked(out, precisions, sizes, target, calibration, io, _seconds(refine, net), max_drop, onnx, progress)
+    job = checked(out, precisions, sizes, target, calibration, io, _seconds(refine, net), max_drop, onnx, npu, progress)
     with ExitStack() as stack:
         # First of all, for TensorFlow takes its time to start.
         converter = stack.enter_context(convert.converter()) if job.precisions else None
@@ -154,12 +159,13 @@ def _tflite_files(job: Job, net: PlainNet, converter: convert.Converter) -> list
     noise = np.random.default_rng(0).random((CONVERSION_SIZE[1], CONVERSION_SIZE[0], arch.colors), np.float32)
     for image in (noise, _frame(pictures[0], CONVERSION_SIZE)):
         quality.check_float(tflite.write(graph), subject.reference, image, "the converted network")
+    variants = [_variant(job, subject, precision, graph) for precision in job.precisions]
+    asked = _npu_verdicts(job, net, variants)
     made = []
-    for precision in job.precisions:
-        variant = _variant(job, subject, precision, graph)
-        job.progress(f"{precision}: writing and checking {len(job.sizes)} size{'s' * (len(job.sizes) > 1)}")
-        made += [_tflite_file(job, subject, variant, size) for size in job.sizes]
-    doubt = quality.doubt(variant.loss, pictures)
+    for variant in variants:
+        job.progress(f"{variant.precision}: writing and checking {len(job.sizes)} size{'s' * (len(job.sizes) > 1)}")
+        made += [_tflite_file(job, subject, variant, size, asked.get(_name(net, variant, size))) for size in job.sizes]
+    doubt = quality.doubt(variants[-1].loss, pictures)
     if doubt:
         warnings.warn(doubt, UserWarning, stacklevel=3)
     return made
@@ -213,11 +219,32 @@ def _learned_graph(graph: tflite.Graph, weights: Int8Weights, subject: _Subject)
     return learned
 
 
-def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size) -> _Made:
-    said = recipe.with_recipe(variant.graph, _recipe(job, subject.net, variant, size))
-    data = tflite.write(tflite.at_size(said, *size))
-    parts = [subject.net.name, variant.precision, *([] if variant.target == ANY_TARGET else [variant.target])]
-    name = "-".join([*parts, sizes.name(size)])
+def _npu_verdicts(job: Job, net: PlainNet, variants: Sequence[_Variant]) -> Mapping[str, Verdicts]:
+    """What the NPU compiler makes of each file to come, by its name; to it the recipe does not matter."""
+    if not job.npu:
+        return {}
+    from .npu.check import check
+
+    job.progress(f"asking the NPU compiler for {', '.join(job.npu)}")
+    files = {
+        _name(net, variant, size): tflite.write(tflite.at_size(variant.graph, *size))
+        for variant in variants
+        for size in job.sizes
+    }
+    return check(files, job.npu, notice=job.progress)
+
+
+def _name(net: PlainNet, variant: _Variant, size: Size) -> str:
+    parts = [net.name, variant.precision, *([] if variant.target == ANY_TARGET else [variant.target])]
+    return "-".join([*parts, sizes.name(size)])
+
+
+def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size, npu: Verdicts | None) -> _Made:
+    told = _recipe(job, subject.net, variant, size)
+    if npu is not None:
+        told["npu"] = verdict.for_recipe(npu)
+    data = tflite.write(tflite.at_size(recipe.with_recipe(variant.graph, told), *size))
+    name = _name(subject.net, variant, size)
     error = _check(subject, variant, data, _frame(subject.pictures[0], size), name)
     graph = tflite.read(data)
     ends = [_end(graph.tensors[index]) for index in (*graph.inputs, *graph.outputs)]
@@ -234,7 +261,7 @@ def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size) -> 
         ends[1],
         error,
         variant.loss,
-        audit(data, ask_runtime=size == job.sizes[0]),
+        replace(audit(data, ask_runtime=size == job.sizes[0]), npu=npu),
     ), data
 
 

@@ -55,6 +55,7 @@ class ExportedFile:
             "psnr_float_db": loss.get("psnr_float_db"),
             "audit": told.get("audit"),
             "invariants": told.get("invariants"),
+            **({"npu": told["npu"]} if "npu" in told else {}),
         }
 
 

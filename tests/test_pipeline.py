@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import converted
@@ -302,3 +303,32 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (1, "")
     assert "cannot write made/ecbsr-m4c16-x2.onnx" in result.stderr and "Traceback" not in result.stderr
     assert not list((tmp_path / "made").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("onnxruntime_qnn") is None, reason="the extra [qualcomm] is not installed")
+def test_the_npu_compilers_word_is_in_the_recipe(ready, tmp_path: Path) -> None:
+    said: list[str] = []
+    for name in ("a", "b"):
+        done = export(
+            net(1, 2, "prelu"), tmp_path / name, ["int8"], ["40x30"], "npu", npu="qualcomm:SM8650", progress=said.append
+        )
+    recipe = json.loads(tflite.read(done.files[0].path).metadata[RECIPE])
+    told = done.files[0].to_json()["npu"]["qualcomm"]["SM8650"]
+    nodes = sum(done.files[0].operators.values())
+    assert (told["status"], told["taken"], told["total"]) == ("ok", nodes, nodes)
+    assert recipe["npu"]["qualcomm"]["SM8650"] == {
+        key: value for key, value in told.items() if key not in ("seconds", "emulated")
+    }
+    assert any("licence" in line for line in said)
+    written = [(tmp_path / name / done.files[0].path.name).read_bytes() for name in ("a", "b")]
+    assert written[0] == written[1]
+
+
+def test_without_the_npu_compiler_nothing_is_converted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from export.npu import qualcomm
+
+    monkeypatch.setattr(qualcomm, "find_spec", lambda name: None)
+    with pytest.raises(EcbsrError, match="NPU compiler is not installed"):
+        export(net(1, 2, "relu"), tmp_path / "out", npu="qualcomm")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,80 @@
+"""The vendor's emulation of a compiled model, against this machine's CPU and the float network."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from android_bench import check, process
+
+from .. import tflite
+from .compiled import pieces
+from .emulator import NAMES
+from .qualcomm import Toolchain
+from .verdict import Difference, Emulated
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..tile import Shown
+
+PROGRAM = Path(__file__).with_name("emulator.py")
+SECONDS = 300.0  # a tile of 96x64 takes half a second, a whole image at 960x540 half a minute
+
+
+def emulate(
+    tools: Toolchain, compiled: bytes, shown: Shown, folder: Path, stop: threading.Event | None = None
+) -> Emulated:
+    """Run a compiled file of the tile's size in an empty folder, and compare with what `shown` holds.
+
+    Raises:
+        Stopped: `stop` was set meanwhile.
+    """
+    graph = tflite.read(compiled, "the compiler's file")
+    try:
+        found = pieces(compiled, graph)
+    except ValueError as error:
+        return Emulated(note=str(error))
+    if len(graph.nodes) != 1 or len(found) != 1 or len(found[0].inputs) != 1 or len(found[0].outputs) != 1:
+        return Emulated(note="only a model that is taken whole, in one piece, is emulated")
+    image, result = found[0].inputs[0], found[0].outputs[0]
+    if image.dtype.name not in NAMES or result.dtype.name not in NAMES:
+        return Emulated(note=f"{image.type_name} and {result.type_name} cannot be given to the emulator")
+    (folder / "context.bin").write_bytes(found[0].context)
+    check.as_tensor(shown.tile[None], image).tofile(folder / "input.bin")
+    ends = {
+        name: {"name": one.name, "dtype": one.dtype.name, "shape": list(one.shape), "file": f"{name}.bin"}
+        for name, one in (("input", image), ("output", result))
+    }
+    job = {"piece": found[0].name, "context": "context.bin", **ends}
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    try:
+        code, _, errors = tools.run([sys.executable, "-P", str(PROGRAM), "job.json"], folder, SECONDS, stop)
+    except process.TookTooLong:
+        return Emulated(note=f"the emulator did not end within {SECONDS:g} s")
+    output = folder / "output.bin"
+    size = int(np.prod(result.shape)) * result.dtype.itemsize
+    if code or not output.exists() or output.stat().st_size != size:
+        lines = errors.decode(errors="replace").strip().splitlines()
+        words = "".join(c for c in lines[-1] if c.isprintable())[:300] if lines else f"exit code {code}"
+        return Emulated(note=f"the emulator failed: {words}")
+    pixels = check.as_levels(output.read_bytes(), result).reshape(result.shape[1:])
+    height, width = shown.tile.shape[:2]
+    return Emulated(
+        size=(width, height),
+        cpu=difference(pixels, shown.result),
+        fp32=None if shown.fp32 is None else difference(pixels, shown.fp32),
+        pixels=pixels,
+    )
+
+
+def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:
+    """How two results [H, W, C] in 0..255 differ."""
+    gap = np.abs(first - second)
+    power = float(np.mean(gap**2))
+    return Difference(float(gap.max()), float(10 * np.log10(255**2 / power)) if power else None)
