@@ -19,28 +19,22 @@ from ecbsr_mobile.files import write_bytes
 from . import convert, quality, recipe, sizes, tflite
 from .audit import audit
 from .edges import with_edges
-from .forms import with_form
 from .half import with_half_constants
-from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, REFINE, Job, Progress, checked
-from .learned import form_of, learned_ranges, with_weights
+from .int8 import int8_graph
+from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, Job, Progress, checked
 from .npu import verdict
 from .npu.verdict import Verdicts
 from .onnx_model import onnx_model
 from .quality import Loss, Reference
-from .quantize import quantize
-from .ranges import calibrate
-from .refine import refine
 from .results import Exported, ExportedFile
-from .samples import Sample, samples
+from .samples import CONVERSION_SIZE, Sample, frame, samples
 from .sizes import Size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ecbsr_mobile.int8 import Int8Weights
     from ecbsr_mobile.network import Activation, PlainNet
 
-CONVERSION_SIZE = (48, 32)  # converted once, small and not square; every size asked for is stamped into that
 ANY_TARGET = "any"  # float files are the same for every target
 
 
@@ -157,7 +151,7 @@ def _tflite_files(job: Job, net: PlainNet, converter: convert.Converter) -> list
     subject = _Subject(net, reference, pictures, [reference.run(picture.image) for picture in pictures])
     graph = converter.float_graph(onnx_model(net, CONVERSION_SIZE))
     noise = np.random.default_rng(0).random((CONVERSION_SIZE[1], CONVERSION_SIZE[0], arch.colors), np.float32)
-    for image in (noise, _frame(pictures[0], CONVERSION_SIZE)):
+    for image in (noise, frame(pictures[0], CONVERSION_SIZE)):
         quality.check_float(tflite.write(graph), subject.reference, image, "the converted network")
     variants = [_variant(job, subject, precision, graph) for precision in job.precisions]
     asked = _npu_verdicts(job, net, variants)
@@ -178,45 +172,14 @@ def _variant(job: Job, subject: _Subject, precision: str, graph: tflite.Graph) -
         graph, reference = with_half_constants(graph), Reference(onnx_model(_halved(subject.net)), reference.radius)
     if precision == "int8":
         target = job.target
-        graph, calibration = _int8(job, subject, graph)
+        graph, calibration = int8_graph(
+            graph, subject.net, subject.pictures, target, job.refine, lambda said: job.progress(f"int8: {said}")
+        )
+        graph = with_edges(graph, job.io)
     job.progress(f"{precision}: measuring on {len(subject.pictures)} pictures")
     loss = quality.measure(graph, subject.expected, subject.pictures)
     quality.gate(loss, job.max_drop, f"{subject.net.name} in {precision}")
     return _Variant(precision, target, graph, loss, calibration, reference)
-
-
-def _int8(job: Job, subject: _Subject, graph: tflite.Graph) -> tuple[tflite.Graph, dict[str, Any]]:
-    """The int8 graph, and what its recipe says of its weights and ranges."""
-    form = form_of(job.target)
-    trained = subject.net.int8.get(form)
-    seconds = job.refine if job.refine is not None else 0 if trained else REFINE
-    weights = None if seconds else trained
-    made: dict[str, Any] = {"method": "learned in training"}
-    if seconds:
-        refined = refine(subject.net, form, subject.pictures, seconds, lambda said: job.progress(f"int8: {said}"))
-        weights = refined.weights
-        made = {
-            "method": f"learned from the float network's results in {refined.steps} steps of {refined.batch} crops",
-            "pictures": [sample.name for sample in subject.pictures],
-        }
-    if weights:
-        made["weights_sha256"] = recipe.weights_hash(weights.net)
-        formed = with_form(_learned_graph(graph, weights, subject), job.target)
-        ranges = learned_ranges(formed, weights)
-    else:
-        found = calibrate(with_form(graph, job.target), subject.pictures, lambda said: job.progress(f"int8: {said}"))
-        formed, ranges, made = found.graph, found.ranges, recipe.calibration(found)
-    made["ranges"] = {name: [round(end, 6) for end in limits] for name, limits in ranges.items()}
-    return with_edges(quantize(formed, ranges), job.io), made
-
-
-def _learned_graph(graph: tflite.Graph, weights: Int8Weights, subject: _Subject) -> tflite.Graph:
-    """The float graph with the weights learned for int8, compared with onnxruntime's word on them."""
-    learned = with_weights(graph, weights.net)
-    reference = Reference(onnx_model(weights.net), subject.reference.radius)
-    frame = _frame(subject.pictures[0], CONVERSION_SIZE)
-    quality.check_float(tflite.write(learned), reference, frame, "the network learned for int8")
-    return learned
 
 
 def _npu_verdicts(job: Job, net: PlainNet, variants: Sequence[_Variant]) -> Mapping[str, Verdicts]:
@@ -245,7 +208,7 @@ def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size, npu
         told["npu"] = verdict.for_recipe(npu)
     data = tflite.write(tflite.at_size(recipe.with_recipe(variant.graph, told), *size))
     name = _name(subject.net, variant, size)
-    error = _check(subject, variant, data, _frame(subject.pictures[0], size), name)
+    error = _check(subject, variant, data, frame(subject.pictures[0], size), name)
     graph = tflite.read(data)
     ends = [_end(graph.tensors[index]) for index in (*graph.inputs, *graph.outputs)]
     return ExportedFile(
@@ -292,13 +255,6 @@ def _recipe(job: Job, net: PlainNet, variant: _Variant, size: Size) -> dict[str,
 def _seconds(refine: float | None, net: PlainNet | str | os.PathLike[str]) -> float | None:
     """Bundled models are not refined unasked: what they were not trained for, they are searched ranges for."""
     return 0.0 if refine is None and str(net) in zoo.names() else refine
-
-
-def _frame(sample: Sample, size: Size) -> NDArray[np.float32]:
-    """A picture [h, w, C] of a size: the sample, mirrored to fill it."""
-    height, width = sample.lr.shape[:2]
-    missing = [(0, max(size[1] - height, 0)), (0, max(size[0] - width, 0)), (0, 0)]
-    return np.pad(sample.image, missing, mode="symmetric")[: size[1], : size[0]]
 
 
 def _halved(net: PlainNet) -> PlainNet:

@@ -15,6 +15,9 @@ from ecbsr_mobile.errors import EcbsrError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+CONVERSION_SIZE = (48, 32)
+"""A network is converted once at this size, small and not square; every size asked for is stamped into that."""
+
 MOST_PICTURES = 24
 REDUCTIONS = (2, 3, 4)  # every scale that a network can have
 LEAST_SIDE = 64  # pixels of HR: a smaller picture is mostly border
@@ -55,6 +58,13 @@ def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int) -> l
     if not made:
         raise EcbsrError(f"{folder}: holds no picture of at least {LEAST_SIDE}x{LEAST_SIDE} pixels to calibrate on")
     return made
+
+
+def frame(sample: Sample, size: tuple[int, int]) -> NDArray[np.float32]:
+    """A picture [h, w, C] of a size: the sample, mirrored to fill it."""
+    height, width = sample.lr.shape[:2]
+    missing = [(0, max(size[1] - height, 0)), (0, max(size[0] - width, 0)), (0, 0)]
+    return np.pad(sample.image, missing, mode="symmetric")[: size[1], : size[0]]
 
 
 def _sample(path: Path, scale: int, colors: int) -> Sample | None:

@@ -9,7 +9,7 @@ import torch
 from ecbsr_mobile.network import Activation, Architecture, PlainNet
 from export import convert
 from export.onnx_model import onnx_model
-from export.pipeline import CONVERSION_SIZE
+from export.samples import CONVERSION_SIZE
 from export.tflite import Graph
 
 SLOPES = (-0.5, 0.0, 1.0, 1.7, 0.25, -1.3, 0.9, 3.0)
