@@ -431,8 +431,9 @@ def test_the_text(files: dict[str, Path]) -> None:
 def test_files_that_cannot_be_read_get_a_sentence_and_the_others_an_audit(
     files: dict[str, Path], tmp_path: Path
 ) -> None:
-    missing = tmp_path / "missing.tflite"
-    done = command(files["foreign"], files["damaged"], files["onnx"], missing, tmp_path, "--json")
+    missing, empty = tmp_path / "missing.tflite", tmp_path / "empty"
+    empty.mkdir()
+    done = command(files["foreign"], files["damaged"], files["onnx"], missing, empty, "--json")
     assert done.returncode == 1
     document = json.loads(done.stdout)
     assert [item["path"] for item in document["files"]] == [str(files["foreign"])]
