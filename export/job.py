@@ -25,7 +25,7 @@ DEFAULT_SIZE = "270p"
 REFINE = 60.0
 """Seconds of learning for int8, for weights that were not trained for it."""
 
-MAX_DROP = 0.3
+MAX_DROP = 0.25
 """dB that a file may lose against the float network before it is refused."""
 
 Progress = Callable[[str], None]

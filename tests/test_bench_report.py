@@ -186,6 +186,7 @@ def test_in_a_browser(browser: Any, found: Results, tmp_path: Path, width: int, 
     document = json.loads(json.dumps(records.document(found, compared)))
     shown = page.evaluate("[...document.querySelectorAll('[data-at]')].map(e => [e.dataset.at, e.textContent])")
     _assert_figures_are_those_of_the_file(shown, document)
+    _assert_the_file_is_shown(shown, document)
     _assert_no_other_number_is_shown(page.evaluate(OTHER_TEXT), document)
     _assert_marks_stand_where_the_axis_says(page.evaluate(MARKS), document)
     page.close()
@@ -214,6 +215,9 @@ def _assert_figures_are_those_of_the_file(shown: list[list[str]], document: Any)
     for pointer, text in shown:
         value = _at(document, pointer)
         assert text == (value if isinstance(value, str) else json.dumps(value)), pointer
+
+
+def _assert_the_file_is_shown(shown: list[list[str]], document: Any) -> None:
     places = {pointer for pointer, _ in shown}
     for index, row in enumerate(document["results"]):
         assert (f"/results/{index}/median_ms" in places) == (row["median_ms"] is not None)
