@@ -12,6 +12,7 @@ import pytest
 import torch
 from converted import net
 from test_pipeline import use
+from test_quantize import CASES
 from torch.nn import functional as F
 
 from ecbsr_mobile import (
@@ -38,14 +39,6 @@ from export.pipeline import export
 from export.quantize import quantize
 from export.refine import refine
 from export.samples import samples
-
-CASES = [
-    (1, 2, "prelu", "cpu"),
-    (1, 2, "prelu", "npu"),
-    (3, 3, "leaky", "cpu"),
-    (3, 3, "leaky", "npu"),
-    (3, 4, "relu", "cpu"),
-]
 
 
 def photo(colors: int) -> torch.Tensor:
