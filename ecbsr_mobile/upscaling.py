@@ -183,7 +183,7 @@ def _upscale_tile(pixels: NDArray[np.unsignedinteger], model: Model, peak: int) 
     if model.colors == 3:
         result = model.run(rgb / np.float32(255)) * np.float32(255)
         if grey:
-            result = result.mean(axis=2, keepdims=True)
+            result = result.clip(0, 255).mean(axis=2, keepdims=True)  # as the mean of an RGB picture
     else:
         y = model.run(images.luma(rgb)[:, :, None] / np.float32(255))[:, :, 0] * np.float32(255)
         if grey:  # grey is colour without chroma, and chroma then stays at its middle
