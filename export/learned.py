@@ -29,11 +29,12 @@ def with_weights(graph: Graph, net: PlainNet) -> Graph:
     """A converted float graph with the weights, biases and slopes of another network of its architecture."""
     graph = unshared(graph)
     tensors, nodes = list(graph.tensors), []
-    kernels = [kernel.numpy().transpose(0, 2, 3, 1) for kernel, _, _ in net.layers()]
-    biases = [bias.numpy() for _, bias, _ in net.layers()]
+    held = net.layers()
+    kernels = [kernel.numpy().transpose(0, 2, 3, 1) for kernel, _, _ in held]
+    biases = [bias.numpy() for _, bias, _ in held]
     order = dcr_order(net.architecture.colors, net.architecture.scale)
     kernels[-1], biases[-1] = kernels[-1][order], biases[-1][order]
-    slopes = [None if slope is None else slope.numpy() for _, _, slope in net.layers()]
+    slopes = [None if slope is None else slope.numpy() for _, _, slope in held]
     layers = zip(kernels, biases, slopes, strict=True)
     slope = None
     for node in graph.nodes:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from npu_models import negations, several_reasons
 from PIL import Image
-from test_bench_report import EVIL, LONG, _assert_figures_are_those_of_the_file, _Balance, browser  # noqa: F401
+from test_bench_report import EVIL, LONG, _assert_figures_are_those_of_the_file, _Balance, browser, opened  # noqa: F401
 from tflite_models import GraphBuilder, plain_network
 
 from export import audit_page, tflite
@@ -123,16 +123,7 @@ def test_a_real_audit_becomes_a_page(tmp_path: Path) -> None:
 def test_in_a_browser(browser: Any, audits: Audits, tmp_path: Path, width: int, scheme: str) -> None:  # noqa: F811
     path = tmp_path / "audit.html"
     path.write_text(audit_page.html(audits), encoding="utf-8")
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    noise: list[str] = []
-    requests: list[str] = []
-    page.on("console", lambda message: noise.append(message.text))
-    page.on("pageerror", lambda error: noise.append(str(error)))
-    page.on("dialog", lambda dialog: noise.append(dialog.message))
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(path.as_uri())
-    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
-    assert noise == []
+    page, requests = opened(browser, path, width, scheme)
     assert [url for url in requests if url != path.as_uri() and not url.startswith("data:")] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")

@@ -163,12 +163,8 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1100])
-def test_in_a_browser(browser: Any, found: Results, tmp_path: Path, width: int, scheme: str) -> None:
-    path = tmp_path / "report.html"
-    compared = baseline.compare(found, earlier(found), 1.05)
-    path.write_text(report.html(found, compared), encoding="utf-8")
+def opened(browser: Any, path: Path, width: int, scheme: str) -> tuple[Any, list[str]]:
+    """A page with all its details open, which said nothing on the console, and the addresses that it asked for."""
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     noise: list[str] = []
     requests: list[str] = []
@@ -179,6 +175,16 @@ def test_in_a_browser(browser: Any, found: Results, tmp_path: Path, width: int, 
     page.goto(path.as_uri())
     page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
     assert noise == []
+    return page, requests
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1100])
+def test_in_a_browser(browser: Any, found: Results, tmp_path: Path, width: int, scheme: str) -> None:
+    path = tmp_path / "report.html"
+    compared = baseline.compare(found, earlier(found), 1.05)
+    path.write_text(report.html(found, compared), encoding="utf-8")
+    page, requests = opened(browser, path, width, scheme)
     assert [url for url in requests if url not in (path.as_uri(), "data:,")] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
     red, *_ = map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor")))
