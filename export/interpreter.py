@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 
-from .tflite import Graph, Tensor, at_size, write
+from .tflite import Graph, Tensor, at_size, read, write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,17 +42,46 @@ def run_bytes(
     """As `run_for`, for a file of the image's size whose outputs are `tensors` of `graph`; on all cores."""
     from ai_edge_litert.interpreter import Interpreter
 
-    try:
+    with _said_by_litert("run"):
         interpreter = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
         interpreter.allocate_tensors()
         pixels = stored(graph.tensors[graph.inputs[0]], image)[None]
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels)
         interpreter.invoke()
-    except (ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[-1:] or ["no reason given"]
-        raise EcbsrError(f"LiteRT cannot run the graph: {reason[0]}") from None
     outputs = [interpreter.get_tensor(detail["index"])[0] for detail in interpreter.get_output_details()]
     return [real(graph.tensors[index], values) for index, values in zip(tensors, outputs, strict=True)]
+
+
+def check_shapes(data: bytes, name: str) -> None:
+    """Have LiteRT work out the shape of each tensor of a file from its input's, at the file's own size.
+
+    Nothing is computed, so this takes a millisecond at any size.
+
+    Raises:
+        EcbsrError: LiteRT does not take the file, or comes to other shapes than it states.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    with _said_by_litert("open"):
+        plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        interpreter = Interpreter(model_content=data, experimental_op_resolver_type=plain)
+        interpreter.allocate_tensors()
+    found = {detail["index"]: tuple(detail["shape"].tolist()) for detail in interpreter.get_tensor_details()}
+    for index, tensor in enumerate(read(data).tensors):
+        if found[index] != tensor.shape:
+            raise EcbsrError(
+                f"{name}: {tensor.name} is {tensor.shape} in the file, where LiteRT comes to {found[index]}, "
+                "so nothing was written; please report the version of ai-edge-litert"
+            )
+
+
+@contextmanager
+def _said_by_litert(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[-1:] or ["no reason given"]
+        raise EcbsrError(f"LiteRT cannot {doing} the graph: {reason[0]}") from None
 
 
 def stored(tensor: Tensor, values: NDArray[np.float32]) -> np.ndarray:

@@ -16,7 +16,7 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.files import write_bytes
 
-from . import convert, quality, recipe, sizes, tflite
+from . import convert, interpreter, quality, recipe, sizes, tflite
 from .audit import audit
 from .edges import with_edges
 from .half import with_half_constants
@@ -208,7 +208,8 @@ def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size, npu
         told["npu"] = verdict.for_recipe(npu)
     data = tflite.write(tflite.at_size(recipe.with_recipe(variant.graph, told), *size))
     name = _name(subject.net, variant, size)
-    error = _check(subject, variant, data, frame(subject.pictures[0], size), name)
+    first = size == job.sizes[0]
+    error = _check(subject, variant, data, size if first else None, name)
     graph = tflite.read(data)
     ends = [_end(graph.tensors[index]) for index in (*graph.inputs, *graph.outputs)]
     return ExportedFile(
@@ -224,12 +225,21 @@ def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size, npu
         ends[1],
         error,
         variant.loss,
-        replace(audit(data, ask_runtime=size == job.sizes[0]), npu=npu),
+        replace(audit(data, ask_runtime=first), npu=npu),
     ), data
 
 
-def _check(subject: _Subject, variant: _Variant, data: bytes, image: NDArray[np.float32], name: str) -> float:
-    """Run a file before it gets its name; its largest error."""
+def _check(subject: _Subject, variant: _Variant, data: bytes, size: Size | None, name: str) -> float:
+    """Run a file before it gets its name; its largest error.
+
+    At its own `size`; None for a further size, which LiteRT works out the shapes of, but which is run at a small
+    size: opening a large one for XNNPACK takes tenths of a second.
+    """
+    if size is None:
+        interpreter.check_shapes(data, name)
+        size = CONVERSION_SIZE
+        data = tflite.write(tflite.at_size(tflite.read(data), *size))
+    image = frame(subject.pictures[0], size)
     if variant.precision == "int8":
         return quality.check_int8(data, variant.reference, image, variant.loss.fidelity_db, name)
     error = quality.check_float(data, variant.reference, image, name)

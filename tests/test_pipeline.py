@@ -184,6 +184,28 @@ def test_a_converter_that_is_wrong_is_caught(kind, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["weights", "a shape"])
+def test_a_further_size_that_is_wrong_is_caught(ready, kind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stamp = tflite.at_size
+
+    def wrong(graph: tflite.Graph, width: int, height: int) -> tflite.Graph:
+        stamped = stamp(graph, width, height)
+        if (width, height) != (50, 30):
+            return stamped
+        if kind == "weights":
+            return without(stamped, "a bias")
+        middle = stamped.nodes[2].outputs[0]
+        tensors = list(stamped.tensors)
+        tensors[middle] = replace(tensors[middle], shape=(1, 30, 51, 8))
+        return replace(stamped, tensors=tuple(tensors))
+
+    monkeypatch.setattr(tflite, "at_size", wrong)
+    with pytest.raises(EcbsrError, match=r"fp32-50x30.*so nothing was written"):
+        export(net(1, 2, "prelu"), tmp_path / "out", ["fp32"], ["40x30", "50x30"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
 def test_a_loss_above_the_limit_leaves_nothing(tmp_path: Path) -> None:
     asked = ("--int8", "--max-drop", "0.001", "--size", "33x20", "--out", "made", "--json")
     result = subprocess.run(command(*asked), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True)
