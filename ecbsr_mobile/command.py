@@ -19,7 +19,7 @@ from .errors import EcbsrError
 
 # What each extra of setup.cfg installs that a command may miss.
 _EXTRAS = {
-    **dict.fromkeys(("torch", "safetensors", "cv2", "matplotlib", "tensorboardX"), "train"),
+    **dict.fromkeys(("torch", "safetensors", "cv2", "matplotlib", "tensorboardX", "pytorch_optimizer"), "train"),
     **dict.fromkeys(("onnx", "onnxruntime", "onnx2tf", "tensorflow", "tf_keras"), "export"),
 }
 

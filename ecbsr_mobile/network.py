@@ -214,19 +214,6 @@ class ECBSR(nn.Module):
             y = block.act(block(y))
         return with_residual(self.blocks[-1](y), x, self.architecture.scale)
 
-    def forward_rounded(self, x: Tensor) -> Tensor:
-        """`forward` with every activation rounded to 256 steps of its range, as int8 rounds it on a CPU.
-
-        The PReLU is taken apart as x + relu((slope − 1)·x), each part rounded. Gradients reach the values
-        as if they were not rounded, and the ranges through the rounding error they cause (S. Esser et al.,
-        "Learned Step Size Quantization", 2020), so that training makes the ranges small.
-        """
-        y = x
-        for block in self.blocks[:-1]:
-            y = _rounded(block(y))
-            y = _rounded(y + _rounded(block.act(y) - y))
-        return with_residual(self.blocks[-1](y), x, self.architecture.scale)
-
     @torch.no_grad()
     def start_from(self, plain: PlainNet) -> None:
         """Take the place of a plain network: the 3×3 branch makes up for what the other branches add.
@@ -353,6 +340,23 @@ class _PReLU(torch.autograd.Function):
         positive = torch.ops.aten.threshold_backward(gradient, rows, 0)
         to_input = torch.addcmul(gradient * slopes, positive, 1 - slopes)
         return to_input.view(n, h, w, c).permute(0, 3, 1, 2), to_slope
+
+
+def forward_rounded(net: ECBSR | PlainNet, x: Tensor) -> Tensor:
+    """`net(x)` with every activation rounded to 256 steps of its range, as int8 rounds it on a CPU.
+
+    The PReLU is taken apart as x + relu((slope − 1)·x), each part rounded. Gradients reach the values
+    as if they were not rounded, and the ranges through the rounding error they cause (S. Esser et al.,
+    "Learned Step Size Quantization", 2020), so that training makes the ranges small.
+    """
+    with torch.autocast(x.device.type, enabled=False):  # kernels are summed in full precision
+        *inner, (weight, bias, _) = net.layers()
+    y = x
+    for inner_weight, inner_bias, slope in inner:
+        y = _rounded(F.conv2d(y, inner_weight, inner_bias, padding=1))
+        active = F.relu(y) if slope is None else prelu(y, slope.expand(y.shape[1]))
+        y = _rounded(y + _rounded(active - y))
+    return with_residual(F.conv2d(y, weight, bias, padding=1), x, net.architecture.scale)
 
 
 def _rounded(x: Tensor) -> Tensor:

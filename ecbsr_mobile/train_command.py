@@ -18,12 +18,13 @@ def main(argv: list[str] | None = None) -> int:
     from .checkpoint import load
     from .distributed import rank
     from .progress import bar
-    from .training import Report, Settings, train
+    from .training import RATES, Report, Settings, train
 
     if options.threads:
         torch.set_num_threads(options.threads)
     start = load(options.start) if options.start else None
     chosen = {name: getattr(options, name) for name in Settings.__dataclass_fields__ if hasattr(options, name)}
+    chosen["rate"] = RATES[options.optimizer] if options.rate is None else options.rate
     settings = Settings(**chosen | (asdict(start.architecture) if start and options.int8 else {}))
 
     def tell(report: Report) -> None:
@@ -78,7 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=int, default=100_000, help="training steps (100000)")
     add("--batch", type=int, default=32, help="crops a step (32)")
     add("--patch", type=int, default=32, help="LR pixels along a crop (32)")
-    add("--rate", type=float, default=1e-3, help="learning rate at the start (1e-3; the paper: 5e-4)")
+    add("--optimizer", default="adam", choices=("adam", "soap"),
+        help="adam trains the blocks with all their branches, as the paper does; soap the plain network, as well in "
+        "a fraction of the steps (adam)")  # fmt: skip
+    add("--rate", type=float, help="learning rate at the start (1e-3, with soap 1e-2; the paper: 5e-4)")
     add("--loss", default="l1", choices=("l1", "l2", "float"),
         help="l2 for a last stage: it is what PSNR measures; float, with --int8: against the float network's own "
         "result (l1)")  # fmt: skip

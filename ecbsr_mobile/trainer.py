@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from .captured import Captured
@@ -20,7 +20,7 @@ from .distributed import Processes
 from .errors import EcbsrError, UsageError
 from .files import replacing
 from .int8 import Int8Net, to_8_bits, without_steep
-from .network import ECBSR, Architecture, PlainNet
+from .network import ECBSR, Architecture, PlainNet, forward_rounded
 
 if TYPE_CHECKING:
     from .training import Settings
@@ -56,18 +56,16 @@ class Trainer:
         self.net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.teacher = None if s.loss != "float" else deepcopy(start).to(self.device)  # type: ignore[union-attr]
         self.average = deepcopy(self.net).requires_grad_(False)
-        on_gpu = self.device.type == "cuda"
-        # What is captured reads the rate where it was then, so it must be a tensor.
-        rate = torch.tensor(s.rate, device=self.device) if on_gpu else s.rate
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=rate, fused=True, capturable=on_gpu)
+        # The ends of int8's ranges, and SOAP's eigenbases, are computed on the host's word: no capture of these.
+        captured = self.device.type == "cuda" and not s.int8 and s.optimizer == "adam"
+        self.optimizer = _optimizer(s, self.net, self.device, captured)
         self.losses = torch.zeros((), dtype=torch.float64, device=self.device)
         self.step = 0
         self.report: dict[str, Any] | None = None
         self._steps: dict[bool, Callable[[Tensor, Tensor], Tensor]] = {}
         for rounds in (False, True):
             step = partial(self._step, rounds)
-            # The ends of int8's ranges are looked at on the host, which a captured step cannot wait for.
-            self._steps[rounds] = Captured(step) if on_gpu and not s.int8 else step
+            self._steps[rounds] = Captured(step) if captured else step
 
     def observe(self, low: Tensor) -> None:
         """Set the ranges of a network that begins to be trained as int8 to what LR crops make of them."""
@@ -76,7 +74,7 @@ class Trainer:
 
     def model(self) -> PlainNet | Int8Net:
         """What is validated."""
-        return self.average if isinstance(self.average, Int8Net) else self.average.collapse().to(self.device)
+        return self.average.collapse().to(self.device) if isinstance(self.average, ECBSR) else self.average
 
     def weights(self) -> PlainNet | ECBSR:
         """What is kept; of a network trained as int8, the float network that it began with, too."""
@@ -104,9 +102,8 @@ class Trainer:
 
     def _step(self, rounds: bool, low: Tensor, high: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        forward = self.net.forward_rounded if rounds and isinstance(self.net, ECBSR) else self.net
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.mixed, cache_enabled=False):
-            upscaled = forward(low)
+            upscaled = forward_rounded(self.net, low) if rounds else self.net(low)  # type: ignore[arg-type]
         if self.teacher is not None:
             with torch.no_grad():
                 high = self.teacher(to_8_bits(low)).clamp_(0, 1)
@@ -129,10 +126,21 @@ class Trainer:
             "losses": self.losses,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict()["state"],
+            "optimizer": self._optimizer_state(),
         }
         with replacing(path) as temporary:
             torch.save(state, temporary)
+
+    def _optimizer_state(self) -> dict[str, Any]:
+        """Its state apart from the rate, which is that of the step; SOAP counts its steps in its group."""
+        held = self.optimizer.state_dict()
+        return {"state": held["state"], "step": held["param_groups"][0].get("step")}
+
+    def _restore_optimizer(self, held: dict[str, Any]) -> None:
+        (group,) = self.optimizer.state_dict()["param_groups"]
+        if held["step"] is not None:
+            group["step"] = held["step"]
+        self.optimizer.load_state_dict({"state": held["state"], "param_groups": [group]})
 
     def restore(self, path: Path) -> None:
         """Go on from what `save` wrote, on whichever device; the first process reads it for all.
@@ -150,7 +158,7 @@ class Trainer:
                 raise UsageError(f"{path}: was trained with {said}; resume with the same options")
             self.net.load_state_dict(state["net"])
             self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["optimizer"]})
+            self._restore_optimizer(state["optimizer"])
             self.losses.copy_(state["losses"])
             self.step, self.report = state["step"], state["report"]
         except FileNotFoundError:
@@ -159,11 +167,21 @@ class Trainer:
             raise EcbsrError(f"{path}: is not a checkpoint of this ecbsr-train, or damaged; start again") from None
 
 
-def _float_net(s: Settings, start: PlainNet | None) -> ECBSR:
+def _float_net(s: Settings, start: PlainNet | None) -> ECBSR | PlainNet:
     net = ECBSR(s.blocks, s.channels, s.scale, s.colors, s.activation, s.identity)
     if start is not None:
         net.start_from(start)
-    return net
+    return net.collapse().requires_grad_(True) if s.optimizer == "soap" else net
+
+
+def _optimizer(s: Settings, net: nn.Module, device: torch.device, captured: bool) -> torch.optim.Optimizer:
+    if s.optimizer == "soap":
+        from .soap import Soap
+
+        return Soap(net.parameters(), s.rate)
+    # What is captured reads the rate where it was then, so it must be a tensor.
+    rate = torch.tensor(s.rate, device=device) if captured else s.rate
+    return torch.optim.Adam(net.parameters(), lr=rate, fused=True, capturable=captured)
 
 
 def _int8_net(s: Settings, start: PlainNet | None) -> Int8Net:

@@ -31,7 +31,7 @@ from ecbsr_mobile import (
 )
 from ecbsr_mobile.data import Crops, ahead, pairs
 from ecbsr_mobile.trainer import Trainer
-from ecbsr_mobile.training import Report
+from ecbsr_mobile.training import RATES, Report
 
 QUICK = Settings(blocks=1, channels=4, steps=20, batch=4, patch=12, validate_every=10, average=0.9)
 
@@ -154,7 +154,8 @@ def whole(pictures: Path, val: Path, tmp_path_factory: pytest.TempPathFactory) -
     return out
 
 
-def test_killed_and_resumed_equals_uninterrupted(pictures: Path, val: Path, whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", ["adam", "soap"])
+def test_killed_and_resumed_equals_uninterrupted(pictures: Path, val: Path, optimizer: str, tmp_path: Path) -> None:
     class Cut(Exception):
         pass
 
@@ -162,11 +163,21 @@ def test_killed_and_resumed_equals_uninterrupted(pictures: Path, val: Path, whol
         if step == 13:
             raise Cut
 
+    settings, out = replace(QUICK, optimizer=optimizer), tmp_path / "cut"
+    train(pictures, val, tmp_path / "whole", settings)
     with pytest.raises(Cut):
-        train(pictures, val, tmp_path, QUICK, on_step=cut)
-    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] == 10
-    train(pictures, val, tmp_path, QUICK, resume=True)
-    same_runs(tmp_path, whole)
+        train(pictures, val, out, settings, on_step=cut)
+    assert torch.load(out / "last.ckpt", weights_only=True)["step"] == 10
+    train(pictures, val, out, settings, resume=True)
+    same_runs(out, tmp_path / "whole")
+
+
+def test_soap_learns_faster_than_adam(pictures: Path, val: Path, tmp_path: Path) -> None:
+    losses = {}
+    for optimizer, rate in RATES.items():
+        settings = replace(QUICK, optimizer=optimizer, rate=rate, channels=8, steps=200, validate_every=100)
+        losses[optimizer] = train(pictures, val, tmp_path / optimizer, settings).loss
+    assert losses["soap"] < 0.9 * losses["adam"]
 
 
 @pytest.mark.parametrize(("number", "at"), [(signal.SIGTERM, 1), (signal.SIGINT, 13), (signal.SIGTERM, 20)])
