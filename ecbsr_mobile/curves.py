@@ -61,7 +61,9 @@ def draw(log: Path, picture: Path, loss: str) -> None:
     above, below = figure.subplots(2, sharex=True)
     above.plot(steps, losses, ".-", color="tab:blue", markersize=3)
     above.set_ylabel(f"training loss ({loss})")
-    above.set_ylim(0.99 * min(losses), 1.01 * min(max(losses), _SHOWN_LOSS * min(losses)))
+    least = min(losses)
+    shown = least + _SHOWN_DB if loss == "psnr" else _SHOWN_LOSS * least
+    above.set_ylim(least - 0.01 * abs(least), min(max(losses), shown) + 0.01 * abs(least))
     below.plot(steps, psnr, ".-", color="tab:orange", markersize=3)
     below.plot(best["step"], best["psnr"], "o", color="tab:red")
     below.set(xlabel="step", ylabel="validation PSNR, dB")

@@ -55,8 +55,8 @@ class Settings:
     patch: int = 32  # LR pixels; the paper's HR crops of 64² at x2
     optimizer: Literal["adam", "soap"] = "adam"  # soap trains the plain network: its branches are of no more use
     rate: float = RATES["adam"]
-    # l2 for a last stage: it is what PSNR measures. float, for int8: l2 against the float network's own result.
-    loss: Literal["l1", "l2", "float"] = "l1"
+    # psnr: the mean over the crops. float, for int8: l2 against the float network's own result.
+    loss: Literal["l1", "l2", "psnr", "float"] = "l1"
     schedule: Literal["cosine", "constant"] = "cosine"
     average: float = 0.999  # decay of the moving average that is validated and kept
     seed: int = 0
@@ -73,7 +73,9 @@ class Settings:
         if not 0 <= self.rounded <= 1:
             raise UsageError(f"{self.rounded} is no share of the steps to round; use 0 to 1")
         if self.loss == "float" and not self.int8:
-            raise UsageError("the float network's own result is what int8 can learn from; use l1 or l2 without int8")
+            raise UsageError(
+                "the float network's own result is what int8 can learn from; use l1, l2 or psnr without int8"
+            )
         if self.int8 and (self.rounded or self.mixed):
             raise UsageError("int8 rounds by itself and needs full precision; leave rounded and mixed out")
         if not self.rate > 0 or not 0 <= self.average < 1:

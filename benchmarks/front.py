@@ -1,0 +1,114 @@
+"""Which network of this family gives the most PSNR in int8 for the time it takes on a CPU: a table and a plot.
+
+The time is that of the int8 file for CPUs over the fp32 file of `ecbsr-m4c16` of the same scale, one thread,
+interleaved. A model is on the front if none is both as quick and better. Models are bundled ones, or weights, which
+are exported first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interleaved import Ratio, machine, ratio
+from matplotlib.figure import Figure
+from tflite_run import runner
+
+from ecbsr_mobile import TfliteModel, evaluation, load, zoo
+from ecbsr_mobile.data import Pair, pairs
+from ecbsr_mobile.progress import bar
+from export import export, sizes
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model in int8: its name, scale, time over the fp32 baseline, and PSNR in dB on each set."""
+
+    name: str
+    scale: int
+    time: Ratio
+    psnr: tuple[float, ...]
+
+
+def main() -> None:
+    """Measure, print, plot."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", help="bundled models' names and weights (the bundled luma models)")
+    parser.add_argument(
+        "--data", nargs="+", type=Path, required=True, metavar="DIR", help="Set5, Set14; the last counts"
+    )
+    parser.add_argument("--size", type=sizes.parse, default="540p", help="low-resolution input (540p)")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--out", type=Path, default=Path("front.png"), help="the plot (front.png)")
+    options = parser.parse_args()
+    chosen = options.models or [name for name, held in zoo.figures().items() if held["colors"] == 1]
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for model in bar(chosen, "measuring"):
+            net = load(model)
+            scale = net.architecture.scale
+            file = zoo.tflite(model) if model in zoo.names() else _exported(model, Path(folder))
+            baseline = zoo.tflite(f"ecbsr-m4c16-x{scale}", "fp32")
+            time = ratio(runner(file, options.size), runner(baseline, options.size), options.rounds)
+            scores = tuple(_psnr(file, list(pairs(data, scale))) for data in options.data)
+            found.append(Measured(net.name, scale, time, scores))
+    names = [data.name for data in options.data]
+    _print(found, names)
+    _plot(found, names[-1], options.out)
+    print(f"\nint8 over fp32 ecbsr-m4c16 at {sizes.name(options.size)}, 1 thread; {machine()}")
+
+
+def front(found: Sequence[Measured]) -> list[Measured]:
+    """Those that no model of their scale beats in PSNR in as little time, quickest first."""
+    return sorted(
+        (one for one in found if not any(_beats(other, one) for other in found if other.scale == one.scale)),
+        key=lambda one: one.time.mean,
+    )
+
+
+def _beats(one: Measured, other: Measured) -> bool:
+    return one is not other and one.time.mean <= other.time.mean and one.psnr[-1] >= other.psnr[-1]
+
+
+def _exported(weights: str, folder: Path) -> Path:
+    out = folder / Path(weights).stem
+    (file,) = export(weights, out, precisions=("int8",), target="cpu").files
+    return file.path
+
+
+def _psnr(file: Path, held: Sequence[Pair]) -> float:
+    model = TfliteModel(file)
+    return evaluation.mean(file.name, [evaluation.score(model, pair) for pair in held]).psnr
+
+
+def _print(found: Sequence[Measured], sets: Sequence[str]) -> None:
+    print(f"| model, int8 | time over fp32 | {' | '.join(sets)} | on the front |")
+    print("|---" * (len(sets) + 3) + "|")
+    best = front(found)
+    for one in sorted(found, key=lambda one: (one.scale, one.time.mean)):
+        time = f"{one.time.mean:.3f} ({one.time.low:.3f} to {one.time.high:.3f})"
+        scores = " | ".join(f"{psnr:.2f}" for psnr in one.psnr)
+        print(f"| `{one.name}` | {time} | {scores} | {'yes' if one in best else ''} |")
+
+
+def _plot(found: Sequence[Measured], measured_on: str, out: Path) -> None:
+    scales = sorted({one.scale for one in found})
+    figure = Figure(figsize=(6 * len(scales), 4.5), layout="constrained")
+    for axes, scale in zip(figure.subplots(1, len(scales), squeeze=False)[0], scales, strict=True):
+        held = [one for one in found if one.scale == scale]
+        best = front(held)
+        axes.step([one.time.mean for one in best], [one.psnr[-1] for one in best], where="post", color="0.7", zorder=0)
+        for one in held:
+            axes.scatter(one.time.mean, one.psnr[-1], color="tab:blue" if one in best else "tab:orange")
+            short = one.name.removeprefix("ecbsr-").removesuffix(f"-x{scale}")
+            axes.annotate(short, (one.time.mean, one.psnr[-1]), (5, -11), textcoords="offset points", fontsize=9)
+        axes.set(title=f"x{scale}", xlabel="time, int8 over fp32 m4c16", ylabel=f"PSNR of int8, {measured_on}, dB")
+        axes.margins(0.15)
+    figure.savefig(out, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
