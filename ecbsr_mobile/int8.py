@@ -8,6 +8,7 @@ et al., "Learned Step Size Quantization", ICLR 2020; both ends, as in Y. Bhalgat
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
@@ -83,28 +84,37 @@ class Int8Net(nn.Module):
             y = self._activated(y, slope, ranges)
             step = self._step
         weight, bias, _ = layers[-1]
-        y = self._limited(_conv(y, weight, bias, step), ranges, (-1.0, 1.0))
+        y = self._limited(_conv(y, weight, bias, step), next(ranges), (-1.0, 1.0))
         return _quantized(with_residual(y, image, self.architecture.scale), image.new_zeros(()), image.new_ones(()))
 
-    def _activated(self, y: Tensor, slope: Tensor | None, ranges: Any) -> Tensor:
+    def _activated(self, y: Tensor, slope: Tensor | None, ranges: Iterator[Tensor]) -> Tensor:
         if slope is None:
-            return self._limited(y, ranges, (0.0, torch.inf))
-        y, slope = self._limited(y, ranges), _held_slopes(slope, self.architecture, self.form)
+            return self._limited(y, next(ranges), (0.0, torch.inf))
+        y, slope = self._limited(y, next(ranges)), _held_slopes(slope, self.architecture, self.form)
         if self.architecture.activation == "leaky":
-            return self._limited(prelu(y, slope.expand(y.shape[1])), ranges)
+            ends = next(ranges)
+            return self._limited(self._leaky(y, slope, ends), ends)
         if self.form == "native":
-            return self._limited(prelu(y, _rounded_slopes(slope)), ranges)
-        rest = self._limited(prelu(y, slope) - y, ranges, (0.0, torch.inf))
-        return self._limited(y + rest, ranges)
+            return self._limited(prelu(y, _rounded_slopes(slope)), next(ranges))
+        rest = self._limited(prelu(y, slope) - y, next(ranges), (0.0, torch.inf))
+        return self._limited(y + rest, next(ranges))
 
-    def _limited(self, y: Tensor, ranges: Any, within: tuple[float, float] = (-torch.inf, torch.inf)) -> Tensor:
-        """Round to the next range, cut to what the form can need of it."""
-        low, high = next(ranges)
+    def _leaky(self, y: Tensor, slope: Tensor, ends: Tensor) -> Tensor:
+        """LEAKY_RELU as XNNPACK has it: both of its factors, from steps to steps, are rounded to 1/256."""
+        if self._observed is not None:
+            return prelu(y, slope.expand(y.shape[1]))
+        ratio = 256 * self._step / _affine(*_with_zero(ends))[0]
+        above = round(ratio) / ratio
+        below = _straight_through(slope, slope.new_tensor(1 / ratio))
+        return prelu(y, (below / above).expand(y.shape[1])) * above
+
+    def _limited(self, y: Tensor, ends: Tensor, within: tuple[float, float] = (-torch.inf, torch.inf)) -> Tensor:
+        """Round to 256 steps between `ends`, cut to what the form can need of them."""
         if self._observed is not None:
             self._observed.append(_span(y.clamp(*within)))
             self._step = _affine(*self._observed[-1])[0]
             return y.clamp(*within)
-        low, high = low.clamp(within[0], 0), high.clamp(0, within[1])
+        low, high = ends[0].clamp(within[0], 0), ends[1].clamp(0, within[1])
         self._step = _affine(low.item(), high.item())[0]
         return _quantized(y, low, high)
 
@@ -154,6 +164,11 @@ def without_steep(net: PlainNet) -> PlainNet:
 def to_8_bits(image: Tensor) -> Tensor:
     """An image in [0, 1] as int8 gets it: in steps of 1/255."""
     return torch.round(image * 255) / 255
+
+
+def _with_zero(ends: Tensor) -> tuple[float, float]:
+    low, high = ends.tolist()
+    return min(low, 0.0), max(high, 0.0)
 
 
 def _affine(low: float, high: float) -> tuple[float, int]:
