@@ -17,8 +17,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile import command, progress, zoo
+from ecbsr_mobile.affine import LEAKY_SLOPES
 from export import sizes, tflite
-from export.forms import LEAKY_SLOPES, with_form
+from export.forms import with_form
 from export.npu import asked
 from export.npu.check import check, sized
 from export.npu.verdict import EMULATED, STATIC, Verdict

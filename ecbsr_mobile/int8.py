@@ -17,18 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .affine import LEAKY_SLOPES, affine
 from .network import ECBSR, Architecture, PlainNet, prelu, with_residual
 
 Form = Literal["depthwise", "native"]
 """How PReLU is written: x + relu((slope - 1)·x), which CPUs run fast, or as the one operator."""
 
 FORMS = get_args(Form)
-
-LEAST_SPAN = 1e-5
-"""The narrowest range of an activation, in units of white: far below anything that shows."""
-
-LEAKY_SLOPES = (1 / 32, 16.0)
-"""The slopes of an int8 LEAKY_RELU that XNNPACK takes, with room for the ratio of scales."""
 
 PERCENTILE = 99.99  # of each channel's values lie within the range that training starts from
 
@@ -103,7 +98,7 @@ class Int8Net(nn.Module):
         """LEAKY_RELU as XNNPACK has it: both of its factors, from steps to steps, are rounded to 1/256."""
         if self._observed is not None:
             return prelu(y, slope.expand(y.shape[1]))
-        ratio = 256 * self._step / _affine(*_with_zero(ends))[0]
+        ratio = 256 * self._step / affine(*ends.tolist())[0]
         above = round(ratio) / ratio
         below = _straight_through(slope, slope.new_tensor(1 / ratio))
         return prelu(y, (below / above).expand(y.shape[1])) * above
@@ -112,10 +107,10 @@ class Int8Net(nn.Module):
         """Round to 256 steps between `ends`, cut to what the form can need of them."""
         if self._observed is not None:
             self._observed.append(_span(y.clamp(*within)))
-            self._step = _affine(*self._observed[-1])[0]
+            self._step = affine(*self._observed[-1])[0]
             return y.clamp(*within)
         low, high = ends[0].clamp(within[0], 0), ends[1].clamp(0, within[1])
-        self._step = _affine(low.item(), high.item())[0]
+        self._step = affine(low.item(), high.item())[0]
         return _quantized(y, low, high)
 
     @torch.no_grad()
@@ -166,17 +161,6 @@ def to_8_bits(image: Tensor) -> Tensor:
     return torch.round(image * 255) / 255
 
 
-def _with_zero(ends: Tensor) -> tuple[float, float]:
-    low, high = ends.tolist()
-    return min(low, 0.0), max(high, 0.0)
-
-
-def _affine(low: float, high: float) -> tuple[float, int]:
-    """Scale and zero point of int8 for a range that holds 0."""
-    scale = float(torch.tensor(max(high - low, LEAST_SPAN) / 255, dtype=torch.float32))
-    return scale, max(-128, min(127, round(-128 - low / scale)))
-
-
 def _conv(y: Tensor, weight: Tensor, bias: Tensor, step: float) -> Tensor:
     """The convolution with int8 weights and int32 biases, of an input in steps of `step`."""
     steps = weight.detach().abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12) / 127
@@ -217,7 +201,7 @@ class _Quantize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        scale, zero_point = _affine(low.item(), high.item())
+        scale, zero_point = affine(low.item(), high.item())
         y = torch.round(x / scale).clamp_(-128 - zero_point, 127 - zero_point).mul_(scale)
         ctx.save_for_backward(x, y)
         ctx.scale, ctx.ends = scale, ((-128 - zero_point) * scale, (127 - zero_point) * scale)

@@ -20,14 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from ecbsr_mobile.affine import LEAKY_SLOPES
 from ecbsr_mobile.errors import EcbsrError
 
 from .job import TARGETS, one_of
 from .tflite import Graph, Node, Tensor
-
-# XNNPACK takes an int8 LEAKY_RELU whose slope times in_scale/out_scale lies in [1/256, 128] (or the same
-# below zero); a factor of 8 to the lower bound is left for that ratio of scales.
-LEAKY_SLOPES = (1 / 32, 16.0)
 
 
 def with_form(graph: Graph, target: str) -> Graph:

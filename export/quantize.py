@@ -12,6 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from ecbsr_mobile.affine import LEAST_SPAN
+from ecbsr_mobile.affine import affine as affine_of
 from ecbsr_mobile.errors import EcbsrError
 
 from .tflite import Graph, Node, Quantization, Tensor, activation
@@ -21,9 +23,6 @@ Range = tuple[float, float]
 
 PIXELS: Range = (0.0, 1.0)
 """Range of the image and the result: scale 1/255, zero point -128, so that an int8 is a pixel xor 0x80."""
-
-LEAST_SPAN = 1e-5
-"""The narrowest range, in units of white, that a tensor is given: far below anything that shows."""
 
 # The version of each operator that says "int8" (tflite/converter/tools/versioning/op_version.cc).
 INT8_VERSIONS = {
@@ -137,13 +136,8 @@ def _held_apart(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
 
 
 def affine(limits: Range) -> Quantization:
-    """Scale and zero point of int8 for a range, widened to hold 0 and shifted so that 0 is exact.
-
-    0 must be exact, for it is what convolutions pad with.
-    """
-    low, high = min(limits[0], 0.0), max(limits[1], 0.0)
-    scale = np.float32(max(high - low, LEAST_SPAN) / 255)
-    zero_point = int(np.clip(np.round(-128 - low / float(scale)), -128, 127))
+    """Scale and zero point of int8 for a range (see `ecbsr_mobile.affine`)."""
+    scale, zero_point = affine_of(*limits)
     return Quantization(np.array([scale], np.float32), np.array([zero_point], np.int64))
 
 
