@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     add = parser.add_argument
-    add("models", nargs="*", metavar="MODEL", help=".tflite files (default: the bundled models)")
+    add("models", nargs="*", metavar="MODEL", help=".tflite files (default: the recommended bundled models)")
     what = parser.add_argument_group("what is measured")
     add = what.add_argument
     add("--device", action="append", metavar="SERIAL", help="a phone's serial or host:port; host; all (default: host)")

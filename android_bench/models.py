@@ -63,14 +63,14 @@ class Model:
 
 
 def load(paths: Sequence[str | os.PathLike[str]]) -> tuple[Model, ...]:
-    """The models in `paths`, or the bundled ones if there are none; names are unique.
+    """The models in `paths`, or the bundled ones that are recommended if there are none; names are unique.
 
     Raises:
         EcbsrError: a file is missing, or is no super-resolution model that can be timed.
     """
     chosen = [Path(path) for path in paths]
     if not chosen:
-        chosen = [zoo.tflite(name, precision) for name in zoo.names() for precision in PRECISIONS]
+        chosen = [zoo.tflite(name, precision) for name in zoo.recommended() for precision in PRECISIONS]
     if not chosen:
         raise EcbsrError("no model is bundled with this installation; name a .tflite file")
     return tuple(_load(path, name) for path, name in zip(chosen, _names(chosen), strict=True))

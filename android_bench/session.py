@@ -65,7 +65,7 @@ def bench(
     """Measure `.tflite` models on devices.
 
     Args:
-        models: `.tflite` files; none means the bundled ones.
+        models: `.tflite` files; none means the bundled ones that are recommended.
         devices: "host" for this machine, "all" for every phone that is there, or serials of phones.
         sizes: of the low-resolution input, as "540p", "960x540" or (960, 540). None means each model's own,
             or the usual ones where it takes any.

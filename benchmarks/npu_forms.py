@@ -1,6 +1,6 @@
 """How a network is best written for Qualcomm's NPUs: the forms of its activation and of its residual, compared.
 
-For each bundled luma model and each SoC: the bytes that the compiler means to move for one image (static, not a
+For each recommended PReLU model and each SoC: the bytes that the compiler means to move for one image (static, not a
 measurement) and how near the result is to the float network's on the vendor's emulator (not a device). `--target
 npu` writes the form that the last line names. Needs the extra [qualcomm]; takes minutes.
 
@@ -35,7 +35,7 @@ RESIDUALS = ("1x1 conv", "broadcast")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", default=zoo.names(), help="bundled models' names (all)")
+    parser.add_argument("models", nargs="*", default=zoo.RECOMMENDED["npu"], help="bundled PReLU models' names")
     parser.add_argument("--size", type=sizes.parse, default="540p", help="low-resolution input (540p)")
     parser.add_argument("--npu", type=asked.socs, default=asked.socs(asked.QUALCOMM), help="qualcomm:SOC,… (all)")
     options = parser.parse_args()

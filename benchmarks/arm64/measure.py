@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
     if not userland.ready():
         userland.set_up(command.notice)
     command.notice("running the models on this machine")
-    files = [file for name in options.model or zoo.names() for file in _files(name, size)]
+    files = [file for name in options.model or zoo.recommended() for file in _files(name, size)]
     rows = []
     for core in options.core or userland.CORES:
         command.notice(f"running {len(files)} files on an emulated {core}, {len(files[0].here)} pictures each")
@@ -184,7 +184,7 @@ def _against(rows: list[Row]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser("measure.py", __doc__.splitlines()[0])
-    parser.add_argument("--model", nargs="+", default=[], help="bundled models (all)")
+    parser.add_argument("--model", nargs="+", default=[], help="bundled models (the recommended ones)")
     parser.add_argument("--core", nargs="+", default=[], help=f"out of {', '.join(userland.CORES)} (all)")
     parser.add_argument("--size", default="96x64", help="low-resolution input (96x64)")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")

@@ -22,6 +22,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors")))
 
 
+def recommended() -> tuple[str, ...]:
+    """The bundled models that are recommended for some target."""
+    return tuple(sorted({name for names in RECOMMENDED.values() for name in names}))
+
+
 def figures() -> dict[str, Any]:
     """What was measured of each bundled model, by name: see `benchmarks/zoo_check.py`, which writes it."""
     held: dict[str, Any] = json.loads(FIGURES.read_text())
