@@ -84,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
         "a fraction of the steps (adam)")  # fmt: skip
     add("--rate", type=float, help="learning rate at the start (1e-3, with soap 1e-2; the paper: 5e-4)")
     add("--loss", default="l1", choices=("l1", "l2", "psnr", "float"),
-        help="psnr: the mean of the crops' PSNR, which raises that of pictures; float, with --int8: l2 against the "
-        "float network's own result (l1)")  # fmt: skip
+        help="psnr: the mean of the crops' PSNR, which raises that of pictures; float, with --int8: what is added "
+        "to the float network's own error (l1)")  # fmt: skip
     add(
         "--schedule", default="cosine", choices=("cosine", "constant"), help="of the rate (cosine; the paper: constant)"
     )

@@ -38,11 +38,20 @@ def psnr_loss(upscaled: Tensor, high: Tensor) -> Tensor:
     return 10 * torch.log10(errors + FLOOR).mean()
 
 
+def added_loss(upscaled: Tensor, teacher: Tensor, high: Tensor) -> Tensor:
+    """The mean square distance to what a teacher gives, over the teacher's own to HR: the mean over the crops.
+
+    A tenth of it costs a crop 0.4 dB, wherever its PSNR lies. HR itself is no target: it is far from both, and what
+    rounding does is lost in its noise.
+    """
+    own = (teacher - high).square().mean((1, 2, 3))
+    return ((upscaled - teacher).square().mean((1, 2, 3)) / (own + FLOOR)).mean()
+
+
 _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": torch.nn.functional.l1_loss,
     "l2": torch.nn.functional.mse_loss,
     "psnr": psnr_loss,
-    "float": torch.nn.functional.mse_loss,
 }
 
 
@@ -118,10 +127,12 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.mixed, cache_enabled=False):
             upscaled = forward_rounded(self.net, low) if rounds else self.net(low)  # type: ignore[arg-type]
-        if self.teacher is not None:
+        if self.teacher is None:
+            loss = _LOSSES[self.settings.loss](upscaled, high)
+        else:
             with torch.no_grad():
-                high = self.teacher(to_8_bits(low)).clamp_(0, 1)
-        loss = _LOSSES[self.settings.loss](upscaled, high)
+                wanted = self.teacher(to_8_bits(low)).clamp_(0, 1)
+            loss = added_loss(upscaled, wanted, high)
         loss.backward()  # type: ignore[no-untyped-call]
         loss = loss.detach()
         self.group.average([*(p.grad for p in self.net.parameters() if p.grad is not None), loss])

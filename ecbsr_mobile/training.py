@@ -55,7 +55,7 @@ class Settings:
     patch: int = 32  # LR pixels; the paper's HR crops of 64² at x2
     optimizer: Literal["adam", "soap"] = "adam"  # soap trains the plain network: its branches are of no more use
     rate: float = RATES["adam"]
-    # psnr: the mean over the crops. float, for int8: l2 against the float network's own result.
+    # psnr: the mean over the crops. float, for int8: what is added to the float network's own error.
     loss: Literal["l1", "l2", "psnr", "float"] = "l1"
     schedule: Literal["cosine", "constant"] = "cosine"
     average: float = 0.999  # decay of the moving average that is validated and kept
