@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
 from ecbsr_mobile import (
     EcbsrError,
@@ -30,7 +33,7 @@ from ecbsr_mobile import (
     zoo,
 )
 from ecbsr_mobile.data import Crops, ahead, pairs
-from ecbsr_mobile.trainer import Trainer
+from ecbsr_mobile.trainer import FLOOR, Trainer, added_loss, psnr_loss
 from ecbsr_mobile.training import RATES, Report
 
 QUICK = Settings(blocks=1, channels=4, steps=20, batch=4, patch=12, validate_every=10, average=0.9)
@@ -172,6 +175,18 @@ def test_killed_and_resumed_equals_uninterrupted(pictures: Path, val: Path, opti
     same_runs(out, tmp_path / "whole")
 
 
+def test_the_psnr_loss_is_psnr(random: np.random.Generator) -> None:
+    """By scikit-image's word; and what int8 adds to the float network's error, by the same."""
+    high = random.random((3, 1, 16, 16)).astype(np.float32)
+    noise = random.standard_normal((2, 3, 1, 16, 16)).astype(np.float32) * 0.1
+    ours, teacher = (torch.from_numpy(high + part) for part in noise)
+    psnr = [peak_signal_noise_ratio(h, o, data_range=1) for h, o in zip(high, ours.numpy(), strict=True)]
+    assert float(psnr_loss(ours, torch.from_numpy(high))) == pytest.approx(-np.mean(psnr), abs=0.1)
+    own = np.square(teacher.numpy() - high).mean((1, 2, 3)) + FLOOR
+    added = [mean_squared_error(t, o) for t, o in zip(teacher.numpy(), ours.numpy(), strict=True)] / own
+    assert float(added_loss(ours, teacher, torch.from_numpy(high))) == pytest.approx(np.mean(added), rel=1e-5)
+
+
 def test_soap_learns_faster_than_adam(pictures: Path, val: Path, tmp_path: Path) -> None:
     losses = {}
     for optimizer, rate in RATES.items():
@@ -209,19 +224,28 @@ def test_stopped_and_resumed_equals_uninterrupted(
     assert last.step == 20
 
 
-def test_curves_are_those_of_the_log(pictures: Path, val: Path, tmp_path: Path) -> None:
-    """Read by TensorFlow's own reader of event files."""
-    from tensorflow.compat.v1.train import summary_iterator
+def events(folder: Path) -> list:
+    """The events [step, whether a run starts, [tag, value]…] of a folder, as TensorFlow reads them.
 
-    settings = replace(QUICK, steps=6, validate_every=2)
+    In a process of its own: TensorFlow and what torch brings for GPUs do not always bear each other.
+    """
+    code = (
+        "import json, sys; from tensorflow.compat.v1.train import summary_iterator\n"
+        "from tensorflow.core.util.event_pb2 import SessionLog\n"
+        "print(json.dumps([[e.step, e.session_log.status == SessionLog.START,"
+        " [[v.tag, v.simple_value] for v in e.summary.value]] for e in summary_iterator(sys.argv[1])]))"
+    )
+    (path,) = folder.glob("events.out.tfevents.*")
+    return json.loads(subprocess.run([sys.executable, "-c", code, path], capture_output=True, check=True).stdout)
+
+
+@pytest.mark.parametrize("loss", ["l1", "psnr"])
+def test_curves_are_those_of_the_log(pictures: Path, val: Path, loss: str, tmp_path: Path) -> None:
+    """Read by TensorFlow's own reader of event files."""
+    settings = replace(QUICK, steps=6, validate_every=2, loss=loss)
     train(pictures, val, tmp_path, settings)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    (events,) = tmp_path.glob("events.out.tfevents.*")
-    told = {
-        (value.tag, event.step): value.simple_value
-        for event in summary_iterator(str(events))
-        for value in event.summary.value
-    }
+    told = {(tag, step): value for step, _, values in events(tmp_path) for tag, value in values}
     names = ("loss", "psnr", "rate")
     assert told == {(name, line["step"]): pytest.approx(line[name], rel=1e-6) for line in log for name in names}
     drawn = images.read(tmp_path / "curves.png").rgb().reshape(-1, 3).tolist()
@@ -230,14 +254,9 @@ def test_curves_are_those_of_the_log(pictures: Path, val: Path, tmp_path: Path) 
 
 
 def test_an_older_event_file_gives_way_to_a_resumed_run(tmp_path: Path) -> None:
-    from tensorflow.compat.v1.train import summary_iterator
-    from tensorflow.core.util.event_pb2 import SessionLog
-
     with curves.event_file(tmp_path, step=40) as tell:
         tell(Report(50, 100, 0.1, 30.0, 30.0, 1e-3, 1.0))
-    (events,) = tmp_path.iterdir()
-    starts = [e.step for e in summary_iterator(str(events)) if e.session_log.status == SessionLog.START]
-    assert starts == [41]
+    assert [step for step, started, _ in events(tmp_path) if started] == [41]
 
 
 def test_starts_from_another_scale(pictures: Path, val: Path, tmp_path: Path) -> None:
