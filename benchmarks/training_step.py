@@ -1,4 +1,4 @@
-"""A training step through the collapsed kernel against one through all branches, as the paper writes it."""
+"""A training step of ours against one through all branches with Adam, as the paper writes it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import torch
 from interleaved import machine, ratio
 from torch import Tensor
 
-from ecbsr_mobile import ECBSR
+from ecbsr_mobile import ECBSR, Settings
 from ecbsr_mobile.network import with_residual
+from ecbsr_mobile.trainer import Trainer
 
 
 class Branches(ECBSR):
@@ -21,17 +22,28 @@ class Branches(ECBSR):
         return with_residual(self.blocks[-1].forward_branches(y), x, self.architecture.scale)
 
 
-def step(net: ECBSR, layout: torch.memory_format) -> None:
-    """One step of Adam on a batch of 32 crops."""
-    low = torch.rand(32, 1, 32, 32).contiguous(memory_format=layout)
-    high = torch.rand(32, 1, 64, 64).contiguous(memory_format=layout)
-    optimizer = optimizers[net]
+def batch(layout: torch.memory_format) -> tuple[Tensor, Tensor]:
+    """32 crops, LR and HR."""
+    low, high = torch.rand(32, 1, 32, 32), torch.rand(32, 1, 64, 64)
+    return low.contiguous(memory_format=layout), high.contiguous(memory_format=layout)
+
+
+def original_step() -> None:
+    """All branches, one step of Adam."""
+    low, high = batch(torch.contiguous_format)
     optimizer.zero_grad(set_to_none=True)
-    torch.nn.functional.l1_loss(net(low), high).backward()
+    torch.nn.functional.l1_loss(original(low), high).backward()
     optimizer.step()
 
 
-ours, original = ECBSR().to(memory_format=torch.channels_last), Branches()
-optimizers = {net: torch.optim.Adam(net.parameters()) for net in (ours, original)}
-result = ratio(lambda: step(ours, torch.channels_last), lambda: step(original, torch.contiguous_format), rounds=20)
-print(f"training step, collapsed over branches: {result}\n{machine()}, {torch.get_num_threads()} threads")
+original = Branches()
+optimizer = torch.optim.Adam(original.parameters())
+for what, settings in {
+    "collapsed blocks, Adam": Settings(),
+    "plain network, SOAP": Settings(optimizer="soap"),
+    "plain network, SOAP, bfloat16": Settings(optimizer="soap", mixed=True),
+}.items():
+    trainer = Trainer(settings)
+    result = ratio(lambda: trainer.train_step(*batch(torch.channels_last)), original_step, rounds=20)  # noqa: B023
+    print(f"training step, {what}, over all branches: {result}")
+print(f"{machine()}, {torch.get_num_threads()} threads")

@@ -64,21 +64,27 @@ def measured(name: str, folders: list[Path]) -> dict[str, Any]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures as a Markdown table."""
+    """The figures as a Markdown table: PSNR in dB / SSIM."""
     sets = list(next(iter(figures.values()))["sets"])
-    lines = [f"| PSNR dB / SSIM | {' | '.join(sets)} | int8's loss, {sets[-1]} |", "|---" * (len(sets) + 2) + "|"]
+    columns = [f"{each}{kind}" for each in sets for kind in ("", ", int8")]
+    header = ["model", "parameters", "GMACs", *columns, f"int8's loss, {sets[-1]}"]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     scales: list[int] = []
-    for name, model in sorted(figures.items(), key=lambda item: (item[1]["scale"], item[0])):
-        rows = {f"`{name}`": "fp32", f"`{name}-int8.tflite`": "int8"}
+    for name, model in sorted(figures.items(), key=lambda item: (item[1]["scale"], item[1]["gmacs_720p"], item[0])):
+        held = model["sets"]
         if model["scale"] not in scales:
             scales.append(model["scale"])
-            rows = {f"bicubic x{model['scale']}": "bicubic", **rows}
-        for label, kind in rows.items():
-            cells = ["{:.2f} / {:.4f}".format(*model["sets"][each][kind]) for each in sets]
-            held = model["sets"][sets[-1]]
-            loss = f"{held['fp32 of 8-bit input'][0] - held['int8'][0]:.3f} dB" if kind == "int8" else ""
-            lines.append(f"| {label} | {' | '.join(cells)} | {loss} |")
+            cells = [cell for each in sets for cell in (_score(held[each]["bicubic"]), "")]
+            lines.append(f"| bicubic x{model['scale']} | | | {' | '.join(cells)} | |")
+        cells = [_score(held[each][kind]) for each in sets for kind in ("fp32", "int8")]
+        loss = held[sets[-1]]["fp32 of 8-bit input"][0] - held[sets[-1]]["int8"][0]
+        size = f"{model['parameters']:,} | {model['gmacs_720p']:.2f}"
+        lines.append(f"| `{name}` | {size} | {' | '.join(cells)} | {loss:.3f} dB |")
     return "\n".join(lines)
+
+
+def _score(psnr_and_ssim: list[float]) -> str:
+    return "{:.2f} / {:.4f}".format(*psnr_and_ssim)
 
 
 def differences(found: dict[str, Any], stated: dict[str, Any]) -> list[str]:

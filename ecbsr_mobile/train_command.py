@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--optimizer", default="adam", choices=("adam", "soap"),
         help="adam trains the blocks with all their branches, as the paper does; soap the plain network, as well in "
         "a fraction of the steps (adam)")  # fmt: skip
-    add("--rate", type=float, help="learning rate at the start (1e-3, with soap 1e-2; the paper: 5e-4)")
+    add("--rate", type=float, help="learning rate at the start (1e-3, with soap 5e-3; the paper: 5e-4)")
     add("--loss", default="l1", choices=("l1", "l2", "psnr", "float"),
         help="psnr: the mean of the crops' PSNR, which raises that of pictures; float, with --int8: what is added "
         "to the float network's own error (l1)")  # fmt: skip
