@@ -20,9 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ecbsr_mobile import process
 from ecbsr_mobile.errors import EcbsrError
-
-from . import process
 
 COMMAND_LIMIT = 20.0  # seconds; a busy phone answers a question within a few
 SERVER_PORT = 5037

@@ -15,10 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from ecbsr_mobile import process
 from ecbsr_mobile.errors import EcbsrError
 from export.runtime import delegated
 
-from . import models, process, stats
+from . import models, stats
 from .models import Model
 from .plan import Case, Settings
 from .results import Check, Core, Device, OperatorTime, Run, State, Tool

@@ -1,7 +1,6 @@
 """One run on this machine, in a process of its own.
 
     python -P host_run.py MODEL.tflite THREADS ITERATIONS MAX_SECONDS   prints one JSON document
-    python -P host_run.py MODEL.tflite output VALUES RESULT             writes the output for given input
 
 Imports numpy and the TFLite interpreter alone.
 """
@@ -86,18 +85,5 @@ def plain(node: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def output(model: str, values: str, result: str) -> None:
-    """Write the raw output that `model` gives for the raw input in the file `values`."""
-    interpreter = Interpreter(model_path=model)
-    interpreter.allocate_tensors()
-    tensor = interpreter.get_input_details()[0]
-    interpreter.set_tensor(tensor["index"], np.fromfile(values, tensor["dtype"]).reshape(tensor["shape"]))
-    interpreter.invoke()
-    interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).tofile(result)
-
-
 if __name__ == "__main__":
-    if sys.argv[2] == "output":
-        output(sys.argv[1], *sys.argv[3:])
-    else:
-        json.dump(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])), sys.stdout)
+    json.dump(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])), sys.stdout)

@@ -9,7 +9,8 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from .page import figure, size_name
+from export.page import figure, size_name
+
 from .results import Results, Row, State
 
 SERIES = {"cpu": 0, "gpu": 1, "nnapi": 2, "external": 3}

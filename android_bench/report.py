@@ -10,9 +10,10 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from export.page import figure, flat, size_name, table
+
 from . import plot
 from .baseline import Comparison
-from .page import figure, flat, size_name, table
 from .results import STATUSES, TIMED, Device, Results, Row
 
 Place = tuple[str, int]
@@ -21,7 +22,7 @@ Place = tuple[str, int]
 
 def html(found: Results, compared: Sequence[Comparison] = ()) -> str:
     """The page about a session; `compared` adds a section about an earlier one."""
-    style = files("android_bench").joinpath("report.css").read_text(encoding="utf-8")
+    style = files("export").joinpath("page.css").read_text(encoding="utf-8")
     sections = [
         _problems(found),
         _baseline(compared),

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.process import Stopped
 from export.sizes import parse_all
 
 from . import host, models, plan, results, rows
 from .journal import Journal, publish, reopen, settings_from
 from .models import Model
 from .plan import Case, Limits, Settings
-from .process import Stopped
 from .results import Check, Device, OperatorTime, Results, Run
 
 Progress = Callable[[str], None]

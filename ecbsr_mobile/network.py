@@ -345,17 +345,21 @@ class _PReLU(torch.autograd.Function):
 def forward_rounded(net: ECBSR | PlainNet, x: Tensor) -> Tensor:
     """`net(x)` with every activation rounded to 256 steps of its range, as int8 rounds it on a CPU.
 
-    The PReLU is taken apart as x + relu((slope − 1)·x), each part rounded. Gradients reach the values
-    as if they were not rounded, and the ranges through the rounding error they cause (S. Esser et al.,
-    "Learned Step Size Quantization", 2020), so that training makes the ranges small.
+    A PReLU is taken apart as x + relu((slope − 1)·x), each part rounded; a ReLU is part of its convolution. Gradients
+    reach the values as if they were not rounded, and the ranges through the rounding error they cause (S. Esser et
+    al., "Learned Step Size Quantization", 2020), so that training makes the ranges small.
     """
     with torch.autocast(x.device.type, enabled=False):  # kernels are summed in full precision
         *inner, (weight, bias, _) = net.layers()
     y = x
     for inner_weight, inner_bias, slope in inner:
-        y = _rounded(F.conv2d(y, inner_weight, inner_bias, padding=1))
-        active = F.relu(y) if slope is None else prelu(y, slope.expand(y.shape[1]))
-        y = _rounded(y + _rounded(active - y))
+        y = F.conv2d(y, inner_weight, inner_bias, padding=1)
+        if slope is None:
+            y = _rounded(F.relu(y))
+            continue
+        y = _rounded(y)
+        active = prelu(y, slope.expand(y.shape[1]))
+        y = _rounded(active if len(slope) == 1 else y + _rounded(active - y))
     return with_residual(F.conv2d(y, weight, bias, padding=1), x, net.architecture.scale)
 
 

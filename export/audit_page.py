@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from android_bench.page import figure, flat, size_name, table
 from ecbsr_mobile import images
 
 from . import tflite
@@ -25,6 +24,7 @@ from .graph import printable
 from .graph_picture import Taker, picture
 from .npu.asked import NOT_CHECKED, SOCS
 from .npu.verdict import EMULATED, STATIC, STATUSES, Difference, Verdict
+from .page import figure, flat, size_name, table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ _WHAT = {"refused": "refuses", "fatal": "refuses", "unknown": "unknown"}
 
 def html(audits: Audits) -> str:
     """The page about the files."""
-    look = (("android_bench", "report.css"), ("export", "audit.css"))
+    look = (("export", "page.css"), ("export", "audit.css"))
     style = "".join(files(package).joinpath(name).read_text(encoding="utf-8") for package, name in look)
     count = f"{len(audits.found)} model{'s' * (len(audits.found) != 1)}"
     body = "".join(_file(audits, index, path) for index, path in enumerate(audits.found))

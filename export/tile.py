@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from android_bench import check
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
 
-from . import tflite
+from . import levels, tflite
 from .audit import recipe
 from .sizes import Size
 
@@ -104,12 +103,12 @@ def _run(model: bytes, tile: NDArray[np.uint8], stop: threading.Event | None) ->
     """The result in 0..255, from a process of its own, for a damaged model can end it."""
     graph = tflite.read(model)
     source, target = (graph.tensors[ends[0]] for ends in (graph.inputs, graph.outputs))
-    values = check.as_tensor(tile[None], source).tobytes()
+    values = levels.as_tensor(tile[None], source).tobytes()
     with tempfile.TemporaryDirectory(prefix="ecbsr-tile-") as name:
         path = Path(name) / "model.tflite"
         path.write_bytes(model)
-        output = check.reference(path, values, Path(name), SECONDS, stop or threading.Event())
-    return check.as_levels(output, target).reshape(target.shape[1:])
+        output = levels.output(path, values, Path(name), SECONDS, stop or threading.Event())
+    return levels.as_levels(output, target).reshape(target.shape[1:])
 
 
 def _sister(graph: tflite.Graph, others: Iterable[bytes]) -> bytes | None:

@@ -17,8 +17,7 @@ import pytest
 from npu_models import several_reasons
 from tflite_models import GraphBuilder, plain_network
 
-from android_bench import process
-from ecbsr_mobile import zoo
+from ecbsr_mobile import process, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from export import audits, interpreter, tflite
 from export.npu import asked, check, compile, log, qualcomm

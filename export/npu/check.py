@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from android_bench import process
+from ecbsr_mobile import process
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.files import write_bytes
 

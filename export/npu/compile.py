@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from android_bench import process
+from ecbsr_mobile import process
 from ecbsr_mobile.errors import EcbsrError
 
 from .. import tflite

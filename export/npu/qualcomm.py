@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from android_bench import process
+from ecbsr_mobile import process
 from ecbsr_mobile.errors import EcbsrError
 
 INSTALL = "pip install 'ecbsr-mobile[qualcomm]'"

@@ -1,4 +1,4 @@
-"""Small pieces of HTML that the report is made of."""
+"""Small pieces of HTML that the audit's page and the bench's report are made of; `page.css` is how they look."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from export.sizes import SIZES
+from .sizes import SIZES
 
 _NAMES = {size: name for name, size in SIZES.items()}
 
