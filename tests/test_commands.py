@@ -251,6 +251,7 @@ def test_list_names_every_bundled_model() -> None:
     told = json.loads(call("ecbsr-export", "--list", "--json").stdout)
     assert set(told["models"]) == set(zoo.names())
     assert {name for names in told["recommended"].values() for name in names} <= set(zoo.names())
+    shown = call("ecbsr-export", "--list").stdout
     for name, model in told["models"].items():
         assert model["parameters"] == load(name).parameters_count
-        assert name in call("ecbsr-export", "--list").stdout
+        assert name in shown
