@@ -360,7 +360,7 @@ def forward_rounded(net: ECBSR | PlainNet, x: Tensor) -> Tensor:
         y = _rounded(y)
         active = prelu(y, slope.expand(y.shape[1]))
         y = _rounded(active if len(slope) == 1 else y + _rounded(active - y))
-    return with_residual(F.conv2d(y, weight, bias, padding=1), x, net.architecture.scale)
+    return with_residual(_rounded(F.conv2d(y, weight, bias, padding=1)), x, net.architecture.scale)
 
 
 def _rounded(x: Tensor) -> Tensor:
