@@ -36,7 +36,7 @@ class Measured:
 def main() -> None:
     """Measure, print, plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", help="bundled models' names and weights (the bundled luma models)")
+    parser.add_argument("models", nargs="*", help="bundled models' names, and weights (the bundled luma models)")
     parser.add_argument(
         "--data", nargs="+", type=Path, required=True, metavar="DIR", help="Set5, Set14; the last counts"
     )
@@ -95,7 +95,7 @@ def _print(found: Sequence[Measured], sets: Sequence[str]) -> None:
 
 
 def _plot(found: Sequence[Measured], measured_on: str, out: Path) -> None:
-    scales = sorted({one.scale for one in found})
+    scales = [scale for scale in (2, 3, 4) if sum(one.scale == scale for one in found) > 1]
     figure = Figure(figsize=(6 * len(scales), 4.5), layout="constrained")
     for axes, scale in zip(figure.subplots(1, len(scales), squeeze=False)[0], scales, strict=True):
         held = [one for one in found if one.scale == scale]
@@ -106,8 +106,15 @@ def _plot(found: Sequence[Measured], measured_on: str, out: Path) -> None:
             short = one.name.removeprefix("ecbsr-").removesuffix(f"-x{scale}")
             axes.annotate(short, (one.time.mean, one.psnr[-1]), (5, -11), textcoords="offset points", fontsize=9)
         axes.set(title=f"x{scale}", xlabel="time, int8 over fp32 m4c16", ylabel=f"PSNR of int8, {measured_on}, dB")
-        axes.margins(0.15)
+        axes.set_xlim(*_around([one.time.mean for one in held], 0.1))
+        axes.set_ylim(*_around([one.psnr[-1] for one in held], 0.1))
     figure.savefig(out, dpi=120)
+
+
+def _around(values: Sequence[float], least: float) -> tuple[float, float]:
+    """Ends of an axis that shows `least` at the least, for smaller differences are noise."""
+    middle, half = (min(values) + max(values)) / 2, max(max(values) - min(values), least) / 2
+    return middle - 1.3 * half, middle + 1.5 * half
 
 
 if __name__ == "__main__":
