@@ -53,7 +53,7 @@ def write_pictures(folder: Path) -> None:
 
 
 def write_models(out: Path, bundled: Path) -> None:
-    for name in zoo.recommended():
+    for name in zoo.RECOMMENDED["gpu"]:
         for path in sorted(bundled.glob(f"{name}-*.tflite")):
             shutil.copy(path, out / "models")
     for name, graph in {
