@@ -151,21 +151,10 @@ class Trainer:
             "losses": self.losses,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self._optimizer_state(),
+            "optimizer": self.optimizer.state_dict()["state"],
         }
         with replacing(path) as temporary:
             torch.save(state, temporary)
-
-    def _optimizer_state(self) -> dict[str, Any]:
-        """Its state apart from the rate, which is that of the step; SOAP counts its steps in its group."""
-        held = self.optimizer.state_dict()
-        return {"state": held["state"], "step": held["param_groups"][0].get("step")}
-
-    def _restore_optimizer(self, held: dict[str, Any]) -> None:
-        (group,) = self.optimizer.state_dict()["param_groups"]
-        if held["step"] is not None:
-            group["step"] = held["step"]
-        self.optimizer.load_state_dict({"state": held["state"], "param_groups": [group]})
 
     def restore(self, path: Path) -> None:
         """Go on from what `save` wrote, on whichever device; the first process reads it for all.
@@ -183,7 +172,10 @@ class Trainer:
                 raise UsageError(f"{path}: was trained with {said}; resume with the same options")
             self.net.load_state_dict(state["net"])
             self.average.load_state_dict(state["average"])
-            self._restore_optimizer(state["optimizer"])
+            (group,) = self.optimizer.state_dict()["param_groups"]
+            if self.settings.optimizer == "soap":
+                group["step"] = state["step"]  # it counts the run's steps once more
+            self.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": [group]})
             self.losses.copy_(state["losses"])
             self.step, self.report = state["step"], state["report"]
         except FileNotFoundError:
