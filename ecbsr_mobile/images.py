@@ -31,9 +31,9 @@ WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
 
 # BT.601 with limited range, as MATLAB's rgb2ycbcr computes it from RGB in 0..255; rows are Y, Cb, Cr.
 # Source: ITU-R BT.601-7, section 2.5; the rows' sums are 219, 0 and 0, scaled by 1/255.
-_RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
+RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
 _YCBCR_OFFSET = np.array([16.0, 128.0, 128.0])
-_YCBCR_TO_RGB = np.linalg.inv(_RGB_TO_YCBCR)
+_YCBCR_TO_RGB = np.linalg.inv(RGB_TO_YCBCR)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def find(folder: str | os.PathLike[str]) -> list[Path]:
 
 def luma(rgb: NDArray[np.generic]) -> NDArray[np.float32]:
     """BT.601 luma [H, W] in 16..235 of RGB [H, W, 3] in 0..255; not rounded."""
-    weights = _RGB_TO_YCBCR[0].astype(np.float32)
+    weights = RGB_TO_YCBCR[0].astype(np.float32)
     planes = rgb.astype(np.float32)
     # A sum in fixed order, not a matrix product: a tile gets the same bits as the whole picture.
     return planes[..., 0] * weights[0] + planes[..., 1] * weights[1] + planes[..., 2] * weights[2] + np.float32(16)
@@ -161,7 +161,7 @@ def luma(rgb: NDArray[np.generic]) -> NDArray[np.float32]:
 
 def chroma(rgb: NDArray[np.generic]) -> NDArray[np.float32]:
     """BT.601 Cb and Cr [H, W, 2] in 16..240 of RGB [H, W, 3] in 0..255; not rounded."""
-    planes, (cb, cr) = rgb.astype(np.float32), _RGB_TO_YCBCR[1:].astype(np.float32)
+    planes, (cb, cr) = rgb.astype(np.float32), RGB_TO_YCBCR[1:].astype(np.float32)
     both = [planes[..., 0] * row[0] + planes[..., 1] * row[1] + planes[..., 2] * row[2] for row in (cb, cr)]
     return np.stack(both, axis=-1) + np.float32(128)
 

@@ -19,6 +19,7 @@ from .captured import Captured
 from .distributed import Processes
 from .errors import EcbsrError, UsageError
 from .files import replacing
+from .images import RGB_TO_YCBCR
 from .int8 import Int8Net, to_8_bits, without_steep
 from .network import ECBSR, Architecture, PlainNet, forward_rounded
 
@@ -33,9 +34,17 @@ def psnr_loss(upscaled: Tensor, high: Tensor) -> Tensor:
     """Minus the mean over the crops of their PSNR in dB, which is what is measured in the end.
 
     L1 and L2 are ruled by crops of fine texture, where little can be won; PSNR, a mean of logarithms, is not.
+    Of RGB it is the mean of two: that of the three colours, and that of their luma, which the field reports.
     """
-    errors = (upscaled - high).square().mean((1, 2, 3))
-    return 10 * torch.log10(errors + FLOOR).mean()
+    error = upscaled - high
+    if error.shape[1] == 1:
+        return _minus_psnr(error)
+    luma = (error * error.new_tensor(RGB_TO_YCBCR[0])[:, None, None]).sum(1, keepdim=True)
+    return (_minus_psnr(error) + _minus_psnr(luma)) / 2
+
+
+def _minus_psnr(error: Tensor) -> Tensor:
+    return 10 * torch.log10(error.square().mean((1, 2, 3)) + FLOOR).mean()
 
 
 def added_loss(upscaled: Tensor, teacher: Tensor, high: Tensor) -> Tensor:

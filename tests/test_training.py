@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from skimage.color import rgb2ycbcr
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
 from ecbsr_mobile import (
@@ -186,6 +187,19 @@ def test_the_psnr_loss_is_psnr(random: np.random.Generator) -> None:
     own = np.square(teacher.numpy() - high).mean((1, 2, 3)) + FLOOR
     added = [mean_squared_error(t, o) for t, o in zip(teacher.numpy(), ours.numpy(), strict=True)] / own
     assert float(added_loss(ours, teacher, torch.from_numpy(high))) == pytest.approx(np.mean(added), rel=1e-5)
+
+
+def test_the_psnr_loss_of_rgb_counts_luma_too(random: np.random.Generator) -> None:
+    """Luma by scikit-image's word."""
+    high, noise = random.random((3, 8, 8, 3)), random.standard_normal((3, 8, 8, 3)) * 0.1
+    ours = high + noise
+    rgb = [peak_signal_noise_ratio(h, o, data_range=1) for h, o in zip(high, ours, strict=True)]
+    luma = [
+        peak_signal_noise_ratio(rgb2ycbcr(h)[..., 0], rgb2ycbcr(o)[..., 0], data_range=255)
+        for h, o in zip(high, ours, strict=True)
+    ]
+    loss = psnr_loss(*(torch.from_numpy(np.moveaxis(x, 3, 1)) for x in (ours, high)))
+    assert float(loss) == pytest.approx(-(np.mean(rgb) + np.mean(luma)) / 2, abs=0.1)
 
 
 def test_soap_learns_faster_than_adam(pictures: Path, val: Path, tmp_path: Path) -> None:
