@@ -29,9 +29,12 @@ READABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", "
 WITHOUT_16_BIT = (".jpg", ".jpeg", ".webp", ".bmp")
 WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
 
-# BT.601 with limited range, as MATLAB's rgb2ycbcr computes it from RGB in 0..255; rows are Y, Cb, Cr.
-# Source: ITU-R BT.601-7, section 2.5; the rows' sums are 219, 0 and 0, scaled by 1/255.
 RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
+"""BT.601 with limited range, as MATLAB's rgb2ycbcr computes it from RGB in 0..255; rows are Y, Cb, Cr.
+
+Source: ITU-R BT.601-7, section 2.5; the rows' sums are 219, 0 and 0, scaled by 1/255.
+"""
+
 _YCBCR_OFFSET = np.array([16.0, 128.0, 128.0])
 _YCBCR_TO_RGB = np.linalg.inv(RGB_TO_YCBCR)
 

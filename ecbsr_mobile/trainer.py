@@ -39,7 +39,9 @@ def psnr_loss(upscaled: Tensor, high: Tensor) -> Tensor:
     error = upscaled - high
     if error.shape[1] == 1:
         return _minus_psnr(error)
-    luma = (error * error.new_tensor(RGB_TO_YCBCR[0])[:, None, None]).sum(1, keepdim=True)
+    # The factors as numbers: a tensor made here would be copied to the GPU in every step, which no capture allows.
+    red, green, blue = RGB_TO_YCBCR[0].tolist()
+    luma = red * error[:, 0:1] + green * error[:, 1:2] + blue * error[:, 2:3]
     return (_minus_psnr(error) + _minus_psnr(luma)) / 2
 
 
