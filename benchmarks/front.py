@@ -104,8 +104,10 @@ def _plot(found: Sequence[Measured], measured_on: str, out: Path) -> None:
         for one in held:
             axes.scatter(one.time.mean, one.psnr[-1], color="tab:blue" if one in best else "tab:orange")
             short = one.name.removeprefix("ecbsr-").removesuffix(f"-x{scale}")
-            beside = (5, -11) if one in best else (7, 2)  # of the line, or clear of what lies on it
-            axes.annotate(short, (one.time.mean, one.psnr[-1]), beside, textcoords="offset points", fontsize=9)
+            # Above and left of the front lies no model, or it would be on it; the others go to the other side.
+            offset, side = ((-5, 5), "right") if one in best else ((5, -11), "left")
+            at = (one.time.mean, one.psnr[-1])
+            axes.annotate(short, at, offset, textcoords="offset points", fontsize=9, ha=side)
         axes.set(title=f"x{scale}", xlabel="time, int8 over fp32 m4c16", ylabel=f"PSNR of int8, {measured_on}, dB")
         axes.set_xlim(*_around([one.time.mean for one in held], 0.1))
         axes.set_ylim(*_around([one.psnr[-1] for one in held], 0.1))
