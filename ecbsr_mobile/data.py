@@ -103,8 +103,8 @@ def _match(hr: Path, lr: Path, scale: int) -> list[tuple[Path, Path | None]]:
 class Crops:
     """Random square crops of a folder of pictures, held in memory.
 
-    Luma is held in steps of 1/256, RGB in whole steps. A batch depends on the seed and the step alone, so
-    that a resumed run sees what an uninterrupted one would have seen.
+    A batch depends on the seed and the step alone, so that a resumed run sees what an uninterrupted one would have
+    seen. `pictures` holds (HR, LR) [colors, H, W]: luma as uint16 in steps of 1/256, RGB as uint8; `unit` is white.
     """
 
     def __init__(
@@ -123,23 +123,23 @@ class Crops:
             EcbsrError: see `pairs`; or every picture is smaller than a crop.
         """
         self.scale, self.patch = scale, patch
-        self._unit = np.float32(255 if colors == 3 else 255 * 256)
-        self._pictures: list[tuple[NDArray[Any], NDArray[Any]]] = []
+        self.unit = np.float32(255 if colors == 3 else 255 * 256)
+        self.pictures: list[tuple[NDArray[Any], NDArray[Any]]] = []
         found = pairs(folder, scale)
         count = len(paths(folder, scale))
         steps = progress(range(count), "reading pictures") if progress else range(count)
         for _, pair in zip(steps, found, strict=True):
             if min(pair.lr.shape[:2]) >= patch:
-                self._pictures.append((_planes(pair.hr, colors), _planes(pair.lr, colors)))
-        if not self._pictures:
+                self.pictures.append((_planes(pair.hr, colors), _planes(pair.lr, colors)))
+        if not self.pictures:
             raise EcbsrError(f"{folder}: every picture is smaller than a crop of {patch * scale}x{patch * scale}")
         # By area, so that every position of every picture is as likely as any other.
-        areas = np.array([lr[0].size for _, lr in self._pictures], np.float64)
+        areas = np.array([lr[0].size for _, lr in self.pictures], np.float64)
         self._chances = areas / areas.sum()
-        self._positions = np.array([lr.shape[1:] for _, lr in self._pictures]) - patch + 1  # of a crop, in LR pixels
+        self._positions = np.array([lr.shape[1:] for _, lr in self.pictures]) - patch + 1  # of a crop, in LR pixels
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self.pictures)
 
     def batch(
         self, seed: int, step: int, size: int, share: slice = slice(None)
@@ -149,18 +149,25 @@ class Crops:
         Each is flipped and turned at random (eight ways). Of a `share` of the batch, those crops alone are made.
         Laid out as channels_last.
         """
-        random = np.random.default_rng((seed, step))
-        indices = random.choice(len(self._pictures), size, p=self._chances)
-        tops, lefts = (random.integers(self._positions[indices, axis]) for axis in (0, 1))
-        drawn = np.stack([indices, tops, lefts, random.integers(8, size=size)], axis=1)[share].tolist()
-        colors = len(self._pictures[0][0])
+        drawn = self.draw(seed, step, size)[share].tolist()
+        colors = len(self.pictures[0][0])
         sides = (self.patch, self.patch * self.scale)
         low, high = (np.empty((len(drawn), n, n, colors), np.float32).transpose(0, 3, 1, 2) for n in sides)
         for crop, (index, top, left, way) in enumerate(drawn):
-            hr, lr = self._pictures[index]
+            hr, lr = self.pictures[index]
             low[crop] = _turned(_cut(lr, top, left, self.patch), way)
             high[crop] = _turned(_cut(hr, top * self.scale, left * self.scale, self.patch * self.scale), way)
-        return np.divide(low, self._unit, out=low), np.divide(high, self._unit, out=high)
+        return np.divide(low, self.unit, out=low), np.divide(high, self.unit, out=high)
+
+    def draw(self, seed: int, step: int, size: int) -> NDArray[np.int64]:
+        """[size, 4]: of each crop of a batch the picture, its top and left LR pixel, and the way it is turned.
+
+        Way 1 flips it upside down, 2 left to right, 4 along its diagonal; they add up, in this order.
+        """
+        random = np.random.default_rng((seed, step))
+        indices = random.choice(len(self.pictures), size, p=self._chances)
+        tops, lefts = (random.integers(self._positions[indices, axis]) for axis in (0, 1))
+        return np.stack([indices, tops, lefts, random.integers(8, size=size)], axis=1)
 
 
 def ahead(make: Callable[[int], T], steps: range, most: int = 4) -> Generator[T, None, None]:

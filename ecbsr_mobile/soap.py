@@ -15,23 +15,46 @@ from torch import Tensor, nn
 
 
 class Soap(SOAP):  # type: ignore[misc]
-    """SOAP that takes a kernel [out, in, 3, 3] as the matrix [out, 9·in] that it is to a convolution."""
+    """SOAP that takes a kernel [out, in, 3, 3] as the matrix [out, 9·in] that it is to a convolution.
+
+    It computes on the host, wherever the parameters are: a GPU takes longer to launch what such small matrices need.
+    """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
         self._trained = list(parameters)
-        views = [nn.Parameter(_matrix(each.detach())) for each in self._trained]
+        self._on_host = all(each.device.type == "cpu" for each in self._trained)
+        views = [nn.Parameter(_matrix(each.detach().cpu())) for each in self._trained]
         super().__init__(views, lr=lr, weight_decay=0.0, precondition_1d=True)
 
     def step(self, closure: Any = None) -> Any:
-        """One step by the gradients of the parameters; their memory is that of the matrices."""
-        for view, trained in zip(self.param_groups[0]["params"], self._trained, strict=True):
-            view.grad = None if trained.grad is None else _matrix(trained.grad)
-        return super().step(closure)
+        """One step by the gradients of the parameters; on the host, their memory is that of the matrices."""
+        views = self.param_groups[0]["params"]
+        gradients = [_matrix(each.grad) for each in self._trained if each.grad is not None]
+        if not self._on_host:
+            gradients = _moved(gradients, torch.device("cpu"))
+        for view, gradient in zip(views, gradients, strict=True):
+            view.grad = gradient
+        result = super().step(closure)
+        if not self._on_host:
+            changed = _moved([view.detach() for view in views], self._trained[0].device)
+            for each, value in zip(self._trained, changed, strict=True):
+                _matrix(each.detach()).copy_(value)
+        return result
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of the parameters."""
         for trained in self._trained:
-            trained.grad = None if set_to_none or trained.grad is None else torch.zeros_like(trained.grad)
+            if set_to_none:
+                trained.grad = None
+            elif trained.grad is not None:
+                trained.grad.zero_()
+
+
+def _moved(tensors: list[Tensor], device: torch.device) -> list[Tensor]:
+    # As one: each way of its own would take as long as all of them.
+    flat = torch.cat([each.reshape(-1) for each in tensors]).to(device)
+    parts = torch.split(flat, [each.numel() for each in tensors])
+    return [part.view_as(each) for part, each in zip(parts, tensors, strict=True)]
 
 
 def _matrix(kernel: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ from .network import ECBSR, Architecture, PlainNet, forward_rounded
 
 if TYPE_CHECKING:
     from .training import Settings
+
+T = TypeVar("T")
 
 FLOOR = 1e-4
 """Added to a crop's mean square error before its logarithm: a crop far above 40 dB counts no more than one there."""
@@ -71,6 +73,7 @@ class Trainer:
 
     `average` is the moving average of `net`'s parameters: what is validated and kept. `losses` is the sum of the
     steps' losses since the last report, `report` that report as JSON values. `start` is the network it began with.
+    `cut` makes (LR, HR) of the batch that a step is given, as part of the step.
     """
 
     def __init__(
@@ -90,16 +93,16 @@ class Trainer:
         self.net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.teacher = None if s.loss != "float" else deepcopy(start).to(self.device)  # type: ignore[union-attr]
         self.average = deepcopy(self.net).requires_grad_(False)
-        # The ends of int8's ranges, and SOAP's eigenbases, are computed on the host's word: no capture of these.
-        captured = self.device.type == "cuda" and not s.int8 and s.optimizer == "adam"
+        # The ends of int8's ranges, and SOAP's matrices, are computed on the host: no capture of these.
+        captured = self.device.type == "cuda" and not s.int8
         self.optimizer = _optimizer(s, self.net, self.device, captured)
         self.losses = torch.zeros((), dtype=torch.float64, device=self.device)
         self.step = 0
         self.report: dict[str, Any] | None = None
-        self._steps: dict[bool, Callable[[Tensor, Tensor], Tensor]] = {}
-        for rounds in (False, True):
-            step = partial(self._step, rounds)
-            self._steps[rounds] = Captured(step) if captured else step
+        self.cut: Callable[..., tuple[Tensor, Tensor]] = lambda low, high: (low, high)
+        maybe_captured = Captured if captured else _as_it_is
+        self._gradients = {rounds: maybe_captured(partial(self._set_gradients, rounds)) for rounds in (False, True)}
+        self._update = self._follow_gradients if s.optimizer == "soap" else maybe_captured(self._follow_gradients)
 
     def observe(self, low: Tensor) -> None:
         """Set the ranges of a network that begins to be trained as int8 to what LR crops make of them."""
@@ -119,8 +122,8 @@ class Trainer:
         kept.int8[trained.form] = trained
         return kept
 
-    def train_step(self, low: Tensor, high: Tensor) -> Tensor:
-        """One step on this process's share of a batch; its loss, over the whole batch."""
+    def train_step(self, *batch: Tensor) -> Tensor:
+        """One step on this process's share of a batch, (LR, HR) or what `cut` makes them of; the whole batch's loss."""
         rate = self.settings.rate_at(self.step)
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
@@ -129,13 +132,16 @@ class Trainer:
                 group["lr"] = rate
         share = self.settings.rounded
         rounds = math.floor((self.step + 1) * share) > math.floor(self.step * share)
-        loss = self._steps[rounds](low, high)
+        loss = self._gradients[rounds](*(each.to(self.device, non_blocking=True) for each in batch))
+        self._update()
         self.losses += loss
         self.step += 1
         return loss
 
-    def _step(self, rounds: bool, low: Tensor, high: Tensor) -> Tensor:
-        self.optimizer.zero_grad(set_to_none=True)
+    def _set_gradients(self, rounds: bool, *batch: Tensor) -> Tensor:
+        low, high = self.cut(*batch)
+        # In place: what was captured once writes where it wrote then.
+        self.optimizer.zero_grad(set_to_none=False)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.mixed, cache_enabled=False):
             upscaled = forward_rounded(self.net, low) if rounds else self.net(low)  # type: ignore[arg-type]
         if self.teacher is None:
@@ -147,11 +153,13 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         loss = loss.detach()
         self.group.average([*(p.grad for p in self.net.parameters() if p.grad is not None), loss])
+        return loss
+
+    def _follow_gradients(self) -> None:
         self.optimizer.step()
         # The average starts where the first step ends.
         into_average = get_ema_multi_avg_fn(self.settings.average if self.step else 0.0)  # type: ignore[no-untyped-call]
         into_average(list(self.average.parameters()), list(self.net.parameters()), None)
-        return loss
 
     def save(self, path: Path) -> None:
         """Write all of this; nothing is half-written (see `files.replacing`)."""
@@ -193,6 +201,10 @@ class Trainer:
             raise EcbsrError(f"{path}: no such checkpoint to resume from; leave --resume out") from None
         except (RuntimeError, KeyError, TypeError, EOFError, ValueError, pickle.UnpicklingError):
             raise EcbsrError(f"{path}: is not a checkpoint of this ecbsr-train, or damaged; start again") from None
+
+
+def _as_it_is(work: Callable[..., T]) -> Callable[..., T]:
+    return work
 
 
 def _float_net(s: Settings, start: PlainNet | None) -> ECBSR | PlainNet:

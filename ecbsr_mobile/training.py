@@ -26,6 +26,7 @@ from .data import Crops, Pair, ahead, pairs
 from .distributed import choose_device, processes
 from .errors import EcbsrError, UsageError
 from .files import write_bytes
+from .gpu_crops import GpuCrops
 from .int8 import Form
 from .interrupts import held_back
 from .network import Activation, Architecture, PlainNet
@@ -209,17 +210,14 @@ def _due(trainer: Trainer) -> bool:
     return reported < step and (step % s.validate_every == 0 or step == s.steps)
 
 
-def _batch_maker(trainer: Trainer, crops: Crops) -> Callable[[int], tuple[Tensor, Tensor]]:
+def _batch_maker(trainer: Trainer, crops: Crops) -> Callable[[int], tuple[Tensor, ...]]:
     s, group = trainer.settings, trainer.group
     share = slice(group.rank, None, group.count)
+    if trainer.device.type == "cpu":
+        return lambda step: tuple(torch.from_numpy(crop) for crop in crops.batch(s.seed, step, s.batch, share))
+    trainer.cut = GpuCrops(crops, trainer.device).cut
     # The GPU fetches from pinned memory by itself, while this machine goes on.
-    pinned = trainer.device.type == "cuda"
-
-    def make(step: int) -> tuple[Tensor, Tensor]:
-        low, high = (torch.from_numpy(crop) for crop in crops.batch(s.seed, step, s.batch, share))
-        return (low.pin_memory(), high.pin_memory()) if pinned else (low, high)
-
-    return make
+    return lambda step: (torch.from_numpy(crops.draw(s.seed, step, s.batch)[share]).pin_memory(),)
 
 
 def _validated(trainer: Trainer, held_out: list[Pair], pace: float, interrupted: Callable[[], bool]) -> Report | None:

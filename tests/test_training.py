@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
 from ecbsr_mobile import (
+    ECBSR,
     EcbsrError,
     Picture,
     Settings,
@@ -35,6 +37,7 @@ from ecbsr_mobile import (
     zoo,
 )
 from ecbsr_mobile.data import Crops, ahead, pairs
+from ecbsr_mobile.gpu_crops import GpuCrops
 from ecbsr_mobile.trainer import FLOOR, Trainer, added_loss, psnr_loss
 from ecbsr_mobile.training import RATES, Report
 
@@ -344,15 +347,40 @@ def test_rounding_while_training_makes_ranges_small(pictures: Path, val: Path, t
     assert widths[1.0] < widths[0.0]
 
 
+@pytest.mark.parametrize("colors", [1, 3])
+@pytest.mark.parametrize("scale", [2, 3])
+def test_crops_cut_as_a_gpu_does_are_the_same(pictures: Path, colors: int, scale: int) -> None:
+    crops = Crops(pictures, scale, colors, 11)
+    ours = GpuCrops(crops, torch.device("cpu")).cut(torch.from_numpy(crops.draw(3, 5, 64)))
+    for one, expected in zip(ours, crops.batch(3, 5, 64), strict=True):
+        np.testing.assert_array_equal(one.numpy(), expected)
+        assert one.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_captured_steps_equal_eager_ones(pictures: Path) -> None:
-    """On a GPU: 20 steps, 17 of them replayed, against the same on the CPU."""
-    crops = Crops(pictures, 2, 1, 12)
-    settings = replace(QUICK, rounded=0.5)
-    trainers = [Trainer(settings, device=torch.device(name)) for name in ("cuda", "cpu")]
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rounded": 0.5},
+        {"optimizer": "soap", "loss": "psnr", "rounded": 0.5, "rate": 1e-3},
+        {"colors": 3, "loss": "psnr"},
+        {"int8": "depthwise", "loss": "float"},
+    ],
+    ids=["adam", "soap", "rgb", "int8"],
+)
+def test_steps_on_a_gpu_equal_those_on_a_cpu(pictures: Path, options: dict[str, Any]) -> None:
+    """Twenty steps: those of a float network are replayed, but for the first."""
+    settings = replace(QUICK, **options)
+    crops, on = Crops(pictures, 2, settings.colors, 12), torch.device("cuda")
+    start = ECBSR(1, 4, 2, settings.colors).collapse() if settings.int8 else None
+    trainers = Trainer(settings, start, on), Trainer(settings, start)
+    trainers[0].cut = GpuCrops(crops, on).cut
+    for trainer in trainers:
+        trainer.observe(torch.from_numpy(crops.batch(0, 0, 16)[0]))
     for step in range(20):
-        low, high = (torch.from_numpy(crop) for crop in crops.batch(0, step, 4))
-        losses = [float(trainer.train_step(low, high)) for trainer in trainers]
-        assert losses[0] == pytest.approx(losses[1], rel=1e-2)
-    for ours, expected in zip(trainers[0].average.parameters(), trainers[1].average.parameters(), strict=True):
-        torch.testing.assert_close(ours.cpu(), expected, rtol=1e-2, atol=1e-3)
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            ours = trainers[0].train_step(torch.from_numpy(crops.draw(0, step, 4)))
+        expected = trainers[1].train_step(*map(torch.from_numpy, crops.batch(0, step, 4)))
+        assert float(ours) == pytest.approx(float(expected), rel=1e-2)
+    for one, other in zip(trainers[0].average.parameters(), trainers[1].average.parameters(), strict=True):
+        torch.testing.assert_close(one.cpu(), other, rtol=1e-2, atol=1e-3)
