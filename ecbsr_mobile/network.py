@@ -364,12 +364,31 @@ def forward_rounded(net: ECBSR | PlainNet, x: Tensor) -> Tensor:
 
 
 def _rounded(x: Tensor) -> Tensor:
-    some = x[:4]  # a few crops of the batch say its range well enough, and the gradient of a range is slow
-    step = (some.amax() - some.amin()) / 255 + 1e-12
-    with torch.no_grad():
+    return cast(Tensor, _Round.apply(x))
+
+
+class _Round(torch.autograd.Function):
+    """Round to 256 steps between the lowest and the highest value of a few crops, which say the range well enough."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        some = x[:4].permute(0, 2, 3, 1).reshape(-1)
+        ends = torch.stack([some.argmax(), some.argmin()])
+        high, low = some[ends].unbind()
+        step = (high - low) / 255 + 1e-12
         steps = x / step
         error = torch.round(steps).sub_(steps)
-    return torch.addcmul(x, step, error)
+        ctx.save_for_backward(error, ends)
+        return torch.addcmul(x, step, error)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gradient,), (error, ends) = gradients, ctx.saved_tensors
+        to_step = (gradient * error).sum() / 255
+        gradient = gradient.clone(memory_format=torch.channels_last)
+        some = gradient[:4].permute(0, 2, 3, 1).view(-1)
+        some.index_add_(0, ends, torch.stack([to_step, -to_step]))
+        return gradient
 
 
 def with_residual(y: Tensor, x: Tensor, scale: int) -> Tensor:
