@@ -359,17 +359,19 @@ def test_crops_cut_as_a_gpu_does_are_the_same(pictures: Path, colors: int, scale
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize(
-    ("options", "apart"),
+    ("options", "loss_apart", "apart"),
     [
-        ({"rounded": 0.5}, 1e-3),
-        ({"colors": 3, "loss": "psnr"}, 1e-3),
+        ({"rounded": 0.5}, 0.01, 1e-3),
+        ({"colors": 3, "loss": "psnr"}, 0.01, 1e-3),
         # Eigenvectors of what is nearly equal, and values next to a rounding step, fall one way here, another there.
-        ({"optimizer": "soap", "loss": "psnr", "rate": 1e-3}, 1e-2),
-        ({"int8": "depthwise", "loss": "float"}, 1e-2),
+        ({"optimizer": "soap", "loss": "psnr", "rate": 1e-3}, 0.05, 1e-2),
+        ({"int8": "depthwise", "loss": "float"}, 0.25, 1e-2),
     ],
     ids=["adam", "rgb", "soap", "int8"],
 )
-def test_steps_on_a_gpu_equal_those_on_a_cpu(pictures: Path, options: dict[str, Any], apart: float) -> None:
+def test_steps_on_a_gpu_equal_those_on_a_cpu(
+    pictures: Path, options: dict[str, Any], loss_apart: float, apart: float
+) -> None:
     """Twenty steps: those of a float network are replayed, but for the first."""
     settings = replace(QUICK, **options)
     crops, on = Crops(pictures, 2, settings.colors, 12), torch.device("cuda")
@@ -382,6 +384,6 @@ def test_steps_on_a_gpu_equal_those_on_a_cpu(pictures: Path, options: dict[str, 
         with torch.backends.cudnn.flags(allow_tf32=False):
             ours = trainers[0].train_step(torch.from_numpy(crops.draw(0, step, 4)))
         expected = trainers[1].train_step(*map(torch.from_numpy, crops.batch(0, step, 4)))
-        assert float(ours) == pytest.approx(float(expected), rel=0.05)
+        assert float(ours) == pytest.approx(float(expected), rel=loss_apart)
     for one, other in zip(trainers[0].average.parameters(), trainers[1].average.parameters(), strict=True):
         torch.testing.assert_close(one.cpu(), other, rtol=1e-2, atol=apart)
