@@ -14,7 +14,7 @@ DEFAULT = "ecbsr-m4c16-x2"
 """The model that commands use when none is named."""
 
 RECOMMENDED = {
-    "cpu": ("ecbsr-m6c16-leaky-x2", "ecbsr-m6c16-leaky-x4"),
+    "cpu": ("ecbsr-m6c16-leaky-x2", "ecbsr-m6c16-relu-x4"),
     **dict.fromkeys(("gpu", "nnapi", "npu"), (DEFAULT, "ecbsr-m4c16-x4")),
 }
 """For each target, the model of each scale to take where nothing else decides.
