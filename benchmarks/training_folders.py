@@ -1,7 +1,7 @@
 """Make the folders that the bundled models were trained and chosen on, from the pictures of four sets.
 
 Each picture's name begins with that of its set: `bsds`, `clic`, `t91` or `cid22`. BSDS500 and CLIC are there at half
-size, too, where neither JPEG nor a camera's blur shows, and T91 eight times, for it is 2 % of the area otherwise.
+size, too, where neither JPEG nor a camera's blur shows, and T91 eight times, for it is 4 % of the area otherwise.
 With `--graphics`, 16 drawings and screens of CID22 are added, so that int8 learns what black on white needs.
 """
 
