@@ -2,18 +2,19 @@
 
 The time is that of the int8 file for CPUs over the fp32 file of `ecbsr-m4c16` of the same scale, one thread,
 interleaved. A model is on the front if none is both as quick and better. Models are bundled ones, or weights, which
-are exported first.
+are exported first. Times depend on the machine, not on the weights: `--times` keeps them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from interleaved import Ratio, machine, ratio
+from interleaved import machine, ratio
 from matplotlib.figure import Figure
 from tflite_run import runner
 
@@ -24,12 +25,21 @@ from export import export, sizes
 
 
 @dataclass(frozen=True)
+class Time:
+    """Over the fp32 baseline's: the mean of the ratios, and the ends of its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Measured:
     """A model in int8: its name, scale, time over the fp32 baseline, and PSNR in dB on each set."""
 
     name: str
     scale: int
-    time: Ratio
+    time: Time
     psnr: tuple[float, ...]
 
 
@@ -42,9 +52,16 @@ def main() -> None:
     )
     parser.add_argument("--size", type=sizes.parse, default="540p", help="low-resolution input (540p)")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument(
+        "--times", type=Path, help="a JSON file of times: taken from there if it exists, else kept there"
+    )
     parser.add_argument("--out", type=Path, default=Path("front.png"), help="the plot (front.png)")
     options = parser.parse_args()
-    chosen = options.models or [name for name, held in zoo.figures().items() if held["colors"] == 1]
+    kept = json.loads(options.times.read_text()) if options.times and options.times.exists() else None
+    held = {name: Time(*values) for name, values in kept["times"].items()} if kept else None
+    chosen = options.models or [
+        name for name, figures in zoo.figures().items() if figures["colors"] == 1 and (not held or name in held)
+    ]
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for model in bar(chosen, "measuring"):
@@ -52,13 +69,18 @@ def main() -> None:
             scale = net.architecture.scale
             file = zoo.tflite(model) if model in zoo.names() else _exported(model, Path(folder))
             baseline = zoo.tflite(f"ecbsr-m4c16-x{scale}", "fp32")
-            time = ratio(runner(file, options.size), runner(baseline, options.size), options.rounds)
+            time = held[net.name] if held else _time(file, baseline, options.size, options.rounds)
             scores = tuple(_psnr(file, list(pairs(data, scale))) for data in options.data)
             found.append(Measured(net.name, scale, time, scores))
     names = [data.name for data in options.data]
     _print(found, names)
     _plot(found, names[-1], options.out)
-    print(f"\nint8 over fp32 ecbsr-m4c16 at {sizes.name(options.size)}, 1 thread; {machine()}")
+    where = kept["machine"] if kept else machine()
+    size = kept["size"] if kept else sizes.name(options.size)
+    print(f"\nint8 over fp32 ecbsr-m4c16 at {size}, 1 thread; {where}")
+    if options.times and not kept:
+        times = {one.name: [round(value, 4) for value in astuple(one.time)] for one in found}
+        options.times.write_text(json.dumps({"machine": where, "size": size, "times": times}, indent=1) + "\n")
 
 
 def front(found: Sequence[Measured]) -> list[Measured]:
@@ -77,6 +99,11 @@ def _exported(weights: str, folder: Path) -> Path:
     out = folder / Path(weights).stem
     (file,) = export(weights, out, precisions=("int8",), target="cpu").files
     return file.path
+
+
+def _time(file: Path, baseline: Path, size: tuple[int, int], rounds: int) -> Time:
+    measured = ratio(runner(file, size), runner(baseline, size), rounds)
+    return Time(measured.mean, measured.low, measured.high)
 
 
 def _psnr(file: Path, held: Sequence[Pair]) -> float:
@@ -101,11 +128,14 @@ def _plot(found: Sequence[Measured], measured_on: str, out: Path) -> None:
         held = [one for one in found if one.scale == scale]
         best = front(held)
         axes.step([one.time.mean for one in best], [one.psnr[-1] for one in best], where="post", color="0.7", zorder=0)
+        crowded = 0.1 * max(1e-9, max(one.time.mean for one in held) - min(one.time.mean for one in held))
         for one in held:
             axes.scatter(one.time.mean, one.psnr[-1], color="tab:blue" if one in best else "tab:orange")
             short = one.name.removeprefix("ecbsr-").removesuffix(f"-x{scale}")
             # Above and left of the front lies no model, or it would be on it; the others go to the other side.
             offset, side = ((-5, 5), "right") if one in best else ((5, -11), "left")
+            if one in best and any(0 < one.time.mean - other.time.mean < crowded for other in best):
+                offset, side = (5, 5), "left"
             at = (one.time.mean, one.psnr[-1])
             axes.annotate(short, at, offset, textcoords="offset points", fontsize=9, ha=side)
         axes.set(title=f"x{scale}", xlabel="time, int8 over fp32 m4c16", ylabel=f"PSNR of int8, {measured_on}, dB")

@@ -48,7 +48,7 @@ def machine() -> str:
         fields = {key.strip(): value.strip() for key, value in lines.items()}
         model = fields.get("model name", model)
         held = set(fields.get("flags", fields.get("Features", "")).split())
-        flags = " ".join(sorted(held & {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "asimddp", "i8mm"}))
+        flags = " ".join(sorted(held & {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}))
     return f"{model} ({flags})" if flags else model
 
 
