@@ -29,9 +29,13 @@ class Soap(SOAP):  # type: ignore[misc]
     def step(self, closure: Any = None) -> Any:
         """One step by the gradients of the parameters; on the host, their memory is that of the matrices."""
         views = self.param_groups[0]["params"]
+        values = [_matrix(each.detach()) for each in self._trained]
         gradients = [_matrix(each.grad) for each in self._trained if each.grad is not None]
         if not self._on_host:
-            gradients = _moved(gradients, torch.device("cpu"))
+            moved = _moved([*values, *gradients], torch.device("cpu"))
+            gradients = moved[len(values) :]
+            for view, value in zip(views, moved, strict=False):
+                view.detach().copy_(value)  # they may have been loaded since
         for view, gradient in zip(views, gradients, strict=True):
             view.grad = gradient
         # A dead channel's averages fade into numbers so small that a processor takes ten times as long over them.
@@ -40,8 +44,8 @@ class Soap(SOAP):  # type: ignore[misc]
         torch.set_flush_denormal(False)
         if not self._on_host:
             changed = _moved([view.detach() for view in views], self._trained[0].device)
-            for each, value in zip(self._trained, changed, strict=True):
-                _matrix(each.detach()).copy_(value)
+            for value, new in zip(values, changed, strict=True):
+                value.copy_(new)
         return result
 
     def zero_grad(self, set_to_none: bool = True) -> None:
