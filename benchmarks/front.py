@@ -67,6 +67,8 @@ def main() -> None:
         for model in bar(chosen, "measuring"):
             net = load(model)
             scale = net.architecture.scale
+            if held and net.name not in held:
+                parser.error(f"{options.times}: holds no time of {net.name}; give another file, to measure anew")
             file = zoo.tflite(model) if model in zoo.names() else _exported(model, Path(folder))
             baseline = zoo.tflite(f"ecbsr-m4c16-x{scale}", "fp32")
             time = held[net.name] if held else _time(file, baseline, options.size, options.rounds)
@@ -128,7 +130,8 @@ def _plot(found: Sequence[Measured], measured_on: str, out: Path) -> None:
         held = [one for one in found if one.scale == scale]
         best = front(held)
         axes.step([one.time.mean for one in best], [one.psnr[-1] for one in best], where="post", color="0.7", zorder=0)
-        crowded = 0.1 * max(1e-9, max(one.time.mean for one in held) - min(one.time.mean for one in held))
+        times = [one.time.mean for one in held]
+        crowded = 0.1 * (max(times) - min(times))
         for one in held:
             axes.scatter(one.time.mean, one.psnr[-1], color="tab:blue" if one in best else "tab:orange")
             short = one.name.removeprefix("ecbsr-").removesuffix(f"-x{scale}")
@@ -139,7 +142,7 @@ def _plot(found: Sequence[Measured], measured_on: str, out: Path) -> None:
             at = (one.time.mean, one.psnr[-1])
             axes.annotate(short, at, offset, textcoords="offset points", fontsize=9, ha=side)
         axes.set(title=f"x{scale}", xlabel="time, int8 over fp32 m4c16", ylabel=f"PSNR of int8, {measured_on}, dB")
-        axes.set_xlim(*_around([one.time.mean for one in held], 0.1))
+        axes.set_xlim(*_around(times, 0.1))
         axes.set_ylim(*_around([one.psnr[-1] for one in held], 0.1))
     figure.savefig(out, dpi=120)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .data import Crops
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class GpuCrops:
@@ -44,11 +47,11 @@ class GpuCrops:
         return (values.float() / self._unit).permute(0, 3, 1, 2)
 
 
-def _row(planes: list[np.ndarray], device: torch.device) -> tuple[Tensor, Tensor]:  # type: ignore[type-arg]
+def _row(planes: list[NDArray[Any]], device: torch.device) -> tuple[Tensor, Tensor]:
     """All values one after another, and where each picture's begin, its height and its width [pictures, 3]."""
     begins = np.cumsum([0, *(each.size for each in planes)])
     at = [(begin, *each.shape[1:]) for begin, each in zip(begins, planes, strict=False)]
     row = np.concatenate([each.reshape(-1) for each in planes])
     # Torch can index signed numbers of two bytes, not unsigned ones.
     row = row.view(np.int16) if row.dtype == np.uint16 else row
-    return torch.from_numpy(row).to(device), torch.tensor(cast(list[tuple[int, ...]], at), device=device)
+    return torch.from_numpy(row).to(device), torch.tensor(at, device=device)
