@@ -85,6 +85,10 @@ def processes(device: torch.device) -> Iterator[Processes]:
     if not started_by_torchrun():
         yield Processes()
         return
+    # Optimizers import this, and its functions' default arguments hold the group that there is: were it imported later,
+    # the group's threads would outlive the group, into the end of the interpreter, which they now and then abort.
+    import torch.distributed.nn.functional  # noqa: F401
+
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=timedelta(hours=1))  # a validation of large pictures is waited for
     try:

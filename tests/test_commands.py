@@ -202,6 +202,24 @@ def test_two_processes_train_as_one_with_the_batch_of_both(picture: Path, tmp_pa
 
 
 @pytest.mark.slow
+def test_no_thread_of_a_group_outlives_it(picture: Path, tmp_path: Path) -> None:
+    """One that does can want the interpreter while that ends, and aborts it: now and then."""
+    code = """
+import os, sys
+from ecbsr_mobile.train_command import main
+main(sys.argv[1:])
+print(sorted(open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")))
+"""
+    launcher = torchrun(2)[: -len(argv("ecbsr-train"))]
+    options = training(picture, tmp_path / "out", "--steps", "2")
+    command = [*launcher, sys.executable, "-c", code, *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("['") == 2
+    assert "gloo" not in done.stdout
+
+
+@pytest.mark.slow
 def test_two_processes_stop_at_the_same_step(picture: Path, tmp_path: Path) -> None:
     import torch
 
