@@ -1,11 +1,33 @@
-"""What an int8 activation can hold: shared by the simulation in torch and by what writes the file without it."""
+"""What an int8 activation can hold: shared by the simulation in torch and by what writes the file without it.
+
+To round what was rounded before costs as much again, unless it lies on the new steps already. So where an activation is
+computed from another, or added to one, the steps of both are made to fit into each other: what passes through unchanged
+(PReLU's positive half) and the sum of two are exact then, and so is the image with the residual added.
+"""
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING, TypeVar
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+End = TypeVar("End", float, "Tensor")
 
 LEAST_SPAN = 1e-5
 """The narrowest range of an activation, in units of white: far below anything that shows."""
+
+PIXELS = (0.0, 1.0)
+"""The range of the image and of the result: scale 1/255, zero point -128, so that an int8 is a pixel xor 0x80."""
+
+RESIDUAL = (-128 / 255, 127 / 255)
+"""The range of what is added to the image: the image's own steps."""
+
+_MOST = 32
+"""Of the steps of an activation in one of its convolution: XNNPACK's limits for such a ratio are far from it."""
 
 LEAKY_SLOPES = (1 / 32, 16.0)
 """The slopes of an int8 LEAKY_RELU that are written as one.
@@ -23,3 +45,33 @@ def affine(low: float, high: float) -> tuple[float, int]:
     low, high = min(low, 0.0), max(high, 0.0)
     scale = float(np.float32(max(high - low, LEAST_SPAN) / 255))
     return scale, max(-128, min(127, round(-128 - low / scale)))
+
+
+def activated(conv: tuple[End, End], act: tuple[End, End]) -> tuple[tuple[End, End], tuple[End, End]]:
+    """The ranges of a convolution and of its activation, widened until its steps are a multiple of the activation's.
+
+    Both hold 0. Ends are numbers, or 0-dimensional tensors that gradients pass through.
+    """
+    conv_width, act_width = conv[1] - conv[0], act[1] - act[0]
+    ratio = _number(conv_width) / max(_number(act_width), LEAST_SPAN)
+    if ratio < 1:
+        return _widened(conv, act_width), act
+    return conv, _widened(act, conv_width / min(math.floor(ratio), _MOST))
+
+
+def added(rest: End, total: tuple[End, End]) -> End:
+    """The highest value of what is added, from 0 up to `rest` or more, whose steps are a multiple of the sum's."""
+    width = total[1] - total[0]
+    return width * max(1, math.ceil(_number(rest) / max(_number(width), LEAST_SPAN)))
+
+
+def _widened(ends: tuple[End, End], width: End) -> tuple[End, End]:
+    low, high = ends
+    if _number(high - low) < LEAST_SPAN:
+        return ends
+    factor = width / (high - low)
+    return low * factor, high * factor
+
+
+def _number(end: End) -> float:
+    return end if isinstance(end, float) else end.item()

@@ -159,6 +159,11 @@ class Crops:
             high[crop] = _turned(_cut(hr, top * self.scale, left * self.scale, self.patch * self.scale), way)
         return np.divide(low, self.unit, out=low), np.divide(high, self.unit, out=high)
 
+    def whole(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(LR, HR) of a picture, [1, colors, H, W] in [0, 1]."""
+        high, low = (planes[None].astype(np.float32) / self.unit for planes in self.pictures[index])
+        return low, high
+
     def draw(self, seed: int, step: int, size: int) -> NDArray[np.int64]:
         """[size, 4]: of each crop of a batch the picture, its top and left LR pixel, and the way it is turned.
 

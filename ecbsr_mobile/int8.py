@@ -1,6 +1,6 @@
 """The int8 form of a network, simulated in PyTorch: what a `.tflite` computes, in a form that can be trained.
 
-Follows `export.quantize` step by step: activations rounded to 256 steps of a range of their own, weights to
+Follows `export.quantize` step by step: activations rounded to 256 steps of their ranges, weights to
 127 steps per output channel, PReLU written as the target's form has it. The rounding passes gradients
 through as if it were not there, and the ends of the ranges are learned by the error that they cause (S. Esser
 et al., "Learned Step Size Quantization", ICLR 2020; both ends, as in Y. Bhalgat et al., "LSQ+", 2020).
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .affine import LEAKY_SLOPES, affine
+from .affine import LEAKY_SLOPES, PIXELS, RESIDUAL, activated, added, affine
 from .network import ECBSR, Architecture, PlainNet, prelu, with_residual
 
 Form = Literal["depthwise", "native"]
@@ -41,7 +41,8 @@ class Int8Net(nn.Module):
     """A network as int8 computes it; in real values, [0, 1] in and out.
 
     `ranges` [n, 2] holds the lowest and highest value of each activation, in the order in which they are
-    computed (see `names`). The image and the result are pinned to 256 steps of [0, 1].
+    computed (see `names`), widened where steps are to fit into others (see `affine`). The image and the result are
+    pinned to 256 steps of [0, 1], and what is added to the image to the same steps.
     """
 
     def __init__(self, net: ECBSR | PlainNet, form: Form = "depthwise", ranges: Tensor | None = None) -> None:
@@ -71,7 +72,7 @@ class Int8Net(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """LR [N, colors, H, W] → SR [N, colors, scale·H, scale·W], each a multiple of 1/255 in [0, 1]."""
         ranges = iter(self.ranges)
-        image = _quantized(x, x.new_zeros(()), x.new_ones(()))
+        image = _quantized(x, *x.new_tensor(PIXELS))
         y, step = image, 1 / 255
         layers = self.net.layers()
         for weight, bias, slope in layers[:-1]:
@@ -79,39 +80,41 @@ class Int8Net(nn.Module):
             y = self._activated(y, slope, ranges)
             step = self._step
         weight, bias, _ = layers[-1]
-        y = self._limited(_conv(y, weight, bias, step), next(ranges), (-1.0, 1.0))
-        return _quantized(with_residual(y, image, self.architecture.scale), image.new_zeros(()), image.new_ones(()))
+        y = _quantized(_conv(y, weight, bias, step), *y.new_tensor(RESIDUAL))
+        return _quantized(with_residual(y, image, self.architecture.scale), *y.new_tensor(PIXELS))
 
     def _activated(self, y: Tensor, slope: Tensor | None, ranges: Iterator[Tensor]) -> Tensor:
         if slope is None:
-            return self._limited(y, next(ranges), (0.0, torch.inf))
-        y, slope = self._limited(y, next(ranges)), _held_slopes(slope, self.architecture, self.form)
-        if self.architecture.activation == "leaky":
-            ends = next(ranges)
-            return self._limited(self._leaky(y, slope, ends), ends)
-        if self.form == "native":
-            return self._limited(prelu(y, _rounded_slopes(slope)), next(ranges))
-        rest = self._limited(prelu(y, slope) - y, next(ranges), (0.0, torch.inf))
-        return self._limited(y + rest, next(ranges))
+            return self._limited(y, _holding_0(next(ranges)), 0.0)
+        slope, leaky = _held_slopes(slope, self.architecture, self.form), self.architecture.activation == "leaky"
+        apart = self.form == "depthwise" and not leaky
+        conv, rest, act = next(ranges), next(ranges) if apart else None, next(ranges)
+        conv_ends, act_ends = activated(_holding_0(conv), _holding_0(act))
+        y = self._limited(y, conv_ends)
+        if rest is not None:
+            rest_ends = rest.new_zeros(()), added(_holding_0(rest)[1], act_ends)
+            return self._limited(y + self._limited(prelu(y, slope) - y, rest_ends, 0.0), act_ends)
+        y = self._leaky(y, slope, act_ends) if leaky else prelu(y, _rounded_slopes(slope))
+        return self._limited(y, act_ends)
 
-    def _leaky(self, y: Tensor, slope: Tensor, ends: Tensor) -> Tensor:
+    def _leaky(self, y: Tensor, slope: Tensor, ends: tuple[Tensor, Tensor]) -> Tensor:
         """LEAKY_RELU as XNNPACK has it: both of its factors, from steps to steps, are rounded to 1/256."""
         if self._observed is not None:
             return prelu(y, slope.expand(y.shape[1]))
-        ratio = 256 * self._step / affine(*ends.tolist())[0]
+        ratio = 256 * self._step / _affine(ends)[0]
         above = round(ratio) / ratio
         below = _straight_through(slope, slope.new_tensor(1 / ratio))
         return prelu(y, (below / above).expand(y.shape[1])) * above
 
-    def _limited(self, y: Tensor, ends: Tensor, within: tuple[float, float] = (-torch.inf, torch.inf)) -> Tensor:
-        """Round to 256 steps between `ends`, cut to what the form can need of them."""
+    def _limited(self, y: Tensor, ends: tuple[Tensor, Tensor], least: float = -torch.inf) -> Tensor:
+        """Round to the 256 steps of a range; `least` is the lowest value that the form can make."""
         if self._observed is not None:
-            self._observed.append(_span(y.clamp(*within)))
+            y = y.clamp(least)
+            self._observed.append(_span(y))
             self._step = affine(*self._observed[-1])[0]
-            return y.clamp(*within)
-        low, high = ends[0].clamp(within[0], 0), ends[1].clamp(0, within[1])
-        self._step = affine(low.item(), high.item())[0]
-        return _quantized(y, low, high)
+            return y
+        self._step = _affine(ends)[0]
+        return _quantized(y, *ends)
 
     @torch.no_grad()
     def observe(self, x: Tensor) -> None:
@@ -132,8 +135,7 @@ def names(architecture: Architecture, form: Form) -> list[str]:
         parts = ["conv", "rest", "act"]
     else:
         parts = ["conv", "act"]
-    last = len(architecture.widths) - 1
-    return [f"{layer}/{part}" for layer in range(last) for part in parts] + [f"{last}/conv"]
+    return [f"{layer}/{part}" for layer in range(len(architecture.widths) - 1) for part in parts]
 
 
 @torch.no_grad()
@@ -183,6 +185,14 @@ def _held_slopes(slope: Tensor, architecture: Architecture, form: Form) -> Tenso
     return slope.clamp(max=1) if form == "depthwise" else slope
 
 
+def _holding_0(ends: Tensor) -> tuple[Tensor, Tensor]:
+    return ends[0].clamp(max=0), ends[1].clamp(min=0)
+
+
+def _affine(ends: tuple[Tensor, Tensor]) -> tuple[float, int]:
+    return affine(ends[0].item(), ends[1].item())
+
+
 def _quantized(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return cast(Tensor, _Quantize.apply(x, low, high))
 
@@ -201,7 +211,7 @@ class _Quantize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        scale, zero_point = affine(low.item(), high.item())
+        scale, zero_point = _affine((low, high))
         y = torch.round(x / scale).clamp_(-128 - zero_point, 127 - zero_point).mul_(scale)
         ctx.save_for_backward(x, y)
         ctx.scale, ctx.ends = scale, ((-128 - zero_point) * scale, (127 - zero_point) * scale)
@@ -214,11 +224,8 @@ class _Quantize(torch.autograd.Function):
         inside = torch.ops.aten.hardtanh_backward(gradient, x, low - half, high + half)
         if not any(ctx.needs_input_grad[1:]):
             return inside, None, None
-        # A quarter of the batch says where the ends should go well enough.
-        part = max(1, len(x) // 4)
-        x, y, gradient, within = x[:part], y[:part], gradient[:part], inside[:part]
-        outside = gradient - within
+        outside = gradient - inside
         above = torch.ops.aten.threshold_backward(outside, x, high).sum()
         below = outside.sum() - above
-        rounding = (within * (y - x)).sum() / (high - low)
+        rounding = (inside * (y - x)).sum() / (high - low)
         return inside, below - rounding, above + rounding

@@ -24,6 +24,8 @@ from .int8 import Int8Net, to_8_bits, without_steep
 from .network import ECBSR, Architecture, PlainNet, forward_rounded
 
 if TYPE_CHECKING:
+    from .data import Crops
+    from .progress import Progress
     from .training import Settings
 
 T = TypeVar("T")
@@ -51,14 +53,17 @@ def _minus_psnr(error: Tensor) -> Tensor:
     return 10 * torch.log10(error.square().mean((1, 2, 3)) + FLOOR).mean()
 
 
-def added_loss(upscaled: Tensor, teacher: Tensor, high: Tensor) -> Tensor:
-    """The mean square distance to what a teacher gives, over the teacher's own to HR: the mean over the crops.
+ROUNDING = 1 / 12 / 255**2
+"""The mean square error of rounding to 8 bits."""
 
-    A tenth of it costs a crop 0.4 dB, wherever its PSNR lies. HR itself is no target: it is far from both, and what
-    rounding does is lost in its noise.
+
+def added_loss(upscaled: Tensor, teacher: Tensor, own: Tensor) -> Tensor:
+    """The mean square distance to what a teacher gives, over the teacher's `own` to HR [N]: the mean over the crops.
+
+    Own is that of the whole picture, which a crop may be far from: a tenth of it costs the picture 0.4 dB, wherever
+    its PSNR lies. HR itself is no target: it is far from both, and what rounding does is lost in its noise.
     """
-    own = (teacher - high).square().mean((1, 2, 3))
-    return ((upscaled - teacher).square().mean((1, 2, 3)) / (own + FLOOR)).mean()
+    return ((upscaled - teacher).square().mean((1, 2, 3)) / (own + ROUNDING)).mean()
 
 
 _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -75,6 +80,9 @@ class Trainer:
     steps' losses since the last report, `report` that report as JSON values. `start` is the network it began with.
     `cut` makes (LR, HR) of the batch that a step is given, as part of the step.
     """
+
+    errors: Tensor
+    """[pictures]: the teacher's own mean square error on each (see `measure`)."""
 
     def __init__(
         self,
@@ -99,7 +107,7 @@ class Trainer:
         self.losses = torch.zeros((), dtype=torch.float64, device=self.device)
         self.step = 0
         self.report: dict[str, Any] | None = None
-        self.cut: Callable[..., tuple[Tensor, Tensor]] = lambda low, high: (low, high)
+        self.cut: Callable[..., tuple[Tensor, Tensor]] = lambda low, high, *_: (low, high)
         maybe_captured = Captured if captured else _as_it_is
         self._gradients = {rounds: maybe_captured(partial(self._set_gradients, rounds)) for rounds in (False, True)}
         self._update = self._follow_gradients if s.optimizer == "soap" else maybe_captured(self._follow_gradients)
@@ -108,6 +116,16 @@ class Trainer:
         """Set the ranges of a network that begins to be trained as int8 to what LR crops make of them."""
         if isinstance(self.net, Int8Net) and not (self.start and self.settings.int8 in self.start.int8):
             self.net.observe(low.to(self.device))
+
+    @torch.no_grad()
+    def measure(self, crops: Crops, progress: Progress | None = None) -> None:
+        """Find the teacher's own error on each whole picture, which what is added on its crops counts against."""
+        assert self.teacher is not None
+        found = []
+        for index in progress(range(len(crops)), "measuring the float network") if progress else range(len(crops)):
+            low, high = (torch.from_numpy(part).to(self.device) for part in crops.whole(index))
+            found.append((self.teacher(to_8_bits(low)).clamp_(0, 1) - high).square().mean())
+        self.errors = torch.stack(found)
 
     def model(self) -> PlainNet | Int8Net:
         """What is validated."""
@@ -123,7 +141,10 @@ class Trainer:
         return kept
 
     def train_step(self, *batch: Tensor) -> Tensor:
-        """One step on this process's share of a batch, (LR, HR) or what `cut` makes them of; the whole batch's loss."""
+        """One step on this process's share of a batch; the whole batch's loss.
+
+        The batch is (LR, HR), or what `cut` makes them of. With a teacher its last part is what `Crops.draw` drew.
+        """
         rate = self.settings.rate_at(self.step)
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
@@ -149,7 +170,7 @@ class Trainer:
         else:
             with torch.no_grad():
                 wanted = self.teacher(to_8_bits(low)).clamp_(0, 1)
-            loss = added_loss(upscaled, wanted, high)
+            loss = added_loss(upscaled, wanted, self.errors[batch[-1][:, 0]])
         loss.backward()  # type: ignore[no-untyped-call]
         loss = loss.detach()
         self.group.average([*(p.grad for p in self.net.parameters() if p.grad is not None), loss])

@@ -162,6 +162,8 @@ def train(
             crops = Crops(data, settings.scale, settings.colors, settings.patch, progress if group.first else None)
             if trainer.step == 0:
                 trainer.observe(torch.from_numpy(crops.batch(settings.seed, 0, OBSERVED)[0]))
+            if settings.loss == "float":
+                trainer.measure(crops, progress if group.first else None)
             _loop(trainer, crops, held_out, out, on_step, on_report)
         last = group.from_first(lambda: trainer.report)
     assert last is not None
@@ -213,11 +215,15 @@ def _due(trainer: Trainer) -> bool:
 def _batch_maker(trainer: Trainer, crops: Crops) -> Callable[[int], tuple[Tensor, ...]]:
     s, group = trainer.settings, trainer.group
     share = slice(group.rank, None, group.count)
+
+    def drawn(step: int) -> Tensor:
+        return torch.from_numpy(crops.draw(s.seed, step, s.batch)[share])
+
     if trainer.device.type == "cpu":
-        return lambda step: tuple(torch.from_numpy(crop) for crop in crops.batch(s.seed, step, s.batch, share))
+        return lambda step: (*map(torch.from_numpy, crops.batch(s.seed, step, s.batch, share)), drawn(step))
     trainer.cut = GpuCrops(crops, trainer.device).cut
     # The GPU fetches from pinned memory by itself, while this machine goes on.
-    return lambda step: (torch.from_numpy(crops.draw(s.seed, step, s.batch)[share]).pin_memory(),)
+    return lambda step: (drawn(step).pin_memory(),)
 
 
 def _validated(trainer: Trainer, held_out: list[Pair], pace: float, interrupted: Callable[[], bool]) -> Report | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ecbsr_mobile.affine import LEAST_SPAN
+from ecbsr_mobile.affine import LEAST_SPAN, PIXELS, RESIDUAL, activated, added
 from ecbsr_mobile.affine import affine as affine_of
 from ecbsr_mobile.errors import EcbsrError
 
@@ -20,9 +20,6 @@ from .tflite import Graph, Node, Quantization, Tensor, activation
 
 Range = tuple[float, float]
 """The lowest and highest real value that a tensor can hold; values beyond are clipped."""
-
-PIXELS: Range = (0.0, 1.0)
-"""Range of the image and the result: scale 1/255, zero point -128, so that an int8 is a pixel xor 0x80."""
 
 # The version of each operator that says "int8" (tflite/converter/tools/versioning/op_version.cc).
 INT8_VERSIONS = {
@@ -41,13 +38,13 @@ def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
 
     Args:
         graph: a float graph in the form of its target (see `forms`).
-        ranges: one per activation, by the tensor's name; the input's, the output's and those tied to
-            them (see `pinned`) are not looked at.
+        ranges: one per activation, by the tensor's name, that it holds at least: steps that fit into each other
+            can widen it (see `ecbsr_mobile.affine`). Those of `pinned` activations are not looked at.
 
     Raises:
         EcbsrError: an operator that has no int8 form here, or a tensor without a range.
     """
-    spans = _held_apart(graph, _ranges(graph, ranges))
+    spans = _held_apart(graph, _fitting(graph, _ranges(graph, ranges)))
     tensors = list(graph.tensors)
     nodes = []
     for index, limits in spans.items():
@@ -68,36 +65,50 @@ def activations(graph: Graph) -> list[int]:
     return [*graph.inputs, *(index for node in graph.nodes for index in node.outputs)]
 
 
-def pinned(graph: Graph) -> set[int]:
-    """The activations whose range is `PIXELS`: the image, the result, and what must equal one of them.
+def pinned(graph: Graph) -> dict[int, Range]:
+    """The activations whose range is known: the image, the result, and what must fit to them.
 
     DEPTH_TO_SPACE moves bytes, so its input is the result's equal. Copies of the image (a convolution whose
-    weights are ones and zeros, the residual) hold the image's values, and are exact if they keep its scale.
+    weights are ones and zeros, the residual) hold the image's values, and are exact if they keep its scale; so is
+    their sum with what is added to them, the `RESIDUAL`.
     """
-    fixed = {*graph.inputs, *graph.outputs}
+    pixels = {*graph.inputs, *graph.outputs}
     for node in reversed(graph.nodes):
-        if node.operator == "DEPTH_TO_SPACE" and node.outputs[0] in fixed:
-            fixed.add(node.inputs[0])
-    fixed |= {node.outputs[0] for node in graph.nodes if node.inputs[0] in graph.inputs and copies_image(graph, node)}
+        if node.operator == "DEPTH_TO_SPACE" and node.outputs[0] in pixels:
+            pixels.add(node.inputs[0])
+    pixels |= {node.outputs[0] for node in graph.nodes if node.inputs[0] in graph.inputs and copies_image(graph, node)}
+    fixed: dict[int, Range] = dict.fromkeys(pixels, PIXELS)
+    for node in graph.nodes:
+        if node.operator == "ADD" and node.outputs[0] in pixels and set(node.inputs) & pixels:
+            fixed |= dict.fromkeys(set(node.inputs) - pixels, RESIDUAL)
     return fixed
 
 
 def _ranges(graph: Graph, ranges: Mapping[str, Range]) -> dict[int, Range]:
-    """The range of every activation; what is added into a pinned tensor needs no more than [-1, 1]."""
-    fixed = pinned(graph)
-    found: dict[int, Range] = dict.fromkeys(fixed, PIXELS)
+    """The range of every activation, as given or pinned; each holds 0."""
+    found = pinned(graph)
     for index in activations(graph):
         name = graph.tensors[index].name
-        if index in fixed:
+        if index in found:
             continue
         if name not in ranges:
             raise EcbsrError(f"no range is known for the activation {name}; calibrate the graph that is quantised")
         found[index] = min(ranges[name][0], 0.0), max(ranges[name][1], 0.0)
-    for node in graph.nodes:
-        if node.operator == "ADD" and node.outputs[0] in fixed and set(node.inputs) & fixed:
-            for index in set(node.inputs) - fixed:
-                found[index] = max(found[index][0], -1.0), min(found[index][1], 1.0)
     return found
+
+
+def _fitting(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
+    """Widen the ranges around each activation function until their steps fit into each other."""
+    ranges = dict(ranges)
+    rests = {node.outputs[0]: node.inputs[0] for node in graph.nodes if node.operator == "DEPTHWISE_CONV_2D"}
+    for node in graph.nodes:
+        source, result = node.inputs[0], node.outputs[0]
+        summed = node.operator == "ADD" and rests.get(node.inputs[1]) == source
+        if summed or node.operator in ("PRELU", "LEAKY_RELU"):
+            ranges[source], ranges[result] = activated(ranges[source], ranges[result])
+        if summed:
+            ranges[node.inputs[1]] = 0.0, added(ranges[node.inputs[1]][1], ranges[result])
+    return ranges
 
 
 def _held_apart(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:

@@ -104,7 +104,7 @@ def test_ranges_learn_to_hold_what_matters() -> None:
     for factor in (4.0, 0.5):
         learned = Int8Net(without_steep(plain), ranges=good.ranges.detach() * factor)
         before = error(learned)
-        optimizer = torch.optim.Adam([learned.ranges], lr=0.01)
+        optimizer = torch.optim.Adam([learned.ranges], lr=0.02)
         for _ in range(150):
             optimizer.zero_grad()
             F.mse_loss(learned(image), wanted).backward()

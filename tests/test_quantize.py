@@ -99,6 +99,27 @@ def test_runtime_gives_what_the_specification_says(case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
+def test_what_passes_through_or_is_added_is_not_rounded_again(case) -> None:
+    """As the runtime computes it: an activation's positive half, where it fits in, and image plus residual."""
+    formed = with_form(graph(*case[:3]), case[3])
+    quantized = quantize(formed, ranged(formed, photo(case[0])))
+    found = activations(quantized)
+    values = dict(zip(found, interpreter.run_for(quantized, photo(case[0]), found), strict=True))
+    grids = {index: quantized.tensors[index].quantization for index in found}
+    nodes = [node for node in quantized.nodes if node.operator in ("ADD", "PRELU", "LEAKY_RELU")]
+    assert nodes
+    for node in nodes:
+        source, result, grid = values[node.inputs[0]], values[node.outputs[0]], grids[node.outputs[0]]
+        added = node.operator == "ADD"
+        expected = sum(values[index] for index in node.inputs) if added else source
+        unchanged = np.full(source.shape, True) if added else source >= 0
+        bottom, top = ((end - grid.zero_point) * grid.scale for end in (-128, 127))
+        np.testing.assert_allclose(
+            result[unchanged], expected.clip(bottom, top)[unchanged], atol=0.01 * float(grid.scale[0])
+        )
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_int8_is_near_the_float_network(case) -> None:
     formed = with_form(graph(*case[:3]), case[3])
     image = photo(case[0])
