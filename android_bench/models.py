@@ -71,8 +71,6 @@ def load(paths: Sequence[str | os.PathLike[str]]) -> tuple[Model, ...]:
     chosen = [Path(path) for path in paths]
     if not chosen:
         chosen = [zoo.tflite(name, precision) for name in zoo.recommended() for precision in PRECISIONS]
-    if not chosen:
-        raise EcbsrError("no model is bundled with this installation; name a .tflite file")
     return tuple(_load(path, name) for path, name in zip(chosen, _names(chosen), strict=True))
 
 

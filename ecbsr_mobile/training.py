@@ -162,6 +162,8 @@ def train(
             crops = Crops(data, settings.scale, settings.colors, settings.patch, progress if group.first else None)
             if trainer.step == 0:
                 trainer.observe(torch.from_numpy(crops.batch(settings.seed, 0, OBSERVED)[0]))
+            if on.type == "cuda":
+                trainer.cut = GpuCrops(crops, on).cut
             if settings.loss == "float":
                 trainer.measure(crops, progress if group.first else None)
             _loop(trainer, crops, held_out, out, on_step, on_report)
@@ -221,7 +223,6 @@ def _batch_maker(trainer: Trainer, crops: Crops) -> Callable[[int], tuple[Tensor
 
     if trainer.device.type == "cpu":
         return lambda step: (*map(torch.from_numpy, crops.batch(s.seed, step, s.batch, share)), drawn(step))
-    trainer.cut = GpuCrops(crops, trainer.device).cut
     # The GPU fetches from pinned memory by itself, while this machine goes on.
     return lambda step: (drawn(step).pin_memory(),)
 
