@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 End = TypeVar("End", float, "Tensor")
+Ends = tuple[End, End]
+"""The lowest and the highest value of a range."""
 
 LEAST_SPAN = 1e-5
 """The narrowest range of an activation, in units of white: far below anything that shows."""
@@ -47,25 +49,35 @@ def affine(low: float, high: float) -> tuple[float, int]:
     return scale, max(-128, min(127, round(-128 - low / scale)))
 
 
-def activated(conv: tuple[End, End], act: tuple[End, End]) -> tuple[tuple[End, End], tuple[End, End]]:
+def activated(conv: Ends[End], act: Ends[End], summed: bool) -> tuple[Ends[End], Ends[End]]:
     """The ranges of a convolution and of its activation, widened until its steps are a multiple of the activation's.
 
-    Both hold 0. Ends are numbers, or 0-dimensional tensors that gradients pass through.
+    Where the result is not `summed` with a rest, that pays if it makes them less than the square root of 2 coarser:
+    what is won on values above 0 is lost below. All ranges hold 0. Ends are numbers, or 0-dimensional tensors that
+    gradients pass through.
     """
     conv_width, act_width = conv[1] - conv[0], act[1] - act[0]
     ratio = _number(conv_width) / max(_number(act_width), LEAST_SPAN)
     if ratio < 1:
         return _widened(conv, act_width), act
-    return conv, _widened(act, conv_width / min(math.floor(ratio), _MOST))
+    times = min(math.floor(ratio), _MOST)
+    if not summed and ratio**2 > 2 * times**2:
+        return conv, act
+    return conv, _widened(act, conv_width / times)
 
 
-def added(rest: End, total: tuple[End, End]) -> End:
-    """The highest value of what is added, from 0 up to `rest` or more, whose steps are a multiple of the sum's."""
+def added(rest: End, total: Ends[End]) -> End:
+    """The highest value of what is added, from 0 up to `rest` or more, whose steps are a multiple of the sum's.
+
+    `rest` itself where such steps are so coarse that rounding the sum once more costs less.
+    """
     width = total[1] - total[0]
-    return width * max(1, math.ceil(_number(rest) / max(_number(width), LEAST_SPAN)))
+    ratio = _number(rest) / max(_number(width), LEAST_SPAN)
+    times = max(1, math.ceil(ratio))
+    return width * times if times**2 <= ratio**2 + 1 else rest
 
 
-def _widened(ends: tuple[End, End], width: End) -> tuple[End, End]:
+def _widened(ends: Ends[End], width: End) -> Ends[End]:
     low, high = ends
     if _number(high - low) < LEAST_SPAN:
         return ends

@@ -89,7 +89,7 @@ class Int8Net(nn.Module):
         slope, leaky = _held_slopes(slope, self.architecture, self.form), self.architecture.activation == "leaky"
         apart = self.form == "depthwise" and not leaky
         conv, rest, act = next(ranges), next(ranges) if apart else None, next(ranges)
-        conv_ends, act_ends = activated(_holding_0(conv), _holding_0(act))
+        conv_ends, act_ends = activated(_holding_0(conv), _holding_0(act), apart)
         y = self._limited(y, conv_ends)
         if rest is not None:
             rest_ends = rest.new_zeros(()), added(_holding_0(rest)[1], act_ends)

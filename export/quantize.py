@@ -105,7 +105,7 @@ def _fitting(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
         source, result = node.inputs[0], node.outputs[0]
         summed = node.operator == "ADD" and rests.get(node.inputs[1]) == source
         if summed or node.operator in ("PRELU", "LEAKY_RELU"):
-            ranges[source], ranges[result] = activated(ranges[source], ranges[result])
+            ranges[source], ranges[result] = activated(ranges[source], ranges[result], summed)
         if summed:
             ranges[node.inputs[1]] = 0.0, added(ranges[node.inputs[1]][1], ranges[result])
     return ranges

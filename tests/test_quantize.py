@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from converted import graph
 
+from ecbsr_mobile.affine import activated, added
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from export import interpreter, ranges, runtime, tflite
 from export.audit import invariants
@@ -100,9 +102,13 @@ def test_runtime_gives_what_the_specification_says(case) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_passes_through_or_is_added_is_not_rounded_again(case) -> None:
-    """As the runtime computes it: an activation's positive half, where it fits in, and image plus residual."""
+    """As the runtime computes it: an activation's positive half, and image plus residual."""
     formed = with_form(graph(*case[:3]), case[3])
-    quantized = quantize(formed, ranged(formed, photo(case[0])))
+    limits = dict.fromkeys((formed.tensors[index].name for index in activations(formed)), (-1.2, 1.1))
+    for node in formed.nodes:
+        if node.operator in ("PRELU", "LEAKY_RELU"):
+            limits[formed.tensors[node.outputs[0]].name] = (-0.2, 0.5)  # steps a third of those before
+    quantized = quantize(formed, limits)
     found = activations(quantized)
     values = dict(zip(found, interpreter.run_for(quantized, photo(case[0]), found), strict=True))
     grids = {index: quantized.tensors[index].quantization for index in found}
@@ -212,6 +218,23 @@ def test_missing_range_unknown_operator_and_unknown_edge_are_refused() -> None:
         quantize(strange, found)
     with pytest.raises(UsageError, match="io 'int16' is not known"):
         with_edges(quantize(formed, found), "int16")
+
+
+@pytest.mark.parametrize("summed", [True, False])
+def test_ranges_are_widened_until_steps_fit_into_each_other(random: np.random.Generator, summed: bool) -> None:
+    """Or left alone, where coarser steps would cost more than rounding twice."""
+    for _ in range(200):
+        given = random.uniform(0.01, 2, (2, 2)) * (-1, 1)
+        conv, act = map(np.array, activated(*(tuple(map(float, ends)) for ends in given), summed))
+        assert np.all(np.abs((conv, act)) >= np.abs(given) - 1e-12)
+        times, before = (np.ptp(ends[0]) / np.ptp(ends[1]) for ends in ((conv, act), given))
+        fits = abs(times - round(times)) < 1e-9
+        assert fits or (not summed and before > 1.41 * math.floor(before))
+        rest = float(random.uniform(0, 3))
+        highest = added(rest, (float(act[0]), float(act[1])))
+        assert highest >= rest - 1e-12
+        own, times = rest / np.ptp(act), highest / np.ptp(act)
+        assert abs(times - round(times)) < 1e-9 or (highest == rest and math.ceil(own) ** 2 > own**2 + 1)
 
 
 @pytest.mark.parametrize("limits", [(-1.5, 2.0), (0.0, 1.0), (-3.0, 0.0), (0.5, 2.0), (0.0, 0.0)])
