@@ -141,19 +141,19 @@ class Crops:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def batch(
-        self, seed: int, step: int, size: int, share: slice = slice(None)
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(LR, HR) crops, [size, colors, patch, patch] and [size, colors, scale·patch, scale·patch], in [0, 1].
+    def batch(self, seed: int, step: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The (LR, HR) crops of a step (see `draw` and `cut`)."""
+        return self.cut(self.draw(seed, step, size))
 
-        Each is flipped and turned at random (eight ways). Of a `share` of the batch, those crops alone are made.
-        Laid out as channels_last.
+    def cut(self, drawn: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(LR, HR) of what was drawn, [size, colors, patch, patch] and [size, colors, scale·patch, scale·patch].
+
+        Values in [0, 1], laid out as channels_last.
         """
-        drawn = self.draw(seed, step, size)[share].tolist()
         colors = len(self.pictures[0][0])
         sides = (self.patch, self.patch * self.scale)
         low, high = (np.empty((len(drawn), n, n, colors), np.float32).transpose(0, 3, 1, 2) for n in sides)
-        for crop, (index, top, left, way) in enumerate(drawn):
+        for crop, (index, top, left, way) in enumerate(drawn.tolist()):
             hr, lr = self.pictures[index]
             low[crop] = _turned(_cut(lr, top, left, self.patch), way)
             high[crop] = _turned(_cut(hr, top * self.scale, left * self.scale, self.patch * self.scale), way)

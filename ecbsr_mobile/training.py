@@ -218,13 +218,14 @@ def _batch_maker(trainer: Trainer, crops: Crops) -> Callable[[int], tuple[Tensor
     s, group = trainer.settings, trainer.group
     share = slice(group.rank, None, group.count)
 
-    def drawn(step: int) -> Tensor:
-        return torch.from_numpy(crops.draw(s.seed, step, s.batch)[share])
+    def make(step: int) -> tuple[Tensor, ...]:
+        drawn = crops.draw(s.seed, step, s.batch)[share]
+        if trainer.device.type == "cpu":
+            return (*map(torch.from_numpy, crops.cut(drawn)), torch.from_numpy(drawn))
+        # The GPU fetches from pinned memory by itself, while this machine goes on.
+        return (torch.from_numpy(drawn).pin_memory(),)
 
-    if trainer.device.type == "cpu":
-        return lambda step: (*map(torch.from_numpy, crops.batch(s.seed, step, s.batch, share)), drawn(step))
-    # The GPU fetches from pinned memory by itself, while this machine goes on.
-    return lambda step: (drawn(step).pin_memory(),)
+    return make
 
 
 def _validated(trainer: Trainer, held_out: list[Pair], pace: float, interrupted: Callable[[], bool]) -> Report | None:

@@ -175,9 +175,9 @@ def test_train_is_interrupted_and_goes_on(picture: Path, tmp_path: Path) -> None
         torch.testing.assert_close(states[0][part], states[1][part], rtol=0, atol=0)
 
 
-def torchrun(count: int, *arguments: object) -> list[str]:
+def torchrun(count: int, command: list[str]) -> list[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    return [*launcher, "--no-python", *argv("ecbsr-train", *arguments)]
+    return [*launcher, "--no-python", *command]
 
 
 @pytest.mark.slow
@@ -187,7 +187,7 @@ def test_two_processes_train_as_one_with_the_batch_of_both(picture: Path, tmp_pa
 
     options = ["--steps", "12", "--validate-every", "6", "--average", "0.5"]
     one = call("ecbsr-train", *training(picture, tmp_path / "one", *options))
-    arguments = torchrun(2, *training(picture, tmp_path / "two", *options))
+    arguments = torchrun(2, argv("ecbsr-train", *training(picture, tmp_path / "two", *options)))
     two = subprocess.run(arguments, capture_output=True, text=True, env=environment())
     assert two.returncode == 0, two.stderr
     assert json.loads(two.stdout)["step"] == json.loads(one.stdout)["step"] == 12
@@ -210,10 +210,9 @@ from ecbsr_mobile.train_command import main
 main(sys.argv[1:])
 print(sorted(open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")))
 """
-    launcher = torchrun(2)[: -len(argv("ecbsr-train"))]
     options = training(picture, tmp_path / "out", "--steps", "2")
-    command = [*launcher, sys.executable, "-c", code, *map(str, options)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    command = [sys.executable, "-c", code, *map(str, options)]
+    done = subprocess.run(torchrun(2, command), capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("['") == 2
     assert "gloo" not in done.stdout
@@ -224,7 +223,7 @@ def test_two_processes_stop_at_the_same_step(picture: Path, tmp_path: Path) -> N
     import torch
 
     options = training(picture, tmp_path, "--steps", "1000000", "--validate-every", "20")
-    code, told, said = stopped(torchrun(2, *options), tmp_path)
+    code, told, said = stopped(torchrun(2, argv("ecbsr-train", *options)), tmp_path)
     assert (code != 0, told) == (True, "")
     assert said.count("ecbsr-train: interrupted by SIGTERM") == 2
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] >= 20

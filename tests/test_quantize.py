@@ -116,9 +116,9 @@ def test_what_passes_through_or_is_added_is_not_rounded_again(case) -> None:
     assert nodes
     for node in nodes:
         source, result, grid = values[node.inputs[0]], values[node.outputs[0]], grids[node.outputs[0]]
-        added = node.operator == "ADD"
-        expected = sum(values[index] for index in node.inputs) if added else source
-        unchanged = np.full(source.shape, True) if added else source >= 0
+        is_sum = node.operator == "ADD"
+        expected = sum(values[index] for index in node.inputs) if is_sum else source
+        unchanged = np.full(source.shape, True) if is_sum else source >= 0
         bottom, top = ((end - grid.zero_point) * grid.scale for end in (-128, 127))
         np.testing.assert_allclose(
             result[unchanged], expected.clip(bottom, top)[unchanged], atol=0.01 * float(grid.scale[0])
