@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from ecbsr_mobile import process
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils import subprocess_runner
 from export.runtime import delegated
 
 from . import models, stats
@@ -75,8 +75,8 @@ class Host:
         command = [sys.executable, "-P", str(WORKER), str(model), str(case.threads)]
         command += [str(self.settings.iterations), str(limits.timed)]
         try:
-            finished = process.call(command, limits.run, self.stop)
-        except process.TookTooLong:
+            finished = subprocess_runner.call(command, limits.run, self.stop)
+        except subprocess_runner.TookTooLong:
             return replace(run, status="timeout", note=f"no end within {limits.run:g} s", after=self._state())
         return replace(_outcome(run, finished), after=self._state())
 
@@ -92,7 +92,7 @@ class Host:
         return State(round(time.monotonic() - self.started, 3))
 
 
-def _outcome(run: Run, finished: process.Finished) -> Run:
+def _outcome(run: Run, finished: subprocess_runner.Finished) -> Run:
     """What a worker that ended says."""
     errors = finished.err.decode(errors="replace").strip().splitlines()
     if finished.code < 0:

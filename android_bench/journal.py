@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from ecbsr_mobile.files import write_bytes
+from ecbsr_mobile.utils.files import write_bytes
 
 from . import records
 from .baseline import Comparison

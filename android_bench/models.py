@@ -15,7 +15,7 @@ import numpy as np
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.files import write_bytes
+from ecbsr_mobile.utils.files import write_bytes
 from export import sizes, tflite
 from export.recipe import NAME as RECIPE
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from ecbsr_mobile.process import Stopped
+from ecbsr_mobile.utils.subprocess_runner import Stopped
 from export.sizes import parse_all
 
 from . import host, models, plan, results, rows

@@ -16,7 +16,7 @@ from email.message import Message
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.files import replacing, write_bytes
+from ecbsr_mobile.utils.files import replacing, write_bytes
 
 from .plan import Case, Delegate, Settings
 from .results import Tool

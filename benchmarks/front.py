@@ -20,7 +20,7 @@ from tflite_run import runner
 
 from ecbsr_mobile import TfliteModel, evaluation, load, zoo
 from ecbsr_mobile.data import Pair, pairs
-from ecbsr_mobile.progress import bar
+from ecbsr_mobile.utils.progress import bar
 from export import export, sizes
 
 

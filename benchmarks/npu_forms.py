@@ -16,8 +16,9 @@ from dataclasses import replace
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from ecbsr_mobile import command, progress, zoo
+from ecbsr_mobile import command, zoo
 from ecbsr_mobile.affine import LEAKY_SLOPES
+from ecbsr_mobile.utils import progress
 from export import sizes, tflite
 from export.forms import with_form
 from export.npu import asked

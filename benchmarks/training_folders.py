@@ -12,7 +12,7 @@ import random
 from pathlib import Path
 
 from ecbsr_mobile import Picture, images
-from ecbsr_mobile.progress import bar
+from ecbsr_mobile.utils.progress import bar
 
 HELD_OUT = {"bsds": 16, "t91": 11, "clic": 6}
 COPIES = {"t91": 8, "cid22": 2}

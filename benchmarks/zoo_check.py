@@ -15,7 +15,7 @@ import numpy as np
 
 from ecbsr_mobile import TfliteModel, TorchModel, evaluation, load, zoo
 from ecbsr_mobile.data import pairs
-from ecbsr_mobile.progress import bar
+from ecbsr_mobile.utils.progress import bar
 
 ROOT = Path(__file__).parent.parent
 CARDS = (ROOT / "README.md", zoo.FOLDER / "README.md")

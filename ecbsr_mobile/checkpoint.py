@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from . import zoo
 from .errors import EcbsrError, UsageError
-from .files import replacing
 from .int8 import FORMS, Form, Int8Weights, names
 from .network import ECB, ECBSR, Activation, Architecture, PlainNet
+from .utils.files import replacing
 
 FORMAT = "ecbsr-mobile"
 """Value of the metadata key `format` in the `.safetensors` files that `save` writes."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .errors import EcbsrError
-from .files import replacing
+from .utils.files import replacing
 
 if TYPE_CHECKING:
     from .training import Report

@@ -19,7 +19,7 @@ from .errors import EcbsrError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .progress import Progress
+    from .utils.progress import Progress
 
 T = TypeVar("T")
 

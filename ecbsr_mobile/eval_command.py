@@ -12,8 +12,8 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     command.show_warnings_as_notices()
     from .evaluation import evaluate
-    from .progress import bar
     from .upscaling import open_model
+    from .utils.progress import bar
 
     model = open_model(options.model, **command.weights_options(options))
     results = [evaluate(model, folder, bar) for folder in options.data]

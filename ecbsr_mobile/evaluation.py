@@ -13,8 +13,8 @@ import numpy as np
 from . import data, images, metrics
 
 if TYPE_CHECKING:
-    from .progress import Progress
     from .upscaling import Model
+    from .utils.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import EcbsrError, UsageError
-from .files import replacing
+from .utils.files import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

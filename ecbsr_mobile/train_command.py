@@ -17,8 +17,8 @@ def main(argv: list[str] | None = None) -> int:
 
     from .checkpoint import load
     from .distributed import rank
-    from .progress import bar
     from .training import RATES, Report, Settings, train
+    from .utils.progress import bar
 
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -18,15 +18,15 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from .captured import Captured
 from .distributed import Processes
 from .errors import EcbsrError, UsageError
-from .files import replacing
 from .images import RGB_TO_YCBCR
 from .int8 import Int8Net, to_8_bits, without_steep
 from .network import ECBSR, Architecture, PlainNet, forward_rounded
+from .utils.files import replacing
 
 if TYPE_CHECKING:
     from .data import Crops
-    from .progress import Progress
     from .training import Settings
+    from .utils.progress import Progress
 
 T = TypeVar("T")
 

@@ -25,14 +25,14 @@ from . import checkpoint, curves, evaluation
 from .data import Crops, Pair, ahead, pairs
 from .distributed import choose_device, processes
 from .errors import EcbsrError, UsageError
-from .files import write_bytes
 from .gpu_crops import GpuCrops
 from .int8 import Form
-from .interrupts import held_back
 from .network import Activation, Architecture, PlainNet
-from .progress import Progress
 from .trainer import Trainer
 from .upscaling import TorchModel
+from .utils.files import write_bytes
+from .utils.progress import Progress
+from .utils.signals import held_back
 
 RATES = {"adam": 1e-3, "soap": 5e-3}
 """Where a cosine schedule starts well, by optimizer."""

@@ -14,8 +14,8 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     command.show_warnings_as_notices()
     from . import images
-    from .progress import bar
     from .upscaling import open_model, upscale
+    from .utils.progress import bar
 
     jobs = _jobs(Path(options.input), Path(options.output))
     model = open_model(options.model, **command.weights_options(options))

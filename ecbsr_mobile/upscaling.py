@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .int8 import Int8Net
     from .network import PlainNet
-    from .progress import Progress
+    from .utils.progress import Progress
 
 TILE = 512
 """LR pixels along a tile's side: large enough that the halo costs little, small enough for any memory."""

@@ -7,8 +7,9 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from ecbsr_mobile import command, progress
+from ecbsr_mobile import command
 from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.utils import progress
 
 from . import sizes
 from .npu import asked
@@ -46,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         progress=progress.bar,
     )
     if options.html:
-        from ecbsr_mobile.files import write_bytes
+        from ecbsr_mobile.utils.files import write_bytes
 
         from .audit_page import html
 

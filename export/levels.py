@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ecbsr_mobile import process
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils import subprocess_runner
 
 from . import tflite
 
@@ -51,8 +51,8 @@ def output(model: Path, values: bytes, folder: Path, limit: float, stop: threadi
     source.write_bytes(values)
     command = [sys.executable, "-P", str(WORKER), str(model), str(source), str(target)]
     try:
-        done = process.call(command, limit, stop)
-    except process.TookTooLong:
+        done = subprocess_runner.call(command, limit, stop)
+    except subprocess_runner.TookTooLong:
         raise EcbsrError(f"this machine gave no reference output within {limit:g} s") from None
     if done.code:
         raise EcbsrError("this machine's runtime refuses the model, so there is no reference output")

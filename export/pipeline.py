@@ -14,7 +14,7 @@ import numpy as np
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from ecbsr_mobile.files import write_bytes
+from ecbsr_mobile.utils.files import write_bytes
 
 from . import convert, interpreter, quality, recipe, sizes, tflite
 from .audit import audit

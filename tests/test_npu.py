@@ -17,8 +17,9 @@ import pytest
 from npu_models import several_reasons
 from tflite_models import GraphBuilder, plain_network
 
-from ecbsr_mobile import process, zoo
+from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.utils import subprocess_runner
 from export import audits, interpreter, tflite
 from export.npu import asked, check, compile, log, qualcomm
 from export.npu.qualcomm import Toolchain
@@ -170,7 +171,7 @@ def test_a_stop_ends_the_compiler(tmp_path: Path) -> None:
     tools, stop = stand_in(tmp_path, "sleep 600"), threading.Event()
     (tmp_path / "work").mkdir()
     threading.Timer(0.5, stop.set).start()
-    with pytest.raises(process.Stopped):
+    with pytest.raises(subprocess_runner.Stopped):
         compile.compile_for(tools, "SM8650", write(plain_network()), tmp_path / "work", stop=stop)
 
 

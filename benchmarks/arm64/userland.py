@@ -32,7 +32,7 @@ import numpy as np
 
 from ecbsr_mobile import command
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.files import write_bytes
+from ecbsr_mobile.utils.files import write_bytes
 
 FOLDER = Path(__file__).with_name("userland")
 ARCHIVE = "https://deb.debian.org/debian"

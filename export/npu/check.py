@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ecbsr_mobile import process
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from ecbsr_mobile.files import write_bytes
+from ecbsr_mobile.utils import subprocess_runner
+from ecbsr_mobile.utils.files import write_bytes
 
 from .. import sizes, tflite
 from ..tile import Shown
@@ -135,5 +135,5 @@ def _emulated(
     try:
         with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as folder:
             return emulate(tools, compiled, shown, Path(folder), stop)
-    except (EcbsrError, process.TookTooLong) as error:
+    except (EcbsrError, subprocess_runner.TookTooLong) as error:
         return Emulated(note=str(error))

@@ -8,8 +8,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from ecbsr_mobile import process
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils import subprocess_runner
 
 from .. import tflite
 from ..conditions import FLOAT32
@@ -47,7 +47,7 @@ def compile_for(
         code, output, errors = tools.run(
             [str(tools.driver), *(f"--{name}={value}" for name, value in flags.items())], folder, seconds, stop
         )
-    except process.TookTooLong:
+    except subprocess_runner.TookTooLong:
         return _verdict("timeout", graph, seconds, note=f"ended after {seconds:g} s"), None
     took = time.monotonic() - start
     result = folder / "compiled.tflite"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecbsr_mobile import process
+from ecbsr_mobile.utils import subprocess_runner
 
 from .. import levels, tflite
 from .compiled import pieces
@@ -55,7 +55,7 @@ def emulate(
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     try:
         code, _, errors = tools.run([sys.executable, "-P", str(PROGRAM), "job.json"], folder, SECONDS, stop)
-    except process.TookTooLong:
+    except subprocess_runner.TookTooLong:
         return Emulated(note=f"the emulator did not end within {SECONDS:g} s")
     output = folder / "output.bin"
     size = int(np.prod(result.shape)) * result.dtype.itemsize

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from ecbsr_mobile import process
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils import subprocess_runner
 
 INSTALL = "pip install 'ecbsr-mobile[qualcomm]'"
 PLUGIN = "vendors/qualcomm/compiler/libLiteRtCompilerPlugin_Qualcomm.so"
@@ -62,7 +62,7 @@ class Toolchain:
         limited = ["/bin/sh", "-c", _LIMITED, "sh", str(folder), str(MEMORY_BYTES // 2**10), str(FILE_BYTES // 512)]
         (folder / LIBRARIES).symlink_to(self.folder)
         environment = {**os.environ, "LD_LIBRARY_PATH": LIBRARIES, "ORT_DISABLE_TELEMETRY": "1"}
-        done = process.call([*limited, *command], seconds, stop or threading.Event(), environment)
+        done = subprocess_runner.call([*limited, *command], seconds, stop or threading.Event(), environment)
         return done.code, _content(folder / "out"), _content(folder / "err")
 
 
@@ -112,7 +112,7 @@ def _try_loading(tools: Toolchain) -> None:
     with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as folder:
         try:
             code, _, errors = tools.run(command, Path(folder), LOAD_SECONDS)
-        except process.TookTooLong:
+        except subprocess_runner.TookTooLong:
             raise EcbsrError(f"Qualcomm's NPU compiler did not load within {LOAD_SECONDS:.0f} s") from None
     if code:
         lines = errors.decode(errors="replace").strip().splitlines()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import EcbsrError
+from ..errors import EcbsrError
 
 
 @contextmanager
