@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ecbsr_mobile import command
+from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import EcbsrError, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    parser = command.parser("ecbsr-bench", "Time .tflite models on this machine and on Android phones.")
+    parser = common.parser("ecbsr-bench", "Time .tflite models on this machine and on Android phones.")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     add = parser.add_argument
@@ -92,24 +92,24 @@ def main(argv: list[str] | None = None) -> int:
     if (compared or others) and (arguments.out or arguments.resume):
         publish(Path(arguments.out or arguments.resume), found, compared)
     if arguments.json:
-        command.print_json(records.document(found, compared))
+        common.print_json(records.document(found, compared))
     else:
         _print(found, compared)
     if arguments.out or arguments.resume:
-        command.notice(f"the report is {Path(arguments.out or arguments.resume) / 'report.html'}")
+        common.notice(f"the report is {Path(arguments.out or arguments.resume) / 'report.html'}")
     if before and all(one.before_ms is None for one in compared):
         raise EcbsrError(f"{arguments.baseline} has no row of the same model, size, device, delegate and threads")
     slower = [one for one in compared if one.failed]
     for one in slower:
-        command.notice(f"{one.label}: {one.note}")
-    return command.DONE if found.answered and not slower else command.FAILED
+        common.notice(f"{one.label}: {one.note}")
+    return common.DONE if found.answered and not slower else common.FAILED
 
 
 def _measure(arguments: argparse.Namespace) -> Results:
     from . import session
     from .results import Results
 
-    progress = None if arguments.quiet else command.notice
+    progress = None if arguments.quiet else common.notice
     if arguments.imported and not (arguments.models or arguments.device or arguments.resume):
         return Results((), {})  # only the imported rows
     if arguments.resume:
@@ -149,14 +149,14 @@ def _list(*, as_json: bool) -> int:
 
     phones = adb.phones()
     if as_json:
-        command.print_json({"phones": [vars(phone) for phone in phones]})
+        common.print_json({"phones": [vars(phone) for phone in phones]})
     elif phones:
-        command.print_table(
+        common.print_table(
             ["serial", "state", "model", "what to do"], [[p.serial, p.state, p.model, p.advice] for p in phones]
         )
     else:
-        command.notice("adb sees no phone; connect one by USB, or adb connect HOST:PORT")
-    return command.DONE
+        common.notice("adb sees no phone; connect one by USB, or adb connect HOST:PORT")
+    return common.DONE
 
 
 def _dry_run(arguments: argparse.Namespace) -> int:
@@ -165,12 +165,12 @@ def _dry_run(arguments: argparse.Namespace) -> int:
     folder = Path(tempfile.mkdtemp(prefix="ecbsr-bench-"))
     commands = session.rehearse(arguments.models, _settings(arguments), folder)
     if arguments.json:
-        command.print_json({"commands": commands})
+        common.print_json({"commands": commands})
     else:
         for one in commands:
             print(shlex.join(one))
-    command.notice(f"nothing was run; the {len(commands)} commands of one round push files from {folder}")
-    return command.DONE
+    common.notice(f"nothing was run; the {len(commands)} commands of one round push files from {folder}")
+    return common.DONE
 
 
 def _print(found: Results, compared: tuple[Comparison, ...]) -> None:
@@ -183,17 +183,17 @@ def _print(found: Results, compared: tuple[Comparison, ...]) -> None:
     if compared:
         header.append("to baseline")
         cells = [[*line, one.text] for line, one in zip(cells, compared, strict=True)]
-    command.print_table(header, cells)
+    common.print_table(header, cells)
     for device in found.devices.values():
         for note in device.notes:
-            command.notice(f"{device.name}: {note}")
+            common.notice(f"{device.name}: {note}")
     alike: dict[str, list[str]] = {}
     for row in found.results:
         if row.note:
             rows = alike.setdefault(f"{row.device} by {row.delegate}: {row.note}", [])
             rows.append(f"{row.model} {row.size[0]}x{row.size[1]}")
     for said, rows in alike.items():
-        command.notice(f"{said} ({', '.join(dict.fromkeys(rows))})")
+        common.notice(f"{said} ({', '.join(dict.fromkeys(rows))})")
 
 
 def _cells(row: Row) -> list[str]:
@@ -237,7 +237,7 @@ def _number(text: str, least: float, meaning: str) -> float:
 
 def script() -> NoReturn:
     """The console script."""
-    command.run(main)
+    common.run(main)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from dataclasses import replace
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from ecbsr_mobile import command, zoo
+from ecbsr_mobile import zoo
 from ecbsr_mobile.affine import LEAKY_SLOPES
+from ecbsr_mobile.cli import common
 from ecbsr_mobile.utils import progress
 from export import sizes, tflite
 from export.forms import with_form
@@ -66,7 +67,7 @@ def compared(name: str, graph: Graph, size: tuple[int, int], socs: tuple[str, ..
             model = tflite.write(quantize(with_residual(found.graph, residual), found.ranges))
             models[form] = sized(model, size)
             shown[form] = replace(show(model), fp32=show(tflite.write(written)).result)
-    verdicts = check(models, socs, shown, notice=command.notice, progress=progress.bar)
+    verdicts = check(models, socs, shown, notice=common.notice, progress=progress.bar)
     return {form: dict(one) for form, one in verdicts.items()}
 
 

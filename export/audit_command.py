@@ -7,7 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from ecbsr_mobile import command
+from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.utils import progress
 
@@ -59,16 +59,16 @@ def main(argv: list[str] | None = None) -> int:
     else:
         for path, found in audits.found.items():
             _print_text(path, found)
-    return command.FAILED if audits.errors else command.DONE
+    return common.FAILED if audits.errors else common.DONE
 
 
 def script() -> None:
     """The command's entry point."""
-    command.run(main)
+    common.run(main)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.parser("ecbsr-audit", _DESCRIPTION)
+    parser = common.parser("ecbsr-audit", _DESCRIPTION)
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="a .tflite file, or a folder of some")
     add("--npu", metavar="VENDOR[:SOC,…]",
@@ -85,11 +85,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _notice(text: str) -> None:
-    command.notice(f"ecbsr-audit: {text}")
+    common.notice(f"ecbsr-audit: {text}")
 
 
 def _print_json(audits: Audits) -> None:
-    command.print_json(audits.to_json())
+    common.print_json(audits.to_json())
 
 
 def _print_text(path: str, found: Audit) -> None:
@@ -105,7 +105,7 @@ def _print_text(path: str, found: Audit) -> None:
     if measured is not None:
         taken = f"{len(measured.nodes)}/{measured.total}" if measured.loads else "fails"
         rows.insert(1, ["XNNPACK (CPU), measured here", taken, str(measured.partitions), "", ""])
-    command.print_table(header, rows)
+    common.print_table(header, rows)
     print()
     if measured is not None:
         where = f"{measured.runtime} on {measured.machine}"
@@ -136,7 +136,7 @@ def _print_npu(verdicts: Verdicts) -> None:
     header = ["SoC", "status", "takes", "partitions", "read MB", "write MB", "spill MB", "compiled s"]
     header += ["dB to CPU", "largest", "dB to fp32", "largest"] if emulated else []
     print("\nBy Qualcomm's own compiler, on this machine")
-    command.print_table(header, [_npu_row(soc, one, emulated) for soc, one in verdicts.items()])
+    common.print_table(header, [_npu_row(soc, one, emulated) for soc, one in verdicts.items()])
     for size in dict.fromkeys(one.size for one in verdicts.values() if one.size):
         print(f"Compiled for {sizes.name(size)}; MB: {verdict.STATIC}")
     if any(one.arithmetic != "integer" for one in verdicts.values()):

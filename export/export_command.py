@@ -6,7 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ecbsr_mobile import command, zoo
+from ecbsr_mobile import zoo
+from ecbsr_mobile.cli import common
 
 from . import job, sizes
 from .npu import asked, verdict
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Parse, export, print the files."""
     options = _parser().parse_args(argv)
-    command.show_warnings_as_notices()
+    common.show_warnings_as_notices()
     if options.list:
         _list(options.json)
-        return command.DONE
+        return common.DONE
     wanted = sizes.parse_all(text for part in options.size for text in part.split(",") if text)
     precisions = tuple(name for name in job.PRECISIONS if getattr(options, name))
     if not precisions and (options.tflite or not options.onnx):
@@ -41,20 +42,20 @@ def main(argv: list[str] | None = None) -> int:
         onnx=options.onnx,
         npu=options.npu,
         progress=_Progress(),
-        **command.weights_options(options),
+        **common.weights_options(options),
     )
     if options.json:
-        command.print_json(done.to_json())
+        common.print_json(done.to_json())
     else:
         _print(done)
         if options.npu:
             _print_npu(done)
-    return command.DONE
+    return common.DONE
 
 
 def script() -> None:
     """The command's entry point."""
-    command.run(main)
+    common.run(main)
 
 
 class _Progress:
@@ -69,13 +70,13 @@ class _Progress:
             sys.stderr.flush()
             self.width = len(message)
         elif "%" not in message:
-            command.notice(message)
+            common.notice(message)
 
 
 def _print(done: Exported) -> None:
     model = done.model
     header = ["file", "bytes", "largest error", "loss dB", "fidelity dB", "XNNPACK nodes", "partitions"]
-    command.print_table(
+    common.print_table(
         header, [_row(file) for file in done.files], f"{model['name']}, {model['parameters']} parameters"
     )
 
@@ -84,7 +85,7 @@ def _list(as_json: bool) -> None:
     """The bundled models, with what was measured of them."""
     figures = zoo.figures()
     if as_json:
-        command.print_json({"models": figures, "recommended": zoo.RECOMMENDED})
+        common.print_json({"models": figures, "recommended": zoo.RECOMMENDED})
         return
     rows = []
     for name, model in figures.items():
@@ -93,7 +94,7 @@ def _list(as_json: bool) -> None:
         rows.append([name, str(model["parameters"]), f"{model['gmacs_720p']:.2f}", *sets, best_for])
     sets = next(iter(figures.values()))["sets"]
     header = ["model", "parameters", "GMACs, 720p out", *(f"{each} fp32 / int8 dB" for each in sets), "recommended for"]
-    command.print_table(header, rows)
+    common.print_table(header, rows)
 
 
 def _print_npu(done: Exported) -> None:
@@ -116,7 +117,7 @@ def _print_npu(done: Exported) -> None:
                 [file.path.name, soc, one.status, taken, "-" if one.partitions is None else one.partitions, *moved]
             )
     print()
-    command.print_table(header, rows)
+    common.print_table(header, rows)
     print(f"MB: {verdict.STATIC}. Not checked: {', '.join(asked.NOT_CHECKED)}")
 
 
@@ -130,7 +131,7 @@ def _row(file: ExportedFile) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.parser(
+    parser = common.parser(
         "ecbsr-export",
         "Write a network as ONNX and TFLite: calibrated on real pictures, compared with onnxruntime, audited. "
         "Without a format or a precision: TFLite in fp32 and int8.",
@@ -160,5 +161,5 @@ def _parser() -> argparse.ArgumentParser:
         f"{asked.QUALCOMM}:SM8650,… (see ecbsr-audit)")  # fmt: skip
     add("--out", default=".", metavar="DIR", help="folder for the files (.)")
     add("--json", action="store_true", help="print the result as JSON")
-    command.add_weights_options(parser)
+    common.add_weights_options(parser)
     return parser

@@ -19,7 +19,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from tflite_models import GraphBuilder, plain_network
 
-from ecbsr_mobile import images, upscale_command, zoo
+from ecbsr_mobile import images, zoo
+from ecbsr_mobile.cli import upscale
 from ecbsr_mobile.images import Picture
 from export import tflite
 from export.tflite import Graph
@@ -89,7 +90,7 @@ def write_expected(picture: Path, out: Path) -> None:
         if "rgb" in model.stem and picture.stem == "text":
             continue  # the command keeps a grey file grey; Android knows no grey pictures
         target = out / "upscaled" / f"{model.stem}--{picture.stem}.png"
-        if upscale_command.main([str(picture), str(target), "--model", str(model), "--json"]):
+        if upscale.main([str(picture), str(target), "--model", str(model), "--json"]):
             sys.exit(f"ecbsr-upscale failed for {model.name} and {picture.name}")
 
 

@@ -206,7 +206,7 @@ def test_no_thread_of_a_group_outlives_it(picture: Path, tmp_path: Path) -> None
     """One that does can want the interpreter while that ends, and aborts it: now and then."""
     code = """
 import os, sys
-from ecbsr_mobile.train_command import main
+from ecbsr_mobile.cli.train import main
 main(sys.argv[1:])
 print(sorted(open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")))
 """

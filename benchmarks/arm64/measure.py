@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import userland
 
-from ecbsr_mobile import command, zoo
+from ecbsr_mobile import zoo
+from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import UsageError
 from export import sizes
 
@@ -69,18 +70,18 @@ def main(argv: list[str] | None = None) -> None:
         if unknown := [name for name in asked if name not in known]:
             raise UsageError(f"{what} {unknown[0]!r} is not known; use one of {', '.join(known)}")
     if not userland.ready():
-        userland.set_up(command.notice)
-    command.notice("running the models on this machine")
+        userland.set_up(common.notice)
+    common.notice("running the models on this machine")
     files = [file for name in options.model or zoo.recommended() for file in _files(name, size)]
     rows = []
     for core in options.core or userland.CORES:
-        command.notice(f"running {len(files)} files on an emulated {core}, {len(files[0].here)} pictures each")
+        common.notice(f"running {len(files)} files on an emulated {core}, {len(files[0].here)} pictures each")
         rows += _rows(userland.CORES[core], files)
     rows.sort(key=lambda row: row.model)  # stable: by core within a model
     versions = {"qemu-user": userland.versions()["qemu-user"], **userland.wheels()}
     if options.json:
         pictures = {"size": list(size), "pictures": len(files[0].here)}
-        command.print_json({"label": LABEL, "versions": versions, **pictures, "rows": [asdict(row) for row in rows]})
+        common.print_json({"label": LABEL, "versions": versions, **pictures, "rows": [asdict(row) for row in rows]})
         return
     said = ", ".join(f"{name} {version}" for name, version in versions.items())
     _print(
@@ -167,7 +168,7 @@ def _print(rows: list[Row], title: str) -> None:
     names = [f"{model} {precision}, {form}" for model, precision, form in lines]
     against = [_against(line) for line in lines.values()]
     body = [[name, said, *line] for name, said, line in zip(names, against, cells, strict=True)]
-    command.print_table(header, body, title)
+    common.print_table(header, body, title)
 
 
 def _against(rows: list[Row]) -> str:
@@ -183,7 +184,7 @@ def _against(rows: list[Row]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.parser("measure.py", __doc__.splitlines()[0])
+    parser = common.parser("measure.py", __doc__.splitlines()[0])
     parser.add_argument("--model", nargs="+", default=[], help="bundled models (the recommended ones)")
     parser.add_argument("--core", nargs="+", default=[], help=f"out of {', '.join(userland.CORES)} (all)")
     parser.add_argument("--size", default="96x64", help="low-resolution input (96x64)")
@@ -192,4 +193,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    common.run(main)

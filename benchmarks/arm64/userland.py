@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecbsr_mobile import command
+from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.files import write_bytes
 
@@ -130,7 +130,7 @@ def set_up(progress: Callable[[str], None], folder: Path = FOLDER) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             made.rename(folder)
     except OSError as error:
-        raise EcbsrError(f"cannot write the userland into {folder}: {command.os_sentence(error)}") from None
+        raise EcbsrError(f"cannot write the userland into {folder}: {common.os_sentence(error)}") from None
 
 
 def run(core: Core, jobs: Sequence[Job], folder: Path = FOLDER) -> list[Result]:
@@ -259,12 +259,12 @@ def _fetch(address: str) -> bytes:
 
 
 def _main(argv: list[str] | None = None) -> None:
-    parser = command.parser("userland.py", __doc__.splitlines()[0])
+    parser = common.parser("userland.py", __doc__.splitlines()[0])
     parser.parse_args(argv)
     if not ready():
-        set_up(command.notice)
-    command.notice(f"the emulated arm64 is set up in {FOLDER}")
+        set_up(common.notice)
+    common.notice(f"the emulated arm64 is set up in {FOLDER}")
 
 
 if __name__ == "__main__":
-    command.run(_main)
+    common.run(_main)

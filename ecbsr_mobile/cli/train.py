@@ -6,19 +6,19 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from . import command
+from . import common
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, train, print the result."""
     options = _parser().parse_args(argv)
-    command.show_warnings_as_notices()
+    common.show_warnings_as_notices()
     import torch
 
-    from .checkpoint import load
-    from .distributed import rank
-    from .training import RATES, Report, Settings, train
-    from .utils.progress import bar
+    from ..checkpoint import load
+    from ..distributed import rank
+    from ..training import RATES, Report, Settings, train
+    from ..utils.progress import bar
 
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     def tell(report: Report) -> None:
         left = f"{report.seconds_left / 60:.0f} min left"
         best = " best" if report.psnr >= report.best_psnr else ""
-        command.notice(
+        common.notice(
             f"step {report.step}/{report.steps}  loss {report.loss:.6f}  val {report.psnr:.3f} dB{best}  "
             f"rate {report.rate:.1e}  {left}"
         )
@@ -43,22 +43,22 @@ def main(argv: list[str] | None = None) -> int:
         )  # fmt: skip
     except KeyboardInterrupt:
         if first and (out / "last.ckpt").exists():
-            command.notice(f"{out / 'last.ckpt'} holds the training so far; the same command with --resume goes on")
+            common.notice(f"{out / 'last.ckpt'} holds the training so far; the same command with --resume goes on")
         raise
     if first and options.json:
-        command.print_json({**asdict(report), "weights": str(out / "best.safetensors")})
+        common.print_json({**asdict(report), "weights": str(out / "best.safetensors")})
     elif first:
         print(f"{out / 'best.safetensors'}: {report.best_psnr:.3f} dB on {options.val}")
-    return command.DONE
+    return common.DONE
 
 
 def script() -> None:
     """The command's entry point."""
-    command.run(main)
+    common.run(main)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.parser("ecbsr-train", "Train an ECBSR network; the weights that are best on --val are kept.")
+    parser = common.parser("ecbsr-train", "Train an ECBSR network; the weights that are best on --val are kept.")
     add = parser.add_argument
     add("--data", required=True, metavar="DIR", help="training pictures, or a folder with HR/ and LR/, or DIV2K")
     add("--val", required=True, metavar="DIR", help="pictures to choose the best weights on")

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
-from .errors import EcbsrError
+from ..errors import EcbsrError
 
 # What each extra of setup.cfg installs that a command may miss.
 _EXTRAS = {

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import argparse
 
-from . import command, zoo
+from .. import zoo
+from . import common
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, evaluate, print the table."""
     options = _parser().parse_args(argv)
-    command.show_warnings_as_notices()
-    from .evaluation import evaluate
-    from .upscaling import open_model
-    from .utils.progress import bar
+    common.show_warnings_as_notices()
+    from ..evaluation import evaluate
+    from ..upscaling import open_model
+    from ..utils.progress import bar
 
-    model = open_model(options.model, **command.weights_options(options))
+    model = open_model(options.model, **common.weights_options(options))
     results = [evaluate(model, folder, bar) for folder in options.data]
     if options.json:
         sets = [
             {"folder": folder, **whole.to_json(), "each": [score.to_json() for score in each]}
             for folder, (whole, each) in zip(options.data, results, strict=True)
         ]
-        command.print_json({"model": model.name, "scale": model.scale, "colors": model.colors, "sets": sets})
-        return command.DONE
+        common.print_json({"model": model.name, "scale": model.scale, "colors": model.colors, "sets": sets})
+        return common.DONE
     rows = [
         [score.name, score.pictures, f"{score.psnr:.2f}", f"{score.ssim:.4f}",
          f"{score.bicubic_psnr:.2f}", f"{score.bicubic_ssim:.4f}"]
@@ -31,22 +32,22 @@ def main(argv: list[str] | None = None) -> int:
         for score in ([*each, whole] if options.each else [whole])
     ]  # fmt: skip
     header = ["set", "pictures", "PSNR dB", "SSIM", "bicubic PSNR dB", "bicubic SSIM"]
-    command.print_table(header, rows, f"{model.name}, luma, border {model.scale}")
-    return command.DONE
+    common.print_table(header, rows, f"{model.name}, luma, border {model.scale}")
+    return common.DONE
 
 
 def script() -> None:
     """The command's entry point."""
-    command.run(main)
+    common.run(main)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.parser("ecbsr-eval", "PSNR and SSIM of a model on luma, bicubic beside it.")
+    parser = common.parser("ecbsr-eval", "PSNR and SSIM of a model on luma, bicubic beside it.")
     parser.add_argument("model", nargs="?", default=zoo.DEFAULT,
                         help=f"weights, a .tflite, or a bundled model's name ({zoo.DEFAULT})")  # fmt: skip
     parser.add_argument("--data", required=True, nargs="+", metavar="DIR",
                         help="folders with HR/ and LR/, or x2/HR/ and so on, or pictures alone")  # fmt: skip
     parser.add_argument("--each", action="store_true", help="show every picture")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    command.add_weights_options(parser)
+    common.add_weights_options(parser)
     return parser

@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import command, zoo
-from .errors import EcbsrError, UsageError
+from .. import zoo
+from ..errors import EcbsrError, UsageError
+from . import common
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, upscale one picture or a folder of them, print what was written."""
     options = _parser().parse_args(argv)
-    command.show_warnings_as_notices()
-    from . import images
-    from .upscaling import open_model, upscale
-    from .utils.progress import bar
+    common.show_warnings_as_notices()
+    from .. import images
+    from ..upscaling import open_model, upscale
+    from ..utils.progress import bar
 
     jobs = _jobs(Path(options.input), Path(options.output))
-    model = open_model(options.model, **command.weights_options(options))
+    model = open_model(options.model, **common.weights_options(options))
     done, failures = [], []
     for source, target in jobs:
         try:
@@ -29,24 +30,24 @@ def main(argv: list[str] | None = None) -> int:
             if len(jobs) == 1:
                 raise
             failures.append(str(error))  # one bad picture does not cost the others of a folder
-            command.notice(str(error))
+            common.notice(str(error))
             continue
         done.append({"input": str(source), "output": str(target), "from": picture.size, "to": larger.size})
         if not options.json:
             print(f"{target}: {larger.size[0]}x{larger.size[1]}", flush=True)
     if options.json:
-        command.print_json({"model": model.name, "scale": model.scale, "pictures": done, "failed": failures})
-    return command.FAILED if failures else command.DONE
+        common.print_json({"model": model.name, "scale": model.scale, "pictures": done, "failed": failures})
+    return common.FAILED if failures else common.DONE
 
 
 def script() -> None:
     """The command's entry point."""
-    command.run(main)
+    common.run(main)
 
 
 def _jobs(source: Path, target: Path) -> list[tuple[Path, Path]]:
     """What to read and where to write it; a folder gives PNGs of the same names."""
-    from . import images
+    from .. import images
 
     if not source.is_dir():
         if target.is_dir() or not target.suffix:
@@ -68,11 +69,11 @@ def _jobs(source: Path, target: Path) -> list[tuple[Path, Path]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.parser("ecbsr-upscale", "Upscale a picture, or every picture in a folder, in tiles of any size.")
+    parser = common.parser("ecbsr-upscale", "Upscale a picture, or every picture in a folder, in tiles of any size.")
     parser.add_argument("input", metavar="IN", help="a picture, or a folder of pictures")
     parser.add_argument("output", metavar="OUT", help="a picture to write, or a folder")
     parser.add_argument("--model", default=zoo.DEFAULT, metavar="MODEL",
                         help=f"weights, a .tflite, or a bundled model's name ({zoo.DEFAULT})")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    command.add_weights_options(parser)
+    common.add_weights_options(parser)
     return parser
