@@ -17,8 +17,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile import zoo
-from ecbsr_mobile.affine import LEAKY_SLOPES
 from ecbsr_mobile.cli import common
+from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.utils import progress
 from export import sizes, tflite
 from export.forms import with_form

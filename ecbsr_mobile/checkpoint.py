@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from . import zoo
 from .errors import EcbsrError, UsageError
-from .int8 import FORMS, Form, Int8Weights, names
 from .network import ECB, ECBSR, Activation, Architecture, PlainNet
+from .quantization.fake_quant import FORMS, Form, Int8Weights, names
 from .utils.files import replacing
 
 FORMAT = "ecbsr-mobile"

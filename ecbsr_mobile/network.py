@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from .errors import UsageError
 
 if TYPE_CHECKING:
-    from .int8 import Form, Int8Weights
+    from .quantization.fake_quant import Form, Int8Weights
 
 Activation = Literal["prelu", "relu", "leaky"]
 """`prelu`: one learned slope per channel; `leaky`: one learned slope per layer; `relu`: none."""

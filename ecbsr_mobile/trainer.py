@@ -19,8 +19,8 @@ from .captured import Captured
 from .distributed import Processes
 from .errors import EcbsrError, UsageError
 from .images import RGB_TO_YCBCR
-from .int8 import Int8Net, to_8_bits, without_steep
 from .network import ECBSR, Architecture, PlainNet, forward_rounded
+from .quantization.fake_quant import Int8Net, to_8_bits, without_steep
 from .utils.files import replacing
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from .data import Crops, Pair, ahead, pairs
 from .distributed import choose_device, processes
 from .errors import EcbsrError, UsageError
 from .gpu_crops import GpuCrops
-from .int8 import Form
 from .network import Activation, Architecture, PlainNet
+from .quantization.fake_quant import Form
 from .trainer import Trainer
 from .upscaling import TorchModel
 from .utils.files import write_bytes

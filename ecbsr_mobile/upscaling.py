@@ -15,8 +15,8 @@ from .images import Picture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .int8 import Int8Net
     from .network import PlainNet
+    from .quantization.fake_quant import Int8Net
     from .utils.progress import Progress
 
 TILE = 512

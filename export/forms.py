@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from ecbsr_mobile.affine import LEAKY_SLOPES
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 
 from .job import TARGETS, one_of
 from .tflite import Graph, Node, Tensor

@@ -16,8 +16,8 @@ from .refine import refine
 from .samples import CONVERSION_SIZE, Sample, frame
 
 if TYPE_CHECKING:
-    from ecbsr_mobile.int8 import Int8Weights
     from ecbsr_mobile.network import PlainNet
+    from ecbsr_mobile.quantization.fake_quant import Int8Weights
 
 
 def int8_graph(

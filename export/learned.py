@@ -1,4 +1,4 @@
-"""Weights and ranges learned for int8 (`ecbsr_mobile.int8`), put into a converted graph."""
+"""Weights and ranges learned for int8 (`ecbsr_mobile.quantization.fake_quant`), put into a converted graph."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .quantize import Range, activations, copies_image, pinned
 from .tflite import Graph
 
 if TYPE_CHECKING:
-    from ecbsr_mobile.int8 import Form, Int8Weights
     from ecbsr_mobile.network import PlainNet
+    from ecbsr_mobile.quantization.fake_quant import Form, Int8Weights
 
 
 def form_of(target: str) -> Form:

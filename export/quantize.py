@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ecbsr_mobile.affine import LEAST_SPAN, PIXELS, RESIDUAL, activated, added
-from ecbsr_mobile.affine import affine as affine_of
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.quantization.qparams import LEAST_SPAN, PIXELS, RESIDUAL, activated, added
+from ecbsr_mobile.quantization.qparams import affine as affine_of
 
 from .tflite import Graph, Node, Quantization, Tensor, activation
 
@@ -39,7 +39,7 @@ def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
     Args:
         graph: a float graph in the form of its target (see `forms`).
         ranges: one per activation, by the tensor's name, that it holds at least: steps that fit into each other
-            can widen it (see `ecbsr_mobile.affine`). Those of `pinned` activations are not looked at.
+            can widen it (see `ecbsr_mobile.quantization.qparams`). Those of `pinned` activations are not looked at.
 
     Raises:
         EcbsrError: an operator that has no int8 form here, or a tensor without a range.
@@ -147,7 +147,7 @@ def _held_apart(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
 
 
 def affine(limits: Range) -> Quantization:
-    """Scale and zero point of int8 for a range (see `ecbsr_mobile.affine`)."""
+    """Scale and zero point of int8 for a range (see `ecbsr_mobile.quantization.qparams`)."""
     scale, zero_point = affine_of(*limits)
     return Quantization(np.array([scale], np.float32), np.array([zero_point], np.int64))
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from ecbsr_mobile.int8 import Form, Int8Net, Int8Weights
     from ecbsr_mobile.network import PlainNet
+    from ecbsr_mobile.quantization.fake_quant import Form, Int8Net, Int8Weights
 
 BATCH = 8
 PATCH = 32  # LR pixels along a crop
@@ -46,14 +46,14 @@ def refine(
 
     Args:
         net: the float network; left as it is.
-        form: how PReLU is written (see `ecbsr_mobile.int8`).
+        form: how PReLU is written (see `ecbsr_mobile.quantization.fake_quant`).
         samples: pictures whose LR views are learned on, in random crops.
         seconds: of training; the learning rate falls to 0 over them.
         progress: is told how far it came.
     """
     import torch
 
-    from ecbsr_mobile.int8 import Int8Net, without_steep
+    from ecbsr_mobile.quantization.fake_quant import Int8Net, without_steep
 
     views = [view for sample in samples for view in sample.views]
     crops = _Crops(views)

@@ -30,7 +30,7 @@ from ecbsr_mobile import (
     train,
     zoo,
 )
-from ecbsr_mobile.int8 import Int8Net, Int8Weights, names, without_steep
+from ecbsr_mobile.quantization.fake_quant import Int8Net, Int8Weights, names, without_steep
 from export import interpreter, tflite
 from export.audit import RECIPE
 from export.forms import with_form

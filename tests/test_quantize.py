@@ -8,8 +8,8 @@ import pytest
 import torch
 from converted import graph
 
-from ecbsr_mobile.affine import activated, added
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.quantization.qparams import activated, added
 from export import interpreter, ranges, runtime, tflite
 from export.audit import invariants
 from export.edges import with_edges

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .affine import LEAKY_SLOPES, PIXELS, RESIDUAL, activated, added, affine
-from .network import ECBSR, Architecture, PlainNet, prelu, with_residual
+from ..network import ECBSR, Architecture, PlainNet, prelu, with_residual
+from .qparams import LEAKY_SLOPES, PIXELS, RESIDUAL, activated, added, affine
 
 Form = Literal["depthwise", "native"]
 """How PReLU is written: x + relu((slope - 1)·x), which CPUs run fast, or as the one operator."""
