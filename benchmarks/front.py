@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from tflite_run import runner
 
 from ecbsr_mobile import TfliteModel, evaluation, load, zoo
-from ecbsr_mobile.data import Pair, pairs
+from ecbsr_mobile.dataset import Pair, pairs
 from ecbsr_mobile.utils.progress import bar
 from export import export, sizes
 

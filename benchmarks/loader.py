@@ -10,8 +10,8 @@ import torch
 from interleaved import machine, ratio
 
 from ecbsr_mobile import Settings, zoo
-from ecbsr_mobile.data import Crops, ahead
-from ecbsr_mobile.trainer import Trainer
+from ecbsr_mobile.dataset import Crops, ahead
+from ecbsr_mobile.training.trainer import Trainer
 
 STEPS = 50  # a round; the loader is a few batches ahead when one begins
 

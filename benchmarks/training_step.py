@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ecbsr_mobile import ECBSR, Settings
 from ecbsr_mobile.network import with_residual
-from ecbsr_mobile.trainer import Trainer
+from ecbsr_mobile.training.trainer import Trainer
 
 
 class Branches(ECBSR):

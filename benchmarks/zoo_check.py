@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ecbsr_mobile import TfliteModel, TorchModel, evaluation, load, zoo
-from ecbsr_mobile.data import pairs
+from ecbsr_mobile.dataset import pairs
 from ecbsr_mobile.utils.progress import bar
 
 ROOT = Path(__file__).parent.parent

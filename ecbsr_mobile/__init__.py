@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .evaluation import Score, evaluate
     from .images import Picture
     from .network import ECBSR, Architecture, PlainNet
-    from .training import Settings, train
+    from .training.loop import Settings, train
     from .upscaling import TfliteModel, TorchModel, upscale
 
 __version__ = "0.1.0"
@@ -27,8 +27,8 @@ _HOME = {
     "ECBSR": "network",
     "Architecture": "network",
     "PlainNet": "network",
-    "Settings": "training",
-    "train": "training",
+    "Settings": "training.loop",
+    "train": "training.loop",
     "TfliteModel": "upscaling",
     "TorchModel": "upscaling",
     "upscale": "upscaling",

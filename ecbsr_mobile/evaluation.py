@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import data, images, metrics
+from . import dataset, images, metrics
 
 if TYPE_CHECKING:
     from .upscaling import Model
@@ -51,14 +51,14 @@ def evaluate(
     """
     scale = model.scale
     name = Path(folder).name
-    steps: Iterable[Any] = range(len(data.paths(folder, scale)))
+    steps: Iterable[Any] = range(len(dataset.paths(folder, scale)))
     if progress:
         steps = progress(list(steps), f"evaluating {name}")
-    scores = [score(model, pair) for _, pair in zip(steps, data.pairs(folder, scale), strict=True)]
+    scores = [score(model, pair) for _, pair in zip(steps, dataset.pairs(folder, scale), strict=True)]
     return mean(name, scores), scores
 
 
-def score(model: Model, pair: data.Pair) -> Score:
+def score(model: Model, pair: dataset.Pair) -> Score:
     """The score of one picture (see `evaluate`)."""
     height, width = pair.hr.shape[:2]
     bicubic = images.resize_bicubic(pair.lr, (width, height))

@@ -29,17 +29,17 @@ from ecbsr_mobile import (
     Settings,
     TorchModel,
     UsageError,
-    curves,
     evaluate,
     images,
     load,
     train,
     zoo,
 )
-from ecbsr_mobile.data import Crops, ahead, pairs
-from ecbsr_mobile.gpu_crops import GpuCrops
-from ecbsr_mobile.trainer import ROUNDING, Trainer, added_loss, psnr_loss
-from ecbsr_mobile.training import RATES, Report
+from ecbsr_mobile.dataset import Crops, ahead, pairs
+from ecbsr_mobile.training import curves
+from ecbsr_mobile.training.gpu_crops import GpuCrops
+from ecbsr_mobile.training.loop import RATES, Report
+from ecbsr_mobile.training.trainer import ROUNDING, Trainer, added_loss, psnr_loss
 
 QUICK = Settings(blocks=1, channels=4, steps=20, batch=4, patch=12, validate_every=10, average=0.9)
 

@@ -16,8 +16,8 @@ def main(argv: list[str] | None = None) -> int:
     import torch
 
     from ..checkpoint import load
-    from ..distributed import rank
-    from ..training import RATES, Report, Settings, train
+    from ..training.distributed import rank
+    from ..training.loop import RATES, Report, Settings, train
     from ..utils.progress import bar
 
     if options.threads:

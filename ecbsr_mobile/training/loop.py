@@ -21,18 +21,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from . import checkpoint, curves, evaluation
-from .data import Crops, Pair, ahead, pairs
+from .. import checkpoint, evaluation
+from ..dataset import Crops, Pair, ahead, pairs
+from ..errors import EcbsrError, UsageError
+from ..network import Activation, Architecture, PlainNet
+from ..quantization.fake_quant import Form
+from ..upscaling import TorchModel
+from ..utils.files import write_bytes
+from ..utils.progress import Progress
+from ..utils.signals import held_back
+from . import curves
 from .distributed import choose_device, processes
-from .errors import EcbsrError, UsageError
 from .gpu_crops import GpuCrops
-from .network import Activation, Architecture, PlainNet
-from .quantization.fake_quant import Form
 from .trainer import Trainer
-from .upscaling import TorchModel
-from .utils.files import write_bytes
-from .utils.progress import Progress
-from .utils.signals import held_back
 
 RATES = {"adam": 1e-3, "soap": 5e-3}
 """Where a cosine schedule starts well, by optimizer."""

@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .errors import EcbsrError
-from .utils.files import replacing
+from ..errors import EcbsrError
+from ..utils.files import replacing
 
 if TYPE_CHECKING:
-    from .training import Report
+    from .loop import Report
 
 # The first thousand steps climb so far that nothing else would be seen: what is shown of them.
 _SHOWN_DB = 2.0  # below the best

@@ -15,18 +15,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from .captured import Captured
+from ..errors import EcbsrError, UsageError
+from ..images import RGB_TO_YCBCR
+from ..network import ECBSR, Architecture, PlainNet, forward_rounded
+from ..quantization.fake_quant import Int8Net, to_8_bits, without_steep
+from ..utils.files import replacing
+from .cuda_graph import Captured
 from .distributed import Processes
-from .errors import EcbsrError, UsageError
-from .images import RGB_TO_YCBCR
-from .network import ECBSR, Architecture, PlainNet, forward_rounded
-from .quantization.fake_quant import Int8Net, to_8_bits, without_steep
-from .utils.files import replacing
 
 if TYPE_CHECKING:
-    from .data import Crops
-    from .training import Settings
-    from .utils.progress import Progress
+    from ..dataset import Crops
+    from ..utils.progress import Progress
+    from .loop import Settings
 
 T = TypeVar("T")
 

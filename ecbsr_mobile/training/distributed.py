@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from .errors import EcbsrError
+from ..errors import EcbsrError
 
 T = TypeVar("T")
 

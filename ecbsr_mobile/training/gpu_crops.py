@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data import Crops
+from ..dataset import Crops
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
