@@ -6,7 +6,8 @@ import numpy as np
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
-from export import levels, tflite
+from export import tflite
+from export.tflite import isolated
 
 from .results import WRONG, Check
 
@@ -33,14 +34,14 @@ def picture(tensor: tflite.Tensor) -> bytes:
         )
     crop = pixels[:height, :width, :colors]
     padding = ((0, height - crop.shape[0]), (0, width - crop.shape[1]), (0, 0))
-    return levels.as_tensor(np.pad(crop, padding, mode="reflect"), tensor).tobytes()
+    return isolated.as_tensor(np.pad(crop, padding, mode="reflect"), tensor).tobytes()
 
 
 def compare(phone: bytes, here: bytes, tensor: tflite.Tensor) -> Check:
     """Both outputs, as stored in `tensor`'s type."""
-    ours = levels.as_levels(here, tensor)
+    ours = isolated.as_levels(here, tensor)
     try:
-        theirs = levels.as_levels(phone, tensor)
+        theirs = isolated.as_levels(phone, tensor)
     except EcbsrError as error:
         return Check(note=f"{WRONG}: {error}")
     if not np.isfinite(theirs).all():

@@ -17,7 +17,7 @@ from statistics import median
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import subprocess_runner
-from export.runtime import delegated
+from export.tflite.xnnpack_probe import delegated
 
 from . import models, stats
 from .models import Model

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
-from export import levels, tflite
+from export import tflite
+from export.tflite import isolated
 
 from . import check, facts, models, parse, tool
 from .adb import AdbTimeout, PhoneLost
@@ -190,7 +191,7 @@ class Phone:
         adb.pull(written, here, limits.push)
         if adb.record is not None:
             return Check()
-        expected = levels.output(model, values.read_bytes(), self.folder, limits.run, self.stop)
+        expected = isolated.output(model, values.read_bytes(), self.folder, limits.run, self.stop)
         return check.compare(here.read_bytes(), expected, output)
 
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:

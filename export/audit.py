@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from .conditions import View, folded_constants
 from .delegates import DELEGATES, INVARIANT_ALWAYS, INVARIANTS, Delegate, Rule, Verdict
-from .graph import Graph, Node, operators
 from .partitions import partitions
 from .recipe import NAME as RECIPE
-from .runtime import Measured, measure
 from .scale_conditions import QUANTIZED
-from .tflite_reader import load, read
+from .tflite.graph import Graph, Node, operators
+from .tflite.reader import load, read
+from .tflite.xnnpack_probe import Measured, measure
 
 if TYPE_CHECKING:
     from .npu.verdict import Verdicts

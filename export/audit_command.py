@@ -93,7 +93,7 @@ def _print_json(audits: Audits) -> None:
 
 
 def _print_text(path: str, found: Audit) -> None:
-    from .graph import printable
+    from .tflite.graph import printable
 
     counts = ", ".join(f"{count} {printable(operator)}" for operator, count in found.operators.items())
     print(f"{path}: {os.path.getsize(path)} bytes; {counts or 'no operators'}\n")
@@ -129,8 +129,8 @@ def _row(delegate: DelegateAudit) -> list[str]:
 
 
 def _print_npu(verdicts: Verdicts) -> None:
-    from .graph import printable
     from .npu import verdict
+    from .tflite.graph import printable
 
     emulated = any(one.emulated for one in verdicts.values())
     header = ["SoC", "status", "takes", "partitions", "read MB", "write MB", "spill MB", "compiled s"]
@@ -176,7 +176,7 @@ def _npu_row(soc: str, one: Verdict, emulated: bool) -> list[str]:
 
 def _print_reasons(delegate: DelegateAudit) -> None:
     """The reasons, each once, with the nodes that share it."""
-    from .graph import printable
+    from .tflite.graph import printable
 
     nodes: dict[tuple[str, str, str, str], list[int]] = {}
     for refusal in delegate.refused:

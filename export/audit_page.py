@@ -20,11 +20,11 @@ from ecbsr_mobile import images
 from . import tflite
 from .audit import Audit, DelegateAudit
 from .audits import Audits
-from .graph import printable
 from .graph_picture import Taker, picture
 from .npu.asked import NOT_CHECKED, SOCS
 from .npu.verdict import EMULATED, STATIC, STATUSES, Difference, Verdict
 from .page import figure, flat, size_name, table
+from .tflite.graph import printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ from ecbsr_mobile.errors import EcbsrError
 
 from .audit import Audit, audit
 from .sizes import Size
-from .tflite_reader import load
+from .tflite.reader import load
 from .tile import Shown, show
 
 Notice = Callable[[str], None]

@@ -16,7 +16,7 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
 
-from . import convert, interpreter, quality, recipe, sizes, tflite
+from . import convert, quality, recipe, sizes, tflite
 from .audit import audit
 from .edges import with_edges
 from .half import with_half_constants
@@ -29,6 +29,7 @@ from .quality import Loss, Reference
 from .results import Exported, ExportedFile
 from .samples import CONVERSION_SIZE, Sample, frame, samples
 from .sizes import Size
+from .tflite import interpreter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,10 +15,9 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 
-from . import interpreter
 from .onnx_model import INPUT
 from .samples import Sample
-from .tflite import Graph, read
+from .tflite import Graph, interpreter, read
 
 if TYPE_CHECKING:
     import onnx

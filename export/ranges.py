@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import interpreter
 from .quantize import Range, activations, pinned, quantize
 from .refit import refit
 from .samples import Sample
-from .tflite import Graph
+from .tflite import Graph, interpreter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import interpreter
 from .quantize import Range, quantize
-from .tflite import Graph, Node
+from .tflite import Graph, Node, interpreter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .conditions import INT8, UINT8, Condition, View
-from .graph import Quantization, Tensor
+from .tflite.graph import Quantization, Tensor
 
 QUANTIZED = ("INT4", INT8, UINT8, "INT16")
 SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)

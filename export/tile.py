@@ -14,9 +14,10 @@ import numpy as np
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
 
-from . import levels, tflite
+from . import tflite
 from .audit import recipe
 from .sizes import Size
+from .tflite import isolated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,12 +104,12 @@ def _run(model: bytes, tile: NDArray[np.uint8], stop: threading.Event | None) ->
     """The result in 0..255, from a process of its own, for a damaged model can end it."""
     graph = tflite.read(model)
     source, target = (graph.tensors[ends[0]] for ends in (graph.inputs, graph.outputs))
-    values = levels.as_tensor(tile[None], source).tobytes()
+    values = isolated.as_tensor(tile[None], source).tobytes()
     with tempfile.TemporaryDirectory(prefix="ecbsr-tile-") as name:
         path = Path(name) / "model.tflite"
         path.write_bytes(model)
-        output = levels.output(path, values, Path(name), SECONDS, stop or threading.Event())
-    return levels.as_levels(output, target).reshape(target.shape[1:])
+        output = isolated.output(path, values, Path(name), SECONDS, stop or threading.Event())
+    return isolated.as_levels(output, target).reshape(target.shape[1:])
 
 
 def _sister(graph: tflite.Graph, others: Iterable[bytes]) -> bytes | None:

@@ -32,11 +32,10 @@ from audit_cases import (
 from tflite_models import GraphBuilder, plain_network
 
 from ecbsr_mobile.errors import EcbsrError
-from export import runtime
 from export.audit import DelegateAudit, audit, audit_delegate, invariants
 from export.delegates import DELEGATES, INVARIANTS, SOURCES, XNNPACK
 from export.partitions import partitions
-from export.tflite import Graph, Quantization, at_size, read, with_metadata, write
+from export.tflite import Graph, Quantization, at_size, read, with_metadata, write, xnnpack_probe
 
 BY_NAME = {delegate.name: delegate for delegate in DELEGATES}
 ROOT = Path(__file__).parents[1]
@@ -62,7 +61,7 @@ def reasons(graph: Graph, delegate: str) -> dict[str, tuple[str, str]]:
 @pytest.mark.parametrize("name", CASES)
 def test_the_table_says_what_the_runtime_does(name: str) -> None:
     graph = CASES[name]()
-    found, truth = audit_delegate(graph, XNNPACK), runtime.load(write(graph))
+    found, truth = audit_delegate(graph, XNNPACK), xnnpack_probe.load(write(graph))
     assert found.loads == ("error" not in truth), truth
     assert found.unknown == 0
     if found.loads:
@@ -100,7 +99,7 @@ def random_graph(seed: int) -> tuple[Graph, list[bool]]:
 @pytest.mark.parametrize("seed", range(60))
 def test_partitions_are_those_of_the_runtime(seed: int) -> None:
     graph, fits = random_graph(seed)
-    groups, truth = partitions(graph, fits), runtime.load(write(graph))
+    groups, truth = partitions(graph, fits), xnnpack_probe.load(write(graph))
     assert sorted(number for group in groups for number in group) == truth["nodes"]
     assert len(groups) == truth["partitions"]
 
@@ -117,7 +116,7 @@ def test_nodes_that_wait_for_each_other_end_the_grouping() -> None:
 
 
 def test_the_runtime_is_asked_in_a_process_of_its_own() -> None:
-    measured = runtime.measure(write(plain_network("int8")))
+    measured = xnnpack_probe.measure(write(plain_network("int8")))
     assert (measured.loads, measured.nodes, measured.total, measured.partitions) == (True, (0, 2, 4, 5, 6, 7), 8, 3)
     assert measured.runtime.startswith("ai-edge-litert ")
 
@@ -137,7 +136,7 @@ def test_a_model_that_crashes_the_runtime_does_not_crash_us() -> None:
 
 
 def test_what_the_runtime_refuses_is_said_in_its_words() -> None:
-    measured = runtime.measure(write(shuffle("int8", 2, (1 / 100, 0))))
+    measured = xnnpack_probe.measure(write(shuffle("int8", 2, (1 / 100, 0))))
     assert (measured.loads, measured.nodes) == (False, ())
     assert "DEPTH_TO_SPACE" in measured.error
 

@@ -20,7 +20,8 @@ from tflite_models import GraphBuilder, plain_network
 import android_bench
 from android_bench import bench_command, host_run, models, plan, records, session
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from export import recipe, runtime, tflite
+from export import recipe, tflite
+from export.tflite import xnnpack_probe
 
 ROW_KEYS = {
     *("model", "precision", "device", "delegate", "threads", "size", "status", "median_ms", "ci95_ms", "p95_ms"),
@@ -72,7 +73,7 @@ def test_nodes_taken_agree_with_the_nodes_that_still_run_on_their_own(files: dic
     interpreter = Interpreter(model_content=tflite.write(graph))
     interpreter.allocate_tensors()
     details = interpreter._get_ops_details()
-    nodes, kernels = runtime.delegated([host_run.plain(node) for node in details])
+    nodes, kernels = xnnpack_probe.delegated([host_run.plain(node) for node in details])
     taken, total = len(nodes), len(details) - kernels
     assert (taken, total) == (total - 2, 5)
 

@@ -13,8 +13,9 @@ import pytest
 from converted import SIZE, graph, net
 
 from ecbsr_mobile.errors import EcbsrError
-from export import convert, interpreter, tflite
+from export import convert, tflite
 from export.onnx_model import onnx_model
+from export.tflite import interpreter
 
 CASES = [(1, 2, "prelu"), (3, 3, "leaky"), (3, 4, "relu")]
 

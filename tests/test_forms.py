@@ -8,9 +8,10 @@ import pytest
 from converted import graph
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from export import interpreter, tflite
+from export import tflite
 from export.forms import with_form
 from export.half import with_half_constants
+from export.tflite import interpreter
 
 pytestmark = pytest.mark.slow  # the graphs come from TensorFlow
 

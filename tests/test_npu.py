@@ -20,10 +20,10 @@ from tflite_models import GraphBuilder, plain_network
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import subprocess_runner
-from export import audits, interpreter, tflite
+from export import audits, tflite
 from export.npu import asked, check, compile, log, qualcomm
 from export.npu.qualcomm import Toolchain
-from export.tflite import Graph, write
+from export.tflite import Graph, interpreter, write
 
 LOGS = Path(__file__).parent / "npu_logs"
 ROOT = Path(__file__).parents[1]

@@ -10,13 +10,13 @@ from converted import graph
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.quantization.qparams import activated, added
-from export import interpreter, ranges, runtime, tflite
+from export import ranges, tflite
 from export.audit import invariants
 from export.edges import with_edges
 from export.forms import with_form
 from export.quantize import activations, affine, pinned, quantize
 from export.refit import refit
-from export.tflite import Graph
+from export.tflite import Graph, interpreter, xnnpack_probe
 
 pytestmark = pytest.mark.slow  # the graphs come from TensorFlow
 
@@ -157,7 +157,7 @@ def test_everything_is_int8_and_the_ends_are_pixels(case) -> None:
 @pytest.mark.parametrize("case", [case for case in CASES if case[3] == "cpu"])
 def test_xnnpack_takes_every_node_of_a_cpu_graph(case) -> None:
     formed = with_form(graph(*case[:3]), "cpu")
-    measured = runtime.measure(tflite.write(quantize(formed, ranged(formed, photo(case[0])))))
+    measured = xnnpack_probe.measure(tflite.write(quantize(formed, ranged(formed, photo(case[0])))))
     assert (len(measured.nodes), measured.partitions) == (measured.total, 1), measured.error
 
 
@@ -190,7 +190,7 @@ def test_strange_weights_still_make_a_graph_that_xnnpack_loads(factor, layer) ->
     formed = with_form(replace(plain, tensors=tuple(tensors)), "cpu")
     quantized = quantize(formed, ranged(formed, photo(1)))
     assert not invariants(quantized)
-    measured = runtime.measure(tflite.write(quantized))
+    measured = xnnpack_probe.measure(tflite.write(quantized))
     assert measured.loads and measured.partitions == 1, measured.error
 
 

@@ -94,9 +94,10 @@ def _files(name: str, size: tuple[int, int]) -> list[File]:
     import numpy as np
     from guest import outputs
 
-    from export import interpreter, quantize, tflite
+    from export import quantize, tflite
     from export.forms import with_form
     from export.samples import samples
+    from export.tflite import interpreter
 
     width, height = size
     float_graph = tflite.at_size(tflite.read(zoo.tflite(name, "fp32")), width, height)
@@ -121,7 +122,8 @@ def _form(graph: Graph) -> str:
 
 def _ranges(graph: Graph, images: list[np.ndarray]) -> dict[str, tuple[float, float]]:
     """The least and largest value of each activation: enough here, where no dB are measured."""
-    from export import interpreter, quantize
+    from export import quantize
+    from export.tflite import interpreter
 
     indices = quantize.activations(graph)
     values = [interpreter.run_for(graph, image, indices) for image in images]

@@ -1,0 +1,1 @@
+"""Training: settings, crops, losses, one step and the loop around it."""

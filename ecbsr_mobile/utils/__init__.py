@@ -1,0 +1,1 @@
+"""Files, programs, signals and progress: nothing here knows what a network is."""

@@ -13,7 +13,7 @@ from ecbsr_mobile.utils import subprocess_runner
 
 from .. import tflite
 from ..conditions import FLOAT32
-from ..graph import Graph
+from ..tflite.graph import Graph
 from . import log
 from .compiled import left_out
 from .qualcomm import LIBRARIES, Toolchain

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from ..graph import Graph, Tensor
+from ..tflite.graph import Graph, Tensor
 
 DISPATCH = "DISPATCH_OP"
 

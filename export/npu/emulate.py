@@ -12,7 +12,8 @@ import numpy as np
 
 from ecbsr_mobile.utils import subprocess_runner
 
-from .. import levels, tflite
+from .. import tflite
+from ..tflite import isolated
 from .compiled import pieces
 from .emulator import NAMES
 from .qualcomm import Toolchain
@@ -46,7 +47,7 @@ def emulate(
     if image.dtype.name not in NAMES or result.dtype.name not in NAMES:
         return Emulated(note=f"{image.type_name} and {result.type_name} cannot be given to the emulator")
     (folder / "context.bin").write_bytes(found[0].context)
-    levels.as_tensor(shown.tile[None], image).tofile(folder / "input.bin")
+    isolated.as_tensor(shown.tile[None], image).tofile(folder / "input.bin")
     ends = {
         name: {"name": one.name, "dtype": one.dtype.name, "shape": list(one.shape), "file": f"{name}.bin"}
         for name, one in (("input", image), ("output", result))
@@ -63,7 +64,7 @@ def emulate(
         lines = errors.decode(errors="replace").strip().splitlines()
         words = "".join(c for c in lines[-1] if c.isprintable())[:300] if lines else f"exit code {code}"
         return Emulated(note=f"the emulator failed: {words}")
-    pixels = levels.as_levels(output.read_bytes(), result).reshape(result.shape[1:])
+    pixels = isolated.as_levels(output.read_bytes(), result).reshape(result.shape[1:])
     height, width = shown.tile.shape[:2]
     return Emulated(
         size=(width, height),

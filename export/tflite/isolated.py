@@ -11,12 +11,12 @@ import numpy as np
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import subprocess_runner
 
-from . import tflite
+from .graph import Tensor
 
-WORKER = Path(__file__).with_name("output_worker.py")
+WORKER = Path(__file__).with_name("isolated_worker.py")
 
 
-def as_tensor(pixels: np.ndarray, tensor: tflite.Tensor) -> np.ndarray:
+def as_tensor(pixels: np.ndarray, tensor: Tensor) -> np.ndarray:
     """Pixels 0..255 in the values that an input tensor stores; floating point takes 0..1."""
     values = pixels.astype(np.float32) / 255
     if tensor.dtype.kind == "f":
@@ -26,7 +26,7 @@ def as_tensor(pixels: np.ndarray, tensor: tflite.Tensor) -> np.ndarray:
     return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(tensor.dtype)
 
 
-def as_levels(stored: bytes, tensor: tflite.Tensor) -> np.ndarray:
+def as_levels(stored: bytes, tensor: Tensor) -> np.ndarray:
     """An output's bytes as levels 0..255, not rounded.
 
     Raises:
@@ -59,7 +59,7 @@ def output(model: Path, values: bytes, folder: Path, limit: float, stop: threadi
     return target.read_bytes()
 
 
-def _affine(tensor: tflite.Tensor) -> tuple[float, int]:
+def _affine(tensor: Tensor) -> tuple[float, int]:
     if tensor.quantization is None:
         return 1 / 255, int(np.iinfo(tensor.dtype).min)
     return float(tensor.quantization.scale[0]), int(tensor.quantization.zero_point[0])

@@ -1,6 +1,6 @@
 """One run of a model on this machine, in a process of its own, for a damaged model can end it.
 
-    python -P output_worker.py MODEL.tflite VALUES RESULT   writes the output for given input
+    python -P isolated_worker.py MODEL.tflite VALUES RESULT   writes the output for given input
 
 Imports numpy and the TFLite interpreter alone.
 """

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ecbsr_mobile.errors import EcbsrError
 
 from .graph import Graph, Node, Tensor
-from .tflite_reader import IDENTIFIER, OPERATOR_NAMES, SCHEMA_VERSION, TYPES
+from .reader import IDENTIFIER, OPERATOR_NAMES, SCHEMA_VERSION, TYPES
 
 _ALIGNMENT = 16  # of constants, as the schema demands
 _OPERATOR_CODES = {name: code for code, name in OPERATOR_NAMES.items()}

@@ -1,8 +1,4 @@
-"""Reading, stamping and writing `.tflite` files, with numpy and flatbuffers alone.
-
-The one door: the values are defined in `graph`, the format in
-`tflite_reader` and `tflite_writer`, the shape rules in `shapes`.
-"""
+"""Giving a graph another image size: every shape in it is inferred anew."""
 
 from __future__ import annotations
 
@@ -10,38 +6,8 @@ from dataclasses import replace
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
 
-from . import shapes
-from .graph import (
-    Graph,
-    Node,
-    Quantization,
-    Signature,
-    Tensor,
-    activation,
-    image_input,
-    input_size,
-    operators,
-    with_metadata,
-)
-from .tflite_reader import read
-from .tflite_writer import write
-
-__all__ = [
-    "Graph",
-    "Node",
-    "Quantization",
-    "Signature",
-    "Tensor",
-    "activation",
-    "at_size",
-    "image_input",
-    "input_size",
-    "operators",
-    "read",
-    "scale_of",
-    "with_metadata",
-    "write",
-]
+from . import shape_inference
+from .graph import Graph, Node, image_input
 
 LARGEST_SIDE = 2**16
 
@@ -63,8 +29,8 @@ def at_size(graph: Graph, width: int, height: int) -> Graph:
     known: dict[int, tuple[int, ...]] = {graph.inputs[0]: (max(batch, 1), height, width, channels)}
     for number, node in enumerate(graph.nodes):
         try:
-            inferred = shapes.infer(_call(graph, node, known))
-        except shapes.CannotInfer as error:
+            inferred = shape_inference.infer(_call(graph, node, known))
+        except shape_inference.CannotInfer as error:
             raise EcbsrError(
                 f"the model cannot be given the size {width}x{height}: at node {number}, {node.label}, {error}"
             ) from None
@@ -96,8 +62,8 @@ def scale_of(graph: Graph) -> int:
     return scale
 
 
-def _call(graph: Graph, node: Node, known: dict[int, tuple[int, ...]]) -> shapes.Call:
-    operands: list[shapes.Operand | None] = []
+def _call(graph: Graph, node: Node, known: dict[int, tuple[int, ...]]) -> shape_inference.Call:
+    operands: list[shape_inference.Operand | None] = []
     for index in node.inputs:
         if index < 0:
             operands.append(None)
@@ -105,6 +71,8 @@ def _call(graph: Graph, node: Node, known: dict[int, tuple[int, ...]]) -> shapes
         tensor = graph.tensors[index]
         fixed = tensor.data is not None or tensor.variable or 0 in tensor.shape
         if not fixed and index not in known:
-            raise shapes.CannotInfer(f"its input {tensor.label} is computed by no earlier node")
-        operands.append(shapes.Operand(known.get(index, tensor.shape), tensor.declared_shape, tensor.data))
-    return shapes.Call(node.operator, node.options, operands, [graph.tensors[i].declared_shape for i in node.outputs])
+            raise shape_inference.CannotInfer(f"its input {tensor.label} is computed by no earlier node")
+        operands.append(shape_inference.Operand(known.get(index, tensor.shape), tensor.declared_shape, tensor.data))
+    return shape_inference.Call(
+        node.operator, node.options, operands, [graph.tensors[i].declared_shape for i in node.outputs]
+    )

@@ -12,7 +12,10 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 
-from .tflite import Graph, Tensor, at_size, read, write
+from .graph import Graph, Tensor
+from .reader import read
+from .resize import at_size
+from .writer import write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
