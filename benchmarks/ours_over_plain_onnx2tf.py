@@ -19,8 +19,9 @@ from interleaved import machine, ratio
 from tflite_run import runner
 
 from ecbsr_mobile import PlainNet, load, zoo
-from export import convert, sizes, tflite
-from export.onnx_model import onnx_model
+from export import sizes, tflite
+from export.convert import onnx2tf_worker
+from export.convert.onnx_builder import onnx_model
 
 
 class Original(torch.nn.Module):
@@ -46,7 +47,7 @@ options = parser.parse_args()
 
 width, height = options.size
 net = load(options.model)
-with convert.converter() as converter:
+with onnx2tf_worker.converter() as converter:
     ours = tflite.write(converter.float_graph(onnx_model(net, options.size)))
 with tempfile.TemporaryDirectory() as folder:
     image = torch.zeros(1, net.architecture.colors, height, width)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import quality, recipe, tflite
+from .convert.onnx_builder import onnx_model
 from .forms import with_form
 from .job import REFINE
 from .learned import form_of, learned_ranges, with_weights
-from .onnx_model import onnx_model
 from .quantize import quantize
 from .ranges import calibrate
 from .refine import refine

@@ -10,8 +10,8 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 
+from .convert.onnx_builder import dcr_order
 from .forms import unshared
-from .onnx_model import dcr_order
 from .quantize import Range, activations, copies_image, pinned
 from .tflite import Graph
 

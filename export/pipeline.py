@@ -16,15 +16,16 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
 
-from . import convert, quality, recipe, sizes, tflite
+from . import quality, recipe, sizes, tflite
 from .audit import audit
+from .convert import onnx2tf_worker
+from .convert.onnx_builder import onnx_model
 from .edges import with_edges
 from .half import with_half_constants
 from .int8 import int8_graph
 from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, Job, Progress, checked
 from .npu import verdict
 from .npu.verdict import Verdicts
-from .onnx_model import onnx_model
 from .quality import Loss, Reference
 from .results import Exported, ExportedFile
 from .samples import CONVERSION_SIZE, Sample, frame, samples
@@ -86,7 +87,7 @@ def export(
     job = checked(out, precisions, sizes, target, calibration, io, _seconds(refine, net), max_drop, onnx, npu, progress)
     with ExitStack() as stack:
         # First of all, for TensorFlow takes its time to start.
-        converter = stack.enter_context(convert.converter()) if job.precisions else None
+        converter = stack.enter_context(onnx2tf_worker.converter()) if job.precisions else None
         plain = _network(net, identity, value_range, activation)
         made = [_onnx_file(job, plain)] if job.onnx else []
         if converter:
@@ -144,7 +145,7 @@ def _onnx_file(job: Job, net: PlainNet) -> _Made:
     ), data  # fmt: skip
 
 
-def _tflite_files(job: Job, net: PlainNet, converter: convert.Converter) -> list[_Made]:
+def _tflite_files(job: Job, net: PlainNet, converter: onnx2tf_worker.Converter) -> list[_Made]:
     arch = net.architecture
     job.progress("converting with onnx2tf and TensorFlow, which take about ten seconds to start")
     pictures = samples(job.calibration, arch.scale, arch.colors)

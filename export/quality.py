@@ -15,7 +15,7 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 
-from .onnx_model import INPUT
+from .convert.onnx_builder import INPUT
 from .samples import Sample
 from .tflite import Graph, interpreter, read
 

@@ -7,8 +7,8 @@ from functools import cache
 import torch
 
 from ecbsr_mobile.network import Activation, Architecture, PlainNet
-from export import convert
-from export.onnx_model import onnx_model
+from export.convert import onnx2tf_worker
+from export.convert.onnx_builder import onnx_model
 from export.samples import CONVERSION_SIZE
 from export.tflite import Graph
 
@@ -33,5 +33,5 @@ def net(colors: int, scale: int, activation: Activation, seed: int = 0) -> Plain
 @cache
 def graph(colors: int, scale: int, activation: Activation) -> Graph:
     """The network's float graph, as onnx2tf and TensorFlow make it."""
-    with convert.converter() as converter:
+    with onnx2tf_worker.converter() as converter:
         return converter.float_graph(onnx_model(net(colors, scale, activation), SIZE))

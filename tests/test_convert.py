@@ -13,8 +13,9 @@ import pytest
 from converted import SIZE, graph, net
 
 from ecbsr_mobile.errors import EcbsrError
-from export import convert, tflite
-from export.onnx_model import onnx_model
+from export import tflite
+from export.convert import onnx2tf_worker
+from export.convert.onnx_builder import onnx_model
 from export.tflite import interpreter
 
 CASES = [(1, 2, "prelu"), (3, 3, "leaky"), (3, 4, "relu")]
@@ -47,7 +48,10 @@ def test_float_graph_holds_portable_operators_only(case) -> None:
 def test_a_model_that_cannot_be_converted_is_one_sentence() -> None:
     model = onnx_model(net(1, 2, "relu"), SIZE)
     model.graph.node[0].op_type = "NoSuchOperator"
-    with convert.converter() as converter, pytest.raises(EcbsrError, match=r"could not convert .+: .+") as raised:
+    with (
+        onnx2tf_worker.converter() as converter,
+        pytest.raises(EcbsrError, match=r"could not convert .+: .+") as raised,
+    ):
         converter.float_graph(model)
     assert "\n" not in str(raised.value)
 
@@ -55,7 +59,7 @@ def test_a_model_that_cannot_be_converted_is_one_sentence() -> None:
 def test_leaving_early_leaves_no_process_and_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    with pytest.raises(KeyboardInterrupt), convert.converter():
+    with pytest.raises(KeyboardInterrupt), onnx2tf_worker.converter():
         started = {child.pid for child in psutil.Process().children(recursive=True)} - before
         assert started
         assert list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ import torch
 from converted import net
 from onnx import numpy_helper
 
-from export.onnx_model import onnx_model
+from export.convert.onnx_builder import onnx_model
 
 
 @pytest.mark.parametrize("colors", [1, 3])

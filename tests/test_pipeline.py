@@ -23,8 +23,9 @@ from converted import net
 import ecbsr_mobile
 from ecbsr_mobile import Picture, checkpoint, images, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from export import convert, samples, tflite
+from export import samples, tflite
 from export.audit import RECIPE
+from export.convert import onnx2tf_worker
 from export.pipeline import export
 
 ROOT = Path(__file__).parent.parent
@@ -47,7 +48,7 @@ def use(monkeypatch: pytest.MonkeyPatch, graph: tflite.Graph) -> None:
     def converter():
         yield Ready()
 
-    monkeypatch.setattr(convert, "converter", converter)
+    monkeypatch.setattr(onnx2tf_worker, "converter", converter)
 
 
 def command(*arguments: object, **options: object) -> list[str]:
@@ -218,7 +219,7 @@ def test_onnx_alone_needs_no_tensorflow(monkeypatch: pytest.MonkeyPatch, tmp_pat
     def converter():
         raise AssertionError("the converter was started")
 
-    monkeypatch.setattr(convert, "converter", converter)
+    monkeypatch.setattr(onnx2tf_worker, "converter", converter)
     done = export(net(3, 4, "relu"), tmp_path, [], onnx=True)
     assert [path.name for path in tmp_path.iterdir()] == ["ecbsr-m2c8-rgb-relu-x4.onnx"]
     assert done.files[0].size is None and done.files[0].max_abs_error < 1e-5

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from ecbsr_mobile.errors import EcbsrError
 
-from . import tflite
-from .onnx_model import INPUT, OUTPUT
+from .. import tflite
+from .onnx_builder import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import onnx
@@ -62,7 +62,7 @@ def converter() -> Iterator[Converter]:
     _check_installed()
     with tempfile.TemporaryDirectory(prefix="ecbsr-export-") as folder:
         result = Path(folder, "model.tflite")
-        root = str(Path(__file__).parents[1])
+        root = str(Path(__file__).parents[2])
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),

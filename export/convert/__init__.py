@@ -1,0 +1,1 @@
+"""Plain network → ONNX → float TFLite graph."""
