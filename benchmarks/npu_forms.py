@@ -21,7 +21,6 @@ from ecbsr_mobile.cli import common
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.utils import progress
 from export import sizes, tflite
-from export.forms import with_form
 from export.npu import asked
 from export.npu.check import check, sized
 from export.npu.verdict import EMULATED, STATIC, Verdict
@@ -30,6 +29,7 @@ from export.ranges import calibrate
 from export.samples import samples
 from export.tflite import Graph, Node
 from export.tile import show
+from export.transforms.prelu import with_form
 
 ACTIVATIONS = ("PRELU", "depthwise", "one slope")
 RESIDUALS = ("1x1 conv", "broadcast")

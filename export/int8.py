@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import quality, recipe, tflite
 from .convert.onnx_builder import onnx_model
-from .forms import with_form
 from .job import REFINE
 from .learned import form_of, learned_ranges, with_weights
 from .quantize import quantize
 from .ranges import calibrate
 from .refine import refine
 from .samples import CONVERSION_SIZE, Sample, frame
+from .transforms.prelu import with_form
 
 if TYPE_CHECKING:
     from ecbsr_mobile.network import PlainNet

@@ -11,9 +11,9 @@ import numpy as np
 from ecbsr_mobile.errors import EcbsrError
 
 from .convert.onnx_builder import dcr_order
-from .forms import unshared
 from .quantize import Range, activations, copies_image, pinned
 from .tflite import Graph
+from .transforms.prelu import unshared
 
 if TYPE_CHECKING:
     from ecbsr_mobile.network import PlainNet

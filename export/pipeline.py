@@ -20,8 +20,6 @@ from . import quality, recipe, sizes, tflite
 from .audit import audit
 from .convert import onnx2tf_worker
 from .convert.onnx_builder import onnx_model
-from .edges import with_edges
-from .half import with_half_constants
 from .int8 import int8_graph
 from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, Job, Progress, checked
 from .npu import verdict
@@ -31,6 +29,8 @@ from .results import Exported, ExportedFile
 from .samples import CONVERSION_SIZE, Sample, frame, samples
 from .sizes import Size
 from .tflite import interpreter
+from .transforms.fp16 import with_half_constants
+from .transforms.io_dtype import with_edges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

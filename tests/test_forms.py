@@ -9,9 +9,9 @@ from converted import graph
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from export import tflite
-from export.forms import with_form
-from export.half import with_half_constants
 from export.tflite import interpreter
+from export.transforms.fp16 import with_half_constants
+from export.transforms.prelu import with_form
 
 pytestmark = pytest.mark.slow  # the graphs come from TensorFlow
 

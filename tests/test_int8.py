@@ -33,13 +33,13 @@ from ecbsr_mobile import (
 from ecbsr_mobile.quantization.fake_quant import Int8Net, Int8Weights, names, without_steep
 from export import tflite
 from export.audit import RECIPE
-from export.forms import with_form
 from export.learned import form_of, learned_ranges, with_weights
 from export.pipeline import export
 from export.quantize import quantize
 from export.refine import refine
 from export.samples import samples
 from export.tflite import interpreter
+from export.transforms.prelu import with_form
 
 
 def photo(colors: int) -> torch.Tensor:

@@ -12,11 +12,11 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.quantization.qparams import activated, added
 from export import ranges, tflite
 from export.audit import invariants
-from export.edges import with_edges
-from export.forms import with_form
 from export.quantize import activations, affine, pinned, quantize
 from export.refit import refit
 from export.tflite import Graph, interpreter, xnnpack_probe
+from export.transforms.io_dtype import with_edges
+from export.transforms.prelu import with_form
 
 pytestmark = pytest.mark.slow  # the graphs come from TensorFlow
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .job import EDGES, one_of
-from .tflite import Graph, Node, Quantization, Signature, Tensor
+from ..job import EDGES, one_of
+from ..tflite import Graph, Node, Quantization, Signature, Tensor
 
 
 def with_edges(graph: Graph, kind: str) -> Graph:

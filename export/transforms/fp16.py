@@ -11,7 +11,7 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 
-from .tflite import Graph, Node, Tensor
+from ..tflite import Graph, Node, Tensor
 
 
 def with_half_constants(graph: Graph) -> Graph:

@@ -23,8 +23,8 @@ import numpy as np
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 
-from .job import TARGETS, one_of
-from .tflite import Graph, Node, Tensor
+from ..job import TARGETS, one_of
+from ..tflite import Graph, Node, Tensor
 
 
 def with_form(graph: Graph, target: str) -> Graph:
