@@ -26,10 +26,10 @@ from export.npu.check import check, sized
 from export.npu.verdict import EMULATED, STATIC, Verdict
 from export.quantize import quantize
 from export.ranges import calibrate
-from export.samples import samples
 from export.tflite import Graph, Node
-from export.tile import show
 from export.transforms.prelu import with_form
+from export.validation.sample_crop import show
+from export.validation.sample_images import samples
 
 ACTIVATIONS = ("PRELU", "depthwise", "one slope")
 RESIDUALS = ("1x1 conv", "broadcast")

@@ -13,7 +13,7 @@ from ecbsr_mobile.errors import EcbsrError
 from .audit import Audit, audit
 from .sizes import Size
 from .tflite.reader import load
-from .tile import Shown, show
+from .validation.sample_crop import Shown, show
 
 Notice = Callable[[str], None]
 Progress = Callable[[Sequence[Any], str], Iterable[Any]]

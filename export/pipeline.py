@@ -16,7 +16,7 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
 
-from . import quality, recipe, sizes, tflite
+from . import recipe, sizes, tflite
 from .audit import audit
 from .convert import onnx2tf_worker
 from .convert.onnx_builder import onnx_model
@@ -24,13 +24,14 @@ from .int8 import int8_graph
 from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, Job, Progress, checked
 from .npu import verdict
 from .npu.verdict import Verdicts
-from .quality import Loss, Reference
 from .results import Exported, ExportedFile
-from .samples import CONVERSION_SIZE, Sample, frame, samples
 from .sizes import Size
 from .tflite import interpreter
 from .transforms.fp16 import with_half_constants
 from .transforms.io_dtype import with_edges
+from .validation import quality
+from .validation.quality import Loss, Reference
+from .validation.sample_images import CONVERSION_SIZE, Sample, frame, samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

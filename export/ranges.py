@@ -16,8 +16,8 @@ import numpy as np
 
 from .quantize import Range, activations, pinned, quantize
 from .refit import refit
-from .samples import Sample
 from .tflite import Graph, interpreter
+from .validation.sample_images import Sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from .audit import Audit
-from .quality import Loss
 from .sizes import Size
+from .validation.quality import Loss
 
 
 @dataclass(frozen=True)

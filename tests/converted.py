@@ -9,8 +9,8 @@ import torch
 from ecbsr_mobile.network import Activation, Architecture, PlainNet
 from export.convert import onnx2tf_worker
 from export.convert.onnx_builder import onnx_model
-from export.samples import CONVERSION_SIZE
 from export.tflite import Graph
+from export.validation.sample_images import CONVERSION_SIZE
 
 # None of them round: half a step, which such slopes make often, is rounded either way.
 SLOPES = (-0.47, 0.0, 1.0, 1.7, 0.24, -1.31, 0.87, 3.0)

@@ -22,7 +22,7 @@ from export.audit import audit
 from export.audits import Audits, audit_all
 from export.graph_picture import MOST_NODES, Taker, picture
 from export.npu.verdict import STATUSES, Difference, Emulated, Left, Verdict
-from export.tile import show
+from export.validation.sample_crop import show
 
 
 def every_verdict(pixels: np.ndarray) -> dict[str, Verdict]:

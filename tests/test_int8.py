@@ -37,9 +37,9 @@ from export.learned import form_of, learned_ranges, with_weights
 from export.pipeline import export
 from export.quantize import quantize
 from export.refine import refine
-from export.samples import samples
 from export.tflite import interpreter
 from export.transforms.prelu import with_form
+from export.validation.sample_images import samples
 
 
 def photo(colors: int) -> torch.Tensor:

@@ -21,7 +21,7 @@ from ecbsr_mobile import zoo
 from export import tflite
 from export.npu import asked, check, compiled, log
 from export.npu.verdict import Verdict
-from export.tile import show
+from export.validation.sample_crop import show
 
 ROOT = Path(__file__).parents[1]
 GENERATIONS = ("SM8350", "SM8550", "SM8850")

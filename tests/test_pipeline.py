@@ -23,10 +23,11 @@ from converted import net
 import ecbsr_mobile
 from ecbsr_mobile import Picture, checkpoint, images, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from export import samples, tflite
+from export import tflite
 from export.audit import RECIPE
 from export.convert import onnx2tf_worker
 from export.pipeline import export
+from export.validation import sample_images
 
 ROOT = Path(__file__).parent.parent
 
@@ -260,7 +261,7 @@ def test_calibration_pictures_that_cannot_be_used(kind: str, tmp_path: Path) -> 
         kind
     ]
     with pytest.raises(EcbsrError, match=said):
-        samples.samples(folder, 2, 1)
+        sample_images.samples(folder, 2, 1)
 
 
 def test_grey_deep_and_large_pictures_become_samples(tmp_path: Path, random) -> None:
@@ -268,7 +269,7 @@ def test_grey_deep_and_large_pictures_become_samples(tmp_path: Path, random) -> 
     images.write(Picture(random.integers(0, 65536, (64, 64, 3), np.uint16)), tmp_path / "deep.png")
     images.write(Picture(random.integers(0, 256, (900, 1400, 3), np.uint8)), tmp_path / "large.png")
     for colors in (1, 3):
-        found = samples.samples(tmp_path, 3, colors)
+        found = sample_images.samples(tmp_path, 3, colors)
         assert [sample.name for sample in found] == ["deep.png", "grey.png", "large.png"]
         assert [sample.lr.shape for sample in found] == [(21, 21, colors), (23, 33, colors), (256, 256, colors)]
         assert [sample.hr_luma.shape for sample in found] == [(63, 63), (69, 99), (768, 768)]

@@ -260,7 +260,7 @@ def test_refit_brings_the_result_nearer() -> None:
 
 
 def test_calibration_beats_the_widest_ranges_and_is_repeatable() -> None:
-    from export.samples import Sample
+    from export.validation.sample_images import Sample
 
     formed = with_form(graph(1, 2, "prelu"), "cpu")
     picture = (photo(1, 96, 130) * 255).round().astype(np.uint8)

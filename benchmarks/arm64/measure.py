@@ -95,9 +95,9 @@ def _files(name: str, size: tuple[int, int]) -> list[File]:
     from guest import outputs
 
     from export import quantize, tflite
-    from export.samples import samples
     from export.tflite import interpreter
     from export.transforms.prelu import with_form
+    from export.validation.sample_images import samples
 
     width, height = size
     float_graph = tflite.at_size(tflite.read(zoo.tflite(name, "fp32")), width, height)

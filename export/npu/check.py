@@ -16,7 +16,7 @@ from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.files import write_bytes
 
 from .. import sizes, tflite
-from ..tile import Shown
+from ..validation.sample_crop import Shown
 from .asked import SOCS
 from .compile import SECONDS, compile_for
 from .emulate import emulate

@@ -22,7 +22,7 @@ from .verdict import Difference, Emulated
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..tile import Shown
+    from ..validation.sample_crop import Shown
 
 PROGRAM = Path(__file__).with_name("emulator.py")
 SECONDS = 300.0  # a tile of 96x64 takes half a second, a whole image at 960x540 half a minute

@@ -15,9 +15,9 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 
-from .convert.onnx_builder import INPUT
-from .samples import Sample
-from .tflite import Graph, interpreter, read
+from ..convert.onnx_builder import INPUT
+from ..tflite import Graph, interpreter, read
+from .sample_images import Sample
 
 if TYPE_CHECKING:
     import onnx

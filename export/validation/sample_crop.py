@@ -14,10 +14,10 @@ import numpy as np
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
 
-from . import tflite
-from .audit import recipe
-from .sizes import Size
-from .tflite import isolated
+from .. import tflite
+from ..audit import recipe
+from ..sizes import Size
+from ..tflite import isolated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

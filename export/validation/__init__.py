@@ -1,0 +1,1 @@
+"""What a file costs in quality, measured on sample images."""
