@@ -24,8 +24,8 @@ from export import sizes, tflite
 from export.npu import asked
 from export.npu.check import check, sized
 from export.npu.verdict import EMULATED, STATIC, Verdict
-from export.quantize import quantize
-from export.ranges import calibrate
+from export.quantize.calibration import calibrate
+from export.quantize.quantizer import quantize
 from export.tflite import Graph, Node
 from export.transforms.prelu import with_form
 from export.validation.sample_crop import show

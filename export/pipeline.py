@@ -20,10 +20,10 @@ from . import recipe, sizes, tflite
 from .audit import audit
 from .convert import onnx2tf_worker
 from .convert.onnx_builder import onnx_model
-from .int8 import int8_graph
 from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, Job, Progress, checked
 from .npu import verdict
 from .npu.verdict import Verdicts
+from .quantize.int8 import int8_graph
 from .results import Exported, ExportedFile
 from .sizes import Size
 from .tflite import interpreter

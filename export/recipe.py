@@ -13,7 +13,7 @@ from .tflite import Graph, with_metadata
 if TYPE_CHECKING:
     from ecbsr_mobile.network import PlainNet
 
-    from .ranges import Calibration
+    from .quantize.calibration import Calibration
 
 NAME = "ecbsr_mobile.recipe"
 """The metadata entry."""

@@ -33,10 +33,10 @@ from ecbsr_mobile import (
 from ecbsr_mobile.quantization.fake_quant import Int8Net, Int8Weights, names, without_steep
 from export import tflite
 from export.audit import RECIPE
-from export.learned import form_of, learned_ranges, with_weights
 from export.pipeline import export
-from export.quantize import quantize
-from export.refine import refine
+from export.quantize.finetune import refine
+from export.quantize.qat_weights import form_of, learned_ranges, with_weights
+from export.quantize.quantizer import quantize
 from export.tflite import interpreter
 from export.transforms.prelu import with_form
 from export.validation.sample_images import samples

@@ -10,10 +10,11 @@ from converted import graph
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.quantization.qparams import activated, added
-from export import ranges, tflite
+from export import tflite
 from export.audit import invariants
-from export.quantize import activations, affine, pinned, quantize
-from export.refit import refit
+from export.quantize import calibration
+from export.quantize.layer_reconstruction import refit
+from export.quantize.quantizer import activations, affine, pinned, quantize
 from export.tflite import Graph, interpreter, xnnpack_probe
 from export.transforms.io_dtype import with_edges
 from export.transforms.prelu import with_form
@@ -265,9 +266,9 @@ def test_calibration_beats_the_widest_ranges_and_is_repeatable() -> None:
     formed = with_form(graph(1, 2, "prelu"), "cpu")
     picture = (photo(1, 96, 130) * 255).round().astype(np.uint8)
     sample = Sample("made", picture, np.zeros((1, 1), np.uint8), (picture,))
-    first, second = ranges.calibrate(formed, [sample]), ranges.calibrate(formed, [sample])
+    first, second = calibration.calibrate(formed, [sample]), calibration.calibrate(formed, [sample])
     assert (first.ranges, first.error_db) == (second.ranges, second.error_db)
-    image = ranges.sheet([picture]).astype(np.float32) / np.float32(255)
+    image = calibration.sheet([picture]).astype(np.float32) / np.float32(255)
     expected = np.clip(interpreter.run(formed, image), 0, 1)
 
     def error(quantized: Graph) -> float:
@@ -278,6 +279,6 @@ def test_calibration_beats_the_widest_ranges_and_is_repeatable() -> None:
 
 def test_sheet_is_one_size_whatever_is_given(random) -> None:
     for shape in ((9, 200, 1), (300, 5, 3), (700, 900, 3), (1, 1, 1)):
-        made = ranges.sheet([random.integers(0, 256, shape, np.uint8)])
+        made = calibration.sheet([random.integers(0, 256, shape, np.uint8)])
         assert made.shape[1:] == (64, shape[2])
         assert made.shape[0] % 64 == 0 and 64 <= made.shape[0] <= 24 * 64

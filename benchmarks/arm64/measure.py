@@ -94,7 +94,8 @@ def _files(name: str, size: tuple[int, int]) -> list[File]:
     import numpy as np
     from guest import outputs
 
-    from export import quantize, tflite
+    from export import tflite
+    from export.quantize import quantizer
     from export.tflite import interpreter
     from export.transforms.prelu import with_form
     from export.validation.sample_images import samples
@@ -106,7 +107,7 @@ def _files(name: str, size: tuple[int, int]) -> list[File]:
     images = [_middle(sample.image, size) for sample in samples(None, scale, colors)]
     native = with_form(float_graph, "npu")
     graphs = {("fp32", _form(float_graph)): float_graph, ("int8", _form(int8_graph)): int8_graph}
-    graphs.setdefault(("int8", _form(native)), quantize.quantize(native, _ranges(native, images)))
+    graphs.setdefault(("int8", _form(native)), quantizer.quantize(native, _ranges(native, images)))
     files = []
     for (precision, form), graph in graphs.items():
         stored = np.stack([interpreter.stored(graph.tensors[graph.inputs[0]], image)[None] for image in images])
@@ -122,10 +123,10 @@ def _form(graph: Graph) -> str:
 
 def _ranges(graph: Graph, images: list[np.ndarray]) -> dict[str, tuple[float, float]]:
     """The least and largest value of each activation: enough here, where no dB are measured."""
-    from export import quantize
+    from export.quantize import quantizer
     from export.tflite import interpreter
 
-    indices = quantize.activations(graph)
+    indices = quantizer.activations(graph)
     values = [interpreter.run_for(graph, image, indices) for image in images]
     ends = [[(float(v.min()), float(v.max())) for v in column] for column in zip(*values, strict=True)]
     names = [graph.tensors[index].name for index in indices]

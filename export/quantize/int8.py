@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import recipe, tflite
-from .convert.onnx_builder import onnx_model
-from .job import REFINE
-from .learned import form_of, learned_ranges, with_weights
-from .quantize import quantize
-from .ranges import calibrate
-from .refine import refine
-from .transforms.prelu import with_form
-from .validation import quality
-from .validation.sample_images import CONVERSION_SIZE, Sample, frame
+from .. import recipe, tflite
+from ..convert.onnx_builder import onnx_model
+from ..job import REFINE
+from ..transforms.prelu import with_form
+from ..validation import quality
+from ..validation.sample_images import CONVERSION_SIZE, Sample, frame
+from .calibration import calibrate
+from .finetune import refine
+from .qat_weights import form_of, learned_ranges, with_weights
+from .quantizer import quantize
 
 if TYPE_CHECKING:
     from ecbsr_mobile.network import PlainNet

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .quantize import Range, activations, pinned, quantize
-from .refit import refit
-from .tflite import Graph, interpreter
-from .validation.sample_images import Sample
+from ..tflite import Graph, interpreter
+from ..validation.sample_images import Sample
+from .layer_reconstruction import refit
+from .quantizer import Range, activations, pinned, quantize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .validation.sample_images import Sample
+from ..validation.sample_images import Sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

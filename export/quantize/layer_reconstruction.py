@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .quantize import Range, quantize
-from .tflite import Graph, Node, interpreter
+from ..tflite import Graph, Node, interpreter
+from .quantizer import Range, quantize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization.qparams import LEAST_SPAN, PIXELS, RESIDUAL, activated, added
 from ecbsr_mobile.quantization.qparams import affine as affine_of
 
-from .tflite import Graph, Node, Quantization, Tensor, activation
+from ..tflite import Graph, Node, Quantization, Tensor, activation
 
 Range = tuple[float, float]
 """The lowest and highest real value that a tensor can hold; values beyond are clipped."""

@@ -10,10 +10,10 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 
-from .convert.onnx_builder import dcr_order
-from .quantize import Range, activations, copies_image, pinned
-from .tflite import Graph
-from .transforms.prelu import unshared
+from ..convert.onnx_builder import dcr_order
+from ..tflite import Graph
+from ..transforms.prelu import unshared
+from .quantizer import Range, activations, copies_image, pinned
 
 if TYPE_CHECKING:
     from ecbsr_mobile.network import PlainNet

@@ -1,0 +1,1 @@
+"""Float TFLite graph → int8 TFLite graph."""
