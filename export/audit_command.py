@@ -15,14 +15,14 @@ from . import sizes
 from .npu import asked
 
 if TYPE_CHECKING:
-    from .audit import Audit, DelegateAudit
-    from .audits import Audits
+    from .audit.batch import Audits
+    from .audit.delegate_audit import Audit, DelegateAudit
     from .npu.verdict import Verdict, Verdicts
 
 _DESCRIPTION = """\
 Tell which nodes of a .tflite file each delegate takes, in how many partitions, and why not the others; which
 invariants of integer models it breaks; and how it was made, where it says so. All but the line "measured here"
-comes from a table with its sources in export/delegates.py: no phone was asked. With --npu, an NPU's own compiler
+comes from a table with its sources in export/audit/delegate_tables.py: no phone was asked. With --npu, an NPU's own compiler
 is asked on this machine; what it says is static, and no time."""
 _VERDICTS = {"refused": "stays on the CPU", "fatal": "accepted, then fails", "unknown": "not verified"}
 
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     if not socs and (options.emulate or options.keep or options.size):
         raise UsageError("--emulate, --keep and --size belong to a compiler: ask one with --npu qualcomm")
     size = sizes.parse(options.size) if options.size else None
-    from .audits import audit_all
+    from .audit.batch import audit_all
 
     audits = audit_all(
         options.files,
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.html:
         from ecbsr_mobile.utils.files import write_bytes
 
-        from .audit_page import html
+        from .audit.page import html
 
         write_bytes(options.html, html(audits).encode())
     for error in audits.errors.values():

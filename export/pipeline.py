@@ -17,7 +17,7 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
 
 from . import recipe, sizes, tflite
-from .audit import audit
+from .audit.delegate_audit import audit
 from .convert import onnx2tf_worker
 from .convert.onnx_builder import onnx_model
 from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, Job, Progress, checked

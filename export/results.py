@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .audit import Audit
+from .audit.delegate_audit import Audit
 from .sizes import Size
 from .validation.quality import Loss
 

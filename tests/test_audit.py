@@ -32,9 +32,9 @@ from audit_cases import (
 from tflite_models import GraphBuilder, plain_network
 
 from ecbsr_mobile.errors import EcbsrError
-from export.audit import DelegateAudit, audit, audit_delegate, invariants
-from export.delegates import DELEGATES, INVARIANTS, SOURCES, XNNPACK
-from export.partitions import partitions
+from export.audit.delegate_audit import DelegateAudit, audit, audit_delegate, invariants
+from export.audit.delegate_tables import DELEGATES, INVARIANTS, SOURCES, XNNPACK
+from export.audit.partitioning import partitions
 from export.tflite import Graph, Quantization, at_size, read, with_metadata, write, xnnpack_probe
 
 BY_NAME = {delegate.name: delegate for delegate in DELEGATES}

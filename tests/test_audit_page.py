@@ -17,10 +17,11 @@ from PIL import Image
 from test_bench_report import EVIL, LONG, _assert_figures_are_those_of_the_file, _Balance, browser, opened  # noqa: F401
 from tflite_models import GraphBuilder, plain_network
 
-from export import audit_page, tflite
-from export.audit import audit
-from export.audits import Audits, audit_all
-from export.graph_picture import MOST_NODES, Taker, picture
+from export import tflite
+from export.audit import page as audit_page
+from export.audit.batch import Audits, audit_all
+from export.audit.delegate_audit import audit
+from export.audit.graph_svg import MOST_NODES, Taker, picture
 from export.npu.verdict import STATUSES, Difference, Emulated, Left, Verdict
 from export.validation.sample_crop import show
 

@@ -32,7 +32,7 @@ from ecbsr_mobile import (
 )
 from ecbsr_mobile.quantization.fake_quant import Int8Net, Int8Weights, names, without_steep
 from export import tflite
-from export.audit import RECIPE
+from export.audit.delegate_audit import RECIPE
 from export.pipeline import export
 from export.quantize.finetune import refine
 from export.quantize.qat_weights import form_of, learned_ranges, with_weights

@@ -20,7 +20,8 @@ from tflite_models import GraphBuilder, plain_network
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import subprocess_runner
-from export import audits, tflite
+from export import tflite
+from export.audit import batch
 from export.npu import asked, check, compile, log, qualcomm
 from export.npu.qualcomm import Toolchain
 from export.tflite import Graph, interpreter, write
@@ -291,7 +292,7 @@ def test_a_folder_is_audited_file_by_file(tmp_path: Path) -> None:
     assert [Path(error["path"]).name for error in told["errors"]] == ["broken.tflite"]
     assert "npu" not in told["files"][0]
     (tmp_path / "empty").mkdir()
-    assert "is a folder" in audits.audit_all([tmp_path / "empty"]).errors[str(tmp_path / "empty")]
+    assert "is a folder" in batch.audit_all([tmp_path / "empty"]).errors[str(tmp_path / "empty")]
 
 
 def test_two_models_of_one_name_are_not_kept_over_each_other(tmp_path: Path) -> None:

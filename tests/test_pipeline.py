@@ -24,7 +24,7 @@ import ecbsr_mobile
 from ecbsr_mobile import Picture, checkpoint, images, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from export import tflite
-from export.audit import RECIPE
+from export.audit.delegate_audit import RECIPE
 from export.convert import onnx2tf_worker
 from export.pipeline import export
 from export.validation import sample_images

@@ -11,7 +11,7 @@ from converted import graph
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.quantization.qparams import activated, added
 from export import tflite
-from export.audit import invariants
+from export.audit.delegate_audit import invariants
 from export.quantize import calibration
 from export.quantize.layer_reconstruction import refit
 from export.quantize.quantizer import activations, affine, pinned, quantize

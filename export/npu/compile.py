@@ -12,7 +12,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import subprocess_runner
 
 from .. import tflite
-from ..conditions import FLOAT32
+from ..audit.op_rules import FLOAT32
 from ..tflite.graph import Graph
 from . import log
 from .compiled import left_out

@@ -15,7 +15,7 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
 
 from .. import tflite
-from ..audit import recipe
+from ..audit.delegate_audit import recipe
 from ..sizes import Size
 from ..tflite import isolated
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from .tflite.graph import Graph, Node, Tensor, activation
+from ..tflite.graph import Graph, Node, Tensor, activation
 
 FLOAT32, INT8, UINT8, INT32 = "FLOAT32", "INT8", "UINT8", "INT32"
 

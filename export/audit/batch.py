@@ -10,10 +10,10 @@ from typing import Any
 
 from ecbsr_mobile.errors import EcbsrError
 
-from .audit import Audit, audit
-from .sizes import Size
-from .tflite.reader import load
-from .validation.sample_crop import Shown, show
+from ..sizes import Size
+from ..tflite.reader import load
+from ..validation.sample_crop import Shown, show
+from .delegate_audit import Audit, audit
 
 Notice = Callable[[str], None]
 Progress = Callable[[Sequence[Any], str], Iterable[Any]]
@@ -77,7 +77,7 @@ def audit_all(
     models = {path: models[path] for path in found}
     shown = _shown(models, progress) if emulate or pictures else {}
     if socs and found:
-        from .npu import check
+        from ..npu import check
 
         asked: dict[str, bytes] = {}
         for path, model in models.items():

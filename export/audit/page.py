@@ -17,14 +17,14 @@ import numpy as np
 
 from ecbsr_mobile import images
 
-from . import tflite
-from .audit import Audit, DelegateAudit
-from .audits import Audits
-from .graph_picture import Taker, picture
-from .npu.asked import NOT_CHECKED, SOCS
-from .npu.verdict import EMULATED, STATIC, STATUSES, Difference, Verdict
-from .page import figure, flat, size_name, table
-from .tflite.graph import printable
+from .. import tflite
+from ..npu.asked import NOT_CHECKED, SOCS
+from ..npu.verdict import EMULATED, STATIC, STATUSES, Difference, Verdict
+from ..page import figure, flat, size_name, table
+from ..tflite.graph import printable
+from .batch import Audits
+from .delegate_audit import Audit, DelegateAudit
+from .graph_svg import Taker, picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ _WHAT = {"refused": "refuses", "fatal": "refuses", "unknown": "unknown"}
 
 def html(audits: Audits) -> str:
     """The page about the files."""
-    look = (("export", "page.css"), ("export", "audit.css"))
+    look = (("export", "page.css"), ("export.audit", "page.css"))
     style = "".join(files(package).joinpath(name).read_text(encoding="utf-8") for package, name in look)
     count = f"{len(audits.found)} model{'s' * (len(audits.found) != 1)}"
     body = "".join(_file(audits, index, path) for index, path in enumerate(audits.found))
@@ -283,7 +283,7 @@ def _method(audits: Audits) -> str:
     asked = any(found.npu is not None for found in audits.found.values())
     return (
         "<h2>How to read this</h2><div class='card'><p>Delegates are judged by a table with its sources "
-        "(<code>export/delegates.py</code>), XNNPACK also by the runtime of this machine.</p>"
+        "(<code>export/audit/delegate_tables.py</code>), XNNPACK also by the runtime of this machine.</p>"
         + (f"<p>An NPU's own compiler was asked on this machine:</p><dl>{meanings}</dl>" if asked else "")
         + "</div>\n"
     )

@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .conditions import View, folded_constants
-from .delegates import DELEGATES, INVARIANT_ALWAYS, INVARIANTS, Delegate, Rule, Verdict
-from .partitions import partitions
-from .recipe import NAME as RECIPE
-from .scale_conditions import QUANTIZED
-from .tflite.graph import Graph, Node, operators
-from .tflite.reader import load, read
-from .tflite.xnnpack_probe import Measured, measure
+from ..recipe import NAME as RECIPE
+from ..tflite.graph import Graph, Node, operators
+from ..tflite.reader import load, read
+from ..tflite.xnnpack_probe import Measured, measure
+from .delegate_tables import DELEGATES, INVARIANT_ALWAYS, INVARIANTS, Delegate, Rule, Verdict
+from .op_rules import View, folded_constants
+from .partitioning import partitions
+from .quant_rules import QUANTIZED
 
 if TYPE_CHECKING:
-    from .npu.verdict import Verdicts
+    from ..npu.verdict import Verdicts
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Audit:
             "recipe": self.recipe,
         }
         if self.npu is not None:
-            from .npu import verdict
+            from ..npu import verdict
 
             document["npu"] = verdict.to_json(self.npu)
         return document

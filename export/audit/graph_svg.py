@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .tflite.graph import Graph, printable
+from ..tflite.graph import Graph, printable
 
 MOST_NODES = 400
 """Nodes of the largest graph that is drawn."""

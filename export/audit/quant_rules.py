@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .conditions import INT8, UINT8, Condition, View
-from .tflite.graph import Quantization, Tensor
+from ..tflite.graph import Quantization, Tensor
+from .op_rules import INT8, UINT8, Condition, View
 
 QUANTIZED = ("INT4", INT8, UINT8, "INT16")
 SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .conditions import (
+from .op_rules import (
     FLOAT32,
     INT8,
     INT32,
@@ -41,7 +41,7 @@ from .conditions import (
     unit_strides,
     wide_first,
 )
-from .scale_conditions import (
+from .quant_rules import (
     bias_scale,
     input_ratios,
     kernel_axis,

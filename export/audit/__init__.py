@@ -1,0 +1,1 @@
+"""Which delegate supports which operators of a `.tflite`, and why not the others."""
