@@ -21,9 +21,9 @@ from ecbsr_mobile.cli import common
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.utils import progress
 from export import sizes, tflite
-from export.npu import asked
-from export.npu.check import check, sized
-from export.npu.verdict import EMULATED, STATIC, Verdict
+from export.npu.results import EMULATED, STATIC, Verdict
+from export.npu.runner import check, sized
+from export.npu.socs import QUALCOMM, parse_socs
 from export.quantize.calibration import calibrate
 from export.quantize.quantizer import quantize
 from export.tflite import Graph, Node
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=zoo.RECOMMENDED["npu"], help="bundled PReLU models' names")
     parser.add_argument("--size", type=sizes.parse, default="540p", help="low-resolution input (540p)")
-    parser.add_argument("--npu", type=asked.socs, default=asked.socs(asked.QUALCOMM), help="qualcomm:SOC,… (all)")
+    parser.add_argument("--npu", type=parse_socs, default=parse_socs(QUALCOMM), help="qualcomm:SOC,… (all)")
     options = parser.parse_args()
     wins: dict[str, int] = {}
     for name in options.models:

@@ -12,12 +12,12 @@ from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.utils import progress
 
 from . import sizes
-from .npu import asked
+from .npu.socs import NOT_CHECKED, QUALCOMM, SOCS, parse_socs
 
 if TYPE_CHECKING:
     from .audit.batch import Audits
     from .audit.delegate_audit import Audit, DelegateAudit
-    from .npu.verdict import Verdict, Verdicts
+    from .npu.results import Verdict, Verdicts
 
 _DESCRIPTION = """\
 Tell which nodes of a .tflite file each delegate takes, in how many partitions, and why not the others; which
@@ -30,7 +30,7 @@ _VERDICTS = {"refused": "stays on the CPU", "fatal": "accepted, then fails", "un
 def main(argv: list[str] | None = None) -> int:
     """The command; exit code 1 when a file could not be read."""
     options = _parser().parse_args(argv)
-    socs = asked.socs(options.npu) if options.npu else ()
+    socs = parse_socs(options.npu) if options.npu else ()
     if not socs and (options.emulate or options.keep or options.size):
         raise UsageError("--emulate, --keep and --size belong to a compiler: ask one with --npu qualcomm")
     size = sizes.parse(options.size) if options.size else None
@@ -72,8 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="a .tflite file, or a folder of some")
     add("--npu", metavar="VENDOR[:SOC,…]",
-        help=f"ask an NPU's own compiler, installed as the extra [{asked.QUALCOMM}]: {asked.QUALCOMM}, for all of "
-        f"{', '.join(asked.SOCS)}, or for some; {', '.join(asked.NOT_CHECKED)} cannot be checked")  # fmt: skip
+        help=f"ask an NPU's own compiler, installed as the extra [{QUALCOMM}]: {QUALCOMM}, for all of "
+        f"{', '.join(SOCS)}, or for some; {', '.join(NOT_CHECKED)} cannot be checked")  # fmt: skip
     add("--emulate", action="store_true",
         help="run what was compiled by the vendor's emulation, on a bundled picture's tile, and compare")  # fmt: skip
     add("--size", metavar="SIZE", help="compile for this LR input, WIDTHxHEIGHT or "
@@ -129,7 +129,7 @@ def _row(delegate: DelegateAudit) -> list[str]:
 
 
 def _print_npu(verdicts: Verdicts) -> None:
-    from .npu import verdict
+    from .npu import results
     from .tflite.graph import printable
 
     emulated = any(one.emulated for one in verdicts.values())
@@ -138,12 +138,12 @@ def _print_npu(verdicts: Verdicts) -> None:
     print("\nBy Qualcomm's own compiler, on this machine")
     common.print_table(header, [_npu_row(soc, one, emulated) for soc, one in verdicts.items()])
     for size in dict.fromkeys(one.size for one in verdicts.values() if one.size):
-        print(f"Compiled for {sizes.name(size)}; MB: {verdict.STATIC}")
+        print(f"Compiled for {sizes.name(size)}; MB: {results.STATIC}")
     if any(one.arithmetic != "integer" for one in verdicts.values()):
         kinds = ", ".join(dict.fromkeys(one.arithmetic for one in verdicts.values()))
         print(f"Arithmetic: {kinds}; that an NPU takes a model does not make it int8")
     if emulated:
-        print(f"dB and largest difference (of 255), at a tile of a bundled picture: {verdict.EMULATED}")
+        print(f"dB and largest difference (of 255), at a tile of a bundled picture: {results.EMULATED}")
     said: dict[str, list[str]] = {}
     for soc, one in verdicts.items():
         notes = [one.note, one.emulated.note if one.emulated else ""]
@@ -154,7 +154,7 @@ def _print_npu(verdicts: Verdicts) -> None:
             said.setdefault(text, []).append(soc)
     for text, socs in said.items():
         print(f"{text} [{'all' if len(socs) == len(verdicts) else ', '.join(socs)}]")
-    print(f"Not checked: {', '.join(asked.NOT_CHECKED)}")
+    print(f"Not checked: {', '.join(NOT_CHECKED)}")
 
 
 def _npu_row(soc: str, one: Verdict, emulated: bool) -> list[str]:

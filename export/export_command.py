@@ -10,7 +10,7 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
 
 from . import job, sizes
-from .npu import asked, verdict
+from .npu import results, socs
 
 if TYPE_CHECKING:
     from .results import Exported, ExportedFile
@@ -118,7 +118,7 @@ def _print_npu(done: Exported) -> None:
             )
     print()
     common.print_table(header, rows)
-    print(f"MB: {verdict.STATIC}. Not checked: {', '.join(asked.NOT_CHECKED)}")
+    print(f"MB: {results.STATIC}. Not checked: {', '.join(socs.NOT_CHECKED)}")
 
 
 def _row(file: ExportedFile) -> list[str]:
@@ -157,8 +157,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-drop", type=float, default=job.MAX_DROP, metavar="DB",
         help=f"refuse a file that loses more PSNR ({job.MAX_DROP})")  # fmt: skip
     add("--npu", metavar="VENDOR[:SOC,…]",
-        help=f"ask an NPU's own compiler what it makes of each file, and store it in the recipe: {asked.QUALCOMM}, or "
-        f"{asked.QUALCOMM}:SM8650,… (see ecbsr-audit)")  # fmt: skip
+        help=f"ask an NPU's own compiler what it makes of each file, and store it in the recipe: {socs.QUALCOMM}, or "
+        f"{socs.QUALCOMM}:SM8650,… (see ecbsr-audit)")  # fmt: skip
     add("--out", default=".", metavar="DIR", help="folder for the files (.)")
     add("--json", action="store_true", help="print the result as JSON")
     common.add_weights_options(parser)

@@ -10,7 +10,7 @@ from pathlib import Path
 from ecbsr_mobile.errors import EcbsrError, UsageError
 
 from . import sizes
-from .npu import asked
+from .npu import socs
 from .sizes import Size
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -87,12 +87,12 @@ def checked(
         refine,
         float(max_drop),
         onnx,
-        asked.socs(npu) if npu else (),
+        socs.parse_socs(npu) if npu else (),
         progress or (lambda _message: None),
     )
     _check_writable(job.out)
     if job.npu:
-        from .npu.qualcomm import toolchain
+        from .npu.qualcomm_sdk import toolchain
 
         with toolchain():  # it may be missing, and the conversion takes its time
             pass

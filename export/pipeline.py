@@ -21,8 +21,8 @@ from .audit.delegate_audit import audit
 from .convert import onnx2tf_worker
 from .convert.onnx_builder import onnx_model
 from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, Job, Progress, checked
-from .npu import verdict
-from .npu.verdict import Verdicts
+from .npu import results
+from .npu.results import Verdicts
 from .quantize.int8 import int8_graph
 from .results import Exported, ExportedFile
 from .sizes import Size
@@ -189,7 +189,7 @@ def _npu_verdicts(job: Job, net: PlainNet, variants: Sequence[_Variant]) -> Mapp
     """What the NPU compiler makes of each file to come, by its name; to it the recipe does not matter."""
     if not job.npu:
         return {}
-    from .npu.check import check
+    from .npu.runner import check
 
     job.progress(f"asking the NPU compiler for {', '.join(job.npu)}")
     files = {
@@ -208,7 +208,7 @@ def _name(net: PlainNet, variant: _Variant, size: Size) -> str:
 def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size, npu: Verdicts | None) -> _Made:
     told = _recipe(job, subject.net, variant, size)
     if npu is not None:
-        told["npu"] = verdict.for_recipe(npu)
+        told["npu"] = results.for_recipe(npu)
     data = tflite.write(tflite.at_size(recipe.with_recipe(variant.graph, told), *size))
     name = _name(subject.net, variant, size)
     first = size == job.sizes[0]

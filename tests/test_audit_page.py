@@ -22,7 +22,7 @@ from export.audit import page as audit_page
 from export.audit.batch import Audits, audit_all
 from export.audit.delegate_audit import audit
 from export.audit.graph_svg import MOST_NODES, Taker, picture
-from export.npu.verdict import STATUSES, Difference, Emulated, Left, Verdict
+from export.npu.results import STATUSES, Difference, Emulated, Left, Verdict
 from export.validation.sample_crop import show
 
 

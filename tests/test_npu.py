@@ -22,8 +22,8 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import subprocess_runner
 from export import tflite
 from export.audit import batch
-from export.npu import asked, check, compile, log, qualcomm
-from export.npu.qualcomm import Toolchain
+from export.npu import compiler, compiler_log, qualcomm_sdk, runner, socs
+from export.npu.qualcomm_sdk import Toolchain
 from export.tflite import Graph, interpreter, write
 
 LOGS = Path(__file__).parent / "npu_logs"
@@ -39,30 +39,34 @@ def stored(name: str) -> tuple[bytes, bytes]:
 
 
 def test_what_the_compiler_said_is_understood() -> None:
-    said = log.understand(*stored("several"))
+    said = compiler_log.understand(*stored("several"))
     assert (said.taken, said.total, said.partitions) == (3, 7, 3)
-    assert said.reasons == {**dict.fromkeys((1, 2, 3), "has incorrect Rank 6."), 5: log.UNMAPPED}
-    assert said.traffic == (log.Traffic(0, 6144, 10240), log.Traffic(0, 24576, 8192), log.Traffic(0, 24576, 16384))
+    assert said.reasons == {**dict.fromkeys((1, 2, 3), "has incorrect Rank 6."), 5: compiler_log.UNMAPPED}
+    assert said.traffic == (
+        compiler_log.Traffic(0, 6144, 10240),
+        compiler_log.Traffic(0, 24576, 8192),
+        compiler_log.Traffic(0, 24576, 16384),
+    )
     assert said.version == "2.51.0.260929181845"
     assert said.error == ""
 
 
 def test_why_the_compiler_failed_is_understood() -> None:
-    said = log.understand(*stored("failed"))
+    said = compiler_log.understand(*stored("failed"))
     assert said.error.startswith("Failed to add node into graph, error: 6005")
     assert said.traffic == ()
 
 
 def test_lines_may_end_as_on_windows() -> None:
     errors, output = (text.replace(b"\n", b"\r\n") for text in stored("several"))
-    assert log.understand(errors, output) == log.understand(*stored("several"))
+    assert compiler_log.understand(errors, output) == compiler_log.understand(*stored("several"))
 
 
-def assert_part_of(said: log.Said, whole: log.Said) -> None:
+def assert_part_of(said: compiler_log.Said, whole: compiler_log.Said) -> None:
     for name in ("version", "taken", "total", "partitions"):
         assert getattr(said, name) in (None, getattr(whole, name)), name
     for node, reason in said.reasons.items():
-        assert reason in (whole.reasons[node], log.NO_REASON)
+        assert reason in (whole.reasons[node], compiler_log.NO_REASON)
     assert said.traffic == whole.traffic[: len(said.traffic)]
     assert said.error in ("", whole.error)
 
@@ -71,16 +75,16 @@ def assert_part_of(said: log.Said, whole: log.Said) -> None:
 def test_errors_cut_at_any_byte_say_nothing_false(name: str) -> None:
     errors, output = stored(name)
     complaints = output[: output.rfind(b"Failed to validate") + 200]
-    whole = log.understand(errors, complaints)
+    whole = compiler_log.understand(errors, complaints)
     start = errors.find(b"Starting Applying plugin")  # before that it says how it was called
     for end in range(start, len(errors)):
-        assert_part_of(log.understand(errors[:end], complaints), whole)
+        assert_part_of(compiler_log.understand(errors[:end], complaints), whole)
 
 
 def test_output_cut_at_any_byte_says_nothing_false() -> None:
     """At every byte of the lines that mean something, and at the end of every other."""
     errors, output = stored("several")
-    whole, ends, place = log.understand(errors, output), set(), 0
+    whole, ends, place = compiler_log.understand(errors, output), set(), 0
     for line in output.splitlines(keepends=True):
         meant = b"<E>" in line or b"bytes=" in line or b"DDR" in line
         ends |= set(range(place, place + len(line))) if meant else {place}
@@ -88,10 +92,10 @@ def test_output_cut_at_any_byte_says_nothing_false() -> None:
     assert len(ends) > 1000
     graph = several_reasons()
     for number, end in enumerate(sorted(ends)):
-        assert_part_of(log.understand(errors, output[:end]), whole)
+        assert_part_of(compiler_log.understand(errors, output[:end]), whole)
         if number % 50 == 0:
             for code in (0, 1, -11):
-                verdict, _ = compile.judge(graph, code, output[:end], errors, b"", 1.0)
+                verdict, _ = compiler.judge(graph, code, output[:end], errors, b"", 1.0)
                 assert verdict.status == {0: "unreadable", 1: "failed", -11: "crashed"}[code]
 
 
@@ -107,10 +111,10 @@ def stand_in(folder: Path, script: str) -> Toolchain:
     return Toolchain(folder / "libraries", driver, folder / "licence.pdf")
 
 
-def compiled_by(tmp_path: Path, script: str, seconds: float = 20.0, graph: Graph | None = None) -> compile.Verdict:
+def compiled_by(tmp_path: Path, script: str, seconds: float = 20.0, graph: Graph | None = None) -> compiler.Verdict:
     tools = stand_in(tmp_path, script)
     (tmp_path / "work").mkdir()
-    verdict, result = compile.compile_for(
+    verdict, result = compiler.compile_for(
         tools, "SM8650", write(graph or plain_network("int8")), tmp_path / "work", seconds
     )
     assert result is None
@@ -148,11 +152,11 @@ def test_a_compiler_that_hangs_is_ended_with_its_children(tmp_path: Path) -> Non
 
 
 def test_a_compiler_without_end_of_words_or_memory_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qualcomm, "FILE_BYTES", 2**20)
+    monkeypatch.setattr(qualcomm_sdk, "FILE_BYTES", 2**20)
     verdict = compiled_by(tmp_path, "exec yes")
     assert verdict.status == "crashed" and "SIGXFSZ" in verdict.note
     assert (tmp_path / "work" / "out").stat().st_size <= 2**21
-    monkeypatch.setattr(qualcomm, "MEMORY_BYTES", 2**28)
+    monkeypatch.setattr(qualcomm_sdk, "MEMORY_BYTES", 2**28)
     (tmp_path / "second").mkdir()
     assert compiled_by(tmp_path / "second", f"exec {sys.executable} -c 'bytearray(2**30)'").status == "failed"
 
@@ -162,7 +166,7 @@ def test_taken_and_left_are_told_of_a_file_that_the_compiler_left_as_it_was(tmp_
     said = "Partitioned subgraph<0>, selected 3 ops, from a total of 7 ops. resulted in 3 partitions."
     tools = stand_in(tmp_path, f"echo '{said}' >&2; cp model.tflite compiled.tflite")
     (tmp_path / "work").mkdir()
-    verdict, result = compile.compile_for(tools, "SM8650", write(several_reasons()), tmp_path / "work")
+    verdict, result = compiler.compile_for(tools, "SM8650", write(several_reasons()), tmp_path / "work")
     assert result is not None
     assert (verdict.status, verdict.taken, verdict.total, verdict.partitions) == ("partial", 3, 7, 3)
     assert (verdict.read_mb, verdict.write_mb, verdict.spill_mb) == (None, None, None)
@@ -173,59 +177,68 @@ def test_a_stop_ends_the_compiler(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     threading.Timer(0.5, stop.set).start()
     with pytest.raises(subprocess_runner.Stopped):
-        compile.compile_for(tools, "SM8650", write(plain_network()), tmp_path / "work", stop=stop)
+        compiler.compile_for(tools, "SM8650", write(plain_network()), tmp_path / "work", stop=stop)
 
 
 # What is asked for.
 
 
 def test_vendors_and_chips() -> None:
-    assert asked.socs("qualcomm") == tuple(asked.SOCS)
-    assert asked.socs("qualcomm:sm8650, SM8350,SM8650") == ("SM8650", "SM8350")
+    assert socs.parse_socs("qualcomm") == tuple(socs.SOCS)
+    assert socs.parse_socs("qualcomm:sm8650, SM8350,SM8650") == ("SM8650", "SM8350")
     with pytest.raises(UsageError, match="'SM1' is not known to qualcomm's compiler; use some of SA8255"):
-        asked.socs("qualcomm:SM1")
+        socs.parse_socs("qualcomm:SM1")
     with pytest.raises(UsageError, match="'apple' is not known; use qualcomm or"):
-        asked.socs("apple")
-    for vendor in asked.NOT_CHECKED:
+        socs.parse_socs("apple")
+    for vendor in socs.NOT_CHECKED:
         with pytest.raises(UsageError, match=f"'{vendor}' cannot be checked here: its compiler is not public"):
-            asked.socs(vendor)
+            socs.parse_socs(vendor)
 
 
 # Where the compiler is not.
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qualcomm, "find_spec", lambda name: None)
+    monkeypatch.setattr(qualcomm_sdk, "find_spec", lambda name: None)
     with (
         pytest.raises(EcbsrError, match=r"is not installed; run: pip install 'ecbsr-mobile\[qualcomm\]'"),
-        qualcomm.toolchain(),
+        qualcomm_sdk.toolchain(),
     ):
         pass
 
 
 def test_on_another_platform_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qualcomm.platform, "machine", lambda: "aarch64")
-    with pytest.raises(EcbsrError, match="runs on Linux on x86_64, and this is Linux on aarch64"), qualcomm.toolchain():
+    monkeypatch.setattr(qualcomm_sdk.platform, "machine", lambda: "aarch64")
+    with (
+        pytest.raises(EcbsrError, match="runs on Linux on x86_64, and this is Linux on aarch64"),
+        qualcomm_sdk.toolchain(),
+    ):
         pass
 
 
 def test_a_library_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for path in (qualcomm.DRIVER, qualcomm.PLUGIN, qualcomm.BACKEND, qualcomm.EMULATOR, "libQnnSaver.so"):
+    for path in (
+        qualcomm_sdk.DRIVER,
+        qualcomm_sdk.PLUGIN,
+        qualcomm_sdk.BACKEND,
+        qualcomm_sdk.EMULATOR,
+        "libQnnSaver.so",
+    ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(b"\x7fELF, but no more")
-    monkeypatch.setattr(qualcomm, "_package", lambda name: tmp_path)
-    monkeypatch.setattr(qualcomm, "find_spec", lambda name: object())
+    monkeypatch.setattr(qualcomm_sdk, "_package", lambda name: tmp_path)
+    monkeypatch.setattr(qualcomm_sdk, "find_spec", lambda name: object())
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with (
         pytest.raises(EcbsrError, match=r"does not load \(.*libQnnHtp.so.*\); it needs glibc 2.35"),
-        qualcomm.toolchain(),
+        qualcomm_sdk.toolchain(),
     ):
         pass
     assert not list(tmp_path.glob("ecbsr-*"))
-    (tmp_path / qualcomm.PLUGIN).unlink()
+    (tmp_path / qualcomm_sdk.PLUGIN).unlink()
     missing = r"incomplete, libLiteRtCompilerPlugin_Qualcomm\.so is missing"
-    with pytest.raises(EcbsrError, match=missing), qualcomm.toolchain():
+    with pytest.raises(EcbsrError, match=missing), qualcomm_sdk.toolchain():
         pass
 
 
@@ -298,7 +311,7 @@ def test_a_folder_is_audited_file_by_file(tmp_path: Path) -> None:
 def test_two_models_of_one_name_are_not_kept_over_each_other(tmp_path: Path) -> None:
     model = write(plain_network())
     with pytest.raises(UsageError, match="two of the models have one name"):
-        check.check({"a/x.tflite": model, "b/x.tflite": model}, keep=tmp_path)
+        runner.check({"a/x.tflite": model, "b/x.tflite": model}, keep=tmp_path)
 
 
 def test_an_open_size_is_given_one() -> None:
@@ -307,6 +320,6 @@ def test_an_open_size_is_given_one() -> None:
     graph = make.graph(make.conv(image, 4))
     loose = [replace(t, signature=(1, -1, -1, t.shape[3])) if t.data is None else t for t in graph.tensors]
     model = write(replace(graph, tensors=tuple(loose)))
-    assert tflite.input_size(tflite.read(check.sized(model))) == (960, 540)
-    assert tflite.input_size(tflite.read(check.sized(model, (40, 24)))) == (40, 24)
-    assert check.sized(write(graph)) == write(graph)
+    assert tflite.input_size(tflite.read(runner.sized(model))) == (960, 540)
+    assert tflite.input_size(tflite.read(runner.sized(model, (40, 24)))) == (40, 24)
+    assert runner.sized(write(graph)) == write(graph)

@@ -19,8 +19,8 @@ from tflite_models import plain_network
 
 from ecbsr_mobile import zoo
 from export import tflite
-from export.npu import asked, check, compiled, log
-from export.npu.verdict import Verdict
+from export.npu import compiled_model, compiler_log, runner, socs
+from export.npu.results import Verdict
 from export.validation.sample_crop import show
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +35,7 @@ pytestmark = [
 
 
 def small(path: Path) -> bytes:
-    return check.sized(path.read_bytes(), (96, 64))
+    return runner.sized(path.read_bytes(), (96, 64))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def verdicts() -> dict[str, dict[str, Verdict]]:
     }
     shown = {name: show(models[name]) for name in ("int8", "float")}
     notices: list[str] = []
-    found = check.check(models, GENERATIONS, shown, notice=notices.append)
+    found = runner.check(models, GENERATIONS, shown, notice=notices.append)
     assert len(notices) == 1 and "Qualcomm" in notices[0] and "licence" in notices[0]
     return {name: dict(one) for name, one in found.items()}
 
@@ -89,7 +89,7 @@ def test_refused_operators_come_with_the_compilers_reason(verdicts: dict[str, di
         assert [(left.node, left.operator) for left in verdict.refused] == [
             (1, "RESHAPE"), (2, "TRANSPOSE"), (3, "RESHAPE"), (5, "BITCAST"),
         ]  # fmt: skip
-        assert [left.reason for left in verdict.refused] == ["has incorrect Rank 6."] * 3 + [log.UNMAPPED]
+        assert [left.reason for left in verdict.refused] == ["has incorrect Rank 6."] * 3 + [compiler_log.UNMAPPED]
     for verdict in verdicts["nothing"].values():
         assert (verdict.status, verdict.taken, verdict.total, verdict.partitions) == ("refused", 0, 1, 0)
         assert [left.operator for left in verdict.refused] == ["NEG"]
@@ -104,7 +104,7 @@ def test_several_partitions_are_counted_and_not_emulated(verdicts: dict[str, dic
 
 def test_fidelity_is_the_same_from_run_to_run(verdicts: dict[str, dict[str, Verdict]]) -> None:
     model = small(zoo.tflite(zoo.DEFAULT))
-    again = check.check({"int8": model}, GENERATIONS[1:2], {"int8": show(model)})["int8"][GENERATIONS[1]]
+    again = runner.check({"int8": model}, GENERATIONS[1:2], {"int8": show(model)})["int8"][GENERATIONS[1]]
     first = verdicts["int8"][GENERATIONS[1]]
     assert again.emulated == first.emulated
     assert (again.read_mb, again.write_mb, again.spill_mb) == (first.read_mb, first.write_mb, first.spill_mb)
@@ -113,7 +113,7 @@ def test_fidelity_is_the_same_from_run_to_run(verdicts: dict[str, dict[str, Verd
 def test_the_compiler_knows_the_chips_that_we_name() -> None:
     from ai_edge_litert.aot.vendors.qualcomm.target import SocModel
 
-    assert set(asked.SOCS) == {model.value for model in SocModel} - {"ALL"}
+    assert set(socs.SOCS) == {model.value for model in SocModel} - {"ALL"}
 
 
 # The command, as a user meets it.
@@ -148,7 +148,7 @@ def test_the_command_tells_a_person_and_a_machine_the_same(tmp_path: Path) -> No
     assert one["emulated"]["source"] == "vendor emulator, not a device"
     assert one["emulated"]["fp32"] is None  # no float file of these weights is at hand
     kept = folder / "kept" / "mine-SM8650.tflite"
-    assert [node.operator for node in tflite.read(kept).nodes] == [compiled.DISPATCH]
+    assert [node.operator for node in tflite.read(kept).nodes] == [compiled_model.DISPATCH]
     assert list(temporary.iterdir()) == []
     shown = subprocess.run(
         argv(*asked_for), capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}

@@ -77,15 +77,15 @@ def audit_all(
     models = {path: models[path] for path in found}
     shown = _shown(models, progress) if emulate or pictures else {}
     if socs and found:
-        from ..npu import check
+        from ..npu import runner
 
         asked: dict[str, bytes] = {}
         for path, model in models.items():
             try:
-                asked[path] = check.sized(model, size)
+                asked[path] = runner.sized(model, size)
             except EcbsrError as error:
                 errors[path] = str(error)
-        verdicts = check.check(
+        verdicts = runner.check(
             asked, socs, shown if emulate else None, keep=keep, notice=notice, progress=progress
         )  # fmt: skip
         found |= {path: replace(found[path], npu=verdict) for path, verdict in verdicts.items()}

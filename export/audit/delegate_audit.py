@@ -22,7 +22,7 @@ from .partitioning import partitions
 from .quant_rules import QUANTIZED
 
 if TYPE_CHECKING:
-    from ..npu.verdict import Verdicts
+    from ..npu.results import Verdicts
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,9 @@ class Audit:
             "recipe": self.recipe,
         }
         if self.npu is not None:
-            from ..npu import verdict
+            from ..npu import results
 
-            document["npu"] = verdict.to_json(self.npu)
+            document["npu"] = results.to_json(self.npu)
         return document
 
 

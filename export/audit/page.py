@@ -18,8 +18,8 @@ import numpy as np
 from ecbsr_mobile import images
 
 from .. import tflite
-from ..npu.asked import NOT_CHECKED, SOCS
-from ..npu.verdict import EMULATED, STATIC, STATUSES, Difference, Verdict
+from ..npu.results import EMULATED, STATIC, STATUSES, Difference, Verdict
+from ..npu.socs import NOT_CHECKED, SOCS
 from ..page import figure, flat, size_name, table
 from ..tflite.graph import printable
 from .batch import Audits

@@ -1,67 +1,81 @@
-"""One run of a compiled piece on Qualcomm's x86 emulation, in a process of its own.
-
-    python -P emulator.py JOB.json
-
-The job names the files of the context, the input and the output, and describes both tensors. Imports
-onnxruntime with Qualcomm's provider, onnx and numpy alone.
-"""
+"""The vendor's emulation of a compiled model, against this machine's CPU and the float network."""
 
 from __future__ import annotations
 
 import json
 import sys
+import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-NAMES = {"int8": "INT8", "uint8": "UINT8", "int16": "INT16", "uint16": "UINT16", "float32": "FLOAT"}
-"""numpy's name of a type → ONNX's."""
+import numpy as np
 
-PROVIDER = "QNNExecutionProvider"
+from ecbsr_mobile.utils import subprocess_runner
+
+from .. import tflite
+from ..tflite import isolated
+from .compiled_model import pieces
+from .emulator_worker import NAMES
+from .qualcomm_sdk import Toolchain
+from .results import Difference, Emulated
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..validation.sample_crop import Shown
+
+PROGRAM = Path(__file__).with_name("emulator_worker.py")
+SECONDS = 300.0  # a tile of 96x64 takes half a second, a whole image at 960x540 half a minute
 
 
-def model(job: dict[str, Any], context: bytes) -> bytes:
-    """An ONNX model of one node that holds the compiled piece."""
-    from onnx import TensorProto, helper
+def emulate(
+    tools: Toolchain, compiled: bytes, shown: Shown, folder: Path, stop: threading.Event | None = None
+) -> Emulated:
+    """Run a compiled file of the tile's size in an empty folder, and compare with what `shown` holds.
 
-    ends = [
-        [helper.make_tensor_value_info(one["name"], getattr(TensorProto, NAMES[one["dtype"]]), one["shape"])]
-        for one in (job["input"], job["output"])
-    ]
-    node = helper.make_node(
-        "EPContext",
-        [job["input"]["name"]],
-        [job["output"]["name"]],
-        name=job["piece"],
-        domain="com.microsoft",
-        embed_mode=1,
-        main_context=1,
-        ep_cache_context=context,
-        source="QNN",
-        partition_name=job["piece"],
+    Raises:
+        Stopped: `stop` was set meanwhile.
+    """
+    graph = tflite.read(compiled, "the compiler's file")
+    try:
+        found = pieces(compiled, graph)
+    except ValueError as error:
+        return Emulated(note=str(error))
+    if len(graph.nodes) != 1 or len(found) != 1 or len(found[0].inputs) != 1 or len(found[0].outputs) != 1:
+        return Emulated(note="only a model that is taken whole, in one piece, is emulated")
+    image, result = found[0].inputs[0], found[0].outputs[0]
+    if image.dtype.name not in NAMES or result.dtype.name not in NAMES:
+        return Emulated(note=f"{image.type_name} and {result.type_name} cannot be given to the emulator")
+    (folder / "context.bin").write_bytes(found[0].context)
+    isolated.as_tensor(shown.tile[None], image).tofile(folder / "input.bin")
+    ends = {
+        name: {"name": one.name, "dtype": one.dtype.name, "shape": list(one.shape), "file": f"{name}.bin"}
+        for name, one in (("input", image), ("output", result))
+    }
+    job = {"piece": found[0].name, "context": "context.bin", **ends}
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    try:
+        code, _, errors = tools.run([sys.executable, "-P", str(PROGRAM), "job.json"], folder, SECONDS, stop)
+    except subprocess_runner.TookTooLong:
+        return Emulated(note=f"the emulator did not end within {SECONDS:g} s")
+    output = folder / "output.bin"
+    size = int(np.prod(result.shape)) * result.dtype.itemsize
+    if code or not output.exists() or output.stat().st_size != size:
+        lines = errors.decode(errors="replace").strip().splitlines()
+        words = "".join(c for c in lines[-1] if c.isprintable())[:300] if lines else f"exit code {code}"
+        return Emulated(note=f"the emulator failed: {words}")
+    pixels = isolated.as_levels(output.read_bytes(), result).reshape(result.shape[1:])
+    height, width = shown.tile.shape[:2]
+    return Emulated(
+        size=(width, height),
+        cpu=difference(pixels, shown.result),
+        fp32=None if shown.fp32 is None else difference(pixels, shown.fp32),
+        pixels=pixels,
     )
-    sets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(helper.make_graph([node], "compiled", *ends), opset_imports=sets).SerializeToString()
 
 
-def main(path: str) -> None:
-    """Run the job."""
-    import numpy as np
-    import onnxruntime
-    import onnxruntime_qnn
-
-    job = json.loads(Path(path).read_text(encoding="utf-8"))
-    onnxruntime.register_execution_provider_library(PROVIDER, onnxruntime_qnn.get_library_path())
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    devices = [device for device in onnxruntime.get_ep_devices() if device.ep_name == PROVIDER]
-    options.add_provider_for_devices(devices[:1], {"backend_path": onnxruntime_qnn.get_qnn_htp_path()})
-    session = onnxruntime.InferenceSession(model(job, Path(job["context"]).read_bytes()), options)
-    image = np.fromfile(job["input"]["file"], job["input"]["dtype"]).reshape(job["input"]["shape"])
-    (result,) = session.run(None, {job["input"]["name"]: image})
-    np.ascontiguousarray(result).tofile(job["output"]["file"])
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:
+    """How two results [H, W, C] in 0..255 differ."""
+    gap = np.abs(first - second)
+    power = float(np.mean(gap**2))
+    return Difference(float(gap.max()), float(10 * np.log10(255**2 / power)) if power else None)

@@ -14,10 +14,10 @@ from ecbsr_mobile.utils import subprocess_runner
 from .. import tflite
 from ..audit.op_rules import FLOAT32
 from ..tflite.graph import Graph
-from . import log
-from .compiled import left_out
-from .qualcomm import LIBRARIES, Toolchain
-from .verdict import Left, Verdict
+from . import compiler_log
+from .compiled_model import left_out
+from .qualcomm_sdk import LIBRARIES, Toolchain
+from .results import Left, Verdict
 
 SECONDS = 300.0  # the networks of this project take 1 to 4 at 960x540, on a machine with nothing else to do
 LOGGED = 300  # characters of the compiler's last words that are shown
@@ -58,12 +58,14 @@ def judge(
     graph: Graph, code: int, output: bytes, errors: bytes, result: bytes, seconds: float
 ) -> tuple[Verdict, bytes | None]:
     """The verdict on a compiler that ended with `code`, and the compiled file if it is one."""
-    said = log.understand(errors, output)
+    said = compiler_log.understand(errors, output)
     verdict, compiled = _judged(graph, code, said, result, seconds)
     return replace(verdict, compiler=said.version), compiled
 
 
-def _judged(graph: Graph, code: int, said: log.Said, result: bytes, seconds: float) -> tuple[Verdict, bytes | None]:
+def _judged(
+    graph: Graph, code: int, said: compiler_log.Said, result: bytes, seconds: float
+) -> tuple[Verdict, bytes | None]:
     if code < 0:
         note = f"ended by {_signal(-code)}{said.error and f'; its last error: {said.error}'}"
         return _verdict("crashed", graph, seconds, note=note[:LOGGED]), None

@@ -17,11 +17,11 @@ from ecbsr_mobile.utils.files import write_bytes
 
 from .. import sizes, tflite
 from ..validation.sample_crop import Shown
-from .asked import SOCS
-from .compile import SECONDS, compile_for
-from .emulate import emulate
-from .qualcomm import Toolchain, toolchain
-from .verdict import Emulated, Verdict, Verdicts
+from .compiler import SECONDS, compile_for
+from .emulator import emulate
+from .qualcomm_sdk import Toolchain, toolchain
+from .results import Emulated, Verdict, Verdicts
+from .socs import SOCS
 
 OPEN_SIZE = sizes.SIZES["540p"]
 """What a model that leaves its size open is compiled for."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..sizes import Size
-from .asked import NOT_CHECKED, QUALCOMM
+from .socs import NOT_CHECKED, QUALCOMM
 
 if TYPE_CHECKING:
     import numpy as np

@@ -24,7 +24,7 @@ SOCS = {
 """What the compiler knows, as it names them (ai_edge_litert/aot/vendors/qualcomm/target.py), and as shops do."""
 
 
-def socs(text: str) -> tuple[str, ...]:
+def parse_socs(text: str) -> tuple[str, ...]:
     """The SoCs that "qualcomm" (all of them) or "qualcomm:SM8650,SM8750" asks for, each once.
 
     Raises:
