@@ -118,7 +118,7 @@ def _measure(arguments: argparse.Namespace) -> Results:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    from export.sizes import parse_all
+    from export.resolutions import parse_all
 
     from . import plan
 

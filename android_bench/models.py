@@ -16,7 +16,7 @@ import numpy as np
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.files import write_bytes
-from export import sizes, tflite
+from export import resolutions, tflite
 from export.recipe import NAME as RECIPE
 
 from . import plan
@@ -48,7 +48,7 @@ class Model:
         width, height = tflite.input_size(self.graph)
         if width > 1 and height > 1:
             return ((width, height),)
-        return tuple(sizes.SIZES[name] for name in plan.USUAL_SIZES)
+        return tuple(resolutions.SIZES[name] for name in plan.USUAL_SIZES)
 
     def facts(self) -> dict[str, Any]:
         """What results say about the model."""

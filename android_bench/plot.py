@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from export.page import figure, size_name
+from export.html_components import figure, size_name
 
 from .results import Results, Row, State
 

@@ -10,7 +10,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from export.page import figure, flat, size_name, table
+from export.html_components import figure, flat, size_name, table
 
 from . import plot
 from .baseline import Comparison

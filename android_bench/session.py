@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.subprocess_runner import Stopped
-from export.sizes import parse_all
+from export.resolutions import parse_all
 
 from . import host, models, plan, results, rows
 from .journal import Journal, publish, reopen, settings_from

@@ -21,7 +21,7 @@ from tflite_run import runner
 from ecbsr_mobile import TfliteModel, evaluation, load, zoo
 from ecbsr_mobile.dataset import Pair, pairs
 from ecbsr_mobile.utils.progress import bar
-from export import export, sizes
+from export import export, resolutions
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument(
         "--data", nargs="+", type=Path, required=True, metavar="DIR", help="Set5, Set14; the last counts"
     )
-    parser.add_argument("--size", type=sizes.parse, default="540p", help="low-resolution input (540p)")
+    parser.add_argument("--size", type=resolutions.parse, default="540p", help="low-resolution input (540p)")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument(
         "--times", type=Path, help="a JSON file of times: taken from there if it exists, else kept there"
@@ -78,7 +78,7 @@ def main() -> None:
     _print(found, names)
     _plot(found, names[-1], options.out)
     where = kept["machine"] if kept else machine()
-    size = kept["size"] if kept else sizes.name(options.size)
+    size = kept["size"] if kept else resolutions.name(options.size)
     print(f"\nint8 over fp32 ecbsr-m4c16 at {size}, 1 thread; {where}")
     if options.times and not kept:
         times = {one.name: [round(value, 4) for value in astuple(one.time)] for one in found}

@@ -20,7 +20,7 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.utils import progress
-from export import sizes, tflite
+from export import resolutions, tflite
 from export.npu.results import EMULATED, STATIC, Verdict
 from export.npu.runner import check, sized
 from export.npu.socs import QUALCOMM, parse_socs
@@ -38,7 +38,7 @@ RESIDUALS = ("1x1 conv", "broadcast")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=zoo.RECOMMENDED["npu"], help="bundled PReLU models' names")
-    parser.add_argument("--size", type=sizes.parse, default="540p", help="low-resolution input (540p)")
+    parser.add_argument("--size", type=resolutions.parse, default="540p", help="low-resolution input (540p)")
     parser.add_argument("--npu", type=parse_socs, default=parse_socs(QUALCOMM), help="qualcomm:SOC,… (all)")
     options = parser.parse_args()
     wins: dict[str, int] = {}
@@ -127,7 +127,7 @@ def winner(verdicts: dict[str, Verdict]) -> str:
 
 def show_table(name: str, table: dict[str, dict[str, Verdict]], options: argparse.Namespace) -> None:
     socs = options.npu
-    print(f"\n{name}, {sizes.name(options.size)}: MB read + written ({STATIC}) / dB to float ({EMULATED})\n")
+    print(f"\n{name}, {resolutions.name(options.size)}: MB read + written ({STATIC}) / dB to float ({EMULATED})\n")
     print(f"| activation, residual | {' | '.join(socs)} |\n|---|{'---|' * len(socs)}")
     for form, verdicts in table.items():
         cells = []

@@ -19,7 +19,7 @@ from interleaved import machine, ratio
 from tflite_run import runner
 
 from ecbsr_mobile import PlainNet, load, zoo
-from export import sizes, tflite
+from export import resolutions, tflite
 from export.convert import onnx2tf_worker
 from export.convert.onnx_builder import onnx_model
 
@@ -41,7 +41,7 @@ class Original(torch.nn.Module):
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("model", nargs="?", default=zoo.DEFAULT, help="weights, or a bundled model's name")
-parser.add_argument("--size", type=sizes.parse, default="540p", help="low-resolution input (540p)")
+parser.add_argument("--size", type=resolutions.parse, default="540p", help="low-resolution input (540p)")
 parser.add_argument("--rounds", type=int, default=20)
 options = parser.parse_args()
 
@@ -62,4 +62,4 @@ with tempfile.TemporaryDirectory() as folder:
 print(f"operators of ours: {tflite.operators(tflite.read(ours))}")
 print(f"operators of the plain conversion: {tflite.operators(tflite.read(plain))}")
 result = ratio(runner(ours, options.size), runner(plain, options.size), rounds=options.rounds)
-print(f"ours over plain onnx2tf, fp32 at {sizes.name(options.size)}, 1 thread: {result}\n{machine()}")
+print(f"ours over plain onnx2tf, fp32 at {resolutions.name(options.size)}, 1 thread: {result}\n{machine()}")

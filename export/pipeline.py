@@ -16,16 +16,16 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
 
-from . import recipe, sizes, tflite
+from . import recipe, resolutions, tflite
 from .audit.delegate_audit import audit
 from .convert import onnx2tf_worker
 from .convert.onnx_builder import onnx_model
-from .job import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, Job, Progress, checked
 from .npu import results
 from .npu.results import Verdicts
+from .options import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, Job, Progress, checked
 from .quantize.int8 import int8_graph
+from .resolutions import Size
 from .results import Exported, ExportedFile
-from .sizes import Size
 from .tflite import interpreter
 from .transforms.fp16 import with_half_constants
 from .transforms.io_dtype import with_edges
@@ -202,7 +202,7 @@ def _npu_verdicts(job: Job, net: PlainNet, variants: Sequence[_Variant]) -> Mapp
 
 def _name(net: PlainNet, variant: _Variant, size: Size) -> str:
     parts = [net.name, variant.precision, *([] if variant.target == ANY_TARGET else [variant.target])]
-    return "-".join([*parts, sizes.name(size)])
+    return "-".join([*parts, resolutions.name(size)])
 
 
 def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size, npu: Verdicts | None) -> _Made:

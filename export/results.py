@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .audit.delegate_audit import Audit
-from .sizes import Size
+from .resolutions import Size
 from .validation.quality import Loss
 
 

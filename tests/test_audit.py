@@ -372,7 +372,7 @@ def test_damaged_models_are_audited_or_refused() -> None:
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    program = "from export.audit_command import script; script()"
+    program = "from export.cli.audit import script; script()"
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],

@@ -17,7 +17,7 @@ import pytest
 from android_bench import baseline, records, report, results, rows
 from android_bench.plan import Case
 from android_bench.results import Check, Core, Device, OperatorTime, Results, Run, State, Tool
-from export import page
+from export import html_components
 
 EVIL = "<script>alert(\"1\")</script> & 'co' / ~.x"
 LONG = "ecbsr-m4c16-x2-int8-from-a-very-long-name-without-any-place-to-break-it-0123456789"
@@ -128,7 +128,7 @@ def test_problems_stand_at_the_top(found: Results) -> None:
 
 
 def test_text_is_readable_in_both_schemes() -> None:
-    css = (Path(page.__file__).parent / "page.css").read_text()
+    css = (Path(html_components.__file__).parent / "page.css").read_text()
     blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     assert len(blocks) == 2
     for block in blocks:

@@ -267,7 +267,7 @@ def test_forms_of_the_same_function_compute_the_same(name: str, monkeypatch: pyt
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    code = "import sys; sys.argv[0] = 'ecbsr-audit'; from export.audit_command import script; script()"
+    code = "import sys; sys.argv[0] = 'ecbsr-audit'; from export.cli.audit import script; script()"
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,

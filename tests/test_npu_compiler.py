@@ -120,7 +120,7 @@ def test_the_compiler_knows_the_chips_that_we_name() -> None:
 
 
 def argv(*arguments: object) -> list[str]:
-    code = "import sys; sys.argv[0] = 'ecbsr-audit'; from export.audit_command import script; script()"
+    code = "import sys; sys.argv[0] = 'ecbsr-audit'; from export.cli.audit import script; script()"
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 

@@ -53,7 +53,7 @@ def use(monkeypatch: pytest.MonkeyPatch, graph: tflite.Graph) -> None:
 
 
 def command(*arguments: object, **options: object) -> list[str]:
-    code = "import sys; sys.argv[0] = 'ecbsr-export'; from export.export_command import script; script()"
+    code = "import sys; sys.argv[0] = 'ecbsr-export'; from export.cli.export import script; script()"
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 

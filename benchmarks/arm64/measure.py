@@ -20,7 +20,7 @@ import userland
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import UsageError
-from export import sizes
+from export import resolutions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ class Row:
 
 def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
-    size = sizes.parse(options.size)
+    size = resolutions.parse(options.size)
     for what, asked, known in (("model", options.model, zoo.names()), ("core", options.core, tuple(userland.CORES))):
         if unknown := [name for name in asked if name not in known]:
             raise UsageError(f"{what} {unknown[0]!r} is not known; use one of {', '.join(known)}")

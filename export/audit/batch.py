@@ -10,7 +10,7 @@ from typing import Any
 
 from ecbsr_mobile.errors import EcbsrError
 
-from ..sizes import Size
+from ..resolutions import Size
 from ..tflite.reader import load
 from ..validation.sample_crop import Shown, show
 from .delegate_audit import Audit, audit

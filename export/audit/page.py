@@ -18,9 +18,9 @@ import numpy as np
 from ecbsr_mobile import images
 
 from .. import tflite
+from ..html_components import figure, flat, size_name, table
 from ..npu.results import EMULATED, STATIC, STATUSES, Difference, Verdict
 from ..npu.socs import NOT_CHECKED, SOCS
-from ..page import figure, flat, size_name, table
 from ..tflite.graph import printable
 from .batch import Audits
 from .delegate_audit import Audit, DelegateAudit

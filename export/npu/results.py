@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..sizes import Size
+from ..resolutions import Size
 from .socs import NOT_CHECKED, QUALCOMM
 
 if TYPE_CHECKING:

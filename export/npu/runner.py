@@ -15,7 +15,7 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.files import write_bytes
 
-from .. import sizes, tflite
+from .. import resolutions, tflite
 from ..validation.sample_crop import Shown
 from .compiler import SECONDS, compile_for
 from .emulator import emulate
@@ -23,7 +23,7 @@ from .qualcomm_sdk import Toolchain, toolchain
 from .results import Emulated, Verdict, Verdicts
 from .socs import SOCS
 
-OPEN_SIZE = sizes.SIZES["540p"]
+OPEN_SIZE = resolutions.SIZES["540p"]
 """What a model that leaves its size open is compiled for."""
 
 Notice = Callable[[str], None]
@@ -88,7 +88,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def sized(model: bytes, size: sizes.Size | None = None) -> bytes:
+def sized(model: bytes, size: resolutions.Size | None = None) -> bytes:
     """The model at a size of the LR input; without one at its own, or 960x540 where it leaves that open.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import recipe, tflite
 from ..convert.onnx_builder import onnx_model
-from ..job import REFINE
+from ..options import REFINE
 from ..transforms.prelu import with_form
 from ..validation import quality
 from ..validation.sample_images import CONVERSION_SIZE, Sample, frame

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..job import EDGES, one_of
+from ..options import EDGES, one_of
 from ..tflite import Graph, Node, Quantization, Signature, Tensor
 
 

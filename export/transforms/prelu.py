@@ -23,7 +23,7 @@ import numpy as np
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 
-from ..job import TARGETS, one_of
+from ..options import TARGETS, one_of
 from ..tflite import Graph, Node, Tensor
 
 

@@ -16,7 +16,7 @@ from ecbsr_mobile.errors import EcbsrError
 
 from .. import tflite
 from ..audit.delegate_audit import recipe
-from ..sizes import Size
+from ..resolutions import Size
 from ..tflite import isolated
 
 if TYPE_CHECKING:

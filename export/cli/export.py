@@ -9,46 +9,46 @@ from typing import TYPE_CHECKING
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
 
-from . import job, sizes
-from .npu import results, socs
+from .. import options, resolutions
+from ..npu import results, socs
 
 if TYPE_CHECKING:
-    from .results import Exported, ExportedFile
+    from ..results import Exported, ExportedFile
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, export, print the files."""
-    options = _parser().parse_args(argv)
+    arguments = _parser().parse_args(argv)
     common.show_warnings_as_notices()
-    if options.list:
-        _list(options.json)
+    if arguments.list:
+        _list(arguments.json)
         return common.DONE
-    wanted = sizes.parse_all(text for part in options.size for text in part.split(",") if text)
-    precisions = tuple(name for name in job.PRECISIONS if getattr(options, name))
-    if not precisions and (options.tflite or not options.onnx):
-        precisions = job.DEFAULT_PRECISIONS
-    from .pipeline import export
+    wanted = resolutions.parse_all(text for part in arguments.size for text in part.split(",") if text)
+    precisions = tuple(name for name in options.PRECISIONS if getattr(arguments, name))
+    if not precisions and (arguments.tflite or not arguments.onnx):
+        precisions = options.DEFAULT_PRECISIONS
+    from ..pipeline import export
 
     done = export(
-        options.weights,
-        options.out,
+        arguments.weights,
+        arguments.out,
         precisions=precisions,
-        sizes=wanted or (job.DEFAULT_SIZE,),
-        target=options.target,
-        calibration=options.calibration,
-        io=options.io,
-        refine=options.refine,
-        max_drop=options.max_drop,
-        onnx=options.onnx,
-        npu=options.npu,
+        sizes=wanted or (options.DEFAULT_SIZE,),
+        target=arguments.target,
+        calibration=arguments.calibration,
+        io=arguments.io,
+        refine=arguments.refine,
+        max_drop=arguments.max_drop,
+        onnx=arguments.onnx,
+        npu=arguments.npu,
         progress=_Progress(),
-        **common.weights_options(options),
+        **common.weights_options(arguments),
     )
-    if options.json:
+    if arguments.json:
         common.print_json(done.to_json())
     else:
         _print(done)
-        if options.npu:
+        if arguments.npu:
             _print_npu(done)
     return common.DONE
 
@@ -142,20 +142,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="say which models are bundled, and which to take for a target")
     add("--onnx", action="store_true", help="write ONNX, of free size")
     add("--tflite", action="store_true", help="write TFLite (fp32 and int8 if no precision is named)")
-    for name, text in zip(job.PRECISIONS, ("float", "half-precision weights", "integers throughout"), strict=True):
+    for name, text in zip(options.PRECISIONS, ("float", "half-precision weights", "integers throughout"), strict=True):
         add(f"--{name}", action="store_true", help=f"write TFLite in {name}: {text}")
     add("--size", action="append", default=[], metavar="SIZE,…",
-        help=f"LR input as WIDTHxHEIGHT or {', '.join(sizes.SIZES)} ({job.DEFAULT_SIZE}); a file each")  # fmt: skip
-    add("--target", choices=job.TARGETS, default="cpu", help="what runs the int8 file (cpu)")
+        help=f"LR input as WIDTHxHEIGHT or {', '.join(resolutions.SIZES)} ({options.DEFAULT_SIZE}); a file each")  # fmt: skip
+    add("--target", choices=options.TARGETS, default="cpu", help="what runs the int8 file (cpu)")
     add("--calibration", metavar="DIR", help="pictures like those it is for (default: the bundled ones)")
-    add("--io", choices=job.EDGES, default="int8",
+    add("--io", choices=options.EDGES, default="int8",
         help="what the int8 file takes and gives (int8: pixel xor 0x80); the others add a QUANTIZE or DEQUANTIZE "
         "node at each end")  # fmt: skip
     add("--refine", type=float, metavar="SECONDS",
         help="learn weights and ranges for int8 from the float network's own results; with 0, ranges are searched "
-        f"({job.REFINE:g}; 0 for bundled models and weights trained for int8)")  # fmt: skip
-    add("--max-drop", type=float, default=job.MAX_DROP, metavar="DB",
-        help=f"refuse a file that loses more PSNR ({job.MAX_DROP})")  # fmt: skip
+        f"({options.REFINE:g}; 0 for bundled models and weights trained for int8)")  # fmt: skip
+    add("--max-drop", type=float, default=options.MAX_DROP, metavar="DB",
+        help=f"refuse a file that loses more PSNR ({options.MAX_DROP})")  # fmt: skip
     add("--npu", metavar="VENDOR[:SOC,…]",
         help=f"ask an NPU's own compiler what it makes of each file, and store it in the recipe: {socs.QUALCOMM}, or "
         f"{socs.QUALCOMM}:SM8650,… (see ecbsr-audit)")  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from .sizes import SIZES
+from .resolutions import SIZES
 
 _NAMES = {size: name for name, size in SIZES.items()}
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
 
-from . import sizes
+from . import resolutions
 from .npu import socs
-from .sizes import Size
+from .resolutions import Size
 
 PRECISIONS = ("fp32", "fp16", "int8")
 TARGETS = ("cpu", "gpu", "nnapi", "npu")
@@ -69,7 +69,7 @@ def checked(
     """
     if not precisions and not onnx:
         raise UsageError("nothing to write: ask for a precision, or for ONNX")
-    wanted = sizes.parse_all([lr_sizes] if isinstance(lr_sizes, str) else lr_sizes)
+    wanted = resolutions.parse_all([lr_sizes] if isinstance(lr_sizes, str) else lr_sizes)
     if not wanted:
         raise UsageError(f"no size was asked for; give one such as {DEFAULT_SIZE}")
     if not max_drop >= 0:

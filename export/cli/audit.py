@@ -11,13 +11,13 @@ from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.utils import progress
 
-from . import sizes
-from .npu.socs import NOT_CHECKED, QUALCOMM, SOCS, parse_socs
+from .. import resolutions
+from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS, parse_socs
 
 if TYPE_CHECKING:
-    from .audit.batch import Audits
-    from .audit.delegate_audit import Audit, DelegateAudit
-    from .npu.results import Verdict, Verdicts
+    from ..audit.batch import Audits
+    from ..audit.delegate_audit import Audit, DelegateAudit
+    from ..npu.results import Verdict, Verdicts
 
 _DESCRIPTION = """\
 Tell which nodes of a .tflite file each delegate takes, in how many partitions, and why not the others; which
@@ -33,8 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     socs = parse_socs(options.npu) if options.npu else ()
     if not socs and (options.emulate or options.keep or options.size):
         raise UsageError("--emulate, --keep and --size belong to a compiler: ask one with --npu qualcomm")
-    size = sizes.parse(options.size) if options.size else None
-    from .audit.batch import audit_all
+    size = resolutions.parse(options.size) if options.size else None
+    from ..audit.batch import audit_all
 
     audits = audit_all(
         options.files,
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.html:
         from ecbsr_mobile.utils.files import write_bytes
 
-        from .audit.page import html
+        from ..audit.page import html
 
         write_bytes(options.html, html(audits).encode())
     for error in audits.errors.values():
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--emulate", action="store_true",
         help="run what was compiled by the vendor's emulation, on a bundled picture's tile, and compare")  # fmt: skip
     add("--size", metavar="SIZE", help="compile for this LR input, WIDTHxHEIGHT or "
-        f"{', '.join(sizes.SIZES)} (the file's own; 540p where it leaves that open)")  # fmt: skip
+        f"{', '.join(resolutions.SIZES)} (the file's own; 540p where it leaves that open)")  # fmt: skip
     add("--keep", metavar="DIR", help="keep the compiled files here, as NAME-SOC.tflite")
     add("--html", metavar="FILE", help="write a page about the files here, with crops of a picture")
     add("--json", action="store_true", help="print the result as JSON")
@@ -93,7 +93,7 @@ def _print_json(audits: Audits) -> None:
 
 
 def _print_text(path: str, found: Audit) -> None:
-    from .tflite.graph import printable
+    from ..tflite.graph import printable
 
     counts = ", ".join(f"{count} {printable(operator)}" for operator, count in found.operators.items())
     print(f"{path}: {os.path.getsize(path)} bytes; {counts or 'no operators'}\n")
@@ -129,8 +129,8 @@ def _row(delegate: DelegateAudit) -> list[str]:
 
 
 def _print_npu(verdicts: Verdicts) -> None:
-    from .npu import results
-    from .tflite.graph import printable
+    from ..npu import results
+    from ..tflite.graph import printable
 
     emulated = any(one.emulated for one in verdicts.values())
     header = ["SoC", "status", "takes", "partitions", "read MB", "write MB", "spill MB", "compiled s"]
@@ -138,7 +138,7 @@ def _print_npu(verdicts: Verdicts) -> None:
     print("\nBy Qualcomm's own compiler, on this machine")
     common.print_table(header, [_npu_row(soc, one, emulated) for soc, one in verdicts.items()])
     for size in dict.fromkeys(one.size for one in verdicts.values() if one.size):
-        print(f"Compiled for {sizes.name(size)}; MB: {results.STATIC}")
+        print(f"Compiled for {resolutions.name(size)}; MB: {results.STATIC}")
     if any(one.arithmetic != "integer" for one in verdicts.values()):
         kinds = ", ".join(dict.fromkeys(one.arithmetic for one in verdicts.values()))
         print(f"Arithmetic: {kinds}; that an NPU takes a model does not make it int8")
@@ -176,7 +176,7 @@ def _npu_row(soc: str, one: Verdict, emulated: bool) -> list[str]:
 
 def _print_reasons(delegate: DelegateAudit) -> None:
     """The reasons, each once, with the nodes that share it."""
-    from .tflite.graph import printable
+    from ..tflite.graph import printable
 
     nodes: dict[tuple[str, str, str, str], list[int]] = {}
     for refusal in delegate.refused:
