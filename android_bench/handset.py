@@ -14,8 +14,9 @@ from typing import TypeVar
 from ecbsr_mobile.errors import EcbsrError
 
 from . import adb as adb_client
-from . import facts, tool
+from . import facts
 from .adb import Adb, AdbError, AdbTimeout, PhoneLost
+from .benchmark_tool import binary
 from .lock import REFRESH, Lock
 from .plan import Settings
 
@@ -75,9 +76,9 @@ class Handset:
             self.lock = Lock(self.facts.boot)
             self.mask = facts.mask(self.facts.cores, self.settings.cores)
             if self.adb.record is None:
-                self.tool = tool.find(self.settings.tool, self.facts.abis, self.progress)
+                self.tool = binary.find(self.settings.tool, self.facts.abis, self.progress)
             else:
-                self.tool = tool.planned(self.settings.tool)
+                self.tool = binary.planned(self.settings.tool)
             self.enduring(self._prepare)
         except BaseException:
             self.__exit__()

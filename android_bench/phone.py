@@ -14,10 +14,11 @@ from ecbsr_mobile.errors import EcbsrError
 from export import tflite
 from export.tflite import isolated
 
-from . import check, facts, models, parse, tool
+from . import check, facts, models
 from .adb import AdbTimeout, PhoneLost
+from .benchmark_tool import binary, log_parser
+from .benchmark_tool.run_status import Expected, Verdict, judge
 from .handset import FOLDER, TRIES, Handset
-from .judge import Expected, Verdict, judge
 from .models import Model
 from .plan import Case, Delegate, Settings, parse_delegates
 from .results import Check, Device, OperatorTime, Run, State
@@ -91,7 +92,7 @@ class Phone:
             EcbsrError: the phone cannot be used any more.
             process.Stopped: the session is being ended.
         """
-        reason = tool.offered(self.handset.tool.facts.kind, _delegate(case), self.handset.facts.api)
+        reason = binary.offered(self.handset.tool.facts.kind, _delegate(case), self.handset.facts.api)
         if reason:
             return Run(case, number, "unsupported", reason)
         try:
@@ -107,7 +108,7 @@ class Phone:
         before = self._cooled()
         text, code = self.handset.run(self._flags(case, model))
         after = self._state(self.handset.reading())
-        log = parse.tool_log(text)
+        log = log_parser.tool_log(text)
         verdict = self._judged(case, log, code, model)
         timed = log.timed if verdict.status in ("ok", "partial") else None
         figure = (timed.median or timed.mean) if timed else None
@@ -137,11 +138,11 @@ class Phone:
         if delegate.name == "external" and library.is_file():  # on this machine; else it is on the phone already
             delegate = replace(delegate, argument=self.handset.push(library, library.name))
         remote = self.handset.push(model, "model.tflite")
-        flags = tool.arguments(self.handset.tool.facts.kind, case, delegate, remote, self.settings)
+        flags = binary.arguments(self.handset.tool.facts.kind, case, delegate, remote, self.settings)
         changed = {flag.split("=")[0] for flag in extra}
         return [flag for flag in flags if flag.split("=")[0] not in changed] + list(extra)
 
-    def _judged(self, case: Case, log: parse.ToolLog, code: int | None, model: Path) -> Verdict:
+    def _judged(self, case: Case, log: log_parser.ToolLog, code: int | None, model: Path) -> Verdict:
         if code is None:
             return Verdict("timeout", f"no end within {self.settings.limits.run:g} s; it was ended")
         graph = self.models[case.model].graph
@@ -151,7 +152,7 @@ class Phone:
         return judge(log, code, expected)
 
     def _remarked(self, run: Run) -> Run:
-        notes = [run.note, tool.remark(_delegate(run.case), self.handset.facts.api)]
+        notes = [run.note, binary.remark(_delegate(run.case), self.handset.facts.api)]
         mask = self.handset.mask
         usable = bin(int(mask, 16)).count("1") if mask else len(self.handset.facts.cores)
         if usable and run.case.threads > usable:
@@ -181,9 +182,9 @@ class Phone:
         adb, limits = self.handset.adb, self.settings.limits
         adb.ask(f"rm -f {written}")
         text, code = self.handset.run(
-            self._flags(case, model, tool.check_flags(image.name, image.shape, remote, written))
+            self._flags(case, model, binary.check_flags(image.name, image.shape, remote, written))
         )
-        if any("output_filepath" in flag for flag in parse.tool_log(text).unconsumed):
+        if any("output_filepath" in flag for flag in log_parser.tool_log(text).unconsumed):
             return Check(note="not compared: this tool cannot write its output")
         if code != 0 or adb.shell(f"[ -s {written} ]").code:
             return Check(note="not compared: the tool wrote no output")
@@ -198,10 +199,10 @@ class Phone:
         """Each operator's share of the time, from one more run with the tool's profile; empty if it has none."""
         with suppress(PhoneLost, AdbTimeout):
             model = models.stamped(self.models, case, self.folder)
-            extra = tool.profile_flags(self.handset.tool.facts.kind)
+            extra = binary.profile_flags(self.handset.tool.facts.kind)
             text, code = self.handset.enduring(lambda: self.handset.run(self._flags(case, model, extra)))
             if code == 0:
-                shares = parse.tool_log(text).profile
+                shares = log_parser.tool_log(text).profile
                 return tuple(OperatorTime(one.operator, one.count, one.ms, one.share) for one in shares)
         return ()
 

@@ -155,12 +155,12 @@ def rehearse(paths: Sequence[str | os.PathLike[str]], settings: Settings, folder
         raise UsageError("a dry run needs the serial of a phone: --device SERIAL")
     if settings.cores in ("big", "little"):
         raise UsageError(f"which cores are {settings.cores} is the phone's to say; give a mask such as f0 to a dry run")
-    from . import tool
+    from .benchmark_tool import binary
     from .phone import Phone
 
     loaded = {model.name: model for model in models.load(paths)}
     session = _Session(settings, loaded, Journal(), lambda _line: None)
-    commands = [one for one in [tool.fetching(tool.planned(settings.tool))] if one]
+    commands = [one for one in [binary.fetching(binary.planned(settings.tool))] if one]
 
     def record(command: Sequence[str]) -> None:
         commands.append(tuple(command))

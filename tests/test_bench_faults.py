@@ -21,7 +21,7 @@ from bench_logs import LITERT
 
 import android_bench
 from android_bench import adb, session
-from android_bench import tool as tool_module
+from android_bench.benchmark_tool import binary as tool_module
 from android_bench.plan import Limits
 from ecbsr_mobile.errors import EcbsrError
 

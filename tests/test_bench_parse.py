@@ -10,7 +10,7 @@ import bench_logs as logs
 import pytest
 from conftest import REFERENCE
 
-from android_bench import judge, parse
+from android_bench.benchmark_tool import log_parser, run_status
 from android_bench.plan import Delegate, parse_delegates
 
 REAL_LOGS = REFERENCE / "benchmark_logs"
@@ -19,9 +19,9 @@ EXTERNAL = Delegate("external", "/vendor/lib64/libQnnTFLiteDelegate.so")
 DELEGATES = (CPU, GPU, NNAPI, EXTERNAL)
 
 
-def verdict(log: tuple[str, str], delegate: Delegate, code: int = 0) -> judge.Verdict:
-    expected = judge.Expected(delegate, logs.MODEL_BYTES, logs.NODES, logs.SHAPE)
-    return judge.judge(parse.tool_log("".join(log)), code, expected)
+def verdict(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_status.Verdict:
+    expected = run_status.Expected(delegate, logs.MODEL_BYTES, logs.NODES, logs.SHAPE)
+    return run_status.judge(log_parser.tool_log("".join(log)), code, expected)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_no_exit_code_but_0_is_ok() -> None:
 
 
 def test_figures_of_both_generations() -> None:
-    new, old, litert = (parse.tool_log("".join(log)) for log in (logs.CPU, logs.CPU_OLD, logs.LITERT))
-    assert new.timed == parse.Timing(20, 4795.35, 4788, 4921, 4711, 4951)
+    new, old, litert = (log_parser.tool_log("".join(log)) for log in (logs.CPU, logs.CPU_OLD, logs.LITERT))
+    assert new.timed == log_parser.Timing(20, 4795.35, 4788, 4921, 4711, 4951)
     assert (new.init, new.first, new.peak_memory_mb, new.generation) == (5123, 9012, 37.824, "tflite")
-    assert old.timed == parse.Timing(20, 1.22156e7, None, None, 11.8e6, 13.002e6)
-    assert old.warmup == parse.Timing(1, 20315064, 20315064, 20315064, 20315064, 20315064)
-    assert litert.timed == parse.Timing(20, 947.132, 942, 991, 910, 1102)
+    assert old.timed == log_parser.Timing(20, 1.22156e7, None, None, 11.8e6, 13.002e6)
+    assert old.warmup == log_parser.Timing(1, 20315064, 20315064, 20315064, 20315064, 20315064)
+    assert litert.timed == log_parser.Timing(20, 947.132, 942, 991, 910, 1102)
     assert (litert.init, litert.first, litert.peak_memory_mb, litert.generation) == (5760, 2120, 9.25, "litert")
 
 
@@ -77,11 +77,11 @@ def test_other_forms_of_the_statistics() -> None:
         "Running benchmark for at least 1 iterations and at least 0.5 seconds but terminate if exceeding 9 seconds.\n"
     )
 
-    def timed(line: str) -> parse.Timing | None:
-        return parse.tool_log(f"{headers}count=1 curr=7\n\n{headers}{line}\n").timed
+    def timed(line: str) -> log_parser.Timing | None:
+        return log_parser.tool_log(f"{headers}count=1 curr=7\n\n{headers}{line}\n").timed
 
-    assert timed("count=4 curr=250(all same)") == parse.Timing(4, 250, 250, 250, 250, 250)
-    assert timed("count=1 curr=9") == parse.Timing(1, 9, 9, 9, 9, 9)
+    assert timed("count=4 curr=250(all same)") == log_parser.Timing(4, 250, 250, 250, 250, 250)
+    assert timed("count=1 curr=9") == log_parser.Timing(1, 9, 9, 9, 9, 9)
     for nothing in ("count=0", "count=", "", "count=5 first=x avg=nan", "Timings (microseconds): count=1 curr=34"):
         assert timed(nothing) is None
 
@@ -89,7 +89,7 @@ def test_other_forms_of_the_statistics() -> None:
 def test_the_warm_up_is_never_taken_for_the_timed_block() -> None:
     text = logs.CPU[0]
     second = [match.start() for match in re.finditer("INFO: Running benchmark", text)][1]
-    log = parse.tool_log(text[:second])
+    log = log_parser.tool_log(text[:second])
     assert log.warmup is not None and log.timed is None
 
 
@@ -106,7 +106,7 @@ LOGCAT = (
 def test_prefixes_and_line_ends_change_nothing(name: str, prefix: str, end: str) -> None:
     text = "".join(getattr(logs, name))
     wrapped = "".join(prefix + line + end for line in text.splitlines())
-    assert parse.tool_log(wrapped) == parse.tool_log(text)
+    assert log_parser.tool_log(wrapped) == log_parser.tool_log(text)
 
 
 @pytest.mark.parametrize(
@@ -114,26 +114,26 @@ def test_prefixes_and_line_ends_change_nothing(name: str, prefix: str, end: str)
 )
 def test_every_cut_is_judged_honestly(name: str) -> None:
     text = "".join(getattr(logs, name))
-    _no_cut_lies(text, [judge.Expected(one, logs.MODEL_BYTES, logs.NODES, logs.SHAPE) for one in DELEGATES])
+    _no_cut_lies(text, [run_status.Expected(one, logs.MODEL_BYTES, logs.NODES, logs.SHAPE) for one in DELEGATES])
 
 
 def test_a_cut_inside_a_character_is_judged_honestly() -> None:
     text = "".join(logs.CPU).replace("/x/", "/模型 é/")
-    _no_cut_lies(text, [judge.Expected(CPU, logs.MODEL_BYTES, logs.NODES, logs.SHAPE)])
+    _no_cut_lies(text, [run_status.Expected(CPU, logs.MODEL_BYTES, logs.NODES, logs.SHAPE)])
 
 
-def _no_cut_lies(text: str, expected: Sequence[judge.Expected]) -> None:
+def _no_cut_lies(text: str, expected: Sequence[run_status.Expected]) -> None:
     """Cut at every byte. What is judged can only change with a line's end, which is held to at every other cut."""
-    whole, content = parse.tool_log(text), text.encode()
-    lines = parse.clean_lines(text)
+    whole, content = log_parser.tool_log(text), text.encode()
+    lines = log_parser.clean_lines(text)
     for end in range(len(content) + 1):
         cut = content[:end].decode(errors="replace")
         if end and content[end - 1 : end] != b"\n":
-            assert parse.clean_lines(cut) == lines[: content.count(b"\n", 0, end)]
+            assert log_parser.clean_lines(cut) == lines[: content.count(b"\n", 0, end)]
             continue
-        log = parse.tool_log(cut)
+        log = log_parser.tool_log(cut)
         for one in expected:
-            found = judge.judge(log, 0, one)
+            found = run_status.judge(log, 0, one)
             if found.status in ("ok", "partial"):
                 assert log.timed == whole.timed, f"another figure after {end} bytes"
                 assert found.taken is None or found.taken <= one.nodes
@@ -141,13 +141,13 @@ def _no_cut_lies(text: str, expected: Sequence[judge.Expected]) -> None:
 
 
 def test_profiles_as_table_and_as_csv() -> None:
-    wanted = (parse.Share("CONV_2D", 6, 3.6, 0.75), parse.Share("DEPTH_TO_SPACE", 1, 1.2, 0.25))
-    assert parse.tool_log("".join(logs.PROFILE_TABLE)).profile == wanted
-    assert parse.tool_log(logs.PROFILE_CSV).profile == wanted
-    assert parse.tool_log("".join(logs.CPU)).profile == ()
+    wanted = (log_parser.Share("CONV_2D", 6, 3.6, 0.75), log_parser.Share("DEPTH_TO_SPACE", 1, 1.2, 0.25))
+    assert log_parser.tool_log("".join(logs.PROFILE_TABLE)).profile == wanted
+    assert log_parser.tool_log(logs.PROFILE_CSV).profile == wanted
+    assert log_parser.tool_log("".join(logs.CPU)).profile == ()
     for text in (logs.PROFILE_CSV, "".join(logs.PROFILE_TABLE)):
         for end in range(len(text)):
-            assert parse.tool_log(text[:end]).profile in ((), wanted[:1], wanted)
+            assert log_parser.tool_log(text[:end]).profile in ((), wanted[:1], wanted)
 
 
 def test_delegates_on_the_command_line() -> None:
@@ -190,27 +190,27 @@ def real_log(name: str) -> str:
 def test_real_logs(name: str) -> None:
     text = real_log(name)
     delegate, code, status = REAL[name]
-    log = parse.tool_log(text)
+    log = log_parser.tool_log(text)
     shape = log.input_shapes[0][1:] if log.input_shapes else (1, 1, 3)
-    expected = judge.Expected(delegate, 56784, 14, (shape[0], shape[1], shape[2]))
-    found = judge.judge(log, code, expected)
+    expected = run_status.Expected(delegate, 56784, 14, (shape[0], shape[1], shape[2]))
+    found = run_status.judge(log, code, expected)
     assert found.status == status, found.note
     _no_cut_lies(text, [replace(expected, delegate=one) for one in (delegate, *DELEGATES)])
     wrong = replace(expected, shape=(999, 999, 3))
     if status == "ok" and log.input_shapes:
-        assert judge.judge(log, code, wrong).status == "mismatch"
+        assert run_status.judge(log, code, wrong).status == "mismatch"
 
 
 def test_figures_of_real_logs() -> None:
-    slow = parse.tool_log(real_log("2022_xnnpack_explicit"))
-    assert slow.timed == parse.Timing(5, 5.2658e6, None, None, 5093479, 5430988)
+    slow = log_parser.tool_log(real_log("2022_xnnpack_explicit"))
+    assert slow.timed == log_parser.Timing(5, 5.2658e6, None, None, 5093479, 5430988)
     assert (slow.init, slow.first) == (607, 5434808)
-    memory = parse.tool_log(real_log("2022_dyn_shape_48x64_peakmem"))
+    memory = log_parser.tool_log(real_log("2022_dyn_shape_48x64_peakmem"))
     assert (memory.peak_memory_mb, memory.input_shapes) == (8.63281, ((1, 48, 64, 3),))
     assert memory.timed and memory.timed.mean == 144167
-    table = parse.tool_log(real_log("2022_op_profiling_stdout")).profile
-    csv = parse.tool_log(real_log("2022_op_profiling.csv")).profile
-    _no_cut_lies(real_log("2022_op_profiling.csv"), [judge.Expected(CPU, 56784, 14, (48, 64, 3))])
+    table = log_parser.tool_log(real_log("2022_op_profiling_stdout")).profile
+    csv = log_parser.tool_log(real_log("2022_op_profiling.csv")).profile
+    _no_cut_lies(real_log("2022_op_profiling.csv"), [run_status.Expected(CPU, 56784, 14, (48, 64, 3))])
     assert [share.operator for share in table][:1] == ["CONV_2D"]
     assert {share.operator for share in table} == {share.operator for share in csv}
     for shares in (table, csv):

@@ -11,8 +11,8 @@ import re
 import signal
 from dataclasses import dataclass
 
-from .parse import ToolLog
-from .plan import Delegate
+from ..plan import Delegate
+from .log_parser import ToolLog
 
 _NAMES = {
     "cpu": re.compile("xnnpack", re.IGNORECASE),
