@@ -14,7 +14,7 @@ _PUBLIC = {
     "bench": "android_bench.session",
     "compare": "android_bench.baseline",
     "html": "android_bench.report",
-    "phones": "android_bench.adb",
+    "phones": "android_bench.phone.runner.adb",
     "resume": "android_bench.session",
 }
 

@@ -145,7 +145,7 @@ def _validate(arguments: argparse.Namespace) -> None:
 
 
 def _list(*, as_json: bool) -> int:
-    from . import adb
+    from .phone import adb
 
     phones = adb.phones()
     if as_json:

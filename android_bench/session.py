@@ -156,7 +156,7 @@ def rehearse(paths: Sequence[str | os.PathLike[str]], settings: Settings, folder
     if settings.cores in ("big", "little"):
         raise UsageError(f"which cores are {settings.cores} is the phone's to say; give a mask such as f0 to a dry run")
     from .benchmark_tool import binary
-    from .phone import Phone
+    from .phone.runner import Phone
 
     loaded = {model.name: model for model in models.load(paths)}
     session = _Session(settings, loaded, Journal(), lambda _line: None)
@@ -200,7 +200,7 @@ def _named(devices: Sequence[str]) -> tuple[str, ...]:
     """The devices, with "all" replaced by the phones that are there."""
     if "all" not in devices:
         return tuple(devices)
-    from .adb import phones
+    from .phone.adb import phones
 
     ready = [phone.serial for phone in phones() if phone.state == "device"]
     if not ready:
@@ -311,7 +311,7 @@ class _Session:
     def _open(self, name: str) -> Bench:
         if name == host.NAME:
             return host.Host(self.models, self.settings, self.stop, self.began)
-        from .phone import Phone
+        from .phone.runner import Phone
 
         return Phone(name, self.models, self.settings, stop=self.stop, started=self.began, progress=self.progress)
 

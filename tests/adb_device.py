@@ -521,7 +521,7 @@ def private_adb(home: Path) -> Iterator[dict[str, str]]:
     try:
         yield environment
     finally:
-        from android_bench import adb
+        from android_bench.phone import adb
 
         subprocess.run([adb.binary(), "-P", str(port), "kill-server"], capture_output=True, check=False, timeout=30)
 

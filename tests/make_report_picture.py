@@ -19,7 +19,8 @@ from adb_device import Device, elf, private_adb, renamed
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from android_bench import adb, bench_command
+from android_bench import bench_command
+from android_bench.phone import adb
 from ecbsr_mobile import zoo
 
 SERIAL = "stand-in"

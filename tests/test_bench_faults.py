@@ -20,8 +20,9 @@ from adb_device import Device, elf
 from bench_logs import LITERT
 
 import android_bench
-from android_bench import adb, session
+from android_bench import session
 from android_bench.benchmark_tool import binary as tool_module
+from android_bench.phone import adb
 from android_bench.plan import Limits
 from ecbsr_mobile.errors import EcbsrError
 

@@ -16,7 +16,8 @@ import pytest
 from adb_device import OLD_FEATURES, Device, elf, renamed
 
 import android_bench
-from android_bench import adb, bench_command, facts, phone
+from android_bench import bench_command
+from android_bench.phone import adb, device_info, runner
 from android_bench.plan import Limits
 from android_bench.results import Core
 from ecbsr_mobile import zoo
@@ -210,7 +211,7 @@ def test_check_compares_the_output_for_a_real_picture(device: Device, model: Pat
 def test_a_second_bench_waits_for_the_first_or_says_who_has_the_phone(
     device: Device, model: Path, tool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("android_bench.lock.POLL", 0.1)
+    monkeypatch.setattr("android_bench.phone.lock.POLL", 0.1)
     device.set_tool({"sleep": 1.5})
     begun, said = threading.Event(), list[str]()
     device.watcher = lambda script: begun.set() if "--graph" in script else None
@@ -239,7 +240,7 @@ def test_a_stale_lock_is_taken_over(device: Device, model: Path, tool: str) -> N
     lock = device.path("/data/local/tmp/ecbsr-bench.lock")
     for owner in (
         {"who": "a@b", "machine": "other", "pid": 1, "boot": "an earlier start", "token": "x"},
-        {"who": "a@b", "machine": android_bench.lock._machine(), "pid": 2**22 - 1, "boot": "", "token": "x"},
+        {"who": "a@b", "machine": android_bench.phone.lock._machine(), "pid": 2**22 - 1, "boot": "", "token": "x"},
     ):
         lock.mkdir()
         if not owner["boot"]:
@@ -255,7 +256,7 @@ def test_a_stale_lock_is_taken_over(device: Device, model: Path, tool: str) -> N
 def test_a_hot_phone_is_waited_for_and_a_throttled_figure_is_marked(
     device: Device, model: Path, tool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(phone, "COOL_POLL", 0.05)
+    monkeypatch.setattr(runner, "COOL_POLL", 0.05)
     said: list[str] = []
 
     def measure(cooldown: float) -> android_bench.Row:
@@ -399,15 +400,19 @@ def test_list_reads_every_form_of_line() -> None:
 
 def test_masks_of_cores() -> None:
     three = [Core(index, mhz) for index, mhz in enumerate((1800,) * 4 + (2400,) * 3 + (3000,))]
-    assert (facts.mask(three, "little"), facts.mask(three, "big"), facts.mask(three, "all")) == ("f", "f0", None)
+    assert (device_info.mask(three, "little"), device_info.mask(three, "big"), device_info.mask(three, "all")) == (
+        "f",
+        "f0",
+        None,
+    )
     alike = [Core(index, 2000) for index in range(4)]
-    assert (facts.mask(alike, "little"), facts.mask(alike, "big")) == ("f", "f")
-    assert facts.mask([], "3f") == "3f"
+    assert (device_info.mask(alike, "little"), device_info.mask(alike, "big")) == ("f", "f")
+    assert device_info.mask([], "3f") == "3f"
     with pytest.raises(EcbsrError, match="mask such as f0"):
-        facts.mask([Core(0)], "big")
+        device_info.mask([Core(0)], "big")
 
 
 def test_a_phone_that_says_nothing_is_described_by_nothing() -> None:
-    empty = facts.describe("")
+    empty = device_info.describe("")
     assert (empty.model, empty.soc, empty.api, empty.abis, empty.cores) == ("", "", None, (), ())
-    assert facts.reading("") == facts.Reading(None, None, None, None, (), ())
+    assert device_info.reading("") == device_info.Reading(None, None, None, None, (), ())

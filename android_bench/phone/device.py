@@ -13,12 +13,12 @@ from typing import TypeVar
 
 from ecbsr_mobile.errors import EcbsrError
 
+from ..benchmark_tool import binary
+from ..plan import Settings
 from . import adb as adb_client
-from . import facts
+from . import device_info
 from .adb import Adb, AdbError, AdbTimeout, PhoneLost
-from .benchmark_tool import binary
 from .lock import REFRESH, Lock
-from .plan import Settings
 
 FOLDER = "/data/local/tmp/ecbsr-bench"
 """Ours alone on the phone, in the one place where a shell user may run programs."""
@@ -62,7 +62,7 @@ class Handset:
     ) -> None:
         self.serial, self.settings, self.stop, self.progress = serial, settings, stop, progress
         self.adb = Adb(serial, stop, record)
-        self.facts = facts.describe("")
+        self.facts = device_info.describe("")
         self.lock = Lock("")
         self.mask: str | None = None
         self.clocks: tuple[int, ...] = ()  # what each core was allowed at the start, in MHz
@@ -72,9 +72,9 @@ class Handset:
     def __enter__(self) -> Handset:
         try:
             self._reach()
-            self.facts = facts.describe(self.adb.ask(facts.DESCRIBE))
+            self.facts = device_info.describe(self.adb.ask(device_info.DESCRIBE))
             self.lock = Lock(self.facts.boot)
-            self.mask = facts.mask(self.facts.cores, self.settings.cores)
+            self.mask = device_info.mask(self.facts.cores, self.settings.cores)
             if self.adb.record is None:
                 self.tool = binary.find(self.settings.tool, self.facts.abis, self.progress)
             else:
@@ -131,9 +131,9 @@ class Handset:
         self._pushed[local] = remote
         return remote
 
-    def reading(self) -> facts.Reading:
+    def reading(self) -> device_info.Reading:
         """The phone's condition now; asking keeps the lock fresh and the screen on."""
-        return facts.reading(self.adb.shell(f"{REFRESH}\n{KEEP_AWAKE}\n{facts.STATE}").out)
+        return device_info.reading(self.adb.shell(f"{REFRESH}\n{KEEP_AWAKE}\n{device_info.STATE}").out)
 
     def enduring(self, action: Callable[[], T]) -> T:
         """Do `action`, again where the phone went away meanwhile and came back.
@@ -199,7 +199,7 @@ class Handset:
         while time.monotonic() < end:
             with suppress(AdbError):
                 self._reach_again()
-                now = facts.describe(self.adb.ask(facts.DESCRIBE))
+                now = device_info.describe(self.adb.ask(device_info.DESCRIBE))
                 if (now.fingerprint, now.serial) != (self.facts.fingerprint, self.facts.serial):
                     raise EcbsrError(f"another phone answers at {self.serial} now; start a new bench for it")
                 restarted = now.boot != self.facts.boot

@@ -14,14 +14,15 @@ from ecbsr_mobile.errors import EcbsrError
 from export import tflite
 from export.tflite import isolated
 
-from . import check, facts, models
+from .. import check, models
+from ..benchmark_tool import binary, log_parser
+from ..benchmark_tool.run_status import Expected, Verdict, judge
+from ..models import Model
+from ..plan import Case, Delegate, Settings, parse_delegates
+from ..results import Check, Device, OperatorTime, Run, State
+from . import device_info
 from .adb import AdbTimeout, PhoneLost
-from .benchmark_tool import binary, log_parser
-from .benchmark_tool.run_status import Expected, Verdict, judge
-from .handset import FOLDER, TRIES, Handset
-from .models import Model
-from .plan import Case, Delegate, Settings, parse_delegates
-from .results import Check, Device, OperatorTime, Run, State
+from .device import FOLDER, TRIES, Handset
 
 COOL_POLL = 5.0
 HOT_BATTERY = 42.0  # degrees Celsius from which phones begin to hold themselves back
@@ -206,7 +207,7 @@ class Phone:
                 return tuple(OperatorTime(one.operator, one.count, one.ms, one.share) for one in shares)
         return ()
 
-    def _state(self, reading: facts.Reading) -> State:
+    def _state(self, reading: device_info.Reading) -> State:
         return State(seconds=round(time.monotonic() - self.started, 3), **vars(reading))
 
     def _cooled(self) -> State:

@@ -1,0 +1,1 @@
+"""Benchmarking on a phone over adb."""
