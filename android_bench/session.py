@@ -16,7 +16,8 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.subprocess_runner import Stopped
 from export.resolutions import parse_all
 
-from . import host, models, plan, results, rows
+from . import models, plan, results, rows
+from .host import runner
 from .journal import Journal, publish, reopen, settings_from
 from .models import Model
 from .plan import Case, Limits, Settings
@@ -47,7 +48,7 @@ class Bench(Protocol):
 def bench(
     models: Sequence[str | os.PathLike[str]] = (),
     *,
-    devices: Sequence[str] = (host.NAME,),
+    devices: Sequence[str] = (runner.NAME,),
     sizes: Sequence[str | tuple[int, int]] = (),
     delegates: Sequence[str] = ("cpu",),
     threads: Sequence[int] = (1,),
@@ -150,7 +151,7 @@ def rehearse(paths: Sequence[str | os.PathLike[str]], settings: Settings, folder
         UsageError: a command would depend on what only the phone can tell.
     """
     _validate(settings)
-    names = [name for name in settings.devices if name != host.NAME]
+    names = [name for name in settings.devices if name != runner.NAME]
     if not names or "all" in names:
         raise UsageError("a dry run needs the serial of a phone: --device SERIAL")
     if settings.cores in ("big", "little"):
@@ -224,10 +225,10 @@ class _Session:
 
     def run(self) -> Results:
         """Run every queue: this machine alone first, for phones cost it time, then all phones at once."""
-        phones = [name for name in self.settings.devices if name != host.NAME]
+        phones = [name for name in self.settings.devices if name != runner.NAME]
         try:
-            if host.NAME in self.settings.devices:
-                self._together([host.NAME])
+            if runner.NAME in self.settings.devices:
+                self._together([runner.NAME])
             self._together(phones)
         finally:
             found = self._results()
@@ -309,8 +310,8 @@ class _Session:
         )
 
     def _open(self, name: str) -> Bench:
-        if name == host.NAME:
-            return host.Host(self.models, self.settings, self.stop, self.began)
+        if name == runner.NAME:
+            return runner.Host(self.models, self.settings, self.stop, self.began)
         from .phone.runner import Phone
 
         return Phone(name, self.models, self.settings, stop=self.stop, started=self.began, progress=self.progress)
@@ -318,7 +319,7 @@ class _Session:
     def cases(self, device: str) -> list[Case]:
         """The rows to fill for a device."""
         delegates = self.settings.delegates
-        if device == host.NAME:  # other delegates are the phones', unless nothing else was asked for
+        if device == runner.NAME:  # other delegates are the phones', unless nothing else was asked for
             delegates = tuple(one for one in delegates if one.name == "cpu") or delegates
         return [
             Case(model.name, model.precision, device, str(delegate), threads, size)

@@ -18,7 +18,8 @@ from ai_edge_litert.interpreter import Interpreter
 from tflite_models import GraphBuilder, plain_network
 
 import android_bench
-from android_bench import bench_command, host_run, models, plan, records, session
+from android_bench import bench_command, models, plan, records, session
+from android_bench.host import worker
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from export import recipe, tflite
 from export.tflite import xnnpack_probe
@@ -73,7 +74,7 @@ def test_nodes_taken_agree_with_the_nodes_that_still_run_on_their_own(files: dic
     interpreter = Interpreter(model_content=tflite.write(graph))
     interpreter.allocate_tensors()
     details = interpreter._get_ops_details()
-    nodes, kernels = xnnpack_probe.delegated([host_run.plain(node) for node in details])
+    nodes, kernels = xnnpack_probe.delegated([worker.plain(node) for node in details])
     taken, total = len(nodes), len(details) - kernels
     assert (taken, total) == (total - 2, 5)
 
@@ -146,7 +147,7 @@ def test_neither_the_command_nor_its_worker_loads_torch_or_tensorflow(files: dic
     code = (
         "import sys, android_bench, android_bench.bench_command\n"
         f"android_bench.bench([{str(files['float'])!r}], rounds=1, runs=1)\n"
-        "import android_bench.host_run\n"
+        "import android_bench.host.worker\n"
         "print([m for m in sys.modules if m.split('.')[0] in ('torch', 'tensorflow', 'onnx2tf', 'cv2')])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=_root())

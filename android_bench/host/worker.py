@@ -1,6 +1,6 @@
 """One run on this machine, in a process of its own.
 
-    python -P host_run.py MODEL.tflite THREADS ITERATIONS MAX_SECONDS   prints one JSON document
+    python -P worker.py MODEL.tflite THREADS ITERATIONS MAX_SECONDS   prints one JSON document
 
 Imports numpy and the TFLite interpreter alone.
 """

@@ -1,0 +1,1 @@
+"""Benchmarking on this machine."""
