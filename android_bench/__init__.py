@@ -12,7 +12,7 @@ _PUBLIC = {
     "Results": "android_bench.results",
     "Row": "android_bench.results",
     "bench": "android_bench.session",
-    "compare": "android_bench.baseline",
+    "compare": "android_bench.results.baseline",
     "html": "android_bench.report",
     "phones": "android_bench.phone.runner.adb",
     "resume": "android_bench.session",

@@ -12,9 +12,9 @@ from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import EcbsrError, UsageError
 
 if TYPE_CHECKING:
-    from .baseline import Comparison
     from .plan import Settings
-    from .results import Results, Row
+    from .results.baseline import Comparison
+    from .results.types import Results, Row
 
 EPILOG = """\
 A row is "ok" only where the delegate itself says that it took the nodes; otherwise the status says what
@@ -80,19 +80,19 @@ def main(argv: list[str] | None = None) -> int:
         return _list(as_json=arguments.json)
     if arguments.dry_run:
         return _dry_run(arguments)
-    from . import baseline, records
-    from .journal import publish
+    from .results import baseline, serialize
+    from .results.journal import publish
 
-    before = records.load(arguments.baseline) if arguments.baseline else None
-    others = [(Path(name).stem, records.load(name)) for name in arguments.imported]
+    before = serialize.load(arguments.baseline) if arguments.baseline else None
+    others = [(Path(name).stem, serialize.load(name)) for name in arguments.imported]
     found = _measure(arguments)
     for name, other in others:
-        found = records.merged(found, other, name)
+        found = serialize.merged(found, other, name)
     compared = baseline.compare(found, before, arguments.fail_above) if before else ()
     if (compared or others) and (arguments.out or arguments.resume):
         publish(Path(arguments.out or arguments.resume), found, compared)
     if arguments.json:
-        common.print_json(records.document(found, compared))
+        common.print_json(serialize.document(found, compared))
     else:
         _print(found, compared)
     if arguments.out or arguments.resume:
@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _measure(arguments: argparse.Namespace) -> Results:
     from . import session
-    from .results import Results
+    from .results.types import Results
 
     progress = None if arguments.quiet else common.notice
     if arguments.imported and not (arguments.models or arguments.device or arguments.resume):
@@ -197,7 +197,7 @@ def _print(found: Results, compared: tuple[Comparison, ...]) -> None:
 
 
 def _cells(row: Row) -> list[str]:
-    from . import stats
+    from .results import stats
 
     def number(value: float | None) -> str:
         return "-" if value is None else stats.short(value)

@@ -9,7 +9,7 @@ from ecbsr_mobile.errors import EcbsrError
 from export import tflite
 from export.tflite import isolated
 
-from .results import WRONG, Check
+from .results.types import WRONG, Check
 
 LEAST_PSNR = 35.0
 """dB between the two outputs below which a phone's is wrong. Half precision and the rounding of int8 keep

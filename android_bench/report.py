@@ -13,8 +13,8 @@ from typing import Any
 from export.html_components import figure, flat, size_name, table
 
 from . import plot
-from .baseline import Comparison
-from .results import STATUSES, TIMED, Device, Results, Row
+from .results.baseline import Comparison
+from .results.types import STATUSES, TIMED, Device, Results, Row
 
 Place = tuple[str, int]
 """The first steps of a row's place in `results.json`."""

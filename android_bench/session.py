@@ -16,12 +16,13 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.subprocess_runner import Stopped
 from export.resolutions import parse_all
 
-from . import models, plan, results, rows
+from . import models, plan
 from .host import runner
-from .journal import Journal, publish, reopen, settings_from
 from .models import Model
 from .plan import Case, Limits, Settings
-from .results import Check, Device, OperatorTime, Results, Run
+from .results import aggregate, types
+from .results.journal import Journal, publish, reopen, settings_from
+from .results.types import Check, Device, OperatorTime, Results, Run
 
 Progress = Callable[[str], None]
 CLEANING = 60  # seconds that interrupted devices get for putting themselves in order
@@ -296,7 +297,7 @@ class _Session:
             "check": (self.settings.check, case in self.journal.checks),
             "profile": (self.settings.profile, case in self.journal.profiles),
         }[extra]
-        return wanted and not known and any(run.status in results.TIMED for run in self.journal.of(case))
+        return wanted and not known and any(run.status in types.TIMED for run in self.journal.of(case))
 
     def _complete(self, name: str) -> bool:
         """Whether an earlier session left nothing to do on a device, which then need not be there."""
@@ -335,7 +336,7 @@ class _Session:
         statuses = [run.status for run in done]
         if any(run.round == number for run in done) or "lost" in statuses:
             return True  # what the phone went away in twice would only take it away again
-        if any(status in results.TIMED for status in statuses):
+        if any(status in types.TIMED for status in statuses):
             return False
         return any(status in ("fallback", "unsupported") for status in statuses) or (
             len(statuses) >= 2  # twice is no accident
@@ -347,7 +348,7 @@ class _Session:
             for case in self.cases(name):
                 runs = self.journal.of(case)
                 extras = self.journal.checks.get(case), self.journal.profiles.get(case, ())
-                row = rows.row(case, runs, self.settings.rounds, *extras)
+                row = aggregate.row(case, runs, self.settings.rounds, *extras)
                 failure = self.failures.get(name)
                 found.append(replace(row, note=str(failure)) if failure and not runs else row)
             runs = [run for run in self.journal.runs.values() if run.case.device == name]

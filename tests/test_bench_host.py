@@ -18,8 +18,9 @@ from ai_edge_litert.interpreter import Interpreter
 from tflite_models import GraphBuilder, plain_network
 
 import android_bench
-from android_bench import bench_command, models, plan, records, session
+from android_bench import bench_command, models, plan, session
 from android_bench.host import worker
+from android_bench.results import serialize
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from export import recipe, tflite
 from export.tflite import xnnpack_probe
@@ -85,7 +86,7 @@ def test_results_are_frozen_and_turn_into_json_and_back(found: android_bench.Res
     document = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert set(document) >= {"results", "devices"}
     assert set(document["results"][0]) >= ROW_KEYS
-    again = records.from_json(document, "memory")
+    again = serialize.from_json(document, "memory")
     assert again.results == found.results
     assert again.devices == found.devices
 

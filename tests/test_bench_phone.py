@@ -19,7 +19,7 @@ import android_bench
 from android_bench import bench_command
 from android_bench.phone import adb, device_info, runner
 from android_bench.plan import Limits
-from android_bench.results import Core
+from android_bench.results.types import Core
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
 

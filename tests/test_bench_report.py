@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from android_bench import baseline, records, report, results, rows
+from android_bench import report
 from android_bench.plan import Case
-from android_bench.results import Check, Core, Device, OperatorTime, Results, Run, State, Tool
+from android_bench.results import aggregate, baseline, serialize, types
+from android_bench.results.types import Check, Core, Device, OperatorTime, Results, Run, State, Tool
 from export import html_components
 
 EVIL = "<script>alert(\"1\")</script> & 'co' / ~.x"
@@ -28,7 +29,7 @@ def session() -> Results:
     made = []
     for model, precision in ((EVIL, "int8"), (LONG, "fp32")):
         for size in ((480, 270), (1920, 1080), (33, 17)):
-            for number, status in enumerate(results.STATUSES):
+            for number, status in enumerate(types.STATUSES):
                 device, delegate = (
                     ("host", "cpu") if status == "ok" else ("R58M", ("gpu", "nnapi:some-npu")[number % 2])
                 )
@@ -50,7 +51,7 @@ def session() -> Results:
                 ]
                 check = Check(3.25, 51.5) if status == "partial" else Check(note="not compared: no word")
                 profile = (OperatorTime("CONV_2D", 6, 3.625, 0.75), OperatorTime("ADD", 2, 1.25, 0.25))
-                made.append(rows.row(case, runs, 8, check, profile if status == "ok" else ()))
+                made.append(aggregate.row(case, runs, 8, check, profile if status == "ok" else ()))
     states = tuple(State(k * 7.5, 30 + k / 3, 35 + k / 2, k % 2, 80, ("schedutil",), (1800, 3000)) for k in range(12))
     phone = Device(
         name="R58M",
@@ -122,7 +123,7 @@ def test_problems_stand_at_the_top(found: Results) -> None:
     problems = page.index("id='problems'")
     assert problems < page.index("Side by side") < page.index("Every row")
     top = page[problems : page.index("</section>")]
-    for status in results.STATUSES:
+    for status in types.STATUSES:
         assert (f">{status}<" in top) == (status != "ok")
     assert "did not come back &lt;soon&gt;" in top
 
@@ -190,7 +191,7 @@ def test_in_a_browser(browser: Any, found: Results, tmp_path: Path, width: int, 
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
     red, *_ = map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor")))
     assert (red > 128) == (scheme == "light")
-    document = json.loads(json.dumps(records.document(found, compared)))
+    document = json.loads(json.dumps(serialize.document(found, compared)))
     shown = page.evaluate("[...document.querySelectorAll('[data-at]')].map(e => [e.dataset.at, e.textContent])")
     _assert_figures_are_those_of_the_file(shown, document)
     _assert_the_file_is_shown(shown, document)

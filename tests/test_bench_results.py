@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from android_bench import baseline, bench_command, records, report, results, rows
+from android_bench import bench_command, report
 from android_bench.plan import Case
-from android_bench.results import Check, Results, Row, Run
+from android_bench.results import aggregate, baseline, serialize, types
+from android_bench.results.types import Check, Results, Row, Run
 from ecbsr_mobile.errors import EcbsrError
 
 CASE = Case("m", "int8", "phone", "gpu", 1, (960, 540))
@@ -26,7 +27,7 @@ def runs(*found: tuple[str, float | None]) -> list[Run]:
 
 
 def row(*found: tuple[str, float | None], rounds: int | None = None, check: Check | None = None) -> Row:
-    return rows.row(CASE, runs(*found), rounds or len(found), check, ())
+    return aggregate.row(CASE, runs(*found), rounds or len(found), check, ())
 
 
 def test_the_figure_is_the_median_of_clean_runs() -> None:
@@ -39,7 +40,7 @@ def test_the_figure_is_the_median_of_clean_runs() -> None:
 def test_two_runs_far_apart_have_an_interval_that_can_be_drawn() -> None:
     found = row(("ok", 0.03), ("ok", 0.09))
     assert found.ci95_ms and 0 < found.ci95_ms[0] < 0.03 and found.ci95_ms[1] > 0.09
-    page = report.html(Results((found,), {"phone": results.Device("phone", "phone")}))
+    page = report.html(Results((found,), {"phone": types.Device("phone", "phone")}))
     assert "class='dot'" in page
 
 
@@ -48,7 +49,7 @@ def test_only_throttled_runs_give_a_marked_figure() -> None:
     assert (found.status, found.median_ms, found.runs) == ("throttled", 31.0, 2)
 
 
-@pytest.mark.parametrize("status", [name for name in results.STATUSES if name not in results.TIMED])
+@pytest.mark.parametrize("status", [name for name in types.STATUSES if name not in types.TIMED])
 def test_no_other_status_carries_a_figure(status: str) -> None:
     found = row((status, 5.0), (status, 6.0))
     assert found.status == status
@@ -70,7 +71,7 @@ def test_half_of_the_runs_decide_that_it_failed() -> None:
 
 
 def test_a_wrong_output_takes_the_figure_away() -> None:
-    found = row(("ok", 9.0), check=Check(200.0, 12.0, f"{results.WRONG}: 12 dB"))
+    found = row(("ok", 9.0), check=Check(200.0, 12.0, f"{types.WRONG}: 12 dB"))
     assert (found.status, found.median_ms) == ("mismatch", None)
     assert row(("ok", 9.0), check=Check(1.0, 60.0)).status == "ok"
 
@@ -83,7 +84,7 @@ def session(*medians: float | None, spread: float = 0.01) -> Results:
     made = []
     for index, median in enumerate(medians):
         case = replace(CASE, threads=index + 1)
-        one = rows.row(case, [], 6, None, ())
+        one = aggregate.row(case, [], 6, None, ())
         if median is not None:
             limits = (median * (1 - spread), median * (1 + spread))
             one = replace(one, status="ok", median_ms=median, ci95_ms=limits, runs=6)
@@ -168,7 +169,7 @@ def test_a_file_that_is_no_baseline(tmp_path: Path, content: bytes | None) -> No
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(EcbsrError, match=r"results\.json"):
-        records.load(path)
+        serialize.load(path)
 
 
 def test_results_of_others_need_only_the_documented_keys() -> None:
@@ -190,12 +191,12 @@ def test_results_of_others_need_only_the_documented_keys() -> None:
         "note": "",
         "something_new": 1,
     }
-    found = records.from_json({"results": [one], "devices": {"d": {"model": "Phone"}}}, "memory")
+    found = serialize.from_json({"results": [one], "devices": {"d": {"model": "Phone"}}}, "memory")
     assert found.results[0].size == (480, 270) and found.devices["d"].model == "Phone"
 
 
 def test_csv_has_a_line_per_row() -> None:
-    lines = list(csv.DictReader(io.StringIO(records.as_csv(session(10, None)))))
+    lines = list(csv.DictReader(io.StringIO(serialize.as_csv(session(10, None)))))
     assert [line["median_ms"] for line in lines] == ["10", ""]
     assert (lines[0]["size"], lines[0]["ci95_low_ms"], lines[1]["status"]) == ("960x540", "9.9", "lost")
 
@@ -204,7 +205,7 @@ def test_import_puts_the_rows_of_another_file_into_one_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("app", "second"):
-        document = replace(session(10.0), devices={"phone": results.Device("phone", "phone", f"of {name}")}).as_json()
+        document = replace(session(10.0), devices={"phone": types.Device("phone", "phone", f"of {name}")}).as_json()
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
     out = tmp_path / "out"
     arguments = ["--import", str(tmp_path / "app.json"), "--import", str(tmp_path / "second.json"), "--json"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from android_bench import stats
+from android_bench.results import stats
 
 
 @pytest.mark.parametrize("count", [6, 9, 15, 40])

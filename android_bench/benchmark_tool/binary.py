@@ -19,7 +19,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.files import replacing, write_bytes
 
 from ..plan import Case, Delegate, Settings
-from ..results import Tool
+from ..results.types import Tool
 
 _NIGHTLY = "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/nightly/latest"
 _LITERT = "https://storage.googleapis.com/litert/binaries/2.2.0"

@@ -19,10 +19,11 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import subprocess_runner
 from export.tflite.xnnpack_probe import delegated
 
-from .. import models, stats
+from .. import models
 from ..models import Model
 from ..plan import Case, Settings
-from ..results import Check, Core, Device, OperatorTime, Run, State, Tool
+from ..results import stats
+from ..results.types import Check, Core, Device, OperatorTime, Run, State, Tool
 
 NAME = "host"
 BUSY = 0.7  # load per core above which a run would have to share

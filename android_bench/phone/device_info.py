@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ecbsr_mobile.errors import EcbsrError
 
-from ..results import Core
+from ..results.types import Core
 
 _CPU = "/sys/devices/system/cpu"
 

@@ -19,7 +19,7 @@ from ..benchmark_tool import binary, log_parser
 from ..benchmark_tool.run_status import Expected, Verdict, judge
 from ..models import Model
 from ..plan import Case, Delegate, Settings, parse_delegates
-from ..results import Check, Device, OperatorTime, Run, State
+from ..results.types import Check, Device, OperatorTime, Run, State
 from . import device_info
 from .adb import AdbTimeout, PhoneLost
 from .device import FOLDER, TRIES, Handset

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from ..plan import Case
 from . import stats
-from .plan import Case
-from .results import TIMED, WRONG, Check, OperatorTime, Row, Run
+from .types import TIMED, WRONG, Check, OperatorTime, Row, Run
 
 
 def row(case: Case, runs: Sequence[Run], rounds: int, check: Check | None, profile: Sequence[OperatorTime]) -> Row:

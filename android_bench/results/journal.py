@@ -19,10 +19,10 @@ from typing import Any
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
 
-from . import records
+from ..plan import Case, Delegate, Limits, Settings
+from . import serialize
 from .baseline import Comparison
-from .plan import Case, Delegate, Limits, Settings
-from .results import Check, Device, OperatorTime, Results, Run
+from .types import Check, Device, OperatorTime, Results, Run
 
 RUNS = "runs.jsonl"
 
@@ -151,18 +151,18 @@ def reopen(folder: Path) -> Journal:
 
 def _take(journal: Journal, line: dict[str, Any]) -> None:
     if "run" in line:
-        run = records.run_from(line["run"])
+        run = serialize.run_from(line["run"])
         if run.status == "lost":  # to be tried again
             return
         journal.runs[run.case, run.round] = run
     elif "device" in line:
-        device = records.device_from(line["device"])
+        device = serialize.device_from(line["device"])
         journal.devices[device.name] = device
     elif "check" in line:
-        journal.checks[records.case_from(line["check"]["case"])] = records.check_from(line["check"])
+        journal.checks[serialize.case_from(line["check"]["case"])] = serialize.check_from(line["check"])
     elif "profile" in line:
-        operators = records.profile_from(line["profile"]["operators"])
-        journal.profiles[records.case_from(line["profile"]["case"])] = operators
+        operators = serialize.profile_from(line["profile"]["operators"])
+        journal.profiles[serialize.case_from(line["profile"]["case"])] = operators
 
 
 def settings_from(document: dict[str, Any]) -> Settings:
@@ -186,9 +186,9 @@ def publish(folder: Path | None, found: Results, compared: Sequence[Comparison] 
     """Write `results.json`, `results.csv` and `report.html`, each at once or not at all; nothing without a folder."""
     if folder is None:
         return
-    from . import report
+    from .. import report
 
-    text = json.dumps(records.document(found, compared), indent=2, allow_nan=False) + "\n"
+    text = json.dumps(serialize.document(found, compared), indent=2, allow_nan=False) + "\n"
     write_bytes(folder / "results.json", text.encode())
-    write_bytes(folder / "results.csv", records.as_csv(found).encode())
+    write_bytes(folder / "results.csv", serialize.as_csv(found).encode())
     write_bytes(folder / "report.html", report.html(found, compared).encode())

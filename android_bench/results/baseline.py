@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ..plan import Case
 from . import stats
-from .plan import Case
-from .results import Results, Row
+from .types import Results, Row
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from ..plan import Case
 from . import stats
-from .plan import Case
 
 STATUSES = {
     "ok": "timed; the delegate itself says that it took the nodes",

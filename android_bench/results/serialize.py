@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from ecbsr_mobile.errors import EcbsrError
 
+from ..plan import Case
 from .baseline import Comparison
-from .plan import Case
-from .results import STATUSES, Check, Core, Device, OperatorTime, Results, Row, Run, State, Tool
+from .types import STATUSES, Check, Core, Device, OperatorTime, Results, Row, Run, State, Tool
 
 COLUMNS = (
     *("model", "precision", "device", "delegate", "threads", "size", "status"),

@@ -1,0 +1,1 @@
+"""Results of a bench: rows, their statistics, their journal and their JSON."""
