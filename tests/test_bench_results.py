@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from android_bench import bench_command, report
+from android_bench import bench_command
 from android_bench.plan import Case
+from android_bench.report import page
 from android_bench.results import aggregate, baseline, serialize, types
 from android_bench.results.types import Check, Results, Row, Run
 from ecbsr_mobile.errors import EcbsrError
@@ -40,7 +41,7 @@ def test_the_figure_is_the_median_of_clean_runs() -> None:
 def test_two_runs_far_apart_have_an_interval_that_can_be_drawn() -> None:
     found = row(("ok", 0.03), ("ok", 0.09))
     assert found.ci95_ms and 0 < found.ci95_ms[0] < 0.03 and found.ci95_ms[1] > 0.09
-    page = report.html(Results((found,), {"phone": types.Device("phone", "phone")}))
+    page = page.html(Results((found,), {"phone": types.Device("phone", "phone")}))
     assert "class='dot'" in page
 
 

@@ -186,9 +186,9 @@ def publish(folder: Path | None, found: Results, compared: Sequence[Comparison] 
     """Write `results.json`, `results.csv` and `report.html`, each at once or not at all; nothing without a folder."""
     if folder is None:
         return
-    from .. import report
+    from ..report import page
 
     text = json.dumps(serialize.document(found, compared), indent=2, allow_nan=False) + "\n"
     write_bytes(folder / "results.json", text.encode())
     write_bytes(folder / "results.csv", serialize.as_csv(found).encode())
-    write_bytes(folder / "report.html", report.html(found, compared).encode())
+    write_bytes(folder / "report.html", page.html(found, compared).encode())

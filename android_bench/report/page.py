@@ -12,9 +12,9 @@ from typing import Any
 
 from export.html_components import figure, flat, size_name, table
 
-from . import plot
-from .results.baseline import Comparison
-from .results.types import STATUSES, TIMED, Device, Results, Row
+from ..results.baseline import Comparison
+from ..results.types import STATUSES, TIMED, Device, Results, Row
+from . import plots
 
 Place = tuple[str, int]
 """The first steps of a row's place in `results.json`."""
@@ -27,11 +27,11 @@ def html(found: Results, compared: Sequence[Comparison] = ()) -> str:
         _problems(found),
         _baseline(compared),
         _side_by_side(found),
-        *(plot.latencies(found, device) for device in found.devices),
+        *(plots.latencies(found, device) for device in found.devices),
         _devices(found),
         _rows(found),
-        plot.temperatures(found),
-        plot.profiles(found),
+        plots.temperatures(found),
+        plots.profiles(found),
         _models(found),
         _method(found),
     ]

@@ -11,7 +11,7 @@ from html import escape
 
 from export.html_components import figure, size_name
 
-from .results.types import Results, Row, State
+from ..results.types import Results, Row, State
 
 SERIES = {"cpu": 0, "gpu": 1, "nnapi": 2, "external": 3}
 CURVES = {"battery_celsius": "battery", "skin_celsius": "skin"}  # a state's part → its name in the key
