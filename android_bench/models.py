@@ -19,7 +19,7 @@ from ecbsr_mobile.utils.files import write_bytes
 from export import resolutions, tflite
 from export.recipe import NAME as RECIPE
 
-from . import plan
+from . import config
 
 PRECISIONS = ("int8", "fp32")
 
@@ -48,7 +48,7 @@ class Model:
         width, height = tflite.input_size(self.graph)
         if width > 1 and height > 1:
             return ((width, height),)
-        return tuple(resolutions.SIZES[name] for name in plan.USUAL_SIZES)
+        return tuple(resolutions.SIZES[name] for name in config.USUAL_SIZES)
 
     def facts(self) -> dict[str, Any]:
         """What results say about the model."""
@@ -99,7 +99,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return unique
 
 
-def stamped(loaded: Mapping[str, Model], case: plan.Case, folder: Path) -> Path:
+def stamped(loaded: Mapping[str, Model], case: config.Case, folder: Path) -> Path:
     """The file in `folder` of the case's model at the case's size, written where it is missing.
 
     Raises:

@@ -16,10 +16,10 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.subprocess_runner import Stopped
 from export.resolutions import parse_all
 
-from . import models, plan
+from . import config, models
+from .config import Case, Limits, Settings
 from .host import runner
 from .models import Model
-from .plan import Case, Limits, Settings
 from .results import aggregate, types
 from .results.journal import Journal, publish, reopen, settings_from
 from .results.types import Check, Device, OperatorTime, Results, Run
@@ -91,9 +91,9 @@ def bench(
     chosen = Settings(
         devices=tuple(dict.fromkeys(devices)),
         sizes=parse_all(sizes),
-        delegates=tuple(dict.fromkeys(one for text in delegates for one in plan.parse_delegates(text))),
-        threads=tuple(dict.fromkeys(plan.parse_threads(str(count)) for count in threads)),
-        cores=plan.parse_cores(cores),
+        delegates=tuple(dict.fromkeys(one for text in delegates for one in config.parse_delegates(text))),
+        threads=tuple(dict.fromkeys(config.parse_threads(str(count)) for count in threads)),
+        cores=config.parse_cores(cores),
         rounds=rounds,
         iterations=runs,
         seed=seed,
@@ -180,7 +180,7 @@ def rehearse(paths: Sequence[str | os.PathLike[str]], settings: Settings, folder
             folder=folder,
         ) as phone:
             cases = session.cases(name)
-            for number, case in plan.shuffled(cases, 1, settings.seed):
+            for number, case in config.shuffled(cases, 1, settings.seed):
                 phone.measure(case, number)
             for case in cases:
                 if settings.check:
@@ -276,7 +276,7 @@ class _Session:
             self.journal.device(known)
             self.progress(known.text)
             cases = self.cases(name)
-            todo = list(plan.shuffled(cases, self.settings.rounds, self.settings.seed))
+            todo = list(config.shuffled(cases, self.settings.rounds, self.settings.seed))
             began = time.monotonic()
             for done, (number, case) in enumerate(todo):
                 if self._settled(case, number):

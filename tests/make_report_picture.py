@@ -19,7 +19,7 @@ from adb_device import Device, elf, private_adb, renamed
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from android_bench import bench_command
+from android_bench import cli
 from android_bench.phone import adb
 from ecbsr_mobile import zoo
 
@@ -58,7 +58,7 @@ def bench(folder: Path, out: Path) -> None:
                 models = [str(zoo.tflite("ecbsr-m4c16-x2", precision)) for precision in ("fp32", "int8")]
                 asked = ["--size=270p,360p", "--delegate=cpu,gpu,nnapi", "--runs=10", "--check", "--profile"]
                 where = ["--device=host", f"--device={SERIAL}", "--tool", str(folder / "stand-in.elf")]
-                bench_command.main([*models, *asked, *where, "--out", str(out)])
+                cli.main([*models, *asked, *where, "--out", str(out)])
         finally:
             os.environ["ANDROID_ADB_SERVER_PORT"] = environment["ANDROID_ADB_SERVER_PORT"]
             phone.close()

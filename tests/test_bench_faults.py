@@ -22,8 +22,8 @@ from bench_logs import LITERT
 import android_bench
 from android_bench import session
 from android_bench.benchmark_tool import binary as tool_module
+from android_bench.config import Limits
 from android_bench.phone import adb
-from android_bench.plan import Limits
 from ecbsr_mobile.errors import EcbsrError
 
 pytest_plugins = ["bench_phones"]
@@ -298,7 +298,7 @@ SECOND = ("run the tool", "wait for a cooler phone", "wait for a phone that is g
 @pytest.mark.parametrize("step", STEPS)
 def test_ctrl_c_at_each_step(device: Device, model: Path, tool: str, tmp_path: Path, step: str) -> None:
     mark, extra = STEPS[step]
-    command = [sys.executable, "-m", "android_bench.bench_command", str(model), "--device", device.serial, *extra]
+    command = [sys.executable, "-m", "android_bench.cli", str(model), "--device", device.serial, *extra]
     command += ["--size=24x16", "--rounds=2", "--tool", tool, "--out", str(tmp_path / "out")]
     device.set_tool({"sleep": 0.3})
     lock = device.path("/data/local/tmp/ecbsr-bench.lock")
@@ -347,7 +347,7 @@ def test_ctrl_c_at_each_step(device: Device, model: Path, tool: str, tmp_path: P
 
 
 def test_a_bench_that_was_killed_is_cleaned_up_by_the_next(device: Device, model: Path, tool: str) -> None:
-    command = [sys.executable, "-m", "android_bench.bench_command", str(model), "--device", device.serial]
+    command = [sys.executable, "-m", "android_bench.cli", str(model), "--device", device.serial]
     command += ["--size=24x16", "--tool", tool, "--quiet"]
     device.set_tool({"hang": True})
     running = threading.Event()

@@ -18,7 +18,7 @@ from ai_edge_litert.interpreter import Interpreter
 from tflite_models import GraphBuilder, plain_network
 
 import android_bench
-from android_bench import bench_command, models, plan, session
+from android_bench import cli, config, models, session
 from android_bench.host import worker
 from android_bench.results import serialize
 from ecbsr_mobile.errors import EcbsrError, UsageError
@@ -146,7 +146,7 @@ def test_a_second_bench_does_not_write_over_the_first(files: dict[str, Path], tm
 
 def test_neither_the_command_nor_its_worker_loads_torch_or_tensorflow(files: dict[str, Path]) -> None:
     code = (
-        "import sys, android_bench, android_bench.bench_command\n"
+        "import sys, android_bench, android_bench.cli\n"
         f"android_bench.bench([{str(files['float'])!r}], rounds=1, runs=1)\n"
         "import android_bench.host.worker\n"
         "print([m for m in sys.modules if m.split('.')[0] in ('torch', 'tensorflow', 'onnx2tf', 'cv2')])"
@@ -168,7 +168,7 @@ def test_bad_models_end_in_one_sentence(tmp_path: Path, files: dict[str, Path]) 
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(EcbsrError, match=rf"{name}\.tflite") as error:
-            bench_command.main([str(path), "--rounds", "1", "--runs", "1"])
+            cli.main([str(path), "--rounds", "1", "--runs", "1"])
         assert error.value.exit_code == 1 and "\n" not in str(error.value)
     ended = _ecbsr_bench(str(tmp_path / "missing.tflite"))
     assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (1, "", 1)
@@ -203,19 +203,19 @@ def test_misuse_is_exit_code_2(files: dict[str, Path]) -> None:
         ["--resume", "x", "--device", "host"],
     ):
         with pytest.raises((UsageError, SystemExit)) as error:
-            bench_command.main([str(files["float"]), *arguments])
+            cli.main([str(files["float"]), *arguments])
         assert 2 in (getattr(error.value, "exit_code", None), getattr(error.value, "code", None)), arguments
 
 
 def test_a_size_too_large_for_this_machine_is_a_failed_row_not_a_traceback(files: dict[str, Path]) -> None:
-    settings = plan.Settings(sizes=((60000, 60000),), rounds=1, iterations=1)
+    settings = config.Settings(sizes=((60000, 60000),), rounds=1, iterations=1)
     found = session.start([files["float"]], settings)
     assert found.results[0].status in ("failed", "crashed")
     assert found.results[0].median_ms is None and found.results[0].note
 
 
 def test_what_never_ends_is_a_timeout(files: dict[str, Path]) -> None:
-    limits = plan.Limits(run=0.01)
+    limits = config.Limits(run=0.01)
     found = android_bench.bench([files["float"]], rounds=3, runs=1, limits=limits)
     assert (found.results[0].status, found.results[0].median_ms) == ("timeout", None)
 
@@ -286,10 +286,10 @@ def test_models_of_the_same_name_stay_apart(tmp_path: Path, files: dict[str, Pat
 
 
 def test_order_differs_between_rounds_and_repeats_with_the_seed() -> None:
-    cases = [plan.Case("m", "fp32", "host", "cpu", threads, (8, 8)) for threads in range(1, 9)]
-    order = list(plan.shuffled(cases, 4, 0))
-    assert order == list(plan.shuffled(cases, 4, 0))
-    assert order != list(plan.shuffled(cases, 4, 1))
+    cases = [config.Case("m", "fp32", "host", "cpu", threads, (8, 8)) for threads in range(1, 9)]
+    order = list(config.shuffled(cases, 4, 0))
+    assert order == list(config.shuffled(cases, 4, 0))
+    assert order != list(config.shuffled(cases, 4, 1))
     rounds = [[case for number, case in order if number == wanted] for wanted in (1, 2, 3, 4)]
     assert all(sorted(one, key=lambda case: case.threads) == cases for one in rounds)
     assert len({tuple(one) for one in rounds}) == 4
@@ -319,7 +319,7 @@ def _root() -> Path:
 
 
 def _program(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "android_bench.bench_command", *arguments]
+    return [sys.executable, "-m", "android_bench.cli", *arguments]
 
 
 def _ecbsr_bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -335,7 +335,7 @@ def _children_running(out: Path) -> list[str]:
             text = entry.read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if "host_run.py" in text and f"/{os.getpid()}/" not in str(entry):
+        if "android_bench/host/worker.py" in text and f"/{os.getpid()}/" not in str(entry):
             parent = (entry.parent / "stat").read_text().rsplit(")", 1)[1].split()[1] if entry.exists() else ""
             alive += [text] if parent == "1" else []
     return alive

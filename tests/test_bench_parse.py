@@ -11,7 +11,7 @@ import pytest
 from conftest import REFERENCE
 
 from android_bench.benchmark_tool import log_parser, run_status
-from android_bench.plan import Delegate, parse_delegates
+from android_bench.config import Delegate, parse_delegates
 
 REAL_LOGS = REFERENCE / "benchmark_logs"
 CPU, GPU, NNAPI = Delegate("cpu"), Delegate("gpu"), Delegate("nnapi")

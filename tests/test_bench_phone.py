@@ -16,9 +16,9 @@ import pytest
 from adb_device import OLD_FEATURES, Device, elf, renamed
 
 import android_bench
-from android_bench import bench_command
+from android_bench import cli
+from android_bench.config import Limits
 from android_bench.phone import adb, device_info, runner
-from android_bench.plan import Limits
 from android_bench.results.types import Core
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
@@ -116,7 +116,7 @@ def test_host_and_two_phones_with_odd_serials_in_one_report(
         with renamed(int(os.environ["ANDROID_ADB_SERVER_PORT"]), names) as port:
             monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
             assert set(serials) <= {phone.serial for phone in adb.phones()}
-            assert bench_command.main(arguments) == 0
+            assert cli.main(arguments) == 0
         rows = json.loads(capsys.readouterr().out)["results"]
         assert [(row["device"], row["status"], row["runs"]) for row in rows] == [
             (name, "ok", 2) for name in ("host", *serials)
@@ -321,7 +321,7 @@ def test_commands_of_a_dry_run_can_be_pasted_into_a_shell(
         tool,
         "--cores=f0",
     ]
-    assert bench_command.main([*arguments, "--dry-run"]) == 0
+    assert cli.main([*arguments, "--dry-run"]) == 0
     commands = [shlex.split(line) for line in "\n".join(_joined(capsys.readouterr().out)).split("\n\0\n")]
     assert all(command[:3] == ["adb", "-s", serial] for command in commands)
     assert device.shells == []
@@ -341,13 +341,13 @@ def test_a_dry_run_whose_tool_was_never_fetched(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     arguments = [str(model), "--device", "R58M", "--size", "24x16", "--dry-run"]
-    assert bench_command.main([*arguments, "--json"]) == 0
+    assert cli.main([*arguments, "--json"]) == 0
     fetch, *commands = json.loads(capsys.readouterr().out)["commands"]
     (push,) = (one for one in commands if one[3] == "push" and one[5].endswith("benchmark_model"))
     assert fetch[0] == "curl" and fetch[-1].startswith("https://") and fetch[-2] == push[4]
     assert not (tmp_path / "cache").exists()
     with pytest.raises(EcbsrError, match="there is no tool at"):
-        bench_command.main([*arguments, "--tool", str(tmp_path / "nowhere")])
+        cli.main([*arguments, "--tool", str(tmp_path / "nowhere")])
 
 
 def _joined(text: str) -> list[str]:
@@ -371,10 +371,10 @@ def test_list_shows_phones_and_what_to_do(device: Device, tmp_path: Path, capsys
     try:
         for one in (device, other):
             subprocess.run([adb.binary(), "connect", one.serial], capture_output=True, check=False, timeout=60)
-        assert bench_command.main(["--list"]) == 0
+        assert cli.main(["--list"]) == 0
         table = capsys.readouterr().out
         assert device.serial in table and "allow USB debugging" in table
-        assert bench_command.main(["--list", "--json"]) == 0
+        assert cli.main(["--list", "--json"]) == 0
         phones = {one["serial"]: one for one in json.loads(capsys.readouterr().out)["phones"]}
         assert phones[device.serial]["state"] == "device" and phones[device.serial]["model"] == "Phone S 1"
         assert phones[other.serial]["state"] in ("unauthorized", "authorizing")

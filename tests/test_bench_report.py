@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from android_bench.plan import Case
-from android_bench.report import page
+from android_bench.config import Case
+from android_bench.report import page as report_page
 from android_bench.results import aggregate, baseline, serialize, types
 from android_bench.results.types import Check, Core, Device, OperatorTime, Results, Run, State, Tool
 from export import html_components
@@ -101,7 +101,7 @@ class _Balance(HTMLParser):
 
 
 def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(found: Results) -> None:
-    page = page.html(found, baseline.compare(found, found, 1.05))
+    page = report_page.html(found, baseline.compare(found, found, 1.05))
     parser = _Balance()
     parser.feed(page)
     assert parser.open == []
@@ -112,14 +112,14 @@ def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(found: Results
 
 
 def test_the_page_of_a_session_without_anything() -> None:
-    page = page.html(Results((), {}))
+    page = report_page.html(Results((), {}))
     parser = _Balance()
     parser.feed(page)
     assert "no device" in page
 
 
 def test_problems_stand_at_the_top(found: Results) -> None:
-    page = page.html(found)
+    page = report_page.html(found)
     problems = page.index("id='problems'")
     assert problems < page.index("Side by side") < page.index("Every row")
     top = page[problems : page.index("</section>")]
@@ -185,7 +185,7 @@ def opened(browser: Any, path: Path, width: int, scheme: str) -> tuple[Any, list
 def test_in_a_browser(browser: Any, found: Results, tmp_path: Path, width: int, scheme: str) -> None:
     path = tmp_path / "report.html"
     compared = baseline.compare(found, earlier(found), 1.05)
-    path.write_text(page.html(found, compared), encoding="utf-8")
+    path.write_text(report_page.html(found, compared), encoding="utf-8")
     page, requests = opened(browser, path, width, scheme)
     assert [url for url in requests if url not in (path.as_uri(), "data:,")] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"

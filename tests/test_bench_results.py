@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from android_bench import bench_command
-from android_bench.plan import Case
-from android_bench.report import page
+from android_bench import cli
+from android_bench.config import Case
+from android_bench.report import page as report_page
 from android_bench.results import aggregate, baseline, serialize, types
 from android_bench.results.types import Check, Results, Row, Run
 from ecbsr_mobile.errors import EcbsrError
@@ -41,7 +41,7 @@ def test_the_figure_is_the_median_of_clean_runs() -> None:
 def test_two_runs_far_apart_have_an_interval_that_can_be_drawn() -> None:
     found = row(("ok", 0.03), ("ok", 0.09))
     assert found.ci95_ms and 0 < found.ci95_ms[0] < 0.03 and found.ci95_ms[1] > 0.09
-    page = page.html(Results((found,), {"phone": types.Device("phone", "phone")}))
+    page = report_page.html(Results((found,), {"phone": types.Device("phone", "phone")}))
     assert "class='dot'" in page
 
 
@@ -116,9 +116,9 @@ def test_fail_above_is_the_exit_code_of_the_command(
     before = tmp_path / "results.json"
     before.write_text(json.dumps(session(10.0).as_json()))
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: session(12.0))
-    assert bench_command.main(["m.tflite", "--baseline", str(before), "--quiet"]) == 0
+    assert cli.main(["m.tflite", "--baseline", str(before), "--quiet"]) == 0
     assert "1.200" in capsys.readouterr().out
-    assert bench_command.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"]) == 1
+    assert cli.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"]) == 1
     assert "more than 1.05" in capsys.readouterr().err
     arguments = [
         "m.tflite",
@@ -130,7 +130,7 @@ def test_fail_above_is_the_exit_code_of_the_command(
         "--out",
         str(tmp_path / "out"),
     ]
-    assert bench_command.main([*arguments, "--json"]) == 0
+    assert cli.main([*arguments, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document == json.loads((tmp_path / "out/results.json").read_text())
     (compared,) = document["baseline"]
@@ -144,7 +144,7 @@ def test_the_screen_says_how_the_output_compares(
     checks = (Check(0, None), Check(3.25, 51.5), Check(note="not compared: a reason"), None)
     rows = [replace(one, check=check) for one, check in zip(session(1, 2, 3, 4).results, checks, strict=True)]
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: Results(tuple(rows), {}))
-    assert bench_command.main(["m.tflite", "--quiet"]) == 0
+    assert cli.main(["m.tflite", "--quiet"]) == 0
     header, _, *lines = capsys.readouterr().out.splitlines()
     assert header.endswith("  output")
     said = ("identical", "51.5 dB, at most 3.25", "not compared", "-")
@@ -156,7 +156,7 @@ def test_a_baseline_of_something_else_does_not_pass(tmp_path: Path, monkeypatch:
     before.write_text(json.dumps(session(10.0).as_json()).replace('"model": "m"', '"model": "other"'))
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: session(12.0))
     with pytest.raises(EcbsrError, match="no row of the same model"):
-        bench_command.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"])
+        cli.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"])
 
 
 ZERO = json.dumps(session(1.0).as_json()).replace('"median_ms": 1.0', '"median_ms": 0').encode()
@@ -210,7 +210,7 @@ def test_import_puts_the_rows_of_another_file_into_one_report(
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
     out = tmp_path / "out"
     arguments = ["--import", str(tmp_path / "app.json"), "--import", str(tmp_path / "second.json"), "--json"]
-    assert bench_command.main([*arguments, "--out", str(out)]) == 0
+    assert cli.main([*arguments, "--out", str(out)]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [row["device"] for row in document["results"]] == ["phone", "phone (second)"]
     assert {name: one["model"] for name, one in document["devices"].items()} == {

@@ -18,7 +18,7 @@ from pathlib import Path
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.files import replacing, write_bytes
 
-from ..plan import Case, Delegate, Settings
+from ..config import Case, Delegate, Settings
 from ..results.types import Tool
 
 _NIGHTLY = "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/nightly/latest"

@@ -11,7 +11,7 @@ import re
 import signal
 from dataclasses import dataclass
 
-from ..plan import Delegate
+from ..config import Delegate
 from .log_parser import ToolLog
 
 _NAMES = {

@@ -20,8 +20,8 @@ from ecbsr_mobile.utils import subprocess_runner
 from export.tflite.xnnpack_probe import delegated
 
 from .. import models
+from ..config import Case, Settings
 from ..models import Model
-from ..plan import Case, Settings
 from ..results import stats
 from ..results.types import Check, Core, Device, OperatorTime, Run, State, Tool
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from ecbsr_mobile.errors import EcbsrError
 
 from ..benchmark_tool import binary
-from ..plan import Settings
+from ..config import Settings
 from . import adb as adb_client
 from . import device_info
 from .adb import Adb, AdbError, AdbTimeout, PhoneLost

@@ -14,11 +14,11 @@ from ecbsr_mobile.errors import EcbsrError
 from export import tflite
 from export.tflite import isolated
 
-from .. import check, models
+from .. import models, output_check
 from ..benchmark_tool import binary, log_parser
 from ..benchmark_tool.run_status import Expected, Verdict, judge
+from ..config import Case, Delegate, Settings, parse_delegates
 from ..models import Model
-from ..plan import Case, Delegate, Settings, parse_delegates
 from ..results.types import Check, Device, OperatorTime, Run, State
 from . import device_info
 from .adb import AdbTimeout, PhoneLost
@@ -178,7 +178,7 @@ class Phone:
         graph = tflite.read(model)
         image, output = tflite.image_input(graph), graph.tensors[graph.outputs[0]]
         values = self.folder / "values.bin"
-        values.write_bytes(check.picture(image))
+        values.write_bytes(output_check.picture(image))
         remote, written = self.handset.push(values, "values.bin"), f"{FOLDER}/output.bin"
         adb, limits = self.handset.adb, self.settings.limits
         adb.ask(f"rm -f {written}")
@@ -194,7 +194,7 @@ class Phone:
         if adb.record is not None:
             return Check()
         expected = isolated.output(model, values.read_bytes(), self.folder, limits.run, self.stop)
-        return check.compare(here.read_bytes(), expected, output)
+        return output_check.compare(here.read_bytes(), expected, output)
 
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:
         """Each operator's share of the time, from one more run with the tool's profile; empty if it has none."""

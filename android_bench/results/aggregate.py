@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from ..plan import Case
+from ..config import Case
 from . import stats
 from .types import TIMED, WRONG, Check, OperatorTime, Row, Run
 

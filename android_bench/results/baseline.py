@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..plan import Case
+from ..config import Case
 from . import stats
 from .types import Results, Row
 

@@ -19,7 +19,7 @@ from typing import Any
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
 
-from ..plan import Case, Delegate, Limits, Settings
+from ..config import Case, Delegate, Limits, Settings
 from . import serialize
 from .baseline import Comparison
 from .types import Check, Device, OperatorTime, Results, Run

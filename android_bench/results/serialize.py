@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ecbsr_mobile.errors import EcbsrError
 
-from ..plan import Case
+from ..config import Case
 from .baseline import Comparison
 from .types import STATUSES, Check, Core, Device, OperatorTime, Results, Row, Run, State, Tool
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from ..plan import Case
+from ..config import Case
 from . import stats
 
 STATUSES = {

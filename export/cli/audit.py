@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Tell which nodes of a .tflite file each delegate takes, in how many partitions, and why not the others; which
 invariants of integer models it breaks; and how it was made, where it says so. All but the line "measured here"
-comes from a table with its sources in export/audit/delegate_tables.py: no phone was asked. With --npu, an NPU's own compiler
-is asked on this machine; what it says is static, and no time."""
+comes from a table with its sources in export/audit/delegate_tables.py: no phone was asked. With --npu, an NPU's own
+compiler is asked on this machine; what it says is static, and no time."""
 _VERDICTS = {"refused": "stays on the CPU", "fatal": "accepted, then fails", "unknown": "not verified"}
 
 

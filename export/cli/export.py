@@ -145,7 +145,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in zip(options.PRECISIONS, ("float", "half-precision weights", "integers throughout"), strict=True):
         add(f"--{name}", action="store_true", help=f"write TFLite in {name}: {text}")
     add("--size", action="append", default=[], metavar="SIZE,…",
-        help=f"LR input as WIDTHxHEIGHT or {', '.join(resolutions.SIZES)} ({options.DEFAULT_SIZE}); a file each")  # fmt: skip
+        help=f"LR input as WIDTHxHEIGHT or {', '.join(resolutions.SIZES)} ({options.DEFAULT_SIZE}); "
+        "a file each")  # fmt: skip
     add("--target", choices=options.TARGETS, default="cpu", help="what runs the int8 file (cpu)")
     add("--calibration", metavar="DIR", help="pictures like those it is for (default: the bundled ones)")
     add("--io", choices=options.EDGES, default="int8",

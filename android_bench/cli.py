@@ -12,7 +12,7 @@ from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import EcbsrError, UsageError
 
 if TYPE_CHECKING:
-    from .plan import Settings
+    from .config import Settings
     from .results.baseline import Comparison
     from .results.types import Results, Row
 
@@ -120,20 +120,20 @@ def _measure(arguments: argparse.Namespace) -> Results:
 def _settings(arguments: argparse.Namespace) -> Settings:
     from export.resolutions import parse_all
 
-    from . import plan
+    from . import config
 
-    return plan.Settings(
+    return config.Settings(
         devices=tuple(dict.fromkeys(arguments.device or ["host"])),
         sizes=parse_all(arguments.size.split(",") if arguments.size else ()),
-        delegates=plan.parse_delegates(arguments.delegate),
-        threads=tuple(dict.fromkeys(plan.parse_threads(text) for text in arguments.threads.split(","))),
-        cores=plan.parse_cores(arguments.cores),
+        delegates=config.parse_delegates(arguments.delegate),
+        threads=tuple(dict.fromkeys(config.parse_threads(text) for text in arguments.threads.split(","))),
+        cores=config.parse_cores(arguments.cores),
         rounds=arguments.rounds,
         iterations=arguments.runs,
         tool=arguments.tool,
         check=arguments.check,
         profile=arguments.profile,
-        limits=plan.Limits(cooldown=arguments.cooldown),
+        limits=config.Limits(cooldown=arguments.cooldown),
     )
 
 
