@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.helpers.paths import REFERENCE
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime is first imported
 
 # A run started in the background ignores Ctrl-C, and so would every command that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-ROOT = Path(__file__).parent.parent
-REFERENCE = ROOT.parent / "shared"
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +42,18 @@ def _reference(name: str) -> Path:
 @pytest.fixture
 def random() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: the page is not looked at")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine: the page is not looked at")
+    quiet = ("first-run", "pings", "default-browser-check", "sandbox")
+    disabled = ("gpu", "quic", "background-networking", "component-update", "sync", "default-apps", "dev-shm-usage")
+    arguments = [*(f"--no-{name}" for name in quiet), *(f"--disable-{name}" for name in disabled)]
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=program, args=arguments)
+        yield chromium
+        chromium.close()

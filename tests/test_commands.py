@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import configparser
 import json
 import os
-import re
 import resource
 import signal
 import subprocess
@@ -17,46 +15,11 @@ import numpy as np
 import pytest
 
 from ecbsr_mobile import Picture, images, load, zoo
+from tests.helpers.commands import COMMANDS, argv, call, environment, refused
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edge_litert", "rich", "adbutils",
          "matplotlib", "tensorboardX")  # fmt: skip
-
-
-def entry_points() -> dict[str, str]:
-    parsed = configparser.ConfigParser()
-    parsed.read(ROOT / "setup.cfg")
-    lines = parsed["options.entry_points"]["console_scripts"].strip().splitlines()
-    return dict(re.split(r"\s*=\s*", line) for line in lines)
-
-
-COMMANDS = entry_points()
-
-
-def call(
-    command: str, *arguments: object, cwd: Path | None = None, **options: object
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        argv(command, *arguments), capture_output=True, text=True, cwd=cwd, env=environment(), **options,  # type: ignore[call-overload]
-    )  # fmt: skip
-
-
-def argv(command: str, *arguments: object) -> list[str]:
-    module, function = COMMANDS[command].split(":")
-    code = f"import sys; sys.argv[0] = {command!r}; from {module} import {function}; {function}()"
-    return [sys.executable, "-c", code, *map(str, arguments)]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-
-
-def refused(result: subprocess.CompletedProcess[str], code: int, *said: str) -> None:
-    assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
-    assert result.stdout == ""
-    for words in said:
-        assert words in result.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
-from test_commands import call
 
 from ecbsr_mobile import ECBSR, Picture, images, zoo
+from tests.helpers.commands import call
 
 FILE_KEYS = {
     "path", "format", "precision", "target", "size", "bytes", "sha256", "operators", "input", "output",

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from ecbsr_mobile import Picture, images, zoo
-
-ROOT = Path(__file__).parent.parent
+from tests.helpers.paths import ROOT
 
 
 @pytest.fixture(scope="module")

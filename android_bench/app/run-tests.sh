@@ -9,7 +9,7 @@ need aapt2=aapt
 need_java
 [ "$(uname -m)" = x86_64 ] || fail "the desktop runtime of the tests is for x86_64; this machine is $(uname -m)"
 
-quietly "writing fixtures" env PYTHONPATH=.:tests nice "$PYTHON" tests/make_app_fixtures.py "$OUT/fixtures" --models "$MODELS"
+quietly "writing fixtures" env PYTHONPATH=. nice "$PYTHON" -m tests.helpers.make_app_fixtures "$OUT/fixtures" --models "$MODELS"
 fetch_parts
 gather_assets
 link_resources
@@ -27,7 +27,7 @@ END
 rm -rf "$OUT"/maven*/surefire-reports
 maven -P app test
 maven -P jni test
-quietly "reading the app's results" "$PYTHON" -m android_bench.bench_command --import "$OUT/fixtures/results.json" --json
+quietly "reading the app's results" "$PYTHON" -m android_bench.cli --import "$OUT/fixtures/results.json" --json
 if [ "${1:-}" = --screens ]; then
     for name in picture pixels models timing; do
         # Two thirds are what a README shows of them, and half the bytes.

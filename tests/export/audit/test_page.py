@@ -1,0 +1,142 @@
+"""The page of an audit: every figure on it is that of the JSON document, in a real browser, on every screen."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from export import tflite
+from export.audit import page as audit_page
+from export.audit.batch import Audits, audit_all
+from export.audit.delegate_audit import audit
+from export.audit.graph_svg import MOST_NODES, Taker, picture
+from export.npu.results import STATUSES, Difference, Emulated, Left, Verdict
+from export.validation.sample_crop import show
+from tests.helpers.npu_models import negations, several_reasons
+from tests.helpers.pages import EVIL, LONG, Balance, assert_figures_are_those_of_the_file, opened
+from tests.helpers.tflite_models import GraphBuilder, plain_network
+
+
+def every_verdict(pixels: np.ndarray) -> dict[str, Verdict]:
+    """One of every status, with and without an emulation."""
+    found = {}
+    for number, status in enumerate(STATUSES):
+        known = status in ("ok", "partial")
+        refused = (Left(1, "NEG", EVIL),) if status == "partial" else ()
+        one = Verdict(status, (960, 540), "integer", number / 7, refused=refused, note="" if known else EVIL)
+        if known:
+            gap = Emulated((20, 12), Difference(3 / 7, 50 / 3), Difference(0.0, None), pixels=pixels + number)
+            counts = {"taken": 7 - number, "total": 7, "partitions": 1 + number}
+            one = replace(one, **counts, read_mb=1 / 3, write_mb=2.5, spill_mb=0.0, emulated=gap)
+        found[f"SM{number}"] = one
+    found["SM9"] = replace(found["SM0"], emulated=Emulated(note="why not"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def audits() -> Audits:
+    models = {
+        f"a/{EVIL}.tflite": tflite.write(tflite.with_metadata(plain_network("int8"), "ecbsr_mobile.recipe", json.dumps(
+            {"model": EVIL, "loss": {"psnr_drop_db": 0.067}, "sizes": [[960, 540]], "a/b~c": 1}).encode())),
+        f"{LONG}.tflite": tflite.write(negations()),
+        "rank6.tflite": tflite.write(several_reasons()),
+    }  # fmt: skip
+    first, second, _ = models
+    shown: dict[str, Any] = {first: show(models[first]), second: "the model <takes> no picture"}
+    found = {path: audit(model) for path, model in models.items()}
+    found[first] = replace(found[first], npu=every_verdict(shown[first].result))
+    found[second] = replace(found[second], npu=every_verdict(shown[first].result))
+    return Audits(found, {"x": f"{EVIL} is truncated"}, models, shown)
+
+
+def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(audits: Audits) -> None:
+    page = audit_page.html(audits)
+    parser = Balance()
+    parser.VOID = (*Balance.VOID, "img", "path")  # type: ignore[misc]
+    parser.handle_startendtag = lambda tag, attrs: parser.tags.append((tag, dict(attrs)))  # type: ignore[method-assign]
+    parser.feed(page)
+    assert parser.open == []
+    assert not [tag for tag, _ in parser.tags if tag in ("script", "iframe", "object", "base", "form")]
+    links = {attrs.get(name) for _, attrs in parser.tags for name in ("href", "src", "action") if attrs.get(name)}
+    assert all(link is not None and link.startswith("data:") for link in links)
+    assert "url(" not in page and "@import" not in page and "<script" not in page
+    assert "is truncated" in page and "Not checked: mediatek" in page
+    assert "compiler, static" in page and "vendor emulator, not a device" in page
+    assert " ms" not in page
+
+
+def test_crops_are_the_pixels_that_were_computed(audits: Audits) -> None:
+    page = audit_page.html(audits)
+    shown = next(one for one in audits.shown.values() if not isinstance(one, str))
+    images = {
+        alt: np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+        for alt, data in re.findall(r"<img alt='([^']*)' [^>]*base64,([^']*)'", page)
+    }
+    assert set(images) == {
+        "low resolution", "bicubic", "difference: bicubic", "this file, on this machine&#x27;s CPU",
+        "emulated: SM0", "difference: emulated: SM0", "emulated: SM1", "difference: emulated: SM1",
+    }  # fmt: skip
+    np.testing.assert_array_equal(images["low resolution"][::2, ::2], shown.tile[:, :, 0])
+    result = np.round(shown.result[:, :, 0]).astype(np.uint8)
+    np.testing.assert_array_equal(images["this file, on this machine&#x27;s CPU"], result)
+    np.testing.assert_array_equal(images["emulated: SM0"], result)
+    assert not images["difference: emulated: SM0"].any()
+    assert (images["difference: emulated: SM1"] == audit_page.AMPLIFIED).all()
+
+
+def test_the_picture_has_every_node_and_edge(audits: Audits) -> None:
+    graph = plain_network("int8")
+    drawn = picture(graph, [Taker("a <b>", dict.fromkeys(range(len(graph.nodes)), "takes")), Taker("none", {})])
+    assert len(re.findall("<g class='node some'>", drawn)) == len(graph.nodes)
+    made = {index for node in graph.nodes for index in node.outputs}
+    assert drawn.count("<path") == sum(index in made for node in graph.nodes for index in node.inputs)
+    assert drawn.count("cell takes") == drawn.count("cell unknown") == len(graph.nodes)
+    assert "a &lt;b&gt;" in drawn and "<b>" not in drawn
+    make = GraphBuilder()
+    y = make.input((1, 4, 4, 1))
+    assert "0 nodes is not drawn" in picture(make.graph(y), [])
+    for _ in range(MOST_NODES + 1):
+        y = make.unary("RELU", y)
+    assert f"{MOST_NODES + 1} nodes is not drawn" in picture(make.graph(y), [])
+
+
+def test_the_page_of_nothing() -> None:
+    assert "0 models" in audit_page.html(Audits({}, {}, {}, {}))
+
+
+def test_a_real_audit_becomes_a_page(tmp_path: Path) -> None:
+    (tmp_path / "model.tflite").write_bytes(tflite.write(plain_network("int8")))
+    page = audit_page.html(audit_all([tmp_path], pictures=True))
+    assert page.count("<img") == 4 and "model.tflite" in page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1100])
+def test_in_a_browser(browser: Any, audits: Audits, tmp_path: Path, width: int, scheme: str) -> None:
+    path = tmp_path / "audit.html"
+    path.write_text(audit_page.html(audits), encoding="utf-8")
+    page, requests = opened(browser, path, width, scheme)
+    assert [url for url in requests if url != path.as_uri() and not url.startswith("data:")] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    shown = page.evaluate("[...document.querySelectorAll('[data-at]')].map(e => [e.dataset.at, e.textContent])")
+    document = json.loads(json.dumps(audits.to_json()))
+    assert_figures_are_those_of_the_file(shown, document)
+    places = {pointer for pointer, _ in shown}
+    for index, file in enumerate(document["files"]):
+        for name in file["audit"]:
+            assert f"/files/{index}/audit/{name}/partitions" in places
+        for soc, one in file.get("npu", {}).get("qualcomm", {}).items():
+            known = one["read_mb"] is not None
+            for name in ("taken", "partitions", "read_mb", "write_mb", "spill_mb"):
+                assert (f"/files/{index}/npu/qualcomm/{soc}/{name}" in places) == known
+    page.close()

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import psutil
+import pytest
+
+from ecbsr_mobile.errors import EcbsrError
+from export import tflite
+from export.convert import onnx2tf_worker
+from export.convert.onnx_builder import onnx_model
+from export.tflite import interpreter
+from tests.helpers.networks import SIZE, graph, net
+from tests.helpers.paths import ROOT
+
+CASES = [(1, 2, "prelu"), (3, 3, "leaky"), (3, 4, "relu")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_float_graph_gives_what_onnxruntime_gives(case, random) -> None:
+    found = graph(*case)
+    session = onnxruntime.InferenceSession(onnx_model(net(*case)).SerializeToString())
+    for width, height in (SIZE, (31, 7), (1, 1), (2, 45)):
+        image = random.random((height, width, case[0]), np.float32)
+        expected = session.run(None, {"image": image.transpose(2, 0, 1)[None]})[0][0].transpose(1, 2, 0)
+        result = interpreter.run(found, image)
+        assert result.shape == expected.shape
+        assert np.abs(result - expected).max() < 1e-5 * max(1, np.abs(expected).max())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_float_graph_holds_portable_operators_only(case) -> None:
+    found = graph(*case)
+    acts = {"prelu": {"PRELU"}, "leaky": {"LEAKY_RELU"}, "relu": set()}[case[2]]
+    assert set(tflite.operators(found)) == {"CONV_2D", "ADD", "DEPTH_TO_SPACE"} | acts
+    assert max(len(tensor.shape) for tensor in found.tensors) == 4
+    assert [found.tensors[index].name for index in (*found.inputs, *found.outputs)] == ["image", "upscaled"]
+    assert found.signature == ("serving_default", {"image": found.inputs[0]}, {"upscaled": found.outputs[0]})
+
+
+def test_a_model_that_cannot_be_converted_is_one_sentence() -> None:
+    model = onnx_model(net(1, 2, "relu"), SIZE)
+    model.graph.node[0].op_type = "NoSuchOperator"
+    with (
+        onnx2tf_worker.converter() as converter,
+        pytest.raises(EcbsrError, match=r"could not convert .+: .+") as raised,
+    ):
+        converter.float_graph(model)
+    assert "\n" not in str(raised.value)
+
+
+def test_leaving_early_leaves_no_process_and_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    with pytest.raises(KeyboardInterrupt), onnx2tf_worker.converter():
+        started = {child.pid for child in psutil.Process().children(recursive=True)} - before
+        assert started
+        assert list(tmp_path.iterdir())
+        raise KeyboardInterrupt
+    assert not any(psutil.pid_exists(pid) for pid in started)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_converter_is_kept_off_the_network() -> None:
+    code = (
+        "import sys, urllib.request\nfrom export import convert\nsys.addaudithook(convert._refuse_network)\n"
+        "try:\n    urllib.request.urlopen('http://127.0.0.1:9/')\nexcept OSError as error:\n    print(error)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "does not need" in result.stdout

@@ -1,0 +1,147 @@
+"""Writes what the app's JVM tests compare with: models, pictures, and what the Python side makes of them.
+
+    python -m tests.helpers.make_app_fixtures build/app/fixtures [--models ecbsr_mobile/zoo]
+
+android_bench/app/run-tests.sh runs it before the tests, so that both sides are always of the same moment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from ecbsr_mobile import images, zoo
+from ecbsr_mobile.cli import upscale
+from ecbsr_mobile.images import Picture
+from export import tflite
+from export.tflite import Graph
+from tests.helpers.tflite_models import GraphBuilder, plain_network
+
+PICTURES = ("chelsea", "coffee", "text")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--models", type=Path, default=zoo.FOLDER, help="folder with the bundled models")
+    options = parser.parse_args()
+    shutil.rmtree(options.out, ignore_errors=True)
+    for name in ("pictures", "models", "wrong", "upscaled", "luma", "bicubic"):
+        (options.out / name).mkdir(parents=True)
+    write_pictures(options.out / "pictures")
+    write_models(options.out, options.models)
+    for picture in sorted((options.out / "pictures").iterdir()):
+        write_expected(picture, options.out)
+
+
+def write_pictures(folder: Path) -> None:
+    for name in PICTURES:
+        shutil.copy(zoo.FOLDER / "pictures" / f"{name}.png", folder)
+    cat = images.read(zoo.FOLDER / "pictures" / "chelsea.png").pixels
+    images.write(Picture(cat[100:101, 200:201].copy()), folder / "one-pixel.png")
+    images.write(Picture(cat[60:65, 100:103].copy()), folder / "tiny.png")
+    across = np.broadcast_to(np.arange(60, dtype=np.uint8) * 4, (50, 60)).copy()
+    images.write(Picture(cat[80:130, 120:180].copy(), across), folder / "transparent.png")
+    images.write(Picture(np.tile(cat, (2, 2, 1))), folder / "wide.png")  # several tiles each way
+
+
+def write_models(out: Path, bundled: Path) -> None:
+    for name in zoo.RECOMMENDED["gpu"]:
+        for path in sorted(bundled.glob(f"{name}-*.tflite")):
+            shutil.copy(path, out / "models")
+    for name, graph in {
+        "made-rgb-x3-float": plain_network(size=(64, 48), colors=3, scale=3),
+        "made-rgb-x2-uint8": uint8(),
+        "made-y-x4-int8": plain_network("int8", size=(32, 24), scale=4, blocks=2),
+        "made-y-x2-open": opened(plain_network(size=(1, 1))),
+        "made-y-x2-fixed": fixed(),
+    }.items():
+        (out / "models" / f"{name}.tflite").write_bytes(tflite.write(graph))
+    for name, graph in wrong_graphs().items():
+        (out / "wrong" / f"{name}.tflite").write_bytes(tflite.write(graph))
+    (out / "models.json").write_text(json.dumps({p.stem: facts(p) for p in sorted((out / "models").iterdir())}))
+
+
+def facts(path: Path) -> dict[str, object]:
+    graph = tflite.read(path)
+    return {"operators": tflite.operators(graph), "scale": tflite.scale_of(graph), "size": tflite.input_size(graph)}
+
+
+def write_expected(picture: Path, out: Path) -> None:
+    pixels = images.read(picture).rgb()
+    (out / "luma" / f"{picture.stem}.f32").write_bytes(images.luma(pixels).tobytes())
+    height, width = pixels.shape[:2]
+    for scale in (2, 3, 4):
+        larger = images.resize_bicubic(pixels, (width * scale, height * scale))
+        images.write(Picture(larger), out / "bicubic" / f"{picture.stem}-x{scale}.png")
+    for model in sorted((out / "models").glob("*.tflite")):
+        if picture.stem in ("coffee", "wide") and not model.stem.endswith("-int8"):
+            continue
+        if model.stem == "made-y-x2-fixed":
+            continue  # takes one size only, which the command does not cut pictures for
+        if "rgb" in model.stem and picture.stem == "text":
+            continue  # the command keeps a grey file grey; Android knows no grey pictures
+        target = out / "upscaled" / f"{model.stem}--{picture.stem}.png"
+        if upscale.main([str(picture), str(target), "--model", str(model), "--json"]):
+            sys.exit(f"ecbsr-upscale failed for {model.name} and {picture.name}")
+
+
+def opened(graph: Graph) -> Graph:
+    """The graph with its height and width left to the caller, as a converter writes it."""
+    tensors = [replace(t, signature=(1, -1, -1, t.shape[3])) if t.data is None else t for t in graph.tensors]
+    return replace(graph, tensors=tuple(tensors))
+
+
+def uint8() -> Graph:
+    """RGB in unsigned bytes with one weight scale per tensor, as the older converters wrote them."""
+    make = GraphBuilder("uint8", scale=(1 / 255, 0))
+    image = make.input((1, 48, 64, 3))
+    return make.graph(make.depth_to_space(make.conv(image, 12, per_channel=False, weight_zero_point=128), 2))
+
+
+def fixed(width: int = 64, height: int = 48) -> Graph:
+    """A network with an operator that looks at the whole picture: it cannot be stamped or cut exactly."""
+    make = GraphBuilder()
+    image = make.input((1, height, width, 1))
+    features = make.conv(image, 4)
+    axes = make.constant(np.array([1, 2], np.int32))
+    mean = make.node("MEAN", [features, axes], (1, 1, 1, 4), options=schema.ReducerOptionsT(keepDims=True))
+    return make.graph(make.depth_to_space(make.add(features, mean), 2))
+
+
+def wrong_graphs() -> dict[str, Graph]:
+    def graph(shape: tuple[int, ...], outputs: int, block: int = 2) -> Graph:
+        make = GraphBuilder()
+        source = make.conv(make.input(shape), outputs)
+        return make.graph(make.depth_to_space(source, block) if block > 1 else source)
+
+    two = GraphBuilder()
+    sum_of_two = two.add(two.input((1, 8, 8, 1)), two.input((1, 8, 8, 1)))
+    classifier = GraphBuilder()
+    picture = classifier.input((1, 8, 8, 3))
+    axes = classifier.constant(np.array([1, 2], np.int32))
+    return {
+        "two-inputs": two.graph(sum_of_two),
+        "classifier": classifier.graph(
+            classifier.node("MEAN", [picture, axes], (1, 3), options=schema.ReducerOptionsT(keepDims=False))
+        ),
+        "four-channels": graph((1, 8, 8, 4), 16),
+        "two-pictures": graph((2, 8, 8, 1), 4),
+        "other-colours": graph((1, 8, 8, 3), 4),
+        "not-larger": graph((1, 8, 8, 1), 1, block=1),
+        "too-small": fixed(4, 4),
+        "too-large": fixed(60000, 60000),
+    }
+
+
+if __name__ == "__main__":
+    cv2.setNumThreads(1)
+    main()

@@ -1,0 +1,85 @@
+"""Makes the README's picture of a report: this machine beside a stand-in that is no phone.
+
+    python -m tests.helpers.make_report_picture android_bench/report.png [--pages FOLDER]
+
+Needs Chromium. The stand-in answers the real adb with this machine's own interpreter; what its "gpu" and
+"nnapi" take is made up. `--pages` keeps the bench's folder, and pictures of the whole page: light, dark, narrow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from android_bench import cli
+from android_bench.phone import adb
+from ecbsr_mobile import zoo
+from tests.helpers.adb_device import Device, elf, private_adb, renamed
+
+SERIAL = "stand-in"
+LOOKS = {"light": (1060, "light"), "dark": (1060, "dark"), "narrow": (360, "light")}
+HEIGHT = 1595  # of the README's picture: the figures at the top
+
+
+def main() -> None:
+    """Run the command line above."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--pages", type=Path, help="a new folder")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        pages = arguments.pages or Path(temporary) / "pages"
+        bench(Path(temporary), pages)
+        photograph(pages, arguments.picture)
+
+
+def bench(folder: Path, out: Path) -> None:
+    """Both columns in one report, written to `out`."""
+    for name in ("phone", "home"):
+        (folder / name).mkdir()
+    (folder / "stand-in.elf").write_bytes(elf())
+    behaviour = {"run": 1, "delegates": {"gpu": [13, 14], "nnapi": [0, 14]}}
+    named = {"ro.product.manufacturer": "", "ro.product.model": "Stand-in, not a phone"}
+    chip = {"ro.soc.manufacturer": "", "ro.soc.model": "none: this machine again", "ro.build.fingerprint": "stand-in"}
+    with private_adb(folder / "home") as environment:
+        os.environ.update(environment)
+        phone = Device(folder / "phone", behaviour, **named, **chip)
+        subprocess.run([adb.binary(), "connect", phone.serial], check=True, capture_output=True)
+        try:
+            with renamed(int(environment["ANDROID_ADB_SERVER_PORT"]), {SERIAL: phone.serial}) as port:
+                os.environ["ANDROID_ADB_SERVER_PORT"] = str(port)
+                models = [str(zoo.tflite("ecbsr-m4c16-x2", precision)) for precision in ("fp32", "int8")]
+                asked = ["--size=270p,360p", "--delegate=cpu,gpu,nnapi", "--runs=10", "--check", "--profile"]
+                where = ["--device=host", f"--device={SERIAL}", "--tool", str(folder / "stand-in.elf")]
+                cli.main([*models, *asked, *where, "--out", str(out)])
+        finally:
+            os.environ["ANDROID_ADB_SERVER_PORT"] = environment["ANDROID_ADB_SERVER_PORT"]
+            phone.close()
+
+
+def photograph(pages: Path, picture: Path) -> None:
+    """The page in Chromium: its top as `picture`, the whole beside it in each look."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        for name, (width, scheme) in LOOKS.items():
+            page = chromium.new_page(viewport={"width": width, "height": HEIGHT}, color_scheme=scheme)
+            page.goto((pages / "report.html").resolve().as_uri())
+            assert "Stand-in, not a phone" in page.inner_text("body")
+            if name == "light":
+                page.screenshot(path=picture)
+                Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
+            page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+            page.screenshot(path=pages / f"{name}.png", full_page=True)
+        chromium.close()
+
+
+if __name__ == "__main__":
+    main()
