@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from ecbsr_mobile.utils.subprocess_runner import Stopped
+from ecbsr_mobile.utils.subprocess_runner import Cancelled
 from export.resolutions import parse_all
 
 from . import config, models
@@ -260,7 +260,7 @@ class _Session:
 
     def _guarded(self, name: str, ended: threading.Event) -> None:
         try:
-            with suppress(Stopped):
+            with suppress(Cancelled):
                 self._queue(name)
         except Exception as error:  # kept for the thread that waits
             self.failures[name] = error

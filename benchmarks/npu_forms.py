@@ -21,13 +21,13 @@ from ecbsr_mobile.cli import common
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.utils import progress
 from export import resolutions, tflite
-from export.npu.results import EMULATED, STATIC, Verdict
+from export.npu.results import EMULATED, STATIC, CompileReport
 from export.npu.runner import check, sized
 from export.npu.socs import QUALCOMM, parse_socs
 from export.quantize.calibration import calibrate
 from export.quantize.quantizer import quantize
 from export.tflite import Graph, Node
-from export.transforms.prelu import with_form
+from export.transforms.prelu import decompose_prelu
 from export.validation.sample_crop import show
 from export.validation.sample_images import samples
 
@@ -54,7 +54,9 @@ def main() -> None:
     print(f"fewest bytes, then nearest to float, of what computes the same function: {wins}")
 
 
-def compared(name: str, graph: Graph, size: tuple[int, int], socs: tuple[str, ...]) -> dict[str, dict[str, Verdict]]:
+def compared(
+    name: str, graph: Graph, size: tuple[int, int], socs: tuple[str, ...]
+) -> dict[str, dict[str, CompileReport]]:
     """Each form's verdicts."""
     pictures = samples(None, tflite.scale_of(graph), 1)
     models, shown = {}, {}
@@ -74,7 +76,7 @@ def compared(name: str, graph: Graph, size: tuple[int, int], socs: tuple[str, ..
 def with_activation(graph: Graph, activation: str) -> Graph:
     """The float graph with its activations written in one of `ACTIVATIONS`."""
     if activation != "one slope":
-        return with_form(graph, "cpu" if activation == "depthwise" else "npu")
+        return decompose_prelu(graph, "cpu" if activation == "depthwise" else "npu")
     nodes = []
     for node in graph.nodes:
         if node.operator == "PRELU":
@@ -83,7 +85,7 @@ def with_activation(graph: Graph, activation: str) -> Graph:
             nodes.append(Node("LEAKY_RELU", node.inputs[:1], node.outputs, options=options))
         else:
             nodes.append(node)
-    return with_form(replace(graph, nodes=tuple(nodes)), "npu")
+    return decompose_prelu(replace(graph, nodes=tuple(nodes)), "npu")
 
 
 def with_residual(graph: Graph, residual: str) -> Graph:
@@ -102,14 +104,14 @@ def with_residual(graph: Graph, residual: str) -> Graph:
     return replace(graph, nodes=tuple(nodes))
 
 
-def bytes_of(verdict: Verdict) -> float:
+def bytes_of(verdict: CompileReport) -> float:
     """MB read and written; infinite for what is not taken whole."""
     if verdict.status != "ok" or verdict.read_mb is None or verdict.write_mb is None:
         return float("inf")
     return verdict.read_mb + verdict.write_mb
 
 
-def fidelity(verdict: Verdict) -> float:
+def fidelity(verdict: CompileReport) -> float:
     """How near the emulated result is to the float network's, in dB."""
     seen = verdict.emulated
     if seen is None or seen.fp32 is None:
@@ -117,7 +119,7 @@ def fidelity(verdict: Verdict) -> float:
     return float("inf") if seen.fp32.psnr_db is None else seen.fp32.psnr_db
 
 
-def winner(verdicts: dict[str, Verdict]) -> str:
+def winner(verdicts: dict[str, CompileReport]) -> str:
     """The form of the same function with the fewest bytes; of those within 5 %, the nearest to float."""
     same = {form: one for form, one in verdicts.items() if not form.startswith("one slope")}
     least = min(bytes_of(one) for one in same.values())
@@ -125,7 +127,7 @@ def winner(verdicts: dict[str, Verdict]) -> str:
     return max(near, key=lambda form: near[form])
 
 
-def show_table(name: str, table: dict[str, dict[str, Verdict]], options: argparse.Namespace) -> None:
+def show_table(name: str, table: dict[str, dict[str, CompileReport]], options: argparse.Namespace) -> None:
     socs = options.npu
     print(f"\n{name}, {resolutions.name(options.size)}: MB read + written ({STATIC}) / dB to float ({EMULATED})\n")
     print(f"| activation, residual | {' | '.join(socs)} |\n|---|{'---|' * len(socs)}")

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from . import zoo
 from .errors import EcbsrError, UsageError
 from .network import ECB, ECBSR, Activation, Architecture, PlainNet
-from .quantization.fake_quant import FORMS, Form, Int8Weights, names
-from .utils.files import replacing
+from .quantization.fake_quant import PRELU_DECOMPOSITIONS, Int8Weights, PReLUDecomposition, names
+from .utils.files import atomic_write
 
 FORMAT = "ecbsr-mobile"
 """Value of the metadata key `format` in the `.safetensors` files that `save` writes."""
@@ -107,7 +107,7 @@ def save(net: PlainNet | ECBSR, path: str | os.PathLike[str], metadata: Mapping[
         tensors |= {f"int8.{form}.{name}": value for name, value in weights.net.state_dict().items()}
         tensors[f"int8.{form}.ranges"] = weights.ranges
     tensors = {name: value.contiguous() for name, value in tensors.items()}
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(tensors, temporary, {**(metadata or {}), **described})
 
 
@@ -171,11 +171,11 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def _apart(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[Form, dict[str, Tensor]]]:
+def _apart(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[PReLUDecomposition, dict[str, Tensor]]]:
     """The network's own tensors, and those of each form that was trained for int8."""
-    for_int8: dict[Form, dict[str, Tensor]] = {}
+    for_int8: dict[PReLUDecomposition, dict[str, Tensor]] = {}
     own = dict(state)
-    for form in FORMS:
+    for form in PRELU_DECOMPOSITIONS:
         prefix = f"int8.{form}."
         held = {name.removeprefix(prefix): own.pop(name) for name in state if name.startswith(prefix)}
         if held:
@@ -183,7 +183,9 @@ def _apart(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[Form, dict
     return own, for_int8
 
 
-def _int8_weights(path: Path, architecture: Architecture, form: Form, held: dict[str, Tensor]) -> Int8Weights:
+def _int8_weights(
+    path: Path, architecture: Architecture, form: PReLUDecomposition, held: dict[str, Tensor]
+) -> Int8Weights:
     ranges = held.pop("ranges", torch.empty(0))
     if ranges.shape != (len(names(architecture, form)), 2) or not torch.isfinite(ranges).all():
         raise EcbsrError(f"{path}: its int8 ranges do not fit {architecture.name}; train it for int8 again")

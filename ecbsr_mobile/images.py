@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import EcbsrError, UsageError
-from .utils.files import replacing
+from .utils.files import atomic_write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,7 +114,7 @@ def write(picture: Picture, path: str | os.PathLike[str]) -> None:
     else:
         stored = pixels if pixels.shape[2] == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if ending in (".jpg", ".jpeg") else []
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
             done = cv2.imwrite(os.fspath(temporary), stored, options)
         except cv2.error as error:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from .errors import UsageError
 
 if TYPE_CHECKING:
-    from .quantization.fake_quant import Form, Int8Weights
+    from .quantization.fake_quant import Int8Weights, PReLUDecomposition
 
 Activation = Literal["prelu", "relu", "leaky"]
 """`prelu`: one learned slope per channel; `leaky`: one learned slope per layer; `relu`: none."""
@@ -257,7 +257,7 @@ class PlainNet(nn.Module):
         self.acts = nn.ModuleList(
             activation_layer(architecture.activation, architecture.channels) for _ in architecture.widths[:-1]
         )
-        self.int8: dict[Form, Int8Weights] = {}
+        self.int8: dict[PReLUDecomposition, Int8Weights] = {}
 
     @property
     def convolutions(self) -> list[nn.Conv2d]:
@@ -342,7 +342,7 @@ class _PReLU(torch.autograd.Function):
         return to_input.view(n, h, w, c).permute(0, 3, 1, 2), to_slope
 
 
-def forward_rounded(net: ECBSR | PlainNet, x: Tensor) -> Tensor:
+def forward_fake_quant(net: ECBSR | PlainNet, x: Tensor) -> Tensor:
     """`net(x)` with every activation rounded to 256 steps of its range, as int8 rounds it on a CPU.
 
     A PReLU is taken apart as x + relu((slope − 1)·x), each part rounded; a ReLU is part of its convolution. Gradients

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .network import PlainNet
-    from .quantization.fake_quant import Int8Net
+    from .quantization.fake_quant import FakeQuantNet
     from .utils.progress import Progress
 
 TILE = 512
@@ -43,7 +43,7 @@ class Model(Protocol):
 class TorchModel:
     """A plain network run by PyTorch, on the device that it lies on."""
 
-    def __init__(self, net: PlainNet | Int8Net) -> None:
+    def __init__(self, net: PlainNet | FakeQuantNet) -> None:
         """`net` is used as it is, in float32 or as int8 computes it."""
         architecture = net.architecture
         self.net, self.name = net, architecture.name

@@ -17,12 +17,12 @@ PRECISIONS = ("fp32", "fp16", "int8")
 TARGETS = ("cpu", "gpu", "nnapi", "npu")
 """What runs an int8 file; float files are the same for all."""
 
-EDGES = ("int8", "uint8", "float32")
+IO_DTYPES = ("int8", "uint8", "float32")
 """What an int8 file takes and gives."""
 
 DEFAULT_PRECISIONS = ("fp32", "int8")
 DEFAULT_SIZE = "270p"
-REFINE = 60.0
+FINETUNE_SECONDS = 60.0
 """Seconds of learning for int8, for weights that were not trained for it."""
 
 MAX_DROP = 0.25
@@ -83,7 +83,7 @@ def checked(
         wanted,
         one_of("target", target, TARGETS),
         calibration,
-        one_of("io", io, EDGES),
+        one_of("io", io, IO_DTYPES),
         refine,
         float(max_drop),
         onnx,

@@ -21,14 +21,14 @@ from .audit.delegate_audit import audit
 from .convert import onnx2tf_worker
 from .convert.onnx_builder import onnx_model
 from .npu import results
-from .npu.results import Verdicts
+from .npu.results import CompileReports
 from .options import DEFAULT_PRECISIONS, DEFAULT_SIZE, MAX_DROP, Job, Progress, checked
 from .quantize.int8 import int8_graph
 from .resolutions import Size
 from .results import Exported, ExportedFile
 from .tflite import interpreter
-from .transforms.fp16 import with_half_constants
-from .transforms.io_dtype import with_edges
+from .transforms.fp16 import with_fp16_constants
+from .transforms.io_dtype import with_io_dtype
 from .validation import quality
 from .validation.quality import Loss, Reference
 from .validation.sample_images import CONVERSION_SIZE, Sample, frame, samples
@@ -162,9 +162,9 @@ def _tflite_files(job: Job, net: PlainNet, converter: onnx2tf_worker.Converter) 
     for variant in variants:
         job.progress(f"{variant.precision}: writing and checking {len(job.sizes)} size{'s' * (len(job.sizes) > 1)}")
         made += [_tflite_file(job, subject, variant, size, asked.get(_name(net, variant, size))) for size in job.sizes]
-    doubt = quality.doubt(variants[-1].loss, pictures)
-    if doubt:
-        warnings.warn(doubt, UserWarning, stacklevel=3)
+    below_bicubic_warning = quality.below_bicubic_warning(variants[-1].loss, pictures)
+    if below_bicubic_warning:
+        warnings.warn(below_bicubic_warning, UserWarning, stacklevel=3)
     return made
 
 
@@ -172,20 +172,20 @@ def _variant(job: Job, subject: _Subject, precision: str, graph: tflite.Graph) -
     calibration, target, reference = None, ANY_TARGET, subject.reference
     if precision == "fp16":
         # On this machine it computes in float32, with weights rounded to float16: that is exact, too.
-        graph, reference = with_half_constants(graph), Reference(onnx_model(_halved(subject.net)), reference.radius)
+        graph, reference = with_fp16_constants(graph), Reference(onnx_model(_halved(subject.net)), reference.radius)
     if precision == "int8":
         target = job.target
         graph, calibration = int8_graph(
             graph, subject.net, subject.pictures, target, job.refine, lambda said: job.progress(f"int8: {said}")
         )
-        graph = with_edges(graph, job.io)
+        graph = with_io_dtype(graph, job.io)
     job.progress(f"{precision}: measuring on {len(subject.pictures)} pictures")
     loss = quality.measure(graph, subject.expected, subject.pictures)
     quality.gate(loss, job.max_drop, f"{subject.net.name} in {precision}")
     return _Variant(precision, target, graph, loss, calibration, reference)
 
 
-def _npu_verdicts(job: Job, net: PlainNet, variants: Sequence[_Variant]) -> Mapping[str, Verdicts]:
+def _npu_verdicts(job: Job, net: PlainNet, variants: Sequence[_Variant]) -> Mapping[str, CompileReports]:
     """What the NPU compiler makes of each file to come, by its name; to it the recipe does not matter."""
     if not job.npu:
         return {}
@@ -205,7 +205,7 @@ def _name(net: PlainNet, variant: _Variant, size: Size) -> str:
     return "-".join([*parts, resolutions.name(size)])
 
 
-def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size, npu: Verdicts | None) -> _Made:
+def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size, npu: CompileReports | None) -> _Made:
     told = _recipe(job, subject.net, variant, size)
     if npu is not None:
         told["npu"] = results.for_recipe(npu)

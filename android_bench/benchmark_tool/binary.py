@@ -16,7 +16,7 @@ from email.message import Message
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.utils.files import replacing, write_bytes
+from ecbsr_mobile.utils.files import atomic_write, write_bytes
 
 from ..config import Case, Delegate, Settings
 from ..results.types import Tool
@@ -117,7 +117,7 @@ def _intact(path: Path, record: Path) -> bool:
 def _fetch(address: str, path: Path, record: Path) -> None:
     by_hand = f"fetch {address} elsewhere and give its path with --tool"
     try:
-        with urllib.request.urlopen(address, timeout=FETCH_LIMIT) as answer, replacing(path) as temporary:
+        with urllib.request.urlopen(address, timeout=FETCH_LIMIT) as answer, atomic_write(path) as temporary:
             with temporary.open("wb") as file:
                 shutil.copyfileobj(answer, file)
             _check_download(temporary, answer.headers, address)

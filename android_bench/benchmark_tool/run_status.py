@@ -35,7 +35,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RunStatus:
     """A status of `results.STATUSES`, the reason, and what the delegate took (None: it did not say)."""
 
     status: str
@@ -45,32 +45,32 @@ class Verdict:
     partitions: int | None = None
 
 
-def judge(log: ToolLog, code: int, expected: Expected) -> Verdict:
+def judge(log: ToolLog, code: int, expected: Expected) -> RunStatus:
     """The verdict on a run that ended by itself with exit code `code`."""
     failed = _failure(log, code)
     if failed:
         return failed
     wrong = _mismatch(log, expected)
     if wrong:
-        return Verdict("mismatch", wrong)
+        return RunStatus("mismatch", wrong)
     missing = _unknown_flags(log, expected.delegate)
     if missing:
-        return Verdict("unsupported", f"the tool does not know {missing}")
+        return RunStatus("unsupported", f"the tool does not know {missing}")
     evidence = _evidence(log, expected)
     if expected.delegate.name == "cpu":
         return _cpu(evidence)
     return _accelerator(log, evidence, expected)
 
 
-def _failure(log: ToolLog, code: int) -> Verdict | None:
+def _failure(log: ToolLog, code: int) -> RunStatus | None:
     if code > SIGNALS_FROM and code - SIGNALS_FROM in set(signal.Signals):
-        return Verdict("crashed", f"ended by {signal.Signals(code - SIGNALS_FROM).name}{_said(log)}")
+        return RunStatus("crashed", f"ended by {signal.Signals(code - SIGNALS_FROM).name}{_said(log)}")
     if code:
-        return Verdict("failed", f"exit code {code}{_said(log)}")
+        return RunStatus("failed", f"exit code {code}{_said(log)}")
     if log.timed is None or not log.complete:
-        return Verdict("failed", f"exit code 0, but no complete timed block{_said(log)}")
+        return RunStatus("failed", f"exit code 0, but no complete timed block{_said(log)}")
     if any("Benchmarking failed" in line for line in log.errors):
-        return Verdict("failed", f"exit code 0, but the tool says that it failed{_said(log)}")
+        return RunStatus("failed", f"exit code 0, but the tool says that it failed{_said(log)}")
     return None
 
 
@@ -100,20 +100,20 @@ def _unknown_flags(log: ToolLog, delegate: Delegate) -> str:
     return " ".join(unknown)
 
 
-def _evidence(log: ToolLog, expected: Expected) -> Verdict | None:
+def _evidence(log: ToolLog, expected: Expected) -> RunStatus | None:
     """What the delegate that was asked for said it took; None where it said nothing."""
     if any(_is(expected.delegate, name) for name in log.not_executed):
-        return Verdict("", taken=0, total=expected.nodes, partitions=0)
+        return RunStatus("", taken=0, total=expected.nodes, partitions=0)
     known = [one for one in log.replaced if _is(expected.delegate, one.delegate)]
     counted = [one for one in known if one.taken is not None]
     if counted:
         # Lines of one and the same application repeat the figures; the largest is the whole.
         best = max(counted, key=lambda one: one.taken or 0)
         partitions = next((one.partitions for one in known if one.partitions is not None), None)
-        return Verdict("", taken=best.taken, total=best.total, partitions=partitions)
+        return RunStatus("", taken=best.taken, total=best.total, partitions=partitions)
     if any(_is(expected.delegate, name) for name in log.wholly):
-        return Verdict("", taken=expected.nodes, total=expected.nodes, partitions=1)
-    return Verdict("", total=expected.nodes, partitions=known[0].partitions) if known else None
+        return RunStatus("", taken=expected.nodes, total=expected.nodes, partitions=1)
+    return RunStatus("", total=expected.nodes, partitions=known[0].partitions) if known else None
 
 
 def _is(delegate: Delegate, name: str) -> bool:
@@ -122,24 +122,24 @@ def _is(delegate: Delegate, name: str) -> bool:
     return bool(_NAMES[delegate.name].search(name))
 
 
-def _cpu(evidence: Verdict | None) -> Verdict:
+def _cpu(evidence: RunStatus | None) -> RunStatus:
     if evidence is None or evidence.taken is None:
         partitions = evidence.partitions if evidence else None
-        return Verdict("ok", "the tool did not say how many nodes XNNPACK took", partitions=partitions)
+        return RunStatus("ok", "the tool did not say how many nodes XNNPACK took", partitions=partitions)
     note = "XNNPACK took no node: the built-in kernels were timed" if evidence.taken == 0 else ""
-    return Verdict("ok", note, evidence.taken, evidence.total, evidence.partitions)
+    return RunStatus("ok", note, evidence.taken, evidence.total, evidence.partitions)
 
 
-def _accelerator(log: ToolLog, evidence: Verdict | None, expected: Expected) -> Verdict:
+def _accelerator(log: ToolLog, evidence: RunStatus | None, expected: Expected) -> RunStatus:
     name = expected.delegate.name
     if log.unsupported and (evidence is None or not evidence.taken):
-        return Verdict("fallback", f"{log.unsupported[-1]} The CPU was timed", 0, expected.nodes, 0)
+        return RunStatus("fallback", f"{log.unsupported[-1]} The CPU was timed", 0, expected.nodes, 0)
     if evidence is None:
-        return Verdict("fallback", f"no sign that {name} took any node; the CPU was timed", None, expected.nodes)
+        return RunStatus("fallback", f"no sign that {name} took any node; the CPU was timed", None, expected.nodes)
     if evidence.taken == 0:
-        return Verdict("fallback", f"{name} took no node; the CPU was timed", 0, evidence.total, 0)
+        return RunStatus("fallback", f"{name} took no node; the CPU was timed", 0, evidence.total, 0)
     if evidence.taken is None or evidence.taken < (evidence.total or 0):
         taken = "some" if evidence.taken is None else str(evidence.taken)
         note = f"{name} took {taken} of {evidence.total} nodes, the CPU the rest"
-        return Verdict("partial", note, evidence.taken, evidence.total, evidence.partitions)
-    return Verdict("ok", "", evidence.taken, evidence.total, evidence.partitions)
+        return RunStatus("partial", note, evidence.taken, evidence.total, evidence.partitions)
+    return RunStatus("ok", "", evidence.taken, evidence.total, evidence.partitions)

@@ -63,7 +63,7 @@ class Host:
         """One process: load, warm up, time. `number` is the round.
 
         Raises:
-            process.Stopped: the session is being ended.
+            process.Cancelled: the session is being ended.
         """
         run = Run(case, number, "failed", before=self._state())
         if case.delegate != "cpu":
@@ -76,8 +76,8 @@ class Host:
         command = [sys.executable, "-P", str(WORKER), str(model), str(case.threads)]
         command += [str(self.settings.iterations), str(limits.timed)]
         try:
-            finished = subprocess_runner.call(command, limits.run, self.stop)
-        except subprocess_runner.TookTooLong:
+            finished = subprocess_runner.run(command, limits.run, self.stop)
+        except subprocess_runner.TimedOut:
             return replace(run, status="timeout", note=f"no end within {limits.run:g} s", after=self._state())
         return replace(_outcome(run, finished), after=self._state())
 
@@ -93,7 +93,7 @@ class Host:
         return State(round(time.monotonic() - self.started, 3))
 
 
-def _outcome(run: Run, finished: subprocess_runner.Finished) -> Run:
+def _outcome(run: Run, finished: subprocess_runner.Completed) -> Run:
     """What a worker that ended says."""
     errors = finished.err.decode(errors="replace").strip().splitlines()
     if finished.code < 0:

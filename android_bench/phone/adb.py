@@ -203,13 +203,13 @@ class Adb:
     def _command(self, *arguments: str) -> list[str]:
         return [self.binary, "-s", self.serial, *arguments]
 
-    def _call(self, command: Sequence[str], limit: float) -> subprocess_runner.Finished:
+    def _call(self, command: Sequence[str], limit: float) -> subprocess_runner.Completed:
         if self.record is not None:
             self.record(command)
-            return subprocess_runner.Finished(0, b"", b"")
+            return subprocess_runner.Completed(0, b"", b"")
         try:
-            return subprocess_runner.call(command, limit, self.stop)
-        except subprocess_runner.TookTooLong as late:
+            return subprocess_runner.run(command, limit, self.stop)
+        except subprocess_runner.TimedOut as late:
             streams = late.out.decode(errors="replace"), late.err.decode(errors="replace")
             message = f"{self.serial}: {_short(command)} did not end within {limit:g} s"
             raise AdbTimeout(message, command=command, streams=streams, serial=self.serial) from None
@@ -222,7 +222,7 @@ class Adb:
         if done.code:
             raise self._failure(command, done)
 
-    def _failure(self, command: Sequence[str], done: subprocess_runner.Finished) -> AdbError:
+    def _failure(self, command: Sequence[str], done: subprocess_runner.Completed) -> AdbError:
         out, err = done.out.decode(errors="replace"), done.err.decode(errors="replace")
         said = (err.strip() or out.strip()).splitlines()
         reason = said[-1].removeprefix("adb: ").removeprefix("error: ") if said else f"exit code {done.code}"
@@ -285,11 +285,11 @@ def ensure_server() -> None:
         )
 
 
-def _plain(arguments: Sequence[str]) -> subprocess_runner.Finished:
+def _plain(arguments: Sequence[str]) -> subprocess_runner.Completed:
     command = [binary(), *arguments]
     try:
-        done = subprocess_runner.call(command, COMMAND_LIMIT, threading.Event())
-    except subprocess_runner.TookTooLong:
+        done = subprocess_runner.run(command, COMMAND_LIMIT, threading.Event())
+    except subprocess_runner.TimedOut:
         raise AdbTimeout(f"{_short(command)} did not end within {COMMAND_LIMIT:g} s", command=command) from None
     except OSError as error:
         raise EcbsrError(

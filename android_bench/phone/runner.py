@@ -16,7 +16,7 @@ from export.tflite import isolated
 
 from .. import models, output_check
 from ..benchmark_tool import binary, log_parser
-from ..benchmark_tool.run_status import Expected, Verdict, judge
+from ..benchmark_tool.run_status import Expected, RunStatus, judge
 from ..config import Case, Delegate, Settings, parse_delegates
 from ..models import Model
 from ..results.types import Check, Device, OperatorTime, Run, State
@@ -91,7 +91,7 @@ class Phone:
 
         Raises:
             EcbsrError: the phone cannot be used any more.
-            process.Stopped: the session is being ended.
+            process.Cancelled: the session is being ended.
         """
         reason = binary.offered(self.handset.tool.facts.kind, _delegate(case), self.handset.facts.api)
         if reason:
@@ -143,9 +143,9 @@ class Phone:
         changed = {flag.split("=")[0] for flag in extra}
         return [flag for flag in flags if flag.split("=")[0] not in changed] + list(extra)
 
-    def _judged(self, case: Case, log: log_parser.ToolLog, code: int | None, model: Path) -> Verdict:
+    def _judged(self, case: Case, log: log_parser.ToolLog, code: int | None, model: Path) -> RunStatus:
         if code is None:
-            return Verdict("timeout", f"no end within {self.settings.limits.run:g} s; it was ended")
+            return RunStatus("timeout", f"no end within {self.settings.limits.run:g} s; it was ended")
         graph = self.models[case.model].graph
         colors = tflite.image_input(graph).declared_shape[3]
         width, height = case.size

@@ -97,7 +97,7 @@ def _files(name: str, size: tuple[int, int]) -> list[File]:
     from export import tflite
     from export.quantize import quantizer
     from export.tflite import interpreter
-    from export.transforms.prelu import with_form
+    from export.transforms.prelu import decompose_prelu
     from export.validation.sample_images import samples
 
     width, height = size
@@ -105,7 +105,7 @@ def _files(name: str, size: tuple[int, int]) -> list[File]:
     int8_graph = tflite.at_size(tflite.read(zoo.tflite(name, "int8")), width, height)
     scale, colors = tflite.scale_of(float_graph), tflite.image_input(float_graph).shape[3]
     images = [_middle(sample.image, size) for sample in samples(None, scale, colors)]
-    native = with_form(float_graph, "npu")
+    native = decompose_prelu(float_graph, "npu")
     graphs = {("fp32", _form(float_graph)): float_graph, ("int8", _form(int8_graph)): int8_graph}
     graphs.setdefault(("int8", _form(native)), quantizer.quantize(native, _ranges(native, images)))
     files = []

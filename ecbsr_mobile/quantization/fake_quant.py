@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..network import ECBSR, Architecture, PlainNet, prelu, with_residual
-from .qparams import LEAKY_SLOPES, PIXELS, RESIDUAL, activated, added, affine
+from .qparams import IMAGE_RANGE, LEAKY_SLOPES, RESIDUAL_RANGE, added, affine, align_activation_ranges
 
-Form = Literal["depthwise", "native"]
+PReLUDecomposition = Literal["depthwise", "native"]
 """How PReLU is written: x + relu((slope - 1)·x), which CPUs run fast, or as the one operator."""
 
-FORMS = get_args(Form)
+PRELU_DECOMPOSITIONS = get_args(PReLUDecomposition)
 
 PERCENTILE = 99.99  # of each channel's values lie within the range that training starts from
 
@@ -32,12 +32,12 @@ PERCENTILE = 99.99  # of each channel's values lie within the range that trainin
 class Int8Weights:
     """A network trained as int8: its plain weights and the range [n, 2] of each activation (see `names`)."""
 
-    form: Form
+    form: PReLUDecomposition
     net: PlainNet
     ranges: Tensor
 
 
-class Int8Net(nn.Module):
+class FakeQuantNet(nn.Module):
     """A network as int8 computes it; in real values, [0, 1] in and out.
 
     `ranges` [n, 2] holds the lowest and highest value of each activation, in the order in which they are
@@ -45,8 +45,10 @@ class Int8Net(nn.Module):
     pinned to 256 steps of [0, 1], and what is added to the image to the same steps.
     """
 
-    def __init__(self, net: ECBSR | PlainNet, form: Form = "depthwise", ranges: Tensor | None = None) -> None:
-        """`net` is trained in place; see `observe` for `ranges`. Slopes above 1 must be gone: `without_steep`."""
+    def __init__(
+        self, net: ECBSR | PlainNet, form: PReLUDecomposition = "depthwise", ranges: Tensor | None = None
+    ) -> None:
+        """`net` is trained in place; see `observe` for `ranges`. Slopes above 1 must be gone: `fold_steep_slopes`."""
         super().__init__()
         self.net, self.form = net, form
         count = len(names(net.architecture, form))
@@ -72,7 +74,7 @@ class Int8Net(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """LR [N, colors, H, W] → SR [N, colors, scale·H, scale·W], each a multiple of 1/255 in [0, 1]."""
         ranges = iter(self.ranges)
-        image = _quantized(x, *x.new_tensor(PIXELS))
+        image = _quantized(x, *x.new_tensor(IMAGE_RANGE))
         y, step = image, 1 / 255
         layers = self.net.layers()
         for weight, bias, slope in layers[:-1]:
@@ -80,8 +82,8 @@ class Int8Net(nn.Module):
             y = self._activated(y, slope, ranges)
             step = self._step
         weight, bias, _ = layers[-1]
-        y = _quantized(_conv(y, weight, bias, step), *y.new_tensor(RESIDUAL))
-        return _quantized(with_residual(y, image, self.architecture.scale), *y.new_tensor(PIXELS))
+        y = _quantized(_conv(y, weight, bias, step), *y.new_tensor(RESIDUAL_RANGE))
+        return _quantized(with_residual(y, image, self.architecture.scale), *y.new_tensor(IMAGE_RANGE))
 
     def _activated(self, y: Tensor, slope: Tensor | None, ranges: Iterator[Tensor]) -> Tensor:
         if slope is None:
@@ -89,7 +91,7 @@ class Int8Net(nn.Module):
         slope, leaky = _held_slopes(slope, self.architecture, self.form), self.architecture.activation == "leaky"
         apart = self.form == "depthwise" and not leaky
         conv, rest, act = next(ranges), next(ranges) if apart else None, next(ranges)
-        conv_ends, act_ends = activated(_holding_0(conv), _holding_0(act), apart)
+        conv_ends, act_ends = align_activation_ranges(_holding_0(conv), _holding_0(act), apart)
         y = self._limited(y, conv_ends)
         if rest is not None:
             rest_ends = rest.new_zeros(()), added(_holding_0(rest)[1], act_ends)
@@ -127,8 +129,8 @@ class Int8Net(nn.Module):
             self._observed = None
 
 
-def names(architecture: Architecture, form: Form) -> list[str]:
-    """What each of an `Int8Net`'s ranges belongs to, by layer: `0/conv`, `0/rest`, `0/act`, `1/conv`."""
+def names(architecture: Architecture, form: PReLUDecomposition) -> list[str]:
+    """What each of an `FakeQuantNet`'s ranges belongs to, by layer: `0/conv`, `0/rest`, `0/act`, `1/conv`."""
     if architecture.activation == "relu":
         parts = ["act"]
     elif architecture.activation == "prelu" and form == "depthwise":
@@ -139,7 +141,7 @@ def names(architecture: Architecture, form: Form) -> list[str]:
 
 
 @torch.no_grad()
-def without_steep(net: PlainNet) -> PlainNet:
+def fold_steep_slopes(net: PlainNet) -> PlainNet:
     """The same function of the image with no slope above 1, which x + relu((slope - 1)·x) cannot hold.
 
     -prelu(x) = prelu'(-slope·x) with the slope turned over; the sign is taken back in the next convolution.
@@ -158,7 +160,7 @@ def without_steep(net: PlainNet) -> PlainNet:
     return plain
 
 
-def to_8_bits(image: Tensor) -> Tensor:
+def round_to_8_bits(image: Tensor) -> Tensor:
     """An image in [0, 1] as int8 gets it: in steps of 1/255."""
     return torch.round(image * 255) / 255
 
@@ -178,7 +180,7 @@ def _rounded_slopes(slope: Tensor) -> Tensor:
     return _straight_through(slope, slope.detach().abs().max().clamp(min=1e-6) / 127)
 
 
-def _held_slopes(slope: Tensor, architecture: Architecture, form: Form) -> Tensor:
+def _held_slopes(slope: Tensor, architecture: Architecture, form: PReLUDecomposition) -> Tensor:
     """The slopes that the form can hold."""
     if architecture.activation == "leaky":
         return slope.clamp(*LEAKY_SLOPES)

@@ -19,13 +19,13 @@ End = TypeVar("End", float, "Tensor")
 Ends = tuple[End, End]
 """The lowest and the highest value of a range."""
 
-LEAST_SPAN = 1e-5
+MIN_RANGE_WIDTH = 1e-5
 """The narrowest range of an activation, in units of white: far below anything that shows."""
 
-PIXELS = (0.0, 1.0)
+IMAGE_RANGE = (0.0, 1.0)
 """The range of the image and of the result: scale 1/255, zero point -128, so that an int8 is a pixel xor 0x80."""
 
-RESIDUAL = (-128 / 255, 127 / 255)
+RESIDUAL_RANGE = (-128 / 255, 127 / 255)
 """The range of what is added to the image: the image's own steps."""
 
 _MOST = 32
@@ -45,11 +45,11 @@ def affine(low: float, high: float) -> tuple[float, int]:
     0 must be exact, for it is what convolutions pad with.
     """
     low, high = min(low, 0.0), max(high, 0.0)
-    scale = float(np.float32(max(high - low, LEAST_SPAN) / 255))
+    scale = float(np.float32(max(high - low, MIN_RANGE_WIDTH) / 255))
     return scale, max(-128, min(127, round(-128 - low / scale)))
 
 
-def activated(conv: Ends[End], act: Ends[End], summed: bool) -> tuple[Ends[End], Ends[End]]:
+def align_activation_ranges(conv: Ends[End], act: Ends[End], summed: bool) -> tuple[Ends[End], Ends[End]]:
     """The ranges of a convolution and of its activation, widened until its steps are a multiple of the activation's.
 
     Where the result is not `summed` with a rest, that pays if it makes them less than the square root of 2 coarser:
@@ -57,7 +57,7 @@ def activated(conv: Ends[End], act: Ends[End], summed: bool) -> tuple[Ends[End],
     gradients pass through.
     """
     conv_width, act_width = conv[1] - conv[0], act[1] - act[0]
-    ratio = _number(conv_width) / max(_number(act_width), LEAST_SPAN)
+    ratio = _number(conv_width) / max(_number(act_width), MIN_RANGE_WIDTH)
     if ratio < 1:
         return _widened(conv, act_width), act
     times = min(math.floor(ratio), _MOST)
@@ -72,14 +72,14 @@ def added(rest: End, total: Ends[End]) -> End:
     `rest` itself where such steps are so coarse that rounding the sum once more costs less.
     """
     width = total[1] - total[0]
-    ratio = _number(rest) / max(_number(width), LEAST_SPAN)
+    ratio = _number(rest) / max(_number(width), MIN_RANGE_WIDTH)
     times = max(1, math.ceil(ratio))
     return width * times if times**2 <= ratio**2 + 1 else rest
 
 
 def _widened(ends: Ends[End], width: End) -> Ends[End]:
     low, high = ends
-    if _number(high - low) < LEAST_SPAN:
+    if _number(high - low) < MIN_RANGE_WIDTH:
         return ends
     factor = width / (high - low)
     return low * factor, high * factor

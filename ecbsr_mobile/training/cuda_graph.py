@@ -13,7 +13,7 @@ T = TypeVar("T")
 _EAGER = 3  # calls in which libraries choose kernels and processes meet, which must not happen while capturing
 
 
-class Captured(Generic[T]):
+class CudaGraphStep(Generic[T]):
     """`work(*inputs)` on a GPU: called as it is at first, then captured, and from then on replayed.
 
     Each call computes once, whichever way. `work` must launch the same kernels every time, take all that changes

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import EcbsrError
-from ..utils.files import replacing
+from ..utils.files import atomic_write
 
 if TYPE_CHECKING:
     from .loop import Report
@@ -72,5 +72,5 @@ def draw(log: Path, picture: Path, loss: str) -> None:
     below.set_ylim(max(min(psnr), best["psnr"] - _SHOWN_DB) - room, best["psnr"] + room)
     for axes in (above, below):
         axes.grid(alpha=0.3)
-    with replacing(picture) as temporary:
+    with atomic_write(picture) as temporary:
         figure.savefig(temporary, dpi=120)

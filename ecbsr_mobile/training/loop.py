@@ -25,11 +25,11 @@ from .. import checkpoint, evaluation
 from ..dataset import Crops, Pair, ahead, pairs
 from ..errors import EcbsrError, UsageError
 from ..network import Activation, Architecture, PlainNet
-from ..quantization.fake_quant import Form
+from ..quantization.fake_quant import PReLUDecomposition
 from ..upscaling import TorchModel
 from ..utils.files import write_bytes
 from ..utils.progress import Progress
-from ..utils.signals import held_back
+from ..utils.signals import defer_signals
 from . import curves
 from .distributed import choose_device, processes
 from .gpu_crops import GpuCrops
@@ -63,7 +63,7 @@ class Settings:
     average: float = 0.999  # decay of the moving average that is validated and kept
     seed: int = 0
     rounded: float = 0.0  # share of the steps with activations rounded as int8 rounds them: int8 then costs less
-    int8: Form | None = None  # train the int8 network of this form, with the ranges of its activations
+    int8: PReLUDecomposition | None = None  # train the int8 network of this form, with the ranges of its activations
     mixed: bool = False  # convolutions in bfloat16: faster where the processor multiplies it
     validate_every: int = 1000
 
@@ -185,7 +185,7 @@ def _loop(
     began, first = time.monotonic(), trainer.step
     batches = ahead(_batch_maker(trainer, crops), range(trainer.step, settings.steps))
     events = curves.event_file(out, trainer.step) if group.first else nullcontext()
-    with held_back() as interrupted, closing(batches), events as tell:
+    with defer_signals() as interrupted, closing(batches), events as tell:
         while True:
             if group.first and _due(trainer):
                 pace = (time.monotonic() - began) / max(1, trainer.step - first)

@@ -17,10 +17,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..errors import EcbsrError, UsageError
 from ..images import RGB_TO_YCBCR
-from ..network import ECBSR, Architecture, PlainNet, forward_rounded
-from ..quantization.fake_quant import Int8Net, to_8_bits, without_steep
-from ..utils.files import replacing
-from .cuda_graph import Captured
+from ..network import ECBSR, Architecture, PlainNet, forward_fake_quant
+from ..quantization.fake_quant import FakeQuantNet, fold_steep_slopes, round_to_8_bits
+from ..utils.files import atomic_write
+from .cuda_graph import CudaGraphStep
 from .distributed import Processes
 
 if TYPE_CHECKING:
@@ -108,13 +108,13 @@ class Trainer:
         self.step = 0
         self.report: dict[str, Any] | None = None
         self.cut: Callable[..., tuple[Tensor, Tensor]] = lambda low, high, *_: (low, high)
-        maybe_captured = Captured if captured else _as_it_is
+        maybe_captured = CudaGraphStep if captured else _as_it_is
         self._gradients = {rounds: maybe_captured(partial(self._set_gradients, rounds)) for rounds in (False, True)}
         self._update = self._follow_gradients if s.optimizer == "soap" else maybe_captured(self._follow_gradients)
 
     def observe(self, low: Tensor) -> None:
         """Set the ranges of a network that begins to be trained as int8 to what LR crops make of them."""
-        if isinstance(self.net, Int8Net) and not (self.start and self.settings.int8 in self.start.int8):
+        if isinstance(self.net, FakeQuantNet) and not (self.start and self.settings.int8 in self.start.int8):
             self.net.observe(low.to(self.device))
 
     @torch.no_grad()
@@ -124,16 +124,16 @@ class Trainer:
         found = []
         for index in progress(range(len(crops)), "measuring the float network") if progress else range(len(crops)):
             low, high = (torch.from_numpy(part).to(self.device) for part in crops.whole(index))
-            found.append((self.teacher(to_8_bits(low)).clamp_(0, 1) - high).square().mean())
+            found.append((self.teacher(round_to_8_bits(low)).clamp_(0, 1) - high).square().mean())
         self.errors = torch.stack(found)
 
-    def model(self) -> PlainNet | Int8Net:
+    def model(self) -> PlainNet | FakeQuantNet:
         """What is validated."""
         return self.average.collapse().to(self.device) if isinstance(self.average, ECBSR) else self.average
 
     def weights(self) -> PlainNet | ECBSR:
         """What is kept; of a network trained as int8, the float network that it began with, too."""
-        if not isinstance(self.average, Int8Net):
+        if not isinstance(self.average, FakeQuantNet):
             return self.average
         assert self.start is not None
         kept, trained = deepcopy(self.start), deepcopy(self.average).cpu().weights()
@@ -164,12 +164,12 @@ class Trainer:
         # In place: what was captured once writes where it wrote then.
         self.optimizer.zero_grad(set_to_none=False)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.mixed, cache_enabled=False):
-            upscaled = forward_rounded(self.net, low) if rounds else self.net(low)  # type: ignore[arg-type]
+            upscaled = forward_fake_quant(self.net, low) if rounds else self.net(low)  # type: ignore[arg-type]
         if self.teacher is None:
             loss = _LOSSES[self.settings.loss](upscaled, high)
         else:
             with torch.no_grad():
-                wanted = self.teacher(to_8_bits(low)).clamp_(0, 1)
+                wanted = self.teacher(round_to_8_bits(low)).clamp_(0, 1)
             loss = added_loss(upscaled, wanted, self.errors[batch[-1][:, 0]])
         loss.backward()  # type: ignore[no-untyped-call]
         loss = loss.detach()
@@ -183,7 +183,7 @@ class Trainer:
         into_average(list(self.average.parameters()), list(self.net.parameters()), None)
 
     def save(self, path: Path) -> None:
-        """Write all of this; nothing is half-written (see `files.replacing`)."""
+        """Write all of this; nothing is half-written (see `files.atomic_write`)."""
         state = {
             "settings": asdict(self.settings),
             "step": self.step,
@@ -193,7 +193,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict()["state"],
         }
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             torch.save(state, temporary)
 
     def restore(self, path: Path) -> None:
@@ -245,7 +245,7 @@ def _optimizer(s: Settings, net: nn.Module, device: torch.device, captured: bool
     return torch.optim.Adam(net.parameters(), lr=rate, fused=True, capturable=captured)
 
 
-def _int8_net(s: Settings, start: PlainNet | None) -> Int8Net:
+def _int8_net(s: Settings, start: PlainNet | None) -> FakeQuantNet:
     """The plain network as int8, from weights that may have been trained so before."""
     assert s.int8
     if start is None:
@@ -254,5 +254,5 @@ def _int8_net(s: Settings, start: PlainNet | None) -> Int8Net:
     if start.architecture != asked:
         raise UsageError(f"the weights to start from are {start.name}, not {asked.name}")
     before = start.int8.get(s.int8)
-    plain = deepcopy(before.net) if before else without_steep(start)
-    return Int8Net(plain.requires_grad_(True), s.int8, before.ranges if before else None)
+    plain = deepcopy(before.net) if before else fold_steep_slopes(start)
+    return FakeQuantNet(plain.requires_grad_(True), s.int8, before.ranges if before else None)

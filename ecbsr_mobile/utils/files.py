@@ -12,7 +12,7 @@ from ..errors import EcbsrError
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`, with the same ending; rename it to `path` on success.
 
     The folder is created if it is missing. When the body raises or is interrupted, the temporary
@@ -41,8 +41,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` to `path` at once or not at all (see `replacing`)."""
-    with replacing(path) as temporary:
+    """Write `data` to `path` at once or not at all (see `atomic_write`)."""
+    with atomic_write(path) as temporary:
         temporary.write_bytes(data)
 
 

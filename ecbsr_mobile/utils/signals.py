@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def held_back() -> Iterator[Callable[[], bool]]:
+def defer_signals() -> Iterator[Callable[[], bool]]:
     """Hold back Ctrl-C and SIGTERM; the value given says whether one has come.
 
     The body should look often, and leave when one has. Behind it the signal is sent again, to whatever handled it

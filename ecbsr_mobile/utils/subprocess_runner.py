@@ -14,11 +14,11 @@ from dataclasses import dataclass
 SLICE = 0.1  # seconds between two looks at the stop flag
 
 
-class Stopped(Exception):
+class Cancelled(Exception):
     """The session is being ended; whoever waits gives up."""
 
 
-class TookTooLong(Exception):
+class TimedOut(Exception):
     """A program did not end within its limit and was killed. `out` and `err` hold what it had printed."""
 
     def __init__(self, out: bytes, err: bytes) -> None:
@@ -27,7 +27,7 @@ class TookTooLong(Exception):
 
 
 @dataclass(frozen=True)
-class Finished:
+class Completed:
     """How a program ended: its exit code (negative: the signal that ended it) and its two streams."""
 
     code: int
@@ -35,18 +35,18 @@ class Finished:
     err: bytes
 
 
-def call(
+def run(
     command: Sequence[str], limit: float, stop: threading.Event, environment: Mapping[str, str] | None = None
-) -> Finished:
+) -> Completed:
     """Run `command` to its end and return what it printed.
 
     Raises:
-        TookTooLong: after `limit` seconds. The program and its children are gone.
-        Stopped: `stop` was set meanwhile. The program and its children are gone.
+        TimedOut: after `limit` seconds. The program and its children are gone.
+        Cancelled: `stop` was set meanwhile. The program and its children are gone.
         OSError: the program cannot be started.
     """
     if stop.is_set():
-        raise Stopped
+        raise Cancelled
     # A session of its own: the terminal's Ctrl-C reaches this program alone, which then decides.
     process = subprocess.Popen(
         command,
@@ -61,11 +61,11 @@ def call(
         while True:
             with suppress(subprocess.TimeoutExpired):
                 out, err = process.communicate(timeout=SLICE)
-                return Finished(process.returncode, out, err)
+                return Completed(process.returncode, out, err)
             if stop.is_set():
-                raise Stopped
+                raise Cancelled
             if time.monotonic() > end:
-                raise TookTooLong(*_killed(process))
+                raise TimedOut(*_killed(process))
     finally:
         if process.returncode is None:
             _killed(process)

@@ -12,7 +12,7 @@ from ecbsr_mobile.errors import EcbsrError
 
 from ..resolutions import Size
 from ..tflite.reader import load
-from ..validation.sample_crop import Shown, show
+from ..validation.sample_crop import SampleCrop, show
 from .delegate_audit import Audit, audit
 
 Notice = Callable[[str], None]
@@ -30,7 +30,7 @@ class Audits:
     found: dict[str, Audit]
     errors: dict[str, str]
     models: dict[str, bytes]
-    shown: dict[str, Shown | str]
+    shown: dict[str, SampleCrop | str]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -104,8 +104,8 @@ def listed(files: Iterable[str | os.PathLike[str]]) -> list[str]:
     return list(dict.fromkeys(paths))
 
 
-def _shown(models: dict[str, bytes], progress: Progress) -> dict[str, Shown | str]:
-    shown: dict[str, Shown | str] = {}
+def _shown(models: dict[str, bytes], progress: Progress) -> dict[str, SampleCrop | str]:
+    shown: dict[str, SampleCrop | str] = {}
     for path, model in progress(list(models.items()), "running"):
         try:
             shown[path] = show(model, models.values())

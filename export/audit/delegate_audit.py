@@ -16,13 +16,13 @@ from ..recipe import NAME as RECIPE
 from ..tflite.graph import Graph, Node, operators
 from ..tflite.reader import load, read
 from ..tflite.xnnpack_probe import Measured, measure
-from .delegate_tables import DELEGATES, INVARIANT_ALWAYS, INVARIANTS, Delegate, Rule, Verdict
+from .delegate_tables import DELEGATES, INVARIANT_ALWAYS, INVARIANTS, Delegate, NodeSupport, Rule
 from .op_rules import View, folded_constants
 from .partitioning import partitions
 from .quant_rules import QUANTIZED
 
 if TYPE_CHECKING:
-    from ..npu.results import Verdicts
+    from ..npu.results import CompileReports
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Refusal:
     node: int
     operator: str
     reason: str
-    verdict: Verdict
+    verdict: NodeSupport
     source: str
 
 
@@ -102,7 +102,7 @@ class Audit:
     invariants: tuple[Finding, ...]
     recipe: dict[str, Any] | None
     measured: Measured | None
-    npu: Verdicts | None = None
+    npu: CompileReports | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON: `audit` maps each delegate's name to what it takes."""

@@ -60,7 +60,7 @@ from .quant_rules import (
     zero_points_in_range,
 )
 
-Verdict = Literal["taken", "refused", "fatal", "unknown"]
+NodeSupport = Literal["taken", "refused", "fatal", "unknown"]
 """`refused`: the node stays on the built-in CPU kernels. `fatal`: the delegate accepts the node, and then the
 model fails to load, or computes something else. `unknown`: not verified."""
 
@@ -80,7 +80,7 @@ class Rule:
 
     condition: Condition
     source: str
-    otherwise: Verdict = "refused"
+    otherwise: NodeSupport = "refused"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Delegate:
     operators: Mapping[str, tuple[Rule, ...]]
     source: str
     always: tuple[Rule, ...] = ()
-    unlisted: Verdict = "unknown"
+    unlisted: NodeSupport = "unknown"
     limit: int | None = None
     dynamic: bool = False
     folds: Literal["each", "all"] | None = None
@@ -123,7 +123,7 @@ _XNNPACK_FLOAT = "ABS AVERAGE_POOL_2D CEIL COS EXP FLOOR GELU HARD_SWISH LOG NEG
 _XNNPACK_NUMERIC = "ELU FULLY_CONNECTED LOGISTIC MAX_POOL_2D MEAN PAD SLICE SPACE_TO_DEPTH SPLIT TANH TRANSPOSE_CONV"
 
 
-def _xnnpack_kernel(axis: int, dynamic_range: bool, without_bias: Verdict) -> tuple[Rule, ...]:
+def _xnnpack_kernel(axis: int, dynamic_range: bool, without_bias: NodeSupport) -> tuple[Rule, ...]:
     return (
         Rule(types(_NUMERIC), f"{_X} CheckTensorFloat32OrQInt8Type"),
         Rule(kernel_types(dynamic_range), f"{_X} VisitConv2DNode; measured"),

@@ -16,7 +16,7 @@ _CELL, _TEXT, _ROW, _HEIGHT, _GAP, _LANE = 11, 176, 34, 24, 46, 7
 
 
 @dataclass(frozen=True)
-class Taker:
+class Backend:
     """Who may take nodes, and what it does with each: "takes", "refuses" or "unknown", by the node's index."""
 
     name: str
@@ -27,7 +27,7 @@ class Taker:
         return self.nodes.get(node, "unknown")
 
 
-def picture(graph: Graph, takers: Sequence[Taker]) -> str:
+def picture(graph: Graph, takers: Sequence[Backend]) -> str:
     """The SVG element; for a graph of more than `MOST_NODES` nodes, or of none, a sentence."""
     if not graph.nodes or len(graph.nodes) > MOST_NODES:
         return f"<p>A graph of {len(graph.nodes)} nodes is not drawn.</p>"
@@ -93,7 +93,7 @@ def _beside(source: tuple[int, int], target: tuple[int, int], width: int, lane: 
     return f"<path d='M{source[0] + width} {start}H{x}V{end}H{target[0] + width}'/>"
 
 
-def _box(graph: Graph, takers: Sequence[Taker], node: int, box: tuple[int, int], width: int) -> str:
+def _box(graph: Graph, takers: Sequence[Backend], node: int, box: tuple[int, int], width: int) -> str:
     x, y = box
     operator = printable(graph.nodes[node].operator)
     shapes = [graph.tensors[index].shape for index in graph.nodes[node].outputs]

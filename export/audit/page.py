@@ -19,12 +19,12 @@ from ecbsr_mobile import images
 
 from .. import tflite
 from ..html_components import figure, flat, size_name, table
-from ..npu.results import EMULATED, STATIC, STATUSES, Difference, Verdict
+from ..npu.results import EMULATED, STATIC, STATUSES, CompileReport, Difference
 from ..npu.socs import NOT_CHECKED, SOCS
 from ..tflite.graph import printable
 from .batch import Audits
 from .delegate_audit import Audit, DelegateAudit
-from .graph_svg import Taker, picture
+from .graph_svg import Backend, picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,7 +79,7 @@ def _taken(one: DelegateAudit, index: int) -> str:
     return f"{figure(one.taken, *at, 'taken')}/{figure(one.total, *at, 'total')}"
 
 
-def _verdict(one: Verdict, index: int, soc: str) -> str:
+def _verdict(one: CompileReport, index: int, soc: str) -> str:
     at = ("files", index, "npu", "qualcomm", soc)
     taken = "" if one.taken is None else f"{figure(one.taken, *at, 'taken')}/{figure(one.total, *at, 'total')} "
     return f"{taken}<span class='status {one.status}'>{one.status}</span>"
@@ -101,21 +101,21 @@ def _file(audits: Audits, index: int, path: str) -> str:
     )
 
 
-def _takers(found: Audit) -> list[Taker]:
+def _takers(found: Audit) -> list[Backend]:
     total = sum(found.operators.values())
     takers = []
     if found.measured is not None and found.measured.loads:
         nodes = dict.fromkeys(range(total), "refuses") | dict.fromkeys(found.measured.nodes, "takes")
-        takers.append(Taker("XNNPACK, measured", nodes))
+        takers.append(Backend("XNNPACK, measured", nodes))
     for one in found.delegates:
         if takers and one.name == "xnnpack":
             continue
         nodes = dict.fromkeys(range(total), "takes" if one.loads else "refuses")
-        takers.append(Taker(one.name, nodes | {left.node: _WHAT[left.verdict] for left in one.refused}))
+        takers.append(Backend(one.name, nodes | {left.node: _WHAT[left.verdict] for left in one.refused}))
     for soc, verdict in (found.npu or {}).items():
         known = verdict.taken is not None
         nodes = dict.fromkeys(range(total), "takes" if known else "unknown")
-        takers.append(Taker(soc, nodes | {left.node: "refuses" for left in verdict.refused}))
+        takers.append(Backend(soc, nodes | {left.node: "refuses" for left in verdict.refused}))
     return takers
 
 

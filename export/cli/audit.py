@@ -17,7 +17,7 @@ from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS, parse_socs
 if TYPE_CHECKING:
     from ..audit.batch import Audits
     from ..audit.delegate_audit import Audit, DelegateAudit
-    from ..npu.results import Verdict, Verdicts
+    from ..npu.results import CompileReport, CompileReports
 
 _DESCRIPTION = """\
 Tell which nodes of a .tflite file each delegate takes, in how many partitions, and why not the others; which
@@ -128,7 +128,7 @@ def _row(delegate: DelegateAudit) -> list[str]:
     return [delegate.title, taken, str(delegate.partitions), str(delegate.accepted), str(delegate.unknown)]
 
 
-def _print_npu(verdicts: Verdicts) -> None:
+def _print_npu(verdicts: CompileReports) -> None:
     from ..npu import results
     from ..tflite.graph import printable
 
@@ -157,7 +157,7 @@ def _print_npu(verdicts: Verdicts) -> None:
     print(f"Not checked: {', '.join(NOT_CHECKED)}")
 
 
-def _npu_row(soc: str, one: Verdict, emulated: bool) -> list[str]:
+def _npu_row(soc: str, one: CompileReport, emulated: bool) -> list[str]:
     taken = "-" if one.taken is None else f"{one.taken}/{one.total}"
     moved = ["-" if value is None else f"{value:.2f}" for value in (one.read_mb, one.write_mb, one.spill_mb)]
     cells = [

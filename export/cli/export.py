@@ -149,12 +149,12 @@ def _parser() -> argparse.ArgumentParser:
         "a file each")  # fmt: skip
     add("--target", choices=options.TARGETS, default="cpu", help="what runs the int8 file (cpu)")
     add("--calibration", metavar="DIR", help="pictures like those it is for (default: the bundled ones)")
-    add("--io", choices=options.EDGES, default="int8",
+    add("--io", choices=options.IO_DTYPES, default="int8",
         help="what the int8 file takes and gives (int8: pixel xor 0x80); the others add a QUANTIZE or DEQUANTIZE "
         "node at each end")  # fmt: skip
     add("--refine", type=float, metavar="SECONDS",
         help="learn weights and ranges for int8 from the float network's own results; with 0, ranges are searched "
-        f"({options.REFINE:g}; 0 for bundled models and weights trained for int8)")  # fmt: skip
+        f"({options.FINETUNE_SECONDS:g}; 0 for bundled models and weights trained for int8)")  # fmt: skip
     add("--max-drop", type=float, default=options.MAX_DROP, metavar="DB",
         help=f"refuse a file that loses more PSNR ({options.MAX_DROP})")  # fmt: skip
     add("--npu", metavar="VENDOR[:SOC,…]",

@@ -17,7 +17,7 @@ from ..tflite.graph import Graph
 from . import compiler_log
 from .compiled_model import left_out
 from .qualcomm_sdk import LIBRARIES, Toolchain
-from .results import Left, Verdict
+from .results import CompileReport, RejectedOp
 
 SECONDS = 300.0  # the networks of this project take 1 to 4 at 960x540, on a machine with nothing else to do
 LOGGED = 300  # characters of the compiler's last words that are shown
@@ -31,11 +31,11 @@ def compile_for(
     folder: Path,
     seconds: float = SECONDS,
     stop: threading.Event | None = None,
-) -> tuple[Verdict, bytes | None]:
+) -> tuple[CompileReport, bytes | None]:
     """Compile a model of fixed size in an empty folder: the verdict, and the compiled file where there is one.
 
     Raises:
-        Stopped: `stop` was set meanwhile.
+        Cancelled: `stop` was set meanwhile.
     """
     graph = tflite.read(model)
     (folder / "model.tflite").write_bytes(model)
@@ -47,7 +47,7 @@ def compile_for(
         code, output, errors = tools.run(
             [str(tools.driver), *(f"--{name}={value}" for name, value in flags.items())], folder, seconds, stop
         )
-    except subprocess_runner.TookTooLong:
+    except subprocess_runner.TimedOut:
         return _verdict("timeout", graph, seconds, note=f"ended after {seconds:g} s"), None
     took = time.monotonic() - start
     result = folder / "compiled.tflite"
@@ -56,7 +56,7 @@ def compile_for(
 
 def judge(
     graph: Graph, code: int, output: bytes, errors: bytes, result: bytes, seconds: float
-) -> tuple[Verdict, bytes | None]:
+) -> tuple[CompileReport, bytes | None]:
     """The verdict on a compiler that ended with `code`, and the compiled file if it is one."""
     said = compiler_log.understand(errors, output)
     verdict, compiled = _judged(graph, code, said, result, seconds)
@@ -64,8 +64,8 @@ def judge(
 
 
 def _judged(
-    graph: Graph, code: int, said: compiler_log.Said, result: bytes, seconds: float
-) -> tuple[Verdict, bytes | None]:
+    graph: Graph, code: int, said: compiler_log.CompilerLog, result: bytes, seconds: float
+) -> tuple[CompileReport, bytes | None]:
     if code < 0:
         note = f"ended by {_signal(-code)}{said.error and f'; its last error: {said.error}'}"
         return _verdict("crashed", graph, seconds, note=note[:LOGGED]), None
@@ -99,22 +99,24 @@ def _judged(
     return verdict, result
 
 
-def _verdict(status: str, graph: Graph, seconds: float, refused: tuple[Left, ...] = (), note: str = "") -> Verdict:
+def _verdict(
+    status: str, graph: Graph, seconds: float, refused: tuple[RejectedOp, ...] = (), note: str = ""
+) -> CompileReport:
     width, height = tflite.input_size(graph) if _is_image(graph) else (-1, -1)
     size = (width, height) if width > 0 and height > 0 else None
-    return Verdict(status, size, arithmetic(graph), seconds, refused=refused, note=note)
+    return CompileReport(status, size, arithmetic(graph), seconds, refused=refused, note=note)
 
 
 def _is_image(graph: Graph) -> bool:
     return len(graph.inputs) == 1 and len(graph.tensors[graph.inputs[0]].shape) == 4
 
 
-def _left(graph: Graph, nodes: set[int], reasons: dict[int, str]) -> tuple[Left, ...]:
+def _left(graph: Graph, nodes: set[int], reasons: dict[int, str]) -> tuple[RejectedOp, ...]:
     found = []
     for number in sorted(nodes & set(range(len(graph.nodes)))):
         node = graph.nodes[number]
         unsaid = "is a custom operator" if node.custom else "left out without a reason"
-        found.append(Left(number, node.operator, reasons.get(number, unsaid)))
+        found.append(RejectedOp(number, node.operator, reasons.get(number, unsaid)))
     return tuple(found)
 
 

@@ -42,7 +42,7 @@ class Traffic:
 
 
 @dataclass(frozen=True)
-class Said:
+class CompilerLog:
     """All that was said and understood; None where it was not said.
 
     `reasons` maps a refused operator's place in the model to the reason. `error` is the last error that is no
@@ -58,14 +58,14 @@ class Said:
     error: str
 
 
-def understand(errors: bytes, output: bytes) -> Said:
+def understand(errors: bytes, output: bytes) -> CompilerLog:
     """What standard error and standard output of one compilation say."""
     errors, output = (text.replace(b"\r\n", b"\n") for text in (errors, output))
     version, counts = _VERSION.search(errors), _PARTITIONED.search(errors)
     taken, total, partitions = map(int, counts.groups()) if counts else (None, None, None)
     said = [_text(line) for line in _ERROR.findall(errors)]
     meant = [line for line in said if line and not line.startswith("ERROR:")]  # that is a place, without a word
-    return Said(
+    return CompilerLog(
         version=_text(version[1]) if version else None,
         taken=taken,
         total=total,

@@ -22,19 +22,19 @@ from .results import Difference, Emulated
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..validation.sample_crop import Shown
+    from ..validation.sample_crop import SampleCrop
 
 PROGRAM = Path(__file__).with_name("emulator_worker.py")
 SECONDS = 300.0  # a tile of 96x64 takes half a second, a whole image at 960x540 half a minute
 
 
 def emulate(
-    tools: Toolchain, compiled: bytes, shown: Shown, folder: Path, stop: threading.Event | None = None
+    tools: Toolchain, compiled: bytes, shown: SampleCrop, folder: Path, stop: threading.Event | None = None
 ) -> Emulated:
     """Run a compiled file of the tile's size in an empty folder, and compare with what `shown` holds.
 
     Raises:
-        Stopped: `stop` was set meanwhile.
+        Cancelled: `stop` was set meanwhile.
     """
     graph = tflite.read(compiled, "the compiler's file")
     try:
@@ -56,7 +56,7 @@ def emulate(
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     try:
         code, _, errors = tools.run([sys.executable, "-P", str(PROGRAM), "job.json"], folder, SECONDS, stop)
-    except subprocess_runner.TookTooLong:
+    except subprocess_runner.TimedOut:
         return Emulated(note=f"the emulator did not end within {SECONDS:g} s")
     output = folder / "output.bin"
     size = int(np.prod(result.shape)) * result.dtype.itemsize

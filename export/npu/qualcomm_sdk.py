@@ -56,13 +56,13 @@ class Toolchain:
         """Run a program in a fresh `folder`, within its limits: its exit code, standard output and standard error.
 
         Raises:
-            TookTooLong: it did not end in `seconds`.
-            Stopped: `stop` was set meanwhile.
+            TimedOut: it did not end in `seconds`.
+            Cancelled: `stop` was set meanwhile.
         """
         limited = ["/bin/sh", "-c", _LIMITED, "sh", str(folder), str(MEMORY_BYTES // 2**10), str(FILE_BYTES // 512)]
         (folder / LIBRARIES).symlink_to(self.folder)
         environment = {**os.environ, "LD_LIBRARY_PATH": LIBRARIES, "ORT_DISABLE_TELEMETRY": "1"}
-        done = subprocess_runner.call([*limited, *command], seconds, stop or threading.Event(), environment)
+        done = subprocess_runner.run([*limited, *command], seconds, stop or threading.Event(), environment)
         return done.code, _content(folder / "out"), _content(folder / "err")
 
 
@@ -112,7 +112,7 @@ def _try_loading(tools: Toolchain) -> None:
     with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as folder:
         try:
             code, _, errors = tools.run(command, Path(folder), LOAD_SECONDS)
-        except subprocess_runner.TookTooLong:
+        except subprocess_runner.TimedOut:
             raise EcbsrError(f"Qualcomm's NPU compiler did not load within {LOAD_SECONDS:.0f} s") from None
     if code:
         lines = errors.decode(errors="replace").strip().splitlines()

@@ -29,7 +29,7 @@ EMULATED = "vendor emulator, not a device"
 
 
 @dataclass(frozen=True)
-class Left:
+class RejectedOp:
     """An operator that the compiler leaves to the CPU. `node` is its index in the model."""
 
     node: int
@@ -77,7 +77,7 @@ class Emulated:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CompileReport:
     """What the compiler for one SoC made of a model of `size` (width and height of the LR input).
 
     `taken` of `total` operators in `partitions` compiled pieces; the others are in `refused`. The bytes that
@@ -94,7 +94,7 @@ class Verdict:
     taken: int | None = None
     total: int | None = None
     partitions: int | None = None
-    refused: tuple[Left, ...] = ()
+    refused: tuple[RejectedOp, ...] = ()
     read_mb: float | None = None
     write_mb: float | None = None
     spill_mb: float | None = None
@@ -122,11 +122,11 @@ class Verdict:
         }
 
 
-Verdicts = Mapping[str, Verdict]
+CompileReports = Mapping[str, CompileReport]
 """SoC → verdict."""
 
 
-def for_recipe(verdicts: Verdicts) -> dict[str, Any]:
+def for_recipe(verdicts: CompileReports) -> dict[str, Any]:
     """What a file may carry of it: all that the same file and compiler give again."""
     unsteady = ("seconds", "emulated")
     known = {soc: verdict.to_json().items() for soc, verdict in verdicts.items()}
@@ -135,7 +135,7 @@ def for_recipe(verdicts: Verdicts) -> dict[str, Any]:
     }
 
 
-def to_json(verdicts: Verdicts) -> dict[str, Any]:
+def to_json(verdicts: CompileReports) -> dict[str, Any]:
     """The `npu` entry of a file: each SoC's verdict by vendor, and a word for vendors that were not asked."""
     checked = {QUALCOMM: {soc: verdict.to_json() for soc, verdict in verdicts.items()}}
     return {**checked, **dict.fromkeys(NOT_CHECKED, "not checked")}

@@ -16,11 +16,11 @@ from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.files import write_bytes
 
 from .. import resolutions, tflite
-from ..validation.sample_crop import Shown
+from ..validation.sample_crop import SampleCrop
 from .compiler import SECONDS, compile_for
 from .emulator import emulate
 from .qualcomm_sdk import Toolchain, toolchain
-from .results import Emulated, Verdict, Verdicts
+from .results import CompileReport, CompileReports, Emulated
 from .socs import SOCS
 
 OPEN_SIZE = resolutions.SIZES["540p"]
@@ -33,12 +33,12 @@ Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 def check(
     models: Mapping[str, bytes],
     socs: Sequence[str] = tuple(SOCS),
-    shown: Mapping[str, Shown | str] | None = None,
+    shown: Mapping[str, SampleCrop | str] | None = None,
     keep: str | os.PathLike[str] | None = None,
     seconds: float = SECONDS,
     notice: Notice = lambda _text: None,
     progress: Progress = lambda items, _label: items,
-) -> Mapping[str, Verdicts]:
+) -> Mapping[str, CompileReports]:
     """What Qualcomm's compiler makes of each model for each SoC.
 
     Args:
@@ -58,7 +58,7 @@ def check(
     names = [Path(name).stem for name in models]
     if keep is not None and len(set(names)) < len(names):
         raise UsageError("two of the models have one name, and so would their compiled files; keep them separately")
-    found: dict[str, dict[str, Verdict]] = {name: {} for name in models}
+    found: dict[str, dict[str, CompileReport]] = {name: {} for name in models}
     with toolchain() as tools:
         notice(tools.notice)
         stop = threading.Event()
@@ -101,8 +101,8 @@ def sized(model: bytes, size: resolutions.Size | None = None) -> bytes:
 
 
 def _one(
-    tools: Toolchain, soc: str, model: bytes, shown: Shown | str | None, seconds: float, stop: threading.Event
-) -> tuple[Verdict, bytes | None]:
+    tools: Toolchain, soc: str, model: bytes, shown: SampleCrop | str | None, seconds: float, stop: threading.Event
+) -> tuple[CompileReport, bytes | None]:
     verdict, compiled = _compiled(tools, soc, model, seconds, stop)
     if shown is None or compiled is None:
         return verdict, compiled
@@ -111,7 +111,7 @@ def _one(
 
 def _compiled(
     tools: Toolchain, soc: str, model: bytes, seconds: float, stop: threading.Event
-) -> tuple[Verdict, bytes | None]:
+) -> tuple[CompileReport, bytes | None]:
     with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as folder:
         return compile_for(tools, soc, model, Path(folder), seconds, stop)
 
@@ -121,7 +121,7 @@ def _emulated(
     soc: str,
     compiled: bytes,
     model: bytes,
-    shown: Shown | str,
+    shown: SampleCrop | str,
     seconds: float,
     stop: threading.Event,
 ) -> Emulated:
@@ -135,5 +135,5 @@ def _emulated(
     try:
         with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as folder:
             return emulate(tools, compiled, shown, Path(folder), stop)
-    except (EcbsrError, subprocess_runner.TookTooLong) as error:
+    except (EcbsrError, subprocess_runner.TimedOut) as error:
         return Emulated(note=str(error))

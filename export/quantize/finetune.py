@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ecbsr_mobile.network import PlainNet
-    from ecbsr_mobile.quantization.fake_quant import Form, Int8Net, Int8Weights
+    from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, Int8Weights, PReLUDecomposition
 
 BATCH = 8
 PATCH = 32  # LR pixels along a crop
@@ -27,7 +27,7 @@ OBSERVED = 32  # batches whose activations set the ranges that learning starts f
 
 
 @dataclass(frozen=True)
-class Refined:
+class FinetuneResult:
     """The weights and ranges that were learned, and in how many steps of how many crops."""
 
     weights: Int8Weights
@@ -37,11 +37,11 @@ class Refined:
 
 def refine(
     net: PlainNet,
-    form: Form,
+    form: PReLUDecomposition,
     samples: Sequence[Sample],
     seconds: float,
     progress: Callable[[str], None] | None = None,
-) -> Refined:
+) -> FinetuneResult:
     """Train the int8 form of a network for some seconds to give what the network itself gives.
 
     Args:
@@ -53,11 +53,11 @@ def refine(
     """
     import torch
 
-    from ecbsr_mobile.quantization.fake_quant import Int8Net, without_steep
+    from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 
     views = [view for sample in samples for view in sample.views]
     crops = _Crops(views)
-    learned = Int8Net(without_steep(net).requires_grad_(True), form).to(memory_format=torch.channels_last)
+    learned = FakeQuantNet(fold_steep_slopes(net).requires_grad_(True), form).to(memory_format=torch.channels_last)
     seen = torch.cat([crops.batch(-1 - number) for number in range(OBSERVED)])
     learned.observe(seen)
     start = learned.weights(), _error(learned, net, seen)
@@ -78,11 +78,11 @@ def refine(
         optimizer.step()
         step += 1
     if _error(learned, net, seen) >= start[1]:  # too little time to come back from the first large steps
-        return Refined(start[0], 0, BATCH)
-    return Refined(learned.weights(), step, BATCH)
+        return FinetuneResult(start[0], 0, BATCH)
+    return FinetuneResult(learned.weights(), step, BATCH)
 
 
-def _error(learned: Int8Net, net: PlainNet, image: Tensor) -> float:
+def _error(learned: FakeQuantNet, net: PlainNet, image: Tensor) -> float:
     import torch
 
     with torch.no_grad():

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import recipe, tflite
 from ..convert.onnx_builder import onnx_model
-from ..options import REFINE
-from ..transforms.prelu import with_form
+from ..options import FINETUNE_SECONDS
+from ..transforms.prelu import decompose_prelu
 from ..validation import quality
 from ..validation.sample_images import CONVERSION_SIZE, Sample, frame
 from .calibration import calibrate
 from .finetune import refine
-from .qat_weights import form_of, learned_ranges, with_weights
+from .qat_weights import decomposition_for, qat_ranges, with_qat_weights
 from .quantizer import quantize
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ def int8_graph(
     Raises:
         EcbsrError: the learned weights and the graph do not agree.
     """
-    form = form_of(target)
+    form = decomposition_for(target)
     trained = net.int8.get(form)
-    seconds = seconds if seconds is not None else 0 if trained else REFINE
+    seconds = seconds if seconds is not None else 0 if trained else FINETUNE_SECONDS
     if seconds:
         refined = refine(net, form, pictures, seconds, progress)
         weights, method = refined.weights, f"{refined.steps} steps of {refined.batch} crops"
@@ -55,10 +55,10 @@ def int8_graph(
     elif trained:
         weights, told = trained, {"method": "learned in training"}
     else:
-        found = calibrate(with_form(graph, target), pictures, progress)
+        found = calibrate(decompose_prelu(graph, target), pictures, progress)
         return _told(quantize(found.graph, found.ranges), recipe.calibration(found), found.ranges)
-    formed = with_form(_with_weights(graph, weights, pictures[0]), target)
-    ranges = learned_ranges(formed, weights)
+    formed = decompose_prelu(_with_weights(graph, weights, pictures[0]), target)
+    ranges = qat_ranges(formed, weights)
     return _told(quantize(formed, ranges), {**told, "weights_sha256": recipe.weights_hash(weights.net)}, ranges)
 
 
@@ -70,7 +70,7 @@ def _told(
 
 def _with_weights(graph: tflite.Graph, weights: Int8Weights, picture: Sample) -> tflite.Graph:
     """The float graph with the weights learned for int8, compared with onnxruntime's word on them."""
-    learned = with_weights(graph, weights.net)
+    learned = with_qat_weights(graph, weights.net)
     reference = quality.Reference(onnx_model(weights.net), weights.net.architecture.radius)
     quality.check_float(
         tflite.write(learned), reference, frame(picture, CONVERSION_SIZE), "the network learned for int8"

@@ -12,22 +12,22 @@ from ecbsr_mobile.errors import EcbsrError
 
 from ..convert.onnx_builder import dcr_order
 from ..tflite import Graph
-from ..transforms.prelu import unshared
+from ..transforms.prelu import with_unshared_constants
 from .quantizer import Range, activations, copies_image, pinned
 
 if TYPE_CHECKING:
     from ecbsr_mobile.network import PlainNet
-    from ecbsr_mobile.quantization.fake_quant import Form, Int8Weights
+    from ecbsr_mobile.quantization.fake_quant import Int8Weights, PReLUDecomposition
 
 
-def form_of(target: str) -> Form:
+def decomposition_for(target: str) -> PReLUDecomposition:
     """How PReLU is written in int8 for a target (see `forms`)."""
     return "depthwise" if target == "cpu" else "native"
 
 
-def with_weights(graph: Graph, net: PlainNet) -> Graph:
+def with_qat_weights(graph: Graph, net: PlainNet) -> Graph:
     """A converted float graph with the weights, biases and slopes of another network of its architecture."""
-    graph = unshared(graph)
+    graph = with_unshared_constants(graph)
     tensors, nodes = list(graph.tensors), []
     held = net.layers()
     kernels = [kernel.numpy().transpose(0, 2, 3, 1) for kernel, _, _ in held]
@@ -56,7 +56,7 @@ def with_weights(graph: Graph, net: PlainNet) -> Graph:
     return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
 
 
-def learned_ranges(formed: Graph, weights: Int8Weights) -> dict[str, Range]:
+def qat_ranges(formed: Graph, weights: Int8Weights) -> dict[str, Range]:
     """The ranges by the name of their tensor, for a graph in the form that they were learned for.
 
     Raises:

@@ -13,7 +13,13 @@ from dataclasses import replace
 import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.quantization.qparams import LEAST_SPAN, PIXELS, RESIDUAL, activated, added
+from ecbsr_mobile.quantization.qparams import (
+    IMAGE_RANGE,
+    MIN_RANGE_WIDTH,
+    RESIDUAL_RANGE,
+    added,
+    align_activation_ranges,
+)
 from ecbsr_mobile.quantization.qparams import affine as affine_of
 
 from ..tflite import Graph, Node, Quantization, Tensor, activation
@@ -34,7 +40,7 @@ _CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
 
 
 def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
-    """The int8 graph; input and output are pinned to `PIXELS`.
+    """The int8 graph; input and output are pinned to `IMAGE_RANGE`.
 
     Args:
         graph: a float graph in the form of its target (see `forms`).
@@ -70,17 +76,17 @@ def pinned(graph: Graph) -> dict[int, Range]:
 
     DEPTH_TO_SPACE moves bytes, so its input is the result's equal. Copies of the image (a convolution whose
     weights are ones and zeros, the residual) hold the image's values, and are exact if they keep its scale; so is
-    their sum with what is added to them, the `RESIDUAL`.
+    their sum with what is added to them, the `RESIDUAL_RANGE`.
     """
     pixels = {*graph.inputs, *graph.outputs}
     for node in reversed(graph.nodes):
         if node.operator == "DEPTH_TO_SPACE" and node.outputs[0] in pixels:
             pixels.add(node.inputs[0])
     pixels |= {node.outputs[0] for node in graph.nodes if node.inputs[0] in graph.inputs and copies_image(graph, node)}
-    fixed: dict[int, Range] = dict.fromkeys(pixels, PIXELS)
+    fixed: dict[int, Range] = dict.fromkeys(pixels, IMAGE_RANGE)
     for node in graph.nodes:
         if node.operator == "ADD" and node.outputs[0] in pixels and set(node.inputs) & pixels:
-            fixed |= dict.fromkeys(set(node.inputs) - pixels, RESIDUAL)
+            fixed |= dict.fromkeys(set(node.inputs) - pixels, RESIDUAL_RANGE)
     return fixed
 
 
@@ -105,7 +111,7 @@ def _fitting(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
         source, result = node.inputs[0], node.outputs[0]
         summed = node.operator == "ADD" and rests.get(node.inputs[1]) == source
         if summed or node.operator in ("PRELU", "LEAKY_RELU"):
-            ranges[source], ranges[result] = activated(ranges[source], ranges[result], summed)
+            ranges[source], ranges[result] = align_activation_ranges(ranges[source], ranges[result], summed)
         if summed:
             ranges[node.inputs[1]] = 0.0, added(ranges[node.inputs[1]][1], ranges[result])
     return ranges
@@ -133,7 +139,7 @@ def _held_apart(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
         if node.operator in _CHANNEL_AXIS:
             weight = graph.tensors[node.inputs[1]].data
             steepest = float(np.abs(weight).max()) / 127 if weight is not None else 0.0
-            widen(result, max(span(node.inputs[0]) * steepest / 2**7, LEAST_SPAN))
+            widen(result, max(span(node.inputs[0]) * steepest / 2**7, MIN_RANGE_WIDTH))
         elif node.operator == "ADD":
             widen(result, max(span(index) for index in node.inputs) / 2**7)
             for index in node.inputs:
@@ -142,7 +148,7 @@ def _held_apart(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
             widen(result, span(node.inputs[0]) * max(1.0, node.options.alpha) / 2**6)
             widen(node.inputs[0], span(result) / min(1.0, node.options.alpha) / 2**7)
         elif node.operator == "PRELU":
-            widen(result, LEAST_SPAN)
+            widen(result, MIN_RANGE_WIDTH)
     return ranges
 
 

@@ -51,8 +51,8 @@ def output(model: Path, values: bytes, folder: Path, limit: float, stop: threadi
     source.write_bytes(values)
     command = [sys.executable, "-P", str(WORKER), str(model), str(source), str(target)]
     try:
-        done = subprocess_runner.call(command, limit, stop)
-    except subprocess_runner.TookTooLong:
+        done = subprocess_runner.run(command, limit, stop)
+    except subprocess_runner.TimedOut:
         raise EcbsrError(f"this machine gave no reference output within {limit:g} s") from None
     if done.code:
         raise EcbsrError("this machine's runtime refuses the model, so there is no reference output")

@@ -14,7 +14,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ..tflite import Graph, Node, Tensor
 
 
-def with_half_constants(graph: Graph) -> Graph:
+def with_fp16_constants(graph: Graph) -> Graph:
     """The graph with float16 constants, a DEQUANTIZE node behind each, as TensorFlow writes them.
 
     Raises:

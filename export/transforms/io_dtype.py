@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..options import EDGES, one_of
+from ..options import IO_DTYPES, one_of
 from ..tflite import Graph, Node, Quantization, Signature, Tensor
 
 
-def with_edges(graph: Graph, kind: str) -> Graph:
+def with_io_dtype(graph: Graph, kind: str) -> Graph:
     """The int8 graph with its image and its result as `kind`.
 
     `int8` is the graph itself, int8 from end to end. The others add one node at each end (QUANTIZE, or
@@ -21,7 +21,7 @@ def with_edges(graph: Graph, kind: str) -> Graph:
     Raises:
         UsageError: no such kind.
     """
-    if one_of("io", kind, EDGES) == "int8":
+    if one_of("io", kind, IO_DTYPES) == "int8":
         return graph
     image, result = graph.inputs[0], graph.outputs[0]
     tensors = [*graph.tensors, _as(graph.tensors[image], kind), _as(graph.tensors[result], kind)]

@@ -27,7 +27,7 @@ from ..options import TARGETS, one_of
 from ..tflite import Graph, Node, Tensor
 
 
-def with_form(graph: Graph, target: str) -> Graph:
+def decompose_prelu(graph: Graph, target: str) -> Graph:
     """The float graph with its activations written for int8 on `target`; the same function of the image.
 
     For `cpu`, PRELU becomes DEPTHWISE_CONV_2D + ADD, and so does a LEAKY_RELU whose slope XNNPACK refuses.
@@ -39,7 +39,7 @@ def with_form(graph: Graph, target: str) -> Graph:
         EcbsrError: an activation above slope 1 that does not stand between two convolutions.
     """
     one_of("target", target, TARGETS)
-    graph = unshared(graph)
+    graph = with_unshared_constants(graph)
     editor = _Editor(graph)
     for node in graph.nodes:
         slopes = _slopes(graph, node)
@@ -129,7 +129,7 @@ class _Editor:
         self.tensors[index] = replace(tensor, data=(tensor.data * factors).astype(np.float32))
 
 
-def unshared(graph: Graph) -> Graph:
+def with_unshared_constants(graph: Graph) -> Graph:
     """The graph with a constant of its own for each reader: converters merge equal ones, and here some change."""
     tensors, nodes, taken = list(graph.tensors), [], set()
     for node in graph.nodes:

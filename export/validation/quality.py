@@ -104,7 +104,7 @@ def measure(graph: Graph, expected: Sequence[NDArray[np.float32]], samples: Sequ
     )
 
 
-def doubt(loss: Loss, samples: Sequence[Sample]) -> str | None:
+def below_bicubic_warning(loss: Loss, samples: Sequence[Sample]) -> str | None:
     """What to tell a user whose float network is worse than bicubic: its weights may have been misread."""
     from ecbsr_mobile import images
 

@@ -30,7 +30,7 @@ SECONDS = 120.0
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class SampleCrop:
     """A tile and what a model makes of it, values in 0..255.
 
     `tile` is the LR tile [h, w, C] (uint8), luma or RGB, `result` the model's [s·h, s·w, C] on this machine's
@@ -49,14 +49,14 @@ class Shown:
         return self.result.shape[0] // self.tile.shape[0]
 
 
-def show(model: bytes, others: Iterable[bytes] = (), stop: threading.Event | None = None) -> Shown:
+def show(model: bytes, others: Iterable[bytes] = (), stop: threading.Event | None = None) -> SampleCrop:
     """Run a model on the tile; among `others` and the bundled files its float sister is looked for.
 
     The model is given the tile's size, or the tile the model's where that cannot be changed.
 
     Raises:
         EcbsrError: the model takes no picture, gives none, or does not run here.
-        Stopped: `stop` was set meanwhile.
+        Cancelled: `stop` was set meanwhile.
     """
     graph = tflite.read(model)
     scale = tflite.scale_of(graph)
@@ -71,7 +71,9 @@ def show(model: bytes, others: Iterable[bytes] = (), stop: threading.Event | Non
     tile = _tile(scale, colors, (width, height))
     result = _run(data, tile, stop)
     float_file = _sister(graph, others)
-    return Shown(data, tile, result, None if float_file is None else _run(_at(float_file, (width, height)), tile, stop))
+    return SampleCrop(
+        data, tile, result, None if float_file is None else _run(_at(float_file, (width, height)), tile, stop)
+    )
 
 
 def _tile(scale: int, colors: int, size: Size) -> NDArray[np.uint8]:

@@ -19,7 +19,7 @@ EXTERNAL = Delegate("external", "/vendor/lib64/libQnnTFLiteDelegate.so")
 DELEGATES = (CPU, GPU, NNAPI, EXTERNAL)
 
 
-def verdict(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_status.Verdict:
+def verdict(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_status.RunStatus:
     expected = run_status.Expected(delegate, logs.MODEL_BYTES, logs.NODES, logs.SHAPE)
     return run_status.judge(log_parser.tool_log("".join(log)), code, expected)
 

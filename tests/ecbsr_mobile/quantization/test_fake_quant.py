@@ -26,15 +26,15 @@ from ecbsr_mobile import (
     train,
     zoo,
 )
-from ecbsr_mobile.quantization.fake_quant import Int8Net, Int8Weights, names, without_steep
+from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, Int8Weights, fold_steep_slopes, names
 from export import tflite
 from export.audit.delegate_audit import RECIPE
 from export.pipeline import export
 from export.quantize.finetune import refine
-from export.quantize.qat_weights import form_of, learned_ranges, with_weights
+from export.quantize.qat_weights import decomposition_for, qat_ranges, with_qat_weights
 from export.quantize.quantizer import quantize
 from export.tflite import interpreter
-from export.transforms.prelu import with_form
+from export.transforms.prelu import decompose_prelu
 from export.validation.sample_images import samples
 from tests.helpers import networks
 from tests.helpers.networks import CASES, net, use_graph
@@ -53,12 +53,12 @@ def pixels(result: np.ndarray) -> np.ndarray:
 
 def simulated(weights: Int8Weights, image: torch.Tensor) -> np.ndarray:
     with torch.no_grad():
-        return Int8Net(weights.net, weights.form, weights.ranges)(image)[0].numpy().transpose(1, 2, 0)
+        return FakeQuantNet(weights.net, weights.form, weights.ranges)(image)[0].numpy().transpose(1, 2, 0)
 
 
 def observed(case: tuple) -> Int8Weights:
     """The int8 form of the test network, with ranges as a picture has them."""
-    learned = Int8Net(without_steep(net(*case[:3])), form_of(case[3]))
+    learned = FakeQuantNet(fold_steep_slopes(net(*case[:3])), decomposition_for(case[3]))
     learned.observe(photo(case[0]))
     return learned.weights()
 
@@ -67,8 +67,8 @@ def observed(case: tuple) -> Int8Weights:
 @pytest.mark.parametrize("case", CASES)
 def test_the_file_gives_the_simulated_pixels(case) -> None:
     weights, image = observed(case), photo(case[0])
-    formed = with_form(with_weights(networks.graph(*case[:3]), weights.net), case[3])
-    result = interpreter.run(quantize(formed, learned_ranges(formed, weights)), image[0].permute(1, 2, 0).numpy())
+    formed = decompose_prelu(with_qat_weights(networks.graph(*case[:3]), weights.net), case[3])
+    result = interpreter.run(quantize(formed, qat_ranges(formed, weights)), image[0].permute(1, 2, 0).numpy())
     apart = np.abs(pixels(result) - pixels(simulated(weights, image)))
     assert np.mean(apart <= 1) >= 0.999
     assert np.mean(apart == 0) > 0.8
@@ -80,7 +80,7 @@ def test_the_file_gives_the_simulated_pixels(case) -> None:
 @pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
 def test_without_steep_is_the_same_function(activation) -> None:
     plain = net(1, 2, activation).double()
-    other = without_steep(plain).double()
+    other = fold_steep_slopes(plain).double()
     x = torch.rand(1, 1, 20, 20, dtype=torch.float64)
     assert (other(x) - plain(x)).abs().max() < 1e-6
     if activation == "prelu":
@@ -94,14 +94,14 @@ def test_ranges_learn_to_hold_what_matters() -> None:
     plain = net(1, 2, "prelu")
     wanted = plain(image).clamp(0, 1)
 
-    def error(learned: Int8Net) -> float:
+    def error(learned: FakeQuantNet) -> float:
         with torch.no_grad():
             return float(F.mse_loss(learned(image), wanted))
 
-    good = Int8Net(without_steep(plain))
+    good = FakeQuantNet(fold_steep_slopes(plain))
     good.observe(image)
     for factor in (4.0, 0.5):
-        learned = Int8Net(without_steep(plain), ranges=good.ranges.detach() * factor)
+        learned = FakeQuantNet(fold_steep_slopes(plain), ranges=good.ranges.detach() * factor)
         before = error(learned)
         optimizer = torch.optim.Adam([learned.ranges], lr=0.02)
         for _ in range(150):
@@ -114,8 +114,8 @@ def test_ranges_learn_to_hold_what_matters() -> None:
 def test_gradients_pass_the_rounding() -> None:
     """Against finite differences of the float network, which the int8 one follows from afar."""
     image = photo(1)[:, :, :64, :64].contiguous(memory_format=torch.channels_last)
-    plain = without_steep(net(1, 2, "prelu")).requires_grad_(True)
-    learned = Int8Net(plain)
+    plain = fold_steep_slopes(net(1, 2, "prelu")).requires_grad_(True)
+    learned = FakeQuantNet(plain)
     learned.observe(image)
     target = torch.rand(1, 1, 128, 128, generator=torch.Generator().manual_seed(0))
     gradients = []
@@ -159,7 +159,7 @@ def test_int8_weights_survive_a_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_export_takes_what_was_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     weights = observed((1, 2, "prelu", "cpu"))
-    plain = without_steep(net(1, 2, "prelu"))
+    plain = fold_steep_slopes(net(1, 2, "prelu"))
     plain.int8 = {weights.form: weights}
     use_graph(monkeypatch, networks.graph(1, 2, "prelu"))
     (file,) = export(plain, tmp_path, ["int8"], ["200x150"], max_drop=20).files

@@ -18,21 +18,21 @@ from export import tflite
 from export.audit import page as audit_page
 from export.audit.batch import Audits, audit_all
 from export.audit.delegate_audit import audit
-from export.audit.graph_svg import MOST_NODES, Taker, picture
-from export.npu.results import STATUSES, Difference, Emulated, Left, Verdict
+from export.audit.graph_svg import MOST_NODES, Backend, picture
+from export.npu.results import STATUSES, CompileReport, Difference, Emulated, RejectedOp
 from export.validation.sample_crop import show
 from tests.helpers.npu_models import negations, several_reasons
 from tests.helpers.pages import EVIL, LONG, Balance, assert_figures_are_those_of_the_file, opened
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 
-def every_verdict(pixels: np.ndarray) -> dict[str, Verdict]:
+def every_verdict(pixels: np.ndarray) -> dict[str, CompileReport]:
     """One of every status, with and without an emulation."""
     found = {}
     for number, status in enumerate(STATUSES):
         known = status in ("ok", "partial")
-        refused = (Left(1, "NEG", EVIL),) if status == "partial" else ()
-        one = Verdict(status, (960, 540), "integer", number / 7, refused=refused, note="" if known else EVIL)
+        refused = (RejectedOp(1, "NEG", EVIL),) if status == "partial" else ()
+        one = CompileReport(status, (960, 540), "integer", number / 7, refused=refused, note="" if known else EVIL)
         if known:
             gap = Emulated((20, 12), Difference(3 / 7, 50 / 3), Difference(0.0, None), pixels=pixels + number)
             counts = {"taken": 7 - number, "total": 7, "partitions": 1 + number}
@@ -95,7 +95,7 @@ def test_crops_are_the_pixels_that_were_computed(audits: Audits) -> None:
 
 def test_the_picture_has_every_node_and_edge(audits: Audits) -> None:
     graph = plain_network("int8")
-    drawn = picture(graph, [Taker("a <b>", dict.fromkeys(range(len(graph.nodes)), "takes")), Taker("none", {})])
+    drawn = picture(graph, [Backend("a <b>", dict.fromkeys(range(len(graph.nodes)), "takes")), Backend("none", {})])
     assert len(re.findall("<g class='node some'>", drawn)) == len(graph.nodes)
     made = {index for node in graph.nodes for index in node.outputs}
     assert drawn.count("<path") == sum(index in made for node in graph.nodes for index in node.inputs)

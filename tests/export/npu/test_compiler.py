@@ -18,7 +18,7 @@ import pytest
 from ecbsr_mobile import zoo
 from export import tflite
 from export.npu import compiled_model, compiler_log, runner, socs
-from export.npu.results import Verdict
+from export.npu.results import CompileReport
 from export.validation.sample_crop import show
 from tests.helpers.npu_models import negations, only_negation, several_reasons
 from tests.helpers.paths import ROOT
@@ -39,7 +39,7 @@ def small(path: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def verdicts() -> dict[str, dict[str, Verdict]]:
+def verdicts() -> dict[str, dict[str, CompileReport]]:
     """Every model of these tests for three generations, those of ours emulated."""
     models = {
         "int8": small(zoo.tflite(zoo.DEFAULT)),
@@ -56,7 +56,7 @@ def verdicts() -> dict[str, dict[str, Verdict]]:
 
 
 @pytest.mark.parametrize("soc", GENERATIONS)
-def test_our_int8_file_is_taken_whole(verdicts: dict[str, dict[str, Verdict]], soc: str) -> None:
+def test_our_int8_file_is_taken_whole(verdicts: dict[str, dict[str, CompileReport]], soc: str) -> None:
     verdict = verdicts["int8"][soc]
     nodes = len(tflite.read(zoo.tflite(zoo.DEFAULT)).nodes)
     assert (verdict.status, verdict.taken, verdict.total, verdict.partitions) == ("ok", nodes, nodes, 1), verdict.note
@@ -68,7 +68,7 @@ def test_our_int8_file_is_taken_whole(verdicts: dict[str, dict[str, Verdict]], s
 
 @pytest.mark.parametrize("soc", GENERATIONS)
 def test_the_emulation_computes_nearly_what_this_machine_does(
-    verdicts: dict[str, dict[str, Verdict]], soc: str
+    verdicts: dict[str, dict[str, CompileReport]], soc: str
 ) -> None:
     for name, least in (("int8", 40), ("float", 55)):
         emulated = verdicts[name][soc].emulated
@@ -78,12 +78,12 @@ def test_the_emulation_computes_nearly_what_this_machine_does(
         assert emulated.size == (96, 64)
 
 
-def test_a_float_file_is_taken_and_said_to_be_float(verdicts: dict[str, dict[str, Verdict]]) -> None:
+def test_a_float_file_is_taken_and_said_to_be_float(verdicts: dict[str, dict[str, CompileReport]]) -> None:
     for verdict in verdicts["float"].values():
         assert (verdict.status, verdict.arithmetic) == ("ok", "float")
 
 
-def test_refused_operators_come_with_the_compilers_reason(verdicts: dict[str, dict[str, Verdict]]) -> None:
+def test_refused_operators_come_with_the_compilers_reason(verdicts: dict[str, dict[str, CompileReport]]) -> None:
     for verdict in verdicts["reasons"].values():
         assert (verdict.status, verdict.taken, verdict.total, verdict.partitions) == ("partial", 3, 7, 3)
         assert [(left.node, left.operator) for left in verdict.refused] == [
@@ -95,14 +95,14 @@ def test_refused_operators_come_with_the_compilers_reason(verdicts: dict[str, di
         assert [left.operator for left in verdict.refused] == ["NEG"]
 
 
-def test_several_partitions_are_counted_and_not_emulated(verdicts: dict[str, dict[str, Verdict]]) -> None:
+def test_several_partitions_are_counted_and_not_emulated(verdicts: dict[str, dict[str, CompileReport]]) -> None:
     for verdict in verdicts["negations"].values():
         assert (verdict.status, verdict.taken, verdict.total, verdict.partitions) == ("partial", 3, 5, 3)
         assert [left.node for left in verdict.refused] == [1, 3]
         assert verdict.read_mb is not None and verdict.emulated is None
 
 
-def test_fidelity_is_the_same_from_run_to_run(verdicts: dict[str, dict[str, Verdict]]) -> None:
+def test_fidelity_is_the_same_from_run_to_run(verdicts: dict[str, dict[str, CompileReport]]) -> None:
     model = small(zoo.tflite(zoo.DEFAULT))
     again = runner.check({"int8": model}, GENERATIONS[1:2], {"int8": show(model)})["int8"][GENERATIONS[1]]
     first = verdicts["int8"][GENERATIONS[1]]

@@ -62,7 +62,7 @@ def test_lines_may_end_as_on_windows() -> None:
     assert compiler_log.understand(errors, output) == compiler_log.understand(*stored("several"))
 
 
-def assert_part_of(said: compiler_log.Said, whole: compiler_log.Said) -> None:
+def assert_part_of(said: compiler_log.CompilerLog, whole: compiler_log.CompilerLog) -> None:
     for name in ("version", "taken", "total", "partitions"):
         assert getattr(said, name) in (None, getattr(whole, name)), name
     for node, reason in said.reasons.items():
@@ -111,7 +111,9 @@ def stand_in(folder: Path, script: str) -> Toolchain:
     return Toolchain(folder / "libraries", driver, folder / "licence.pdf")
 
 
-def compiled_by(tmp_path: Path, script: str, seconds: float = 20.0, graph: Graph | None = None) -> compiler.Verdict:
+def compiled_by(
+    tmp_path: Path, script: str, seconds: float = 20.0, graph: Graph | None = None
+) -> compiler.CompileReport:
     tools = stand_in(tmp_path, script)
     (tmp_path / "work").mkdir()
     verdict, result = compiler.compile_for(
@@ -176,7 +178,7 @@ def test_a_stop_ends_the_compiler(tmp_path: Path) -> None:
     tools, stop = stand_in(tmp_path, "sleep 600"), threading.Event()
     (tmp_path / "work").mkdir()
     threading.Timer(0.5, stop.set).start()
-    with pytest.raises(subprocess_runner.Stopped):
+    with pytest.raises(subprocess_runner.Cancelled):
         compiler.compile_for(tools, "SM8650", write(plain_network()), tmp_path / "work", stop=stop)
 
 

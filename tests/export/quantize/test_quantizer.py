@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from ecbsr_mobile.quantization.qparams import activated, added
+from ecbsr_mobile.quantization.qparams import added, align_activation_ranges
 from export import tflite
 from export.audit.delegate_audit import invariants
 from export.quantize import calibration
 from export.quantize.layer_reconstruction import refit
 from export.quantize.quantizer import activations, affine, pinned, quantize
 from export.tflite import Graph, interpreter, xnnpack_probe
-from export.transforms.io_dtype import with_edges
-from export.transforms.prelu import with_form
+from export.transforms.io_dtype import with_io_dtype
+from export.transforms.prelu import decompose_prelu
 from tests.helpers.networks import CASES, graph
 
 pytestmark = pytest.mark.slow  # the graphs come from TensorFlow
@@ -81,7 +81,7 @@ def simulated(graph: Graph, image: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("case", CASES)
 def test_runtime_gives_what_the_specification_says(case) -> None:
-    formed = with_form(graph(*case[:3]), case[3])
+    formed = decompose_prelu(graph(*case[:3]), case[3])
     image = photo(case[0])
     quantized = quantize(formed, ranged(formed, image))
     difference = np.abs(interpreter.run(quantized, image) - simulated(quantized, image)) * 255
@@ -96,7 +96,7 @@ def test_runtime_gives_what_the_specification_says(case) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_what_passes_through_or_is_added_is_not_rounded_again(case) -> None:
     """As the runtime computes it: an activation's positive half, and image plus residual."""
-    formed = with_form(graph(*case[:3]), case[3])
+    formed = decompose_prelu(graph(*case[:3]), case[3])
     limits = dict.fromkeys((formed.tensors[index].name for index in activations(formed)), (-1.2, 1.1))
     for node in formed.nodes:
         if node.operator in ("PRELU", "LEAKY_RELU"):
@@ -120,7 +120,7 @@ def test_what_passes_through_or_is_added_is_not_rounded_again(case) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_int8_is_near_the_float_network(case) -> None:
-    formed = with_form(graph(*case[:3]), case[3])
+    formed = decompose_prelu(graph(*case[:3]), case[3])
     image = photo(case[0])
     quantized = quantize(formed, ranged(formed, image))
     expected = np.clip(interpreter.run(formed, image), 0, 1)
@@ -129,7 +129,7 @@ def test_int8_is_near_the_float_network(case) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_everything_is_int8_and_the_ends_are_pixels(case) -> None:
-    formed = with_form(graph(*case[:3]), case[3])
+    formed = decompose_prelu(graph(*case[:3]), case[3])
     quantized = tflite.read(tflite.write(quantize(formed, ranged(formed, photo(case[0])))))
     assert {tensor.type_name for tensor in quantized.tensors} == {"INT8", "INT32"}
     for index in (*quantized.inputs, *quantized.outputs):
@@ -149,7 +149,7 @@ def test_everything_is_int8_and_the_ends_are_pixels(case) -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if case[3] == "cpu"])
 def test_xnnpack_takes_every_node_of_a_cpu_graph(case) -> None:
-    formed = with_form(graph(*case[:3]), "cpu")
+    formed = decompose_prelu(graph(*case[:3]), "cpu")
     measured = xnnpack_probe.measure(tflite.write(quantize(formed, ranged(formed, photo(case[0])))))
     assert (len(measured.nodes), measured.partitions) == (measured.total, 1), measured.error
 
@@ -162,7 +162,7 @@ def test_the_residual_is_carried_exactly() -> None:
         if node.operator == "CONV_2D" and tensors[node.inputs[1]].shape[1] == 3:
             for index in node.inputs[1:]:
                 tensors[index] = replace(tensors[index], data=np.zeros_like(tensors[index].data))
-    formed = with_form(replace(plain, tensors=tuple(tensors)), "cpu")
+    formed = decompose_prelu(replace(plain, tensors=tuple(tensors)), "cpu")
     quantized = quantize(formed, ranged(formed, photo(1)))
     image = (np.arange(256, dtype=np.float32) / np.float32(255)).reshape(16, 16, 1)
     assert np.allclose(interpreter.run(quantized, image), image.repeat(2, 0).repeat(2, 1), atol=1e-6)
@@ -180,7 +180,7 @@ def test_strange_weights_still_make_a_graph_that_xnnpack_loads(factor, layer) ->
     weight[0], bias[0] = 0, 50
     for index, value in zip(node.inputs[1:], (weight, bias), strict=True):
         tensors[index] = replace(tensors[index], data=value)
-    formed = with_form(replace(plain, tensors=tuple(tensors)), "cpu")
+    formed = decompose_prelu(replace(plain, tensors=tuple(tensors)), "cpu")
     quantized = quantize(formed, ranged(formed, photo(1)))
     assert not invariants(quantized)
     measured = xnnpack_probe.measure(tflite.write(quantized))
@@ -189,9 +189,9 @@ def test_strange_weights_still_make_a_graph_that_xnnpack_loads(factor, layer) ->
 
 @pytest.mark.parametrize("kind", ["uint8", "float32"])
 def test_other_edges_carry_the_same_values(kind) -> None:
-    formed = with_form(graph(1, 2, "prelu"), "cpu")
+    formed = decompose_prelu(graph(1, 2, "prelu"), "cpu")
     quantized = quantize(formed, ranged(formed, photo(1)))
-    other = with_edges(quantized, kind)
+    other = with_io_dtype(quantized, kind)
     assert {other.tensors[index].dtype.name for index in (*other.inputs, *other.outputs)} == {kind}
     result, expected = interpreter.run(other, photo(1)), interpreter.run(quantized, photo(1))
     assert np.abs(result - expected).max() < 1e-6
@@ -201,7 +201,7 @@ def test_other_edges_carry_the_same_values(kind) -> None:
 
 
 def test_missing_range_unknown_operator_and_unknown_edge_are_refused() -> None:
-    formed = with_form(graph(1, 2, "prelu"), "cpu")
+    formed = decompose_prelu(graph(1, 2, "prelu"), "cpu")
     found = ranged(formed, photo(1))
     free = next(formed.tensors[i].name for i in activations(formed) if i not in pinned(formed))
     with pytest.raises(EcbsrError, match=f"no range is known for the activation {free}"):
@@ -210,7 +210,7 @@ def test_missing_range_unknown_operator_and_unknown_edge_are_refused() -> None:
     with pytest.raises(EcbsrError, match="TANH has no int8 form"):
         quantize(strange, found)
     with pytest.raises(UsageError, match="io 'int16' is not known"):
-        with_edges(quantize(formed, found), "int16")
+        with_io_dtype(quantize(formed, found), "int16")
 
 
 @pytest.mark.parametrize("summed", [True, False])
@@ -218,7 +218,7 @@ def test_ranges_are_widened_until_steps_fit_into_each_other(random: np.random.Ge
     """Or left alone, where coarser steps would cost more than rounding twice."""
     for _ in range(200):
         given = random.uniform(0.01, 2, (2, 2)) * (-1, 1)
-        conv, act = map(np.array, activated(*(tuple(map(float, ends)) for ends in given), summed))
+        conv, act = map(np.array, align_activation_ranges(*(tuple(map(float, ends)) for ends in given), summed))
         assert np.all(np.abs((conv, act)) >= np.abs(given) - 1e-12)
         times, before = (np.ptp(ends[0]) / np.ptp(ends[1]) for ends in ((conv, act), given))
         fits = abs(times - round(times)) < 1e-9
@@ -241,7 +241,7 @@ def test_affine_ranges_hold_zero_exactly(limits) -> None:
 
 def test_refit_brings_the_result_nearer() -> None:
     """Against ranges so coarse that rounding shows."""
-    formed = with_form(graph(3, 3, "leaky"), "npu")
+    formed = decompose_prelu(graph(3, 3, "leaky"), "npu")
     image = photo(3, 64, 64)
     coarse = {name: (16 * low, 16 * high) for name, (low, high) in ranged(formed, image).items()}
     expected = np.clip(interpreter.run(formed, image), 0, 1)
@@ -255,7 +255,7 @@ def test_refit_brings_the_result_nearer() -> None:
 def test_calibration_beats_the_widest_ranges_and_is_repeatable() -> None:
     from export.validation.sample_images import Sample
 
-    formed = with_form(graph(1, 2, "prelu"), "cpu")
+    formed = decompose_prelu(graph(1, 2, "prelu"), "cpu")
     picture = (photo(1, 96, 130) * 255).round().astype(np.uint8)
     sample = Sample("made", picture, np.zeros((1, 1), np.uint8), (picture,))
     first, second = calibration.calibrate(formed, [sample]), calibration.calibrate(formed, [sample])

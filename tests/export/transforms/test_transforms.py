@@ -9,8 +9,8 @@ import pytest
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from export import tflite
 from export.tflite import interpreter
-from export.transforms.fp16 import with_half_constants
-from export.transforms.prelu import with_form
+from export.transforms.fp16 import with_fp16_constants
+from export.transforms.prelu import decompose_prelu
 from tests.helpers.networks import graph
 
 pytestmark = pytest.mark.slow  # the graphs come from TensorFlow
@@ -37,21 +37,21 @@ def leaky(alpha: float) -> tflite.Graph:
 def test_prelu_in_depthwise_form_is_the_same_function(random) -> None:
     """The network's slopes are -1.3, -0.5, 0, 0.25, 0.9, 1, 1.7 and 3, in every layer."""
     plain = graph(1, 2, "prelu")
-    formed = with_form(plain, "cpu")
+    formed = decompose_prelu(plain, "cpu")
     assert tflite.operators(formed) == {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 3, "ADD": 4, "DEPTH_TO_SPACE": 1}
     assert_same(plain, formed, random)
 
 
 def test_prelu_stays_for_accelerators() -> None:
     for target in ("gpu", "nnapi", "npu"):
-        assert tflite.operators(with_form(graph(1, 2, "prelu"), target))["PRELU"] == 3
+        assert tflite.operators(decompose_prelu(graph(1, 2, "prelu"), target))["PRELU"] == 3
 
 
 @pytest.mark.parametrize("alpha", [-0.5, 0.0, 0.003, 1.0, 1.7, 20.0])
 @pytest.mark.parametrize("target", ["cpu", "npu"])
 def test_leaky_slopes_that_a_runtime_refuses_are_written_otherwise(alpha, target, random) -> None:
     plain = leaky(alpha)
-    formed = with_form(plain, target)
+    formed = decompose_prelu(plain, target)
     if alpha in (1.0, 1.7):
         assert tflite.operators(formed)["LEAKY_RELU"] == 3
     else:
@@ -61,7 +61,7 @@ def test_leaky_slopes_that_a_runtime_refuses_are_written_otherwise(alpha, target
 
 def test_relu_network_is_untouched() -> None:
     plain = graph(3, 4, "relu")
-    assert tflite.write(with_form(plain, "cpu")) == tflite.write(plain)
+    assert tflite.write(decompose_prelu(plain, "cpu")) == tflite.write(plain)
 
 
 def test_a_steep_slope_whose_result_is_read_by_another_operator_is_refused() -> None:
@@ -71,18 +71,18 @@ def test_a_steep_slope_whose_result_is_read_by_another_operator_is_refused() -> 
     other = replace(plain.tensors[prelu.outputs[0]], name="other")
     wider = replace(plain, tensors=(*plain.tensors, other), nodes=(*plain.nodes, add))
     with pytest.raises(EcbsrError, match="between two convolutions"):
-        with_form(wider, "cpu")
+        decompose_prelu(wider, "cpu")
 
 
 def test_unknown_target() -> None:
     with pytest.raises(UsageError, match="'tpu' is not known; use one of cpu, gpu, nnapi, npu"):
-        with_form(graph(1, 2, "prelu"), "tpu")
+        decompose_prelu(graph(1, 2, "prelu"), "tpu")
 
 
 @pytest.mark.parametrize("case", [(1, 2, "prelu"), (3, 3, "leaky"), (3, 4, "relu")])
 def test_half_constants_are_those_rounded_to_half(case, random) -> None:
     plain = graph(*case)
-    half = with_half_constants(plain)
+    half = with_fp16_constants(plain)
     tensors = [
         tensor if tensor.data is None else replace(tensor, data=tensor.data.astype(np.float16).astype(np.float32))
         for tensor in plain.tensors
@@ -99,4 +99,4 @@ def test_a_weight_too_large_for_half_precision_is_refused() -> None:
     huge = replace(plain.tensors[index], data=plain.tensors[index].data * np.float32(1e8))
     tensors = (*plain.tensors[:index], huge, *plain.tensors[index + 1 :])
     with pytest.raises(EcbsrError, match="which float16 cannot"):
-        with_half_constants(replace(plain, tensors=tensors))
+        with_fp16_constants(replace(plain, tensors=tensors))
