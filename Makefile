@@ -46,11 +46,14 @@ $(READY): requirements.lock setup.cfg pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
-# The one list of exact versions, for every Python and system. What torch brings for CUDA stays out of
-# it, so that a CPU build of torch that is already in .venv keeps it out of there, too.
+# The one list of exact versions and their hashes, for every Python and system. What torch depends on for CUDA is left
+# out, so that a CPU build of torch that is already in .venv does not bring CUDA into it.
+CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cccl nvidia-cuda-cupti nvidia-cuda-nvrtc \
+  nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
+  nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx triton
 lock: $(READY)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev setup.cfg --output-file requirements.lock \
-	  --no-emit-package ecbsr-mobile --no-header $(UPGRADE)
+	  $(addprefix --no-emit-package ,ecbsr-mobile $(CUDA)) --generate-hashes --no-annotate --no-header $(UPGRADE)
 
 clean:
 	rm -rf .venv demo build dist *.egg-info
