@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,8 +15,7 @@ import numpy as np
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.files import write_bytes
-from export import resolutions, tflite
-from export.recipe import NAME as RECIPE
+from export import recipe, resolutions, tflite
 
 from . import config
 
@@ -81,7 +79,7 @@ def _load(path: Path, name: str) -> Model:
     except EcbsrError as error:
         raise EcbsrError(f"{path}: {error}") from None
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Model(name, path.resolve(), graph, precision(graph), digest, recipe(graph))
+    return Model(name, path.resolve(), graph, precision(graph), digest, recipe.read(graph))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -124,12 +122,3 @@ def precision(graph: tflite.Graph) -> str:
     if kind == "float32" and any(tensor.data is not None and tensor.dtype == np.float16 for tensor in graph.tensors):
         return "fp16"
     return {"float32": "fp32", "float16": "fp16"}.get(kind, kind)
-
-
-def recipe(graph: tflite.Graph) -> dict[str, Any] | None:
-    """The recipe that our exporter writes into its files; None where there is none that can be read."""
-    try:
-        value = json.loads(graph.metadata.get(RECIPE, b"null"))
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None

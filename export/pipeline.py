@@ -209,7 +209,7 @@ def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size, npu
     told = _recipe(job, subject.net, variant, size)
     if npu is not None:
         told["npu"] = results.for_recipe(npu)
-    data = tflite.write(tflite.at_size(recipe.with_recipe(variant.graph, told), *size))
+    data = tflite.write(tflite.at_size(recipe.write(variant.graph, told), *size))
     name = _name(subject.net, variant, size)
     first = size == job.sizes[0]
     error = _check(subject, variant, data, size if first else None, name)

@@ -6,13 +6,12 @@ XNNPACK, by the runtime of this machine.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..recipe import NAME as RECIPE
+from .. import recipe
 from ..tflite.graph import Graph, Node, operators
 from ..tflite.reader import load, read
 from ..tflite.xnnpack_probe import Measured, measure
@@ -139,7 +138,7 @@ def audit(model: bytes | str | os.PathLike[str], ask_runtime: bool = True) -> Au
         subgraphs=graph.subgraphs,
         delegates=tuple(audit_delegate(graph, delegate) for delegate in DELEGATES),
         invariants=tuple(invariants(graph)),
-        recipe=recipe(graph),
+        recipe=recipe.read(graph),
         measured=measure(data) if ask_runtime else None,
     )
 
@@ -189,19 +188,6 @@ def invariants(graph: Graph) -> list[Finding]:
             if reason:
                 findings.append(Finding(number, node.operator, reason, rule.source))
     return findings
-
-
-def recipe(graph: Graph) -> dict[str, Any] | None:
-    """What the file says of its making; None where it says nothing, or nothing that can be read."""
-    try:
-        found = json.loads(graph.metadata.get(RECIPE, b"null"), parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(name)  # NaN and infinities, which JSON does not know
 
 
 def _is_integer(graph: Graph) -> bool:

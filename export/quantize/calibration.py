@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,6 +45,17 @@ class Calibration:
     percentile: float
     evaluations: int
     error_db: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the recipe; `quantize.int8` adds the ranges."""
+        return {
+            "pictures": list(self.pictures),
+            "pixels": self.pixels,
+            "method": f"percentile {self.percentile:g} by channel, then search by the result's error",
+            "refitted": self.refitted,
+            "evaluations": self.evaluations,
+            "error_db": round(self.error_db, 3),
+        }
 
 
 def calibrate(graph: Graph, samples: Sequence[Sample], progress: Callable[[str], None] | None = None) -> Calibration:

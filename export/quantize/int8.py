@@ -56,7 +56,7 @@ def int8_graph(
         weights, told = trained, {"method": "learned in training"}
     else:
         found = calibrate(decompose_prelu(graph, target), pictures, progress)
-        return _told(quantize(found.graph, found.ranges), recipe.calibration(found), found.ranges)
+        return _told(quantize(found.graph, found.ranges), found.to_json(), found.ranges)
     formed = decompose_prelu(_with_weights(graph, weights, pictures[0]), target)
     ranges = qat_ranges(formed, weights)
     return _told(quantize(formed, ranges), {**told, "weights_sha256": recipe.weights_hash(weights.net)}, ranges)

@@ -15,7 +15,6 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 
-from ..convert.onnx_builder import INPUT
 from ..tflite import Graph, interpreter, read
 from .sample_images import Sample
 
@@ -43,12 +42,13 @@ class Reference:
         self._session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
+        self._input = self._session.get_inputs()[0].name
         self.radius = radius
 
     def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """SR [s·h, s·w, C] of an image [h, w, C] in [0, 1], not clipped."""
         batch = np.ascontiguousarray(image.transpose(2, 0, 1))[None]
-        result: NDArray[np.float32] = self._session.run(None, {INPUT: batch})[0][0].transpose(1, 2, 0)
+        result: NDArray[np.float32] = self._session.run(None, {self._input: batch})[0][0].transpose(1, 2, 0)
         return result
 
 

@@ -14,8 +14,7 @@ import numpy as np
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
 
-from .. import tflite
-from ..audit.delegate_audit import recipe
+from .. import recipe, tflite
 from ..resolutions import Size
 from ..tflite import isolated
 
@@ -116,12 +115,12 @@ def _run(model: bytes, tile: NDArray[np.uint8], stop: threading.Event | None) ->
 
 def _sister(graph: tflite.Graph, others: Iterable[bytes]) -> bytes | None:
     """A float file of the same weights, by the recipes' word."""
-    weights = _weights(recipe(graph))
+    weights = _weights(recipe.read(graph))
     if weights is None:
         return None
     bundled = (path.read_bytes() for path in sorted(zoo.FOLDER.glob("*.tflite")))
     for data in (*others, *bundled):
-        found = recipe(tflite.read(data)) or {}
+        found = recipe.read(tflite.read(data)) or {}
         if found.get("precision") == "fp32" and _weights(found) == weights:
             return data
     return None

@@ -20,8 +20,8 @@ import pytest
 import ecbsr_mobile
 from ecbsr_mobile import Picture, checkpoint, images, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from export import recipe as recipes
 from export import tflite
-from export.audit.delegate_audit import RECIPE
 from export.convert import onnx2tf_worker
 from export.pipeline import export
 from export.validation import sample_images
@@ -105,7 +105,7 @@ def test_loss_audit_and_recipe(exported: tuple[Path, dict]) -> None:
     folder, told = exported
     for file in told["files"][1:]:
         data = (folder / file["path"]).read_bytes()
-        recipe = json.loads(tflite.read(data).metadata[RECIPE])
+        recipe = recipes.read(tflite.read(data))
         assert recipe["model"] == told["model"]
         assert recipe["size"] == file["size"]
         assert recipe["precision"] == file["precision"]
@@ -135,7 +135,7 @@ def test_same_input_gives_same_bytes(ready, tmp_path: Path) -> None:
 def test_every_target_and_edge(ready, tmp_path: Path) -> None:
     for target, io in (("gpu", "uint8"), ("npu", "float32")):
         done = export(net(1, 2, "prelu"), tmp_path, ["int8"], ["40x30"], target, io=io, refine=0)
-        recipe = json.loads(tflite.read(done.files[0].path.read_bytes()).metadata[RECIPE])
+        recipe = recipes.read(tflite.read(done.files[0].path.read_bytes()))
         assert recipe["calibration"]["pictures"] == [path.name for path in zoo.pictures()]
         assert done.files[0].path.name == f"ecbsr-m2c8-x2-int8-{target}-40x30.tflite"
         assert done.files[0].operators["PRELU"] == 3
@@ -324,7 +324,7 @@ def test_the_npu_compilers_word_is_in_the_recipe(ready, tmp_path: Path) -> None:
             net(1, 2, "prelu"), tmp_path / name, ["int8"], ["40x30"], "npu",
             refine=0, npu="qualcomm:SM8650", progress=said.append,
         )  # fmt: skip
-    recipe = json.loads(tflite.read(done.files[0].path).metadata[RECIPE])
+    recipe = recipes.read(tflite.read(done.files[0].path))
     told = done.files[0].to_json()["npu"]["qualcomm"]["SM8650"]
     nodes = sum(done.files[0].operators.values())
     assert (told["status"], told["taken"], told["total"]) == ("ok", nodes, nodes)

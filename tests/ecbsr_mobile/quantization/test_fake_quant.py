@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,8 +26,8 @@ from ecbsr_mobile import (
     zoo,
 )
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, Int8Weights, fold_steep_slopes, names
+from export import recipe as recipes
 from export import tflite
-from export.audit.delegate_audit import RECIPE
 from export.pipeline import export
 from export.quantize.finetune import refine
 from export.quantize.qat_weights import decomposition_for, qat_ranges, with_qat_weights
@@ -164,7 +163,7 @@ def test_export_takes_what_was_trained(monkeypatch: pytest.MonkeyPatch, tmp_path
     use_graph(monkeypatch, networks.graph(1, 2, "prelu"))
     (file,) = export(plain, tmp_path, ["int8"], ["200x150"], max_drop=20).files
     graph = tflite.read(file.path.read_bytes())
-    recipe = json.loads(graph.metadata[RECIPE])
+    recipe = recipes.read(graph)
     assert recipe["calibration"]["method"] == "learned in training"
     assert len(recipe["calibration"]["ranges"]) == len(names(plain.architecture, weights.form))
     result = interpreter.run(graph, photo(1)[0].permute(1, 2, 0).numpy())
