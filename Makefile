@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint zoo zoo-check app app-test lock clean
+.PHONY: demo test test-fast coverage lint hooks zoo zoo-check app app-test lock clean
+
+# Parallel tests: PyTorch and OpenCV use one thread each, since the processes fill the cores already.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 # Each line is a command to copy.
 demo: $(READY)
@@ -14,12 +17,25 @@ demo: $(READY)
 	$(BIN)/python benchmarks/comparison.py demo/comparison.png --model demo/ecbsr-m4c16-x2-int8-cpu-480x270.tflite
 
 test: $(READY)
-	@$(BIN)/python -m pytest -q
+	@$(PYTEST) $(ARGS)
+
+# Without conversions and training.
+test-fast: $(READY)
+	@$(PYTEST) -m "not slow" $(ARGS)
+
+# Every test, and the share of the code's lines that they reach; below the floor in pyproject.toml it fails.
+coverage: $(READY)
+	@$(PYTEST) --cov $(ARGS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+# Runs the checks of `make lint` before each commit.
+hooks: $(READY)
+	@$(BIN)/pre-commit install
 
 # The bundled .tflite files, from the bundled weights.
 zoo: $(READY)
