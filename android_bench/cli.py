@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.dry_run:
         return _dry_run(arguments)
     from .results import baseline, serialize
-    from .results.journal import publish
+    from .session import publish
 
     before = serialize.load(arguments.baseline) if arguments.baseline else None
     others = [(Path(name).stem, serialize.load(name)) for name in arguments.imported]

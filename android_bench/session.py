@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.subprocess_runner import Cancelled
 from export.resolutions import parse_all
 
@@ -20,20 +22,21 @@ from . import config, models
 from .config import Case, Limits, Settings
 from .host import runner
 from .models import Model
-from .results import aggregate, types
-from .results.journal import Journal, publish, reopen, settings_from
-from .results.types import Check, Device, OperatorTime, Results, Run
+from .results import aggregate, serialize, types
+from .results.baseline import Comparison
+from .results.journal import Journal, reopen, settings_from
+from .results.types import Check, DeviceInfo, OperatorTime, Results, Run
 
 Progress = Callable[[str], None]
 CLEANING = 60  # seconds that interrupted devices get for putting themselves in order
 
 
-class Bench(Protocol):
-    """A device that runs cases: `host.Host` or `phone.Phone`. Entering it prepares, leaving it cleans up."""
+class Runner(Protocol):
+    """A device that runs cases: `HostRunner` or `PhoneRunner`. Entering prepares it, leaving cleans up."""
 
-    def __enter__(self) -> Bench: ...
+    def __enter__(self) -> Runner: ...
     def __exit__(self, *_: Any) -> None: ...
-    def describe(self) -> Device:
+    def describe(self) -> DeviceInfo:
         """What the device is."""
 
     def measure(self, case: Case, number: int) -> Run:
@@ -158,7 +161,7 @@ def rehearse(paths: Sequence[str | os.PathLike[str]], settings: Settings, folder
     if settings.cores in ("big", "little"):
         raise UsageError(f"which cores are {settings.cores} is the phone's to say; give a mask such as f0 to a dry run")
     from .benchmark_tool import binary
-    from .phone.runner import Phone
+    from .phone.runner import PhoneRunner
 
     loaded = {model.name: model for model in models.load(paths)}
     session = _Session(settings, loaded, Journal(), lambda _line: None)
@@ -169,7 +172,7 @@ def rehearse(paths: Sequence[str | os.PathLike[str]], settings: Settings, folder
 
     for name in names:
         now = time.monotonic()
-        with Phone(
+        with PhoneRunner(
             name,
             loaded,
             settings,
@@ -188,6 +191,18 @@ def rehearse(paths: Sequence[str | os.PathLike[str]], settings: Settings, folder
                 if settings.profile:
                     phone.profile(case)
     return commands
+
+
+def publish(folder: Path | None, found: Results, compared: Sequence[Comparison] = ()) -> None:
+    """Write `results.json`, `results.csv` and `report.html`, each at once or not at all; nothing without a folder."""
+    if folder is None:
+        return
+    from .report import page
+
+    text = json.dumps(serialize.document(found, compared), indent=2, allow_nan=False) + "\n"
+    write_bytes(folder / "results.json", text.encode())
+    write_bytes(folder / "results.csv", serialize.as_csv(found).encode())
+    write_bytes(folder / "report.html", page.html(found, compared).encode())
 
 
 def _validate(settings: Settings) -> None:
@@ -310,12 +325,12 @@ class _Session:
             for case in cases
         )
 
-    def _open(self, name: str) -> Bench:
+    def _open(self, name: str) -> Runner:
         if name == runner.NAME:
-            return runner.Host(self.models, self.settings, self.stop, self.began)
-        from .phone.runner import Phone
+            return runner.HostRunner(self.models, self.settings, self.stop, self.began)
+        from .phone.runner import PhoneRunner
 
-        return Phone(name, self.models, self.settings, stop=self.stop, started=self.began, progress=self.progress)
+        return PhoneRunner(name, self.models, self.settings, stop=self.stop, started=self.began, progress=self.progress)
 
     def cases(self, device: str) -> list[Case]:
         """The rows to fill for a device."""

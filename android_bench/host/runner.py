@@ -23,14 +23,14 @@ from .. import models
 from ..config import Case, Settings
 from ..models import Model
 from ..results import stats
-from ..results.types import Check, Core, Device, OperatorTime, Run, State, Tool
+from ..results.types import Check, Core, DeviceInfo, OperatorTime, Run, State, Tool
 
 NAME = "host"
 BUSY = 0.7  # load per core above which a run would have to share
 WORKER = Path(__file__).with_name("worker.py")
 
 
-class Host:
+class HostRunner:
     """Runs cases on this machine. Use as a context manager: leaving it removes its files."""
 
     def __init__(self, loaded: dict[str, Model], settings: Settings, stop: threading.Event, started: float) -> None:
@@ -40,15 +40,15 @@ class Host:
         self.started = started
         self.folder = tempfile.TemporaryDirectory(prefix="ecbsr-bench-")
 
-    def __enter__(self) -> Host:
+    def __enter__(self) -> HostRunner:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.folder.cleanup()
 
-    def describe(self) -> Device:
+    def describe(self) -> DeviceInfo:
         """This machine and its runtime."""
-        return Device(
+        return DeviceInfo(
             name=NAME,
             kind="host",
             model=_cpu() or platform.processor() or platform.machine(),

@@ -76,7 +76,7 @@ class PhoneLost(AdbError):
 
 
 @dataclass(frozen=True)
-class Phone:
+class ListedDevice:
     """A phone as adb lists it; `advice` says what to do where it is not ready."""
 
     serial: str
@@ -233,7 +233,7 @@ class Adb:
         return kind(f"{self.serial}: {reason}", command=command, streams=(out, err), code=done.code, serial=self.serial)
 
 
-def phones() -> tuple[Phone, ...]:
+def phones() -> tuple[ListedDevice, ...]:
     """The phones that adb sees, ready or not.
 
     Raises:
@@ -244,7 +244,7 @@ def phones() -> tuple[Phone, ...]:
     return tuple(listed(done.out.decode(errors="replace")))
 
 
-def listed(text: str) -> list[Phone]:
+def listed(text: str) -> list[ListedDevice]:
     """Read the output of `adb devices -l`."""
     found = []
     for line in text.replace("\r", "").splitlines():
@@ -252,7 +252,7 @@ def listed(text: str) -> list[Phone]:
         if match and not line.startswith(("List of devices", "*")):
             model = re.search(r"\bmodel:(\S+)", match["rest"])
             name = model[1].replace("_", " ") if model else ""
-            found.append(Phone(match["serial"], match["state"], name, ADVICE.get(match["state"], "")))
+            found.append(ListedDevice(match["serial"], match["state"], name, ADVICE.get(match["state"], "")))
     return found
 
 

@@ -46,7 +46,7 @@ RECONNECT_POLL = 1.0
 T = TypeVar("T")
 
 
-class Handset:
+class Device:
     """The phone `serial` with our tool on it. Use as a context manager: leaving it cleans the phone up.
 
     With `record`, every adb command is handed to it and none is run.
@@ -69,7 +69,7 @@ class Handset:
         self._pushed: dict[Path, str] = {}
         self._remote_tool = ""
 
-    def __enter__(self) -> Handset:
+    def __enter__(self) -> Device:
         try:
             self._reach()
             self.facts = device_info.describe(self.adb.ask(device_info.DESCRIBE))

@@ -15,21 +15,22 @@ from export import tflite
 from export.tflite import isolated
 
 from .. import models, output_check
-from ..benchmark_tool import binary, log_parser
+from ..benchmark_tool import flags as tool_flags
+from ..benchmark_tool import log_parser
 from ..benchmark_tool.run_status import Expected, RunStatus, judge
 from ..config import Case, Delegate, Settings, parse_delegates
 from ..models import Model
-from ..results.types import Check, Device, OperatorTime, Run, State
+from ..results.types import Check, DeviceInfo, OperatorTime, Run, State
 from . import device_info
 from .adb import AdbTimeout, PhoneLost
-from .device import FOLDER, TRIES, Handset
+from .device import FOLDER, TRIES, Device
 
 COOL_POLL = 5.0
 HOT_BATTERY = 42.0  # degrees Celsius from which phones begin to hold themselves back
 CAPPED = 0.9  # of the clock that a core was allowed at the session's start
 
 
-class Phone:
+class PhoneRunner:
     """Runs cases on the phone `serial`. Use as a context manager: leaving it cleans the phone up.
 
     With `record`, every adb command is handed to it and none is run; the files that they name are in `folder`.
@@ -48,33 +49,33 @@ class Phone:
         folder: Path | None = None,
     ) -> None:
         self.models, self.settings, self.stop, self.started, self.progress = loaded, settings, stop, started, progress
-        self.handset = Handset(serial, settings, stop, progress, record)
+        self.device = Device(serial, settings, stop, progress, record)
         self.temporary = None if folder else tempfile.TemporaryDirectory(prefix="ecbsr-bench-")
         self.folder = folder or Path(self.temporary.name if self.temporary else "")
         self.waits = True  # for a hot phone, until one whole wait was in vain
 
-    def __enter__(self) -> Phone:
+    def __enter__(self) -> PhoneRunner:
         try:
-            self.handset.__enter__()
+            self.device.__enter__()
         except BaseException:
             self._clear()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.handset.__exit__()
+        self.device.__exit__()
         self._clear()
 
     def _clear(self) -> None:
         if self.temporary is not None:
             self.temporary.cleanup()
 
-    def describe(self) -> Device:
+    def describe(self) -> DeviceInfo:
         """The phone, as it stated itself."""
-        known = self.handset.facts
+        known = self.device.facts
         notes = ["the battery saver is on: the phone is slower than it can be"] if known.saving_power else []
-        return Device(
-            name=self.handset.serial,
+        return DeviceInfo(
+            name=self.device.serial,
             kind="phone",
             model=known.model,
             soc=known.soc,
@@ -82,7 +83,7 @@ class Phone:
             fingerprint=known.fingerprint,
             abis=known.abis,
             cores=known.cores,
-            tool=self.handset.tool.facts,
+            tool=self.device.tool.facts,
             notes=tuple(notes),
         )
 
@@ -93,7 +94,7 @@ class Phone:
             EcbsrError: the phone cannot be used any more.
             process.Cancelled: the session is being ended.
         """
-        reason = binary.offered(self.handset.tool.facts.kind, _delegate(case), self.handset.facts.api)
+        reason = tool_flags.offered(self.device.tool.facts.kind, _delegate(case), self.device.facts.api)
         if reason:
             return Run(case, number, "unsupported", reason)
         try:
@@ -101,14 +102,14 @@ class Phone:
         except EcbsrError as error:
             return Run(case, number, "failed", str(error))
         try:
-            return self.handset.enduring(lambda: self._measured(case, number, model))
+            return self.device.enduring(lambda: self._measured(case, number, model))
         except PhoneLost:
             return Run(case, number, "lost", f"the phone went away {TRIES} times during this run")
 
     def _measured(self, case: Case, number: int, model: Path) -> Run:
         before = self._cooled()
-        text, code = self.handset.run(self._flags(case, model))
-        after = self._state(self.handset.reading())
+        text, code = self.device.run(self._flags(case, model))
+        after = self._state(self.device.reading())
         log = log_parser.tool_log(text)
         verdict = self._judged(case, log, code, model)
         timed = log.timed if verdict.status in ("ok", "partial") else None
@@ -137,9 +138,9 @@ class Phone:
         delegate = _delegate(case)
         library = Path(delegate.argument)
         if delegate.name == "external" and library.is_file():  # on this machine; else it is on the phone already
-            delegate = replace(delegate, argument=self.handset.push(library, library.name))
-        remote = self.handset.push(model, "model.tflite")
-        flags = binary.arguments(self.handset.tool.facts.kind, case, delegate, remote, self.settings)
+            delegate = replace(delegate, argument=self.device.push(library, library.name))
+        remote = self.device.push(model, "model.tflite")
+        flags = tool_flags.arguments(self.device.tool.facts.kind, case, delegate, remote, self.settings)
         changed = {flag.split("=")[0] for flag in extra}
         return [flag for flag in flags if flag.split("=")[0] not in changed] + list(extra)
 
@@ -153,9 +154,9 @@ class Phone:
         return judge(log, code, expected)
 
     def _remarked(self, run: Run) -> Run:
-        notes = [run.note, binary.remark(_delegate(run.case), self.handset.facts.api)]
-        mask = self.handset.mask
-        usable = bin(int(mask, 16)).count("1") if mask else len(self.handset.facts.cores)
+        notes = [run.note, tool_flags.remark(_delegate(run.case), self.device.facts.api)]
+        mask = self.device.mask
+        usable = bin(int(mask, 16)).count("1") if mask else len(self.device.facts.cores)
         if usable and run.case.threads > usable:
             notes.append(f"more threads than the {usable} cores that they may use")
         status, heat = run.status, self._heat(run.before) or self._heat(run.after)
@@ -166,10 +167,10 @@ class Phone:
 
     def check(self, case: Case) -> Check:
         """The output for a real picture, against this machine's."""
-        if self.handset.tool.facts.kind == "litert":
+        if self.device.tool.facts.kind == "litert":
             return Check(note="not compared: LiteRT's tool takes no input and writes no output")
         try:
-            return self.handset.enduring(lambda: self._checked(case))
+            return self.device.enduring(lambda: self._checked(case))
         except EcbsrError as error:
             return Check(note=f"not compared: {error}")
 
@@ -179,11 +180,11 @@ class Phone:
         image, output = tflite.image_input(graph), graph.tensors[graph.outputs[0]]
         values = self.folder / "values.bin"
         values.write_bytes(output_check.picture(image))
-        remote, written = self.handset.push(values, "values.bin"), f"{FOLDER}/output.bin"
-        adb, limits = self.handset.adb, self.settings.limits
+        remote, written = self.device.push(values, "values.bin"), f"{FOLDER}/output.bin"
+        adb, limits = self.device.adb, self.settings.limits
         adb.ask(f"rm -f {written}")
-        text, code = self.handset.run(
-            self._flags(case, model, binary.check_flags(image.name, image.shape, remote, written))
+        text, code = self.device.run(
+            self._flags(case, model, tool_flags.check_flags(image.name, image.shape, remote, written))
         )
         if any("output_filepath" in flag for flag in log_parser.tool_log(text).unconsumed):
             return Check(note="not compared: this tool cannot write its output")
@@ -200,8 +201,8 @@ class Phone:
         """Each operator's share of the time, from one more run with the tool's profile; empty if it has none."""
         with suppress(PhoneLost, AdbTimeout):
             model = models.stamped(self.models, case, self.folder)
-            extra = binary.profile_flags(self.handset.tool.facts.kind)
-            text, code = self.handset.enduring(lambda: self.handset.run(self._flags(case, model, extra)))
+            extra = tool_flags.profile_flags(self.device.tool.facts.kind)
+            text, code = self.device.enduring(lambda: self.device.run(self._flags(case, model, extra)))
             if code == 0:
                 shares = log_parser.tool_log(text).profile
                 return tuple(OperatorTime(one.operator, one.count, one.ms, one.share) for one in shares)
@@ -214,7 +215,7 @@ class Phone:
         """Wait, within the limit, until the phone is neither hot nor held back; its state then."""
         end = time.monotonic() + (self.settings.limits.cooldown if self.waits else 0)
         while True:
-            state = self._state(self.handset.reading())
+            state = self._state(self.device.reading())
             reason = self._heat(state)
             if not reason and (state.battery_celsius or 0) >= HOT_BATTERY:
                 reason = f"its battery has {state.battery_celsius} °C"
@@ -222,7 +223,7 @@ class Phone:
             if not reason or left <= 0:
                 self.waits = not reason
                 return state
-            self.progress(f"{self.handset.serial}: waiting to cool down, at most {left:.0f} s more: {reason}")
+            self.progress(f"{self.device.serial}: waiting to cool down, at most {left:.0f} s more: {reason}")
             self.stop.wait(min(COOL_POLL, left))
 
     def _heat(self, state: State | None) -> str:
@@ -231,7 +232,7 @@ class Phone:
             return ""
         if state.thermal_status:
             return f"thermal status {state.thermal_status}"
-        for now, start in zip(state.max_mhz, self.handset.clocks, strict=False):
+        for now, start in zip(state.max_mhz, self.device.clocks, strict=False):
             if now < start * CAPPED:
                 return f"a core is held at {now} of {start} MHz"
         return ""

@@ -13,7 +13,7 @@ from typing import Any
 from export.html_components import figure, flat, size_name, table
 
 from ..results.baseline import Comparison
-from ..results.types import STATUSES, TIMED, Device, Results, Row
+from ..results.types import STATUSES, TIMED, DeviceInfo, Results, Row
 from . import plots
 
 Place = tuple[str, int]
@@ -143,7 +143,7 @@ def _devices(found: Results) -> str:
     return f"<h2>Devices</h2><div class='cards'>{cards}</div>\n" if cards else ""
 
 
-def _device(name: str, device: Device) -> str:
+def _device(name: str, device: DeviceInfo) -> str:
     facts: list[tuple[str, str]] = [
         ("address", escape(name)),
         ("chip", escape(device.soc)),
@@ -159,7 +159,7 @@ def _device(name: str, device: Device) -> str:
     return f"<div class='card device'><h3>{escape(device.model or name)}</h3>{_list(facts)}</div>"
 
 
-def _cores(name: str, device: Device) -> str:
+def _cores(name: str, device: DeviceInfo) -> str:
     alike: dict[int | None, list[int]] = {}
     for place, core in enumerate(device.cores):
         alike.setdefault(core.max_mhz, []).append(place)

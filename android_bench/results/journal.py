@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from ecbsr_mobile.utils.files import write_bytes
 
 from ..config import Case, Delegate, Limits, Settings
 from . import serialize
-from .baseline import Comparison
-from .types import Check, Device, OperatorTime, Results, Run
+from .types import Check, DeviceInfo, OperatorTime, Run
 
 RUNS = "runs.jsonl"
 
@@ -36,7 +34,7 @@ class Journal:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
         self.runs: dict[tuple[Case, int], Run] = {}
-        self.devices: dict[str, Device] = {}
+        self.devices: dict[str, DeviceInfo] = {}
         self.checks: dict[Case, Check] = {}
         self.profiles: dict[Case, tuple[OperatorTime, ...]] = {}
         self.header: dict[str, Any] = {}
@@ -73,7 +71,7 @@ class Journal:
             self.runs[run.case, run.round] = run
             self._append({"run": asdict(run)})
 
-    def device(self, device: Device) -> None:
+    def device(self, device: DeviceInfo) -> None:
         """Keep what a device is."""
         with self._lock:
             self.devices[device.name] = device
@@ -180,15 +178,3 @@ def settings_from(document: dict[str, Any]) -> Settings:
             "limits": Limits(**document["limits"]),
         }
     )
-
-
-def publish(folder: Path | None, found: Results, compared: Sequence[Comparison] = ()) -> None:
-    """Write `results.json`, `results.csv` and `report.html`, each at once or not at all; nothing without a folder."""
-    if folder is None:
-        return
-    from ..report import page
-
-    text = json.dumps(serialize.document(found, compared), indent=2, allow_nan=False) + "\n"
-    write_bytes(folder / "results.json", text.encode())
-    write_bytes(folder / "results.csv", serialize.as_csv(found).encode())
-    write_bytes(folder / "report.html", page.html(found, compared).encode())

@@ -15,7 +15,7 @@ from ecbsr_mobile.errors import EcbsrError
 
 from ..config import Case
 from .baseline import Comparison
-from .types import STATUSES, Check, Core, Device, OperatorTime, Results, Row, Run, State, Tool
+from .types import STATUSES, Check, Core, DeviceInfo, OperatorTime, Results, Row, Run, State, Tool
 
 COLUMNS = (
     *("model", "precision", "device", "delegate", "threads", "size", "status"),
@@ -145,12 +145,12 @@ def _row_from(document: Mapping[str, Any]) -> Row:
     return _built(Row, values)
 
 
-def device_from(document: Mapping[str, Any]) -> Device:
-    """A `Device` from its JSON form."""
+def device_from(document: Mapping[str, Any]) -> DeviceInfo:
+    """A `DeviceInfo` from its JSON form."""
     cores = tuple(_built(Core, core) for core in document.get("cores") or ())
     tool = _built(Tool, document["tool"]) if document.get("tool") else None
     lists = {key: tuple(document.get(key) or ()) for key in ("abis", "notes")}
-    return _built(Device, {"kind": "phone", **document, "cores": cores, "tool": tool, **lists})
+    return _built(DeviceInfo, {"kind": "phone", **document, "cores": cores, "tool": tool, **lists})
 
 
 def _size(value: Sequence[int]) -> tuple[int, int]:

@@ -148,7 +148,7 @@ class Tool:
 
 
 @dataclass(frozen=True)
-class Device:
+class DeviceInfo:
     """What a figure belongs to."""
 
     name: str
@@ -183,7 +183,7 @@ class Results:
     """
 
     results: tuple[Row, ...]
-    devices: Mapping[str, Device]
+    devices: Mapping[str, DeviceInfo]
     models: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     states: Mapping[str, tuple[State, ...]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -14,7 +14,7 @@ import pytest
 from android_bench.config import Case
 from android_bench.report import page as report_page
 from android_bench.results import aggregate, baseline, serialize, types
-from android_bench.results.types import Check, Core, Device, OperatorTime, Results, Run, State, Tool
+from android_bench.results.types import Check, Core, DeviceInfo, OperatorTime, Results, Run, State, Tool
 from export import html_components
 from tests.helpers.pages import EVIL, LONG, Balance, assert_figures_are_those_of_the_file, at, opened
 
@@ -48,7 +48,7 @@ def session() -> Results:
                 profile = (OperatorTime("CONV_2D", 6, 3.625, 0.75), OperatorTime("ADD", 2, 1.25, 0.25))
                 made.append(aggregate.row(case, runs, 8, check, profile if status == "ok" else ()))
     states = tuple(State(k * 7.5, 30 + k / 3, 35 + k / 2, k % 2, 80, ("schedutil",), (1800, 3000)) for k in range(12))
-    phone = Device(
+    phone = DeviceInfo(
         name="R58M",
         kind="phone",
         model="Maker & <Model>",
@@ -63,7 +63,7 @@ def session() -> Results:
     recipe = {"model": "ecbsr-m4c16-x2", "loss": {"psnr_drop_db": 0.067, "set": "Set14"}, "sizes": [[960, 540]]}
     return Results(
         results=tuple(made),
-        devices={"host": Device("host", "host", "A CPU"), "R58M": phone},
+        devices={"host": DeviceInfo("host", "host", "A CPU"), "R58M": phone},
         models={EVIL: {"precision": "int8", "operators": {"CONV_2D": 7}, "sha256": "cd" * 32, "recipe": recipe}},
         states={"R58M": states},
         settings={"rounds": 8, "iterations": 20},

@@ -41,7 +41,7 @@ def test_the_figure_is_the_median_of_clean_runs() -> None:
 def test_two_runs_far_apart_have_an_interval_that_can_be_drawn() -> None:
     found = row(("ok", 0.03), ("ok", 0.09))
     assert found.ci95_ms and 0 < found.ci95_ms[0] < 0.03 and found.ci95_ms[1] > 0.09
-    page = report_page.html(Results((found,), {"phone": types.Device("phone", "phone")}))
+    page = report_page.html(Results((found,), {"phone": types.DeviceInfo("phone", "phone")}))
     assert "class='dot'" in page
 
 
@@ -206,7 +206,7 @@ def test_import_puts_the_rows_of_another_file_into_one_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("app", "second"):
-        document = replace(session(10.0), devices={"phone": types.Device("phone", "phone", f"of {name}")}).as_json()
+        document = replace(session(10.0), devices={"phone": types.DeviceInfo("phone", "phone", f"of {name}")}).as_json()
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
     out = tmp_path / "out"
     arguments = ["--import", str(tmp_path / "app.json"), "--import", str(tmp_path / "second.json"), "--json"]
