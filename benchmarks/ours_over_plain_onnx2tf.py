@@ -20,7 +20,7 @@ from tflite_run import runner
 
 from ecbsr_mobile import PlainNet, load, zoo
 from export import resolutions, tflite
-from export.convert import onnx2tf_worker
+from export.convert import onnx_to_tflite
 from export.convert.onnx_builder import onnx_model
 
 
@@ -47,7 +47,7 @@ options = parser.parse_args()
 
 width, height = options.size
 net = load(options.model)
-with onnx2tf_worker.converter() as converter:
+with onnx_to_tflite.converter() as converter:
     ours = tflite.write(converter.float_graph(onnx_model(net, options.size)))
 with tempfile.TemporaryDirectory() as folder:
     image = torch.zeros(1, net.architecture.colors, height, width)

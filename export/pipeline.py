@@ -18,7 +18,7 @@ from ecbsr_mobile.utils.files import write_bytes
 
 from . import recipe, resolutions, tflite
 from .audit.delegate_audit import audit
-from .convert import onnx2tf_worker
+from .convert import onnx_to_tflite
 from .convert.onnx_builder import onnx_model
 from .npu import results
 from .npu.results import CompileReports
@@ -88,7 +88,7 @@ def export(
     job = checked(out, precisions, sizes, target, calibration, io, _seconds(refine, net), max_drop, onnx, npu, progress)
     with ExitStack() as stack:
         # First of all, for TensorFlow takes its time to start.
-        converter = stack.enter_context(onnx2tf_worker.converter()) if job.precisions else None
+        converter = stack.enter_context(onnx_to_tflite.converter()) if job.precisions else None
         plain = _network(net, identity, value_range, activation)
         made = [_onnx_file(job, plain)] if job.onnx else []
         if converter:
@@ -146,7 +146,7 @@ def _onnx_file(job: Job, net: PlainNet) -> _Made:
     ), data  # fmt: skip
 
 
-def _tflite_files(job: Job, net: PlainNet, converter: onnx2tf_worker.Converter) -> list[_Made]:
+def _tflite_files(job: Job, net: PlainNet, converter: onnx_to_tflite.Converter) -> list[_Made]:
     arch = net.architecture
     job.progress("converting with onnx2tf and TensorFlow, which take about ten seconds to start")
     pictures = samples(job.calibration, arch.scale, arch.colors)

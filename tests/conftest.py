@@ -12,12 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.helpers import shared
 from tests.helpers.paths import REFERENCE
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime is first imported
 
 # A run started in the background ignores Ctrl-C, and so would every command that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The parent of the temporary folders of all pytest-xdist workers, or the one temporary folder without workers."""
+    base = tmp_path_factory.getbasetemp()
+    shared.use_folder(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
 
 
 @pytest.fixture(scope="session")

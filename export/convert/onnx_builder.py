@@ -1,9 +1,9 @@
 """The plain network as an ONNX model that converts cleanly to TFLite.
 
-Written with `onnx.helper` rather than `torch.onnx.export`, for two reasons: pixel shuffle becomes one
-DepthToSpace in DCR mode, which TFLite has as one operator (torch writes CRD, which turns into a
-transpose of rank 6), and the residual becomes a 1×1 convolution of ones and an addition of equal
-shapes, which every delegate takes (a broadcasting addition they do not).
+Built with `onnx.helper` instead of `torch.onnx.export` for two reasons. Pixel shuffle becomes one DepthToSpace in DCR
+mode, which TFLite has as an operator; torch writes CRD mode, which becomes a transpose of rank 6. The residual becomes
+a 1×1 convolution with weights 0 and 1 and an addition of equal shapes, which every delegate supports; not all support
+a broadcasting addition.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 INPUT, OUTPUT = "image", "upscaled"
 OPSET = 13
-IR_VERSION = 8  # The oldest IR that holds this opset well; runtimes refuse newer ones than they know.
+IR_VERSION = 8  # old enough for any runtime of this opset: a runtime refuses IR versions that it does not know
 
 
 def onnx_model(net: PlainNet, size: tuple[int, int] | None = None) -> onnx.ModelProto:
     """Build the ONNX model of a plain network.
 
     Args:
-        net: the plain network, working on values in [0, 1].
-        size: (width, height) of the LR input; None leaves both free.
+        net: the plain network, for values in [0, 1].
+        size: (width, height) of the LR input in pixels; None leaves both dynamic.
 
     Returns:
         A checked model with input `image` [1, colors, H, W] and output `upscaled`
@@ -76,9 +76,9 @@ def onnx_model(net: PlainNet, size: tuple[int, int] | None = None) -> onnx.Model
 
 
 def dcr_order(colors: int, scale: int) -> list[int]:
-    """For each channel in DepthToSpace's DCR order, its place in torch's `pixel_shuffle` order.
+    """For each channel in DepthToSpace's DCR order, its index in torch's `pixel_shuffle` order.
 
-    DCR keeps the colours of one sub-pixel together; pixel shuffle keeps the sub-pixels of one colour together.
+    DCR keeps the colors of a sub-pixel together; `pixel_shuffle` keeps the sub-pixels of a color together.
     """
     return [color * scale**2 + pixel for pixel in range(scale**2) for color in range(colors)]
 

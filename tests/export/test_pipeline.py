@@ -22,7 +22,7 @@ from ecbsr_mobile import Picture, checkpoint, images, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from export import recipe as recipes
 from export import tflite
-from export.convert import onnx2tf_worker
+from export.convert import onnx_to_tflite
 from export.pipeline import export
 from export.validation import sample_images
 from tests.helpers import networks
@@ -204,7 +204,7 @@ def test_onnx_alone_needs_no_tensorflow(monkeypatch: pytest.MonkeyPatch, tmp_pat
     def converter():
         raise AssertionError("the converter was started")
 
-    monkeypatch.setattr(onnx2tf_worker, "converter", converter)
+    monkeypatch.setattr(onnx_to_tflite, "converter", converter)
     done = export(net(3, 4, "relu"), tmp_path, [], onnx=True)
     assert [path.name for path in tmp_path.iterdir()] == ["ecbsr-m2c8-rgb-relu-x4.onnx"]
     assert done.files[0].size is None and done.files[0].max_abs_error < 1e-5

@@ -1,4 +1,4 @@
-"""Networks with every kind of slope and their float TFLite graphs; each is converted once in a run of the tests."""
+"""Small networks with every kind of slope, and their float TFLite graphs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from ecbsr_mobile.network import Activation, Architecture, PlainNet
-from export.convert import onnx2tf_worker
+from export import tflite
+from export.convert import onnx_to_tflite
 from export.convert.onnx_builder import onnx_model
 from export.tflite import Graph
 from export.validation.sample_images import CONVERSION_SIZE
+from tests.helpers.shared import made_once
 
-# None of them round: half a step, which such slopes make often, is rounded either way.
+# None is a round number: products with those often lie halfway between two integers, which runtimes round differently.
 SLOPES = (-0.47, 0.0, 1.0, 1.7, 0.24, -1.31, 0.87, 3.0)
 SIZE = CONVERSION_SIZE
 
@@ -43,13 +45,17 @@ def net(colors: int, scale: int, activation: Activation, seed: int = 0) -> Plain
 
 @cache
 def graph(colors: int, scale: int, activation: Activation) -> Graph:
-    """The network's float graph, as onnx2tf and TensorFlow make it."""
-    with onnx2tf_worker.converter() as converter:
-        return converter.float_graph(onnx_model(net(colors, scale, activation), SIZE))
+    """The network's float graph, converted by onnx2tf and TensorFlow once in a run of the tests."""
+
+    def convert() -> bytes:
+        with onnx_to_tflite.converter() as converter:
+            return tflite.write(converter.float_graph(onnx_model(net(colors, scale, activation), SIZE)))
+
+    return tflite.read(made_once(f"{colors}-{scale}-{activation}.tflite", convert))
 
 
 def use_graph(monkeypatch: pytest.MonkeyPatch, graph: Graph) -> None:
-    """A converter that gives this graph."""
+    """Let `export` take this graph as the result of every conversion."""
 
     class Ready:
         def float_graph(self, _model: object) -> Graph:
@@ -59,4 +65,4 @@ def use_graph(monkeypatch: pytest.MonkeyPatch, graph: Graph) -> None:
     def converter() -> Iterator[Ready]:
         yield Ready()
 
-    monkeypatch.setattr(onnx2tf_worker, "converter", converter)
+    monkeypatch.setattr(onnx_to_tflite, "converter", converter)

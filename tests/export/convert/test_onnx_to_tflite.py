@@ -13,7 +13,7 @@ import pytest
 
 from ecbsr_mobile.errors import EcbsrError
 from export import tflite
-from export.convert import onnx2tf_worker
+from export.convert import onnx_to_tflite
 from export.convert.onnx_builder import onnx_model
 from export.tflite import interpreter
 from tests.helpers.networks import SIZE, graph, net
@@ -46,11 +46,12 @@ def test_float_graph_holds_portable_operators_only(case) -> None:
     assert found.signature == ("serving_default", {"image": found.inputs[0]}, {"upscaled": found.outputs[0]})
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_converted_is_one_sentence() -> None:
     model = onnx_model(net(1, 2, "relu"), SIZE)
     model.graph.node[0].op_type = "NoSuchOperator"
     with (
-        onnx2tf_worker.converter() as converter,
+        onnx_to_tflite.converter() as converter,
         pytest.raises(EcbsrError, match=r"could not convert .+: .+") as raised,
     ):
         converter.float_graph(model)
@@ -60,7 +61,7 @@ def test_a_model_that_cannot_be_converted_is_one_sentence() -> None:
 def test_leaving_early_leaves_no_process_and_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    with pytest.raises(KeyboardInterrupt), onnx2tf_worker.converter():
+    with pytest.raises(KeyboardInterrupt), onnx_to_tflite.converter():
         started = {child.pid for child in psutil.Process().children(recursive=True)} - before
         assert started
         assert list(tmp_path.iterdir())
@@ -71,7 +72,8 @@ def test_leaving_early_leaves_no_process_and_no_folder(tmp_path: Path, monkeypat
 
 def test_the_converter_is_kept_off_the_network() -> None:
     code = (
-        "import sys, urllib.request\nfrom export import convert\nsys.addaudithook(convert._refuse_network)\n"
+        "import sys, urllib.request\nfrom export.convert import onnx2tf_worker\n"
+        "sys.addaudithook(onnx2tf_worker.refuse_network)\n"
         "try:\n    urllib.request.urlopen('http://127.0.0.1:9/')\nexcept OSError as error:\n    print(error)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -1,0 +1,119 @@
+"""ONNX → float TFLite graph, with onnx2tf and TensorFlow in a child process (`onnx2tf_worker`).
+
+They take ten seconds and most of a gigabyte of memory to load, print to both streams, download sample images, and can
+crash. The child works in a temporary folder, has no network, and ends with its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecbsr_mobile.errors import EcbsrError
+
+from .. import tflite
+from .onnx_builder import INPUT, OUTPUT
+
+if TYPE_CHECKING:
+    import onnx
+
+TIMEOUT_S = 600  # a conversion takes ten seconds on a desktop, and minutes with a cold start from a slow disk
+PACKAGES = ("onnx2tf", "tensorflow")
+WORKER = "export.convert.onnx2tf_worker"
+
+
+class Converter:
+    """The child process, which loads TensorFlow while the parent does other work; started by `converter`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], result: Path) -> None:
+        self._process = process
+        self._result = result
+
+    def float_graph(self, model: onnx.ModelProto) -> tflite.Graph:
+        """Convert an ONNX model of fixed size; a converter can be used once.
+
+        Returns:
+            The float32 graph, NHWC, with input `image` and output `upscaled`.
+
+        Raises:
+            EcbsrError: the conversion failed, or took longer than `TIMEOUT_S`.
+        """
+        try:
+            _, errors = self._process.communicate(model.SerializeToString(), timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise EcbsrError(f"the conversion to TFLite did not end within {TIMEOUT_S} s") from None
+        if self._process.returncode or not self._result.exists():
+            lines = [line.strip() for line in errors.decode(errors="replace").splitlines() if line.strip()]
+            reason = lines[-1] if lines else f"exit code {self._process.returncode}"
+            raise EcbsrError(f"onnx2tf and TensorFlow could not convert the model: {reason}")
+        return _with_our_names(tflite.read(self._result))
+
+
+@contextmanager
+def converter() -> Iterator[Converter]:
+    """Start a converter; leaving the context ends its process and deletes its files.
+
+    Raises:
+        EcbsrError: onnx2tf or TensorFlow is not installed.
+    """
+    _check_installed()
+    with tempfile.TemporaryDirectory(prefix="ecbsr-export-") as folder:
+        result = Path(folder, "model.tflite")
+        root = str(Path(__file__).parents[2])
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "ORT_DISABLE_TELEMETRY": "1",  # onnx2tf imports onnxruntime
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", WORKER, str(result)],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            yield Converter(process, result)
+        finally:
+            process.kill()
+            with suppress(OSError, ValueError):  # unsent input of a killed process
+                process.communicate()
+
+
+def _check_installed() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise EcbsrError(f"{' and '.join(missing)} is not installed; run: pip install 'ecbsr-mobile[export]'")
+
+
+def _with_our_names(graph: tflite.Graph) -> tflite.Graph:
+    """The graph with short tensor names and our signature, without the converter's metadata."""
+    names: dict[int, str] = {}
+    count: Counter[str] = Counter()
+    for node in graph.nodes:
+        name = f"{node.operator.lower()}_{count[node.operator]}"
+        count[node.operator] += 1
+        names.update(dict.fromkeys(node.outputs, name))
+        parts = ("weight", "bias") if len(node.inputs) == 3 else ("slope",)
+        for index, part in zip(node.inputs[1:], parts, strict=False):
+            if graph.tensors[index].data is not None:
+                names.setdefault(index, f"{name}/{part}")
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise EcbsrError(f"onnx2tf wrote {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, not 1 and 1")
+    names |= {graph.inputs[0]: INPUT, graph.outputs[0]: OUTPUT}
+    tensors = tuple(replace(tensor, name=names.get(i, tensor.name)) for i, tensor in enumerate(graph.tensors))
+    signature = tflite.Signature("serving_default", {INPUT: graph.inputs[0]}, {OUTPUT: graph.outputs[0]})
+    return replace(graph, tensors=tensors, signature=signature, metadata={}, description="")

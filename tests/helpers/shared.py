@@ -1,0 +1,27 @@
+"""Files that take long to make: each is made once in a run of the tests, by whichever worker needs it first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+_FOLDER = "ECBSR_TESTS_SHARED"
+
+
+def use_folder(folder: Path) -> None:
+    """Set the folder that the workers of this run share."""
+    os.environ[_FOLDER] = str(folder)
+
+
+def made_once(name: str, make: Callable[[], bytes]) -> Path:
+    """The file `name` in the shared folder, written with what `make` returns if it is not there yet."""
+    path = Path(os.environ[_FOLDER], name)
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            temporary = path.with_suffix(".tmp")
+            temporary.write_bytes(make())
+            temporary.rename(path)
+    return path
