@@ -34,14 +34,14 @@ def picture(tensor: tflite.Tensor) -> bytes:
         )
     crop = pixels[:height, :width, :colors]
     padding = ((0, height - crop.shape[0]), (0, width - crop.shape[1]), (0, 0))
-    return isolated.as_tensor(np.pad(crop, padding, mode="reflect"), tensor).tobytes()
+    return isolated.input_values(np.pad(crop, padding, mode="reflect"), tensor).tobytes()
 
 
 def compare(phone: bytes, here: bytes, tensor: tflite.Tensor) -> Check:
     """Both outputs, as stored in `tensor`'s type."""
-    ours = isolated.as_levels(here, tensor)
+    ours = isolated.output_pixels(here, tensor)
     try:
-        theirs = isolated.as_levels(phone, tensor)
+        theirs = isolated.output_pixels(phone, tensor)
     except EcbsrError as error:
         return Check(note=f"{WRONG}: {error}")
     if not np.isfinite(theirs).all():

@@ -22,7 +22,7 @@ from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.utils import progress
 from export import resolutions, tflite
 from export.npu.results import EMULATED, STATIC, CompileReport
-from export.npu.runner import check, sized
+from export.npu.runner import sized
 from export.npu.socs import QUALCOMM, parse_socs
 from export.quantize.calibration import calibrate
 from export.quantize.quantizer import quantize
@@ -69,7 +69,7 @@ def compared(
             model = tflite.write(quantize(with_residual(found.graph, residual), found.ranges))
             models[form] = sized(model, size)
             shown[form] = replace(show(model), fp32=show(tflite.write(written)).result)
-    verdicts = check(models, socs, shown, notice=common.notice, progress=progress.bar)
+    verdicts = compile_models(models, socs, shown, notice=common.notice, progress=progress.bar)
     return {form: dict(one) for form, one in verdicts.items()}
 
 

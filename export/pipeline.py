@@ -17,7 +17,7 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
 
 from . import recipe, resolutions, tflite
-from .audit.delegate_audit import audit
+from .audit.model_audit import audit
 from .convert import onnx_to_tflite
 from .convert.onnx_builder import onnx_model
 from .npu import results
@@ -189,7 +189,6 @@ def _npu_verdicts(job: Job, net: PlainNet, variants: Sequence[_Variant]) -> Mapp
     """What the NPU compiler makes of each file to come, by its name; to it the recipe does not matter."""
     if not job.npu:
         return {}
-    from .npu.runner import check
 
     job.progress(f"asking the NPU compiler for {', '.join(job.npu)}")
     files = {
@@ -197,7 +196,7 @@ def _npu_verdicts(job: Job, net: PlainNet, variants: Sequence[_Variant]) -> Mapp
         for variant in variants
         for size in job.sizes
     }
-    return check(files, job.npu, notice=job.progress)
+    return compile_models(files, job.npu, notice=job.progress)
 
 
 def _name(net: PlainNet, variant: _Variant, size: Size) -> str:
@@ -228,7 +227,7 @@ def _tflite_file(job: Job, subject: _Subject, variant: _Variant, size: Size, npu
         ends[1],
         error,
         variant.loss,
-        replace(audit(data, ask_runtime=first), npu=npu),
+        replace(audit(data, run_xnnpack=first), npu=npu),
     ), data
 
 

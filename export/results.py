@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .audit.delegate_audit import Audit
+from .audit.model_audit import Audit
 from .resolutions import Size
 from .validation.quality import Loss
 

@@ -17,7 +17,7 @@ from statistics import median
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import subprocess_runner
-from export.tflite.xnnpack_probe import delegated
+from export.tflite.xnnpack_probe import delegated_nodes
 
 from .. import models
 from ..config import Case, Settings
@@ -104,7 +104,7 @@ def _outcome(run: Run, finished: subprocess_runner.Completed) -> Run:
     _, height, width, _ = answer["input_shape"]
     if (width, height) != run.case.size:
         return replace(run, status="mismatch", note=f"it ran at {width}x{height}")
-    taken, kernels = delegated(answer["nodes"])
+    taken, kernels = delegated_nodes(answer["nodes"])
     return replace(
         run,
         status="ok",

@@ -76,7 +76,7 @@ def noise(shape: Sequence[int], dtype: type, seed: int) -> np.ndarray:
 
 
 def plain(node: dict[str, Any]) -> dict[str, Any]:
-    """A node of the runtime's list as JSON values, as `export.tflite.xnnpack_probe.delegated` reads it."""
+    """A node of the runtime's list as JSON values, as `export.tflite.xnnpack_probe.delegated_nodes` reads it."""
     return {
         "op_name": node["op_name"],
         "index": int(node["index"]),

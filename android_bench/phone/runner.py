@@ -194,7 +194,7 @@ class PhoneRunner:
         adb.pull(written, here, limits.push)
         if adb.record is not None:
             return Check()
-        expected = isolated.output(model, values.read_bytes(), self.folder, limits.run, self.stop)
+        expected = isolated.run(model, values.read_bytes(), self.folder, limits.run, self.stop)
         return output_check.compare(here.read_bytes(), expected, output)
 
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:

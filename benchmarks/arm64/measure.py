@@ -127,7 +127,7 @@ def _ranges(graph: Graph, images: list[np.ndarray]) -> dict[str, tuple[float, fl
     from export.tflite import interpreter
 
     indices = quantizer.activations(graph)
-    values = [interpreter.run_for(graph, image, indices) for image in images]
+    values = [interpreter.activations(graph, image, indices) for image in images]
     ends = [[(float(v.min()), float(v.max())) for v in column] for column in zip(*values, strict=True)]
     names = [graph.tensors[index].name for index in indices]
     return {name: (min(e[0] for e in found), max(e[1] for e in found)) for name, found in zip(names, ends, strict=True)}

@@ -11,9 +11,9 @@ from typing import Any
 from ecbsr_mobile.errors import EcbsrError
 
 from ..resolutions import Size
-from ..tflite.reader import load
+from ..tflite.reader import read_bytes
 from ..validation.sample_crop import SampleCrop, show
-from .delegate_audit import Audit, audit
+from .model_audit import Audit, audit
 
 Notice = Callable[[str], None]
 Progress = Callable[[Sequence[Any], str], Iterable[Any]]
@@ -27,14 +27,14 @@ class Audits:
     shows nothing; empty where that was not asked for.
     """
 
-    found: dict[str, Audit]
+    by_path: dict[str, Audit]
     errors: dict[str, str]
     models: dict[str, bytes]
-    shown: dict[str, SampleCrop | str]
+    sample_crops: dict[str, SampleCrop | str]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        document: dict[str, Any] = {"files": [{"path": path, **one.to_json()} for path, one in self.found.items()]}
+        document: dict[str, Any] = {"files": [{"path": path, **one.to_json()} for path, one in self.by_path.items()]}
         if self.errors:
             document["errors"] = [{"path": path, "error": error} for path, error in self.errors.items()]
         return document
@@ -70,7 +70,7 @@ def audit_all(
     models: dict[str, bytes] = {}
     for path in progress(listed(files), "auditing"):
         try:
-            models[path] = load(path)
+            models[path] = read_bytes(path)
             found[path] = audit(path)
         except EcbsrError as error:
             errors[path] = str(error)
@@ -85,7 +85,7 @@ def audit_all(
                 asked[path] = runner.sized(model, size)
             except EcbsrError as error:
                 errors[path] = str(error)
-        verdicts = runner.check(
+        verdicts = runner.compile_models(
             asked, socs, shown if emulate else None, keep=keep, notice=notice, progress=progress
         )  # fmt: skip
         found |= {path: replace(found[path], npu=verdict) for path, verdict in verdicts.items()}

@@ -23,8 +23,9 @@ from ..npu.results import EMULATED, STATIC, STATUSES, CompileReport, Difference
 from ..npu.socs import NOT_CHECKED, SOCS
 from ..tflite.graph import printable
 from .batch import Audits
-from .delegate_audit import Audit, DelegateAudit
+from .delegate_audit import DelegateAudit
 from .graph_svg import Backend, picture
+from .model_audit import Audit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,8 +40,8 @@ def html(audits: Audits) -> str:
     """The page about the files."""
     look = (("export", "page.css"), ("export.audit", "page.css"))
     style = "".join(files(package).joinpath(name).read_text(encoding="utf-8") for package, name in look)
-    count = f"{len(audits.found)} model{'s' * (len(audits.found) != 1)}"
-    body = "".join(_file(audits, index, path) for index, path in enumerate(audits.found))
+    count = f"{len(audits.by_path)} model{'s' * (len(audits.by_path) != 1)}"
+    body = "".join(_file(audits, index, path) for index, path in enumerate(audits.by_path))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
@@ -57,12 +58,12 @@ def _errors(audits: Audits) -> str:
 
 def _overview(audits: Audits) -> str:
     """One line per file, one column per delegate and SoC."""
-    if not audits.found:
+    if not audits.by_path:
         return ""
-    delegates = list(dict.fromkeys(one.name for found in audits.found.values() for one in found.delegates))
-    socs = list(dict.fromkeys(soc for found in audits.found.values() for soc in found.npu or {}))
+    delegates = list(dict.fromkeys(one.name for found in audits.by_path.values() for one in found.delegates))
+    socs = list(dict.fromkeys(soc for found in audits.by_path.values() for soc in found.npu or {}))
     rows = []
-    for index, (path, found) in enumerate(audits.found.items()):
+    for index, (path, found) in enumerate(audits.by_path.items()):
         by_name = {one.name: one for one in found.delegates}
         cells = [_taken(by_name[name], index) if name in by_name else "" for name in delegates]
         npu = found.npu or {}
@@ -86,7 +87,7 @@ def _verdict(one: CompileReport, index: int, soc: str) -> str:
 
 
 def _file(audits: Audits, index: int, path: str) -> str:
-    found = audits.found[path]
+    found = audits.by_path[path]
     graph = tflite.read(audits.models[path])
     counts = ", ".join(f"{count} {printable(operator)}" for operator, count in found.operators.items())
     legend = (
@@ -205,12 +206,12 @@ def _reasons(found: Audit) -> str:
 
 
 def _crops(audits: Audits, path: str) -> str:
-    shown = audits.shown.get(path)
+    shown = audits.sample_crops.get(path)
     if shown is None:
         return ""
     if isinstance(shown, str):
         return f"<div class='card'><h3>A picture's tile</h3><p>Nothing is shown: {escape(shown)}.</p></div>"
-    found = audits.found[path]
+    found = audits.by_path[path]
     height, width, _ = shown.result.shape
     base, name = (shown.result, "this file's") if shown.fp32 is None else (shown.fp32, "fp32's")
     bicubic = images.resize_bicubic(shown.tile.astype(np.float64), (width, height))
@@ -280,10 +281,10 @@ def _method(audits: Audits) -> str:
     meanings = "".join(
         f"<dt><span class='status {name}'>{name}</span></dt><dd>{escape(text)}</dd>" for name, text in STATUSES.items()
     )
-    asked = any(found.npu is not None for found in audits.found.values())
+    asked = any(found.npu is not None for found in audits.by_path.values())
     return (
         "<h2>How to read this</h2><div class='card'><p>Delegates are judged by a table with its sources "
-        "(<code>export/audit/delegate_tables.py</code>), XNNPACK also by the runtime of this machine.</p>"
+        "(<code>export/audit/delegates/</code>), XNNPACK also by the runtime of this machine.</p>"
         + (f"<p>An NPU's own compiler was asked on this machine:</p><dl>{meanings}</dl>" if asked else "")
         + "</div>\n"
     )

@@ -4,48 +4,48 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tflite.graph import Quantization, Tensor
-from .op_rules import INT8, UINT8, Condition, View
+from ..tflite.graph import INT8, UINT8, Quantization, Tensor
+from .op_rules import Condition, NodeView
 
 QUANTIZED = ("INT4", INT8, UINT8, "INT16")
 SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
 
-def scale_of(tensor: Tensor | None) -> float | None:
+def tensor_scale(tensor: Tensor | None) -> float | None:
     """The scale of a tensor that has exactly one."""
     if tensor is None or tensor.quantization is None or tensor.quantization.scale.size != 1:
         return None
     return float(tensor.quantization.scale[0])
 
 
-def one_scale(view: View) -> str | None:
+def per_tensor_activations(view: NodeView) -> str | None:
     """Quantised activations have one scale for the whole tensor."""
     for tensor in view.activations():
-        if tensor.type_name in QUANTIZED and scale_of(tensor) is None:
+        if tensor.type_name in QUANTIZED and tensor_scale(tensor) is None:
             return f"tensor {tensor.label} of {tensor.type_name} has no single scale"
     return None
 
 
-def kernel_axis(axis: int) -> Condition:
+def per_channel_axis(axis: int) -> Condition:
     """Per-channel weights are quantised along this axis."""
 
-    def why_not(view: View) -> str | None:
+    def check(view: NodeView) -> str | None:
         quantization = _kernel_quantization(view)
         if quantization is None or quantization.scale.size == 1 or quantization.axis == axis:
             return None
         return f"takes weights quantised along axis {axis}, not {quantization.axis}"
 
-    return why_not
+    return check
 
 
-def per_tensor_kernel(view: View) -> str | None:
+def per_tensor_kernel(view: NodeView) -> str | None:
     """Weights have one scale."""
     quantization = _kernel_quantization(view)
     wrong = quantization is not None and quantization.scale.size > 1
     return "takes weights of one scale, not of one per channel" if wrong else None
 
 
-def kernel_zero_point(view: View) -> str | None:
+def kernel_zero_point(view: NodeView) -> str | None:
     """INT8 weights have the zero point 0."""
     quantization, weights = _kernel_quantization(view), view.input(1)
     if quantization is None or weights is None or weights.type_name != INT8 or not quantization.zero_point.any():
@@ -53,13 +53,13 @@ def kernel_zero_point(view: View) -> str | None:
     return f"its weights have zero point {int(quantization.zero_point[quantization.zero_point != 0][0])}, not 0"
 
 
-def kernel_channel_zero_points(view: View) -> str | None:
+def kernel_channel_zero_points(view: NodeView) -> str | None:
     """INT8 weights of one scale per channel have the zero point 0."""
     quantization = _kernel_quantization(view)
     return kernel_zero_point(view) if quantization is not None and quantization.scale.size > 1 else None
 
 
-def zero_points_in_range(view: View) -> str | None:
+def zero_points_in_range(view: NodeView) -> str | None:
     """Every zero point is a value of its tensor's type."""
     for tensor in [*view.operands(), *view.outputs]:
         if tensor.quantization is None or tensor.kind or tensor.dtype.kind not in "iu":
@@ -71,18 +71,18 @@ def zero_points_in_range(view: View) -> str | None:
     return None
 
 
-def requantisation(limit: float) -> Condition:
+def max_requantization_scale(limit: float) -> Condition:
     """The ratio input scale · weight scale / output scale of a convolution is below `limit` in every channel."""
 
-    def why_not(view: View) -> str | None:
-        source, target, kernel = scale_of(view.input(0)), scale_of(view.outputs[0]), _kernel_quantization(view)
+    def check(view: NodeView) -> str | None:
+        source, target, kernel = tensor_scale(view.input(0)), tensor_scale(view.outputs[0]), _kernel_quantization(view)
         if not source or not target or kernel is None:
             return None
         ratio = source * float(kernel.scale.max(initial=0)) / target
         wrong = ratio >= limit
         return f"input · weight / output scale is {ratio:.4g}, not below {limit:g}" if wrong else None
 
-    return why_not
+    return check
 
 
 def bias_scale(tolerance: float = 0.02) -> Condition:
@@ -91,9 +91,9 @@ def bias_scale(tolerance: float = 0.02) -> Condition:
     The kernels compute as if it had.
     """
 
-    def why_not(view: View) -> str | None:
+    def check(view: NodeView) -> str | None:
         bias, kernel = view.input(2), _kernel_quantization(view)
-        source, target = scale_of(view.input(0)), scale_of(view.outputs[0])
+        source, target = tensor_scale(view.input(0)), tensor_scale(view.outputs[0])
         if bias is None or bias.quantization is None or kernel is None or not source or not target:
             return None
         if bias.quantization.zero_point.any():
@@ -105,39 +105,39 @@ def bias_scale(tolerance: float = 0.02) -> Condition:
             return None
         return f"its bias scale is off by {error:.3g} of the output's scale, not {tolerance:g} at most"
 
-    return why_not
+    return check
 
 
-def input_ratios(least: float, most: float, closed: bool = False) -> Condition:
+def input_scale_ratio(least: float, most: float, closed: bool = False) -> Condition:
     """The ratio input scale / output scale is in [least, most) for each quantised input, [least, most] if `closed`."""
 
-    def why_not(view: View) -> str | None:
-        target = scale_of(view.outputs[0])
-        for source in map(scale_of, view.inputs):
+    def check(view: NodeView) -> str | None:
+        target = tensor_scale(view.outputs[0])
+        for source in map(tensor_scale, view.inputs):
             ratio = source / target if source and target else None
             reason = ratio and _outside(ratio, least, most, closed, "input / output scale")
             if reason:
                 return reason
         return None
 
-    return why_not
+    return check
 
 
-def product_ratio(least: float, most: float) -> Condition:
+def product_scale_ratio(least: float, most: float) -> Condition:
     """The ratio first scale · second scale / output scale lies in [least, most)."""
 
-    def why_not(view: View) -> str | None:
-        first, second, target = scale_of(view.input(0)), scale_of(view.input(1)), scale_of(view.outputs[0])
+    def check(view: NodeView) -> str | None:
+        first, second, target = tensor_scale(view.input(0)), tensor_scale(view.input(1)), tensor_scale(view.outputs[0])
         if not first or not second or not target:
             return None
         return _outside(first * second / target, least, most, False, "scale · scale / output scale")
 
-    return why_not
+    return check
 
 
-def leaky_ranges(view: View) -> str | None:
+def leaky_relu_scales(view: NodeView) -> str | None:
     """A quantised LEAKY_RELU: alpha · ratio in [-127.996, -1/256] or [1/256, 128], and ratio in [1/256, 128]."""
-    source, target = scale_of(view.input(0)), scale_of(view.outputs[0])
+    source, target = tensor_scale(view.input(0)), tensor_scale(view.outputs[0])
     if not source or not target:
         return None
     ratio, alpha = source / target, float(getattr(view.node.options, "alpha", 0.0))
@@ -147,22 +147,22 @@ def leaky_ranges(view: View) -> str | None:
     return reason
 
 
-def nonzero_alpha(view: View) -> str | None:
+def nonzero_alpha(view: NodeView) -> str | None:
     """A LEAKY_RELU has a slope."""
     return None if getattr(view.node.options, "alpha", 0.0) else "alpha is 0"
 
 
-def positive_alpha(view: View) -> str | None:
+def positive_alpha(view: NodeView) -> str | None:
     """A quantised LEAKY_RELU has a positive slope."""
     alpha = float(getattr(view.node.options, "alpha", 0.0))
-    wrong = scale_of(view.input(0)) is not None and alpha <= 0
+    wrong = tensor_scale(view.input(0)) is not None and alpha <= 0
     return f"alpha {alpha:.4g} would need a scale that is not positive" if wrong else None
 
 
 def same_quantization(count: int = 1, types: tuple[str, ...] = QUANTIZED) -> Condition:
     """Quantised inputs (the first `count` of them) and outputs share one scale and zero point."""
 
-    def why_not(view: View) -> str | None:
+    def check(view: NodeView) -> str | None:
         pairs = [tensor.quantization for tensor in [*view.inputs[:count], *view.outputs] if tensor is not None]
         known = [quantization for quantization in pairs if quantization is not None]
         if view.outputs[0].type_name not in types or not known:
@@ -172,10 +172,10 @@ def same_quantization(count: int = 1, types: tuple[str, ...] = QUANTIZED) -> Con
             return None
         return "input and output differ in scale or zero point"
 
-    return why_not
+    return check
 
 
-def normal_scales(view: View) -> str | None:
+def normal_scales(view: NodeView) -> str | None:
     """Every scale is a normal positive float32."""
     for tensor in [*view.operands(), *view.outputs]:
         if tensor.quantization is not None:
@@ -185,7 +185,7 @@ def normal_scales(view: View) -> str | None:
     return None
 
 
-def zero_point_zero(view: View) -> str | None:
+def zero_point_zero(view: NodeView) -> str | None:
     """An INT8 input has zero point 0."""
     source = view.input(0)
     if source is None or source.type_name != INT8 or source.quantization is None:
@@ -194,7 +194,7 @@ def zero_point_zero(view: View) -> str | None:
     return f"takes INT8 of zero point 0, not {point}" if point else None
 
 
-def _kernel_quantization(view: View) -> Quantization | None:
+def _kernel_quantization(view: NodeView) -> Quantization | None:
     weights = view.input(1)
     return weights.quantization if weights is not None else None
 

@@ -16,13 +16,14 @@ from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS, parse_socs
 
 if TYPE_CHECKING:
     from ..audit.batch import Audits
-    from ..audit.delegate_audit import Audit, DelegateAudit
+    from ..audit.delegate_audit import DelegateAudit
+    from ..audit.model_audit import Audit
     from ..npu.results import CompileReport, CompileReports
 
 _DESCRIPTION = """\
 Tell which nodes of a .tflite file each delegate takes, in how many partitions, and why not the others; which
 invariants of integer models it breaks; and how it was made, where it says so. All but the line "measured here"
-comes from a table with its sources in export/audit/delegate_tables.py: no phone was asked. With --npu, an NPU's own
+comes from a table with its sources in export/audit/delegates/: no phone was asked. With --npu, an NPU's own
 compiler is asked on this machine; what it says is static, and no time."""
 _VERDICTS = {"refused": "stays on the CPU", "fatal": "accepted, then fails", "unknown": "not verified"}
 
@@ -57,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.json:
         _print_json(audits)
     else:
-        for path, found in audits.found.items():
+        for path, found in audits.by_path.items():
             _print_text(path, found)
     return common.FAILED if audits.errors else common.DONE
 

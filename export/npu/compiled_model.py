@@ -14,7 +14,7 @@ DISPATCH = "DISPATCH_OP"
 
 
 @dataclass(frozen=True)
-class Piece:
+class CompiledPartition:
     """One compiled piece: the context that holds it, its name there, and what it takes and gives."""
 
     name: str
@@ -23,8 +23,8 @@ class Piece:
     outputs: tuple[Tensor, ...]
 
 
-def pieces(data: bytes, graph: Graph) -> list[Piece]:
-    """The compiled pieces of a file, in the order in which they run.
+def compiled_partitions(data: bytes, graph: Graph) -> list[CompiledPartition]:
+    """The compiled compiled_partitions of a file, in the order in which they run.
 
     Raises:
         ValueError: a node of the compiler's that does not say where its code is.
@@ -32,7 +32,7 @@ def pieces(data: bytes, graph: Graph) -> list[Piece]:
     return [_piece(data, graph, number) for number, node in enumerate(graph.nodes) if node.operator == DISPATCH]
 
 
-def _piece(data: bytes, graph: Graph, number: int) -> Piece:
+def _piece(data: bytes, graph: Graph, number: int) -> CompiledPartition:
     from flatbuffers import flexbuffers
 
     node = graph.nodes[number]
@@ -44,10 +44,10 @@ def _piece(data: bytes, graph: Graph, number: int) -> Piece:
     if not 0 < start < start + size <= len(data):
         raise ValueError(f"the compiled piece {number} lies outside its file")
     tensors = [tuple(graph.tensors[index] for index in ends) for ends in (node.inputs, node.outputs)]
-    return Piece(name, data[start : start + size], tensors[0], tensors[1])
+    return CompiledPartition(name, data[start : start + size], tensors[0], tensors[1])
 
 
-def left_out(compiled: Graph, model: Graph) -> set[int] | None:
+def remaining_nodes(compiled: Graph, model: Graph) -> set[int] | None:
     """Which nodes of the model are still themselves in the compiled file, by what they compute.
 
     None if the tensors' names, which the compiler keeps, do not say.

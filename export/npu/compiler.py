@@ -12,10 +12,9 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import subprocess_runner
 
 from .. import tflite
-from ..audit.op_rules import FLOAT32
-from ..tflite.graph import Graph
+from ..tflite.graph import FLOAT32, Graph
 from . import compiler_log
-from .compiled_model import left_out
+from .compiled_model import remaining_nodes
 from .qualcomm_sdk import LIBRARIES, Toolchain
 from .results import CompileReport, RejectedOp
 
@@ -51,14 +50,14 @@ def compile_for(
         return _verdict("timeout", graph, seconds, note=f"ended after {seconds:g} s"), None
     took = time.monotonic() - start
     result = folder / "compiled.tflite"
-    return judge(graph, code, output, errors, result.read_bytes() if result.exists() else b"", took)
+    return report_of(graph, code, output, errors, result.read_bytes() if result.exists() else b"", took)
 
 
-def judge(
+def report_of(
     graph: Graph, code: int, output: bytes, errors: bytes, result: bytes, seconds: float
 ) -> tuple[CompileReport, bytes | None]:
     """The verdict on a compiler that ended with `code`, and the compiled file if it is one."""
-    said = compiler_log.understand(errors, output)
+    said = compiler_log.parse(errors, output)
     verdict, compiled = _judged(graph, code, said, result, seconds)
     return replace(verdict, compiler=said.version), compiled
 
@@ -82,7 +81,7 @@ def _judged(
         return _verdict("unreadable", graph, seconds, note=str(error)), None
     if not sound:
         return _verdict("unreadable", graph, seconds, note="it does not say what it took"), None
-    kept = left_out(compiled, graph)
+    kept = remaining_nodes(compiled, graph)
     if kept is None or len(kept) != (said.total or 0) - (said.taken or 0):
         kept = set(said.reasons)
     whole = len(said.traffic) == said.partitions

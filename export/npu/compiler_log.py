@@ -58,7 +58,7 @@ class CompilerLog:
     error: str
 
 
-def understand(errors: bytes, output: bytes) -> CompilerLog:
+def parse(errors: bytes, output: bytes) -> CompilerLog:
     """What standard error and standard output of one compilation say."""
     errors, output = (text.replace(b"\r\n", b"\n") for text in (errors, output))
     version, counts = _VERSION.search(errors), _PARTITIONED.search(errors)

@@ -14,10 +14,10 @@ from ecbsr_mobile.utils import subprocess_runner
 
 from .. import tflite
 from ..tflite import isolated
-from .compiled_model import pieces
+from .compiled_model import compiled_partitions
 from .emulator_worker import NAMES
 from .qualcomm_sdk import Toolchain
-from .results import Difference, Emulated
+from .results import Difference, EmulationResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ SECONDS = 300.0  # a tile of 96x64 takes half a second, a whole image at 960x540
 
 def emulate(
     tools: Toolchain, compiled: bytes, shown: SampleCrop, folder: Path, stop: threading.Event | None = None
-) -> Emulated:
+) -> EmulationResult:
     """Run a compiled file of the tile's size in an empty folder, and compare with what `shown` holds.
 
     Raises:
@@ -38,16 +38,16 @@ def emulate(
     """
     graph = tflite.read(compiled, "the compiler's file")
     try:
-        found = pieces(compiled, graph)
+        found = compiled_partitions(compiled, graph)
     except ValueError as error:
-        return Emulated(note=str(error))
+        return EmulationResult(note=str(error))
     if len(graph.nodes) != 1 or len(found) != 1 or len(found[0].inputs) != 1 or len(found[0].outputs) != 1:
-        return Emulated(note="only a model that is taken whole, in one piece, is emulated")
+        return EmulationResult(note="only a model that is taken whole, in one piece, is emulated")
     image, result = found[0].inputs[0], found[0].outputs[0]
     if image.dtype.name not in NAMES or result.dtype.name not in NAMES:
-        return Emulated(note=f"{image.type_name} and {result.type_name} cannot be given to the emulator")
+        return EmulationResult(note=f"{image.type_name} and {result.type_name} cannot be given to the emulator")
     (folder / "context.bin").write_bytes(found[0].context)
-    isolated.as_tensor(shown.tile[None], image).tofile(folder / "input.bin")
+    isolated.input_values(shown.tile[None], image).tofile(folder / "input.bin")
     ends = {
         name: {"name": one.name, "dtype": one.dtype.name, "shape": list(one.shape), "file": f"{name}.bin"}
         for name, one in (("input", image), ("output", result))
@@ -57,16 +57,16 @@ def emulate(
     try:
         code, _, errors = tools.run([sys.executable, "-P", str(PROGRAM), "job.json"], folder, SECONDS, stop)
     except subprocess_runner.TimedOut:
-        return Emulated(note=f"the emulator did not end within {SECONDS:g} s")
+        return EmulationResult(note=f"the emulator did not end within {SECONDS:g} s")
     output = folder / "output.bin"
     size = int(np.prod(result.shape)) * result.dtype.itemsize
     if code or not output.exists() or output.stat().st_size != size:
         lines = errors.decode(errors="replace").strip().splitlines()
         words = "".join(c for c in lines[-1] if c.isprintable())[:300] if lines else f"exit code {code}"
-        return Emulated(note=f"the emulator failed: {words}")
-    pixels = isolated.as_levels(output.read_bytes(), result).reshape(result.shape[1:])
+        return EmulationResult(note=f"the emulator failed: {words}")
+    pixels = isolated.output_pixels(output.read_bytes(), result).reshape(result.shape[1:])
     height, width = shown.tile.shape[:2]
-    return Emulated(
+    return EmulationResult(
         size=(width, height),
         cpu=difference(pixels, shown.result),
         fp32=None if shown.fp32 is None else difference(pixels, shown.fp32),

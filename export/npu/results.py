@@ -50,7 +50,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Emulated:
+class EmulationResult:
     """The vendor's emulation of the compiled model, on a bundled picture's tile of `size`.
 
     `cpu` is its difference from this machine's CPU running the same file, `fp32` that from the float network
@@ -100,7 +100,7 @@ class CompileReport:
     spill_mb: float | None = None
     note: str = ""
     compiler: str | None = None
-    emulated: Emulated | None = None
+    emulated: EmulationResult | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -20,7 +20,7 @@ from ..validation.sample_crop import SampleCrop
 from .compiler import SECONDS, compile_for
 from .emulator import emulate
 from .qualcomm_sdk import Toolchain, toolchain
-from .results import CompileReport, CompileReports, Emulated
+from .results import CompileReport, CompileReports, EmulationResult
 from .socs import SOCS
 
 OPEN_SIZE = resolutions.SIZES["540p"]
@@ -30,7 +30,7 @@ Notice = Callable[[str], None]
 Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 
 
-def check(
+def compile_models(
     models: Mapping[str, bytes],
     socs: Sequence[str] = tuple(SOCS),
     shown: Mapping[str, SampleCrop | str] | None = None,
@@ -124,16 +124,16 @@ def _emulated(
     shown: SampleCrop | str,
     seconds: float,
     stop: threading.Event,
-) -> Emulated:
+) -> EmulationResult:
     if isinstance(shown, str):
-        return Emulated(note=shown)
+        return EmulationResult(note=shown)
     if shown.model != model:
         verdict, small = _compiled(tools, soc, shown.model, seconds, stop)
         if small is None:
-            return Emulated(note=f"at the tile's size, {verdict.status}: {verdict.note}")
+            return EmulationResult(note=f"at the tile's size, {verdict.status}: {verdict.note}")
         compiled = small
     try:
         with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as folder:
             return emulate(tools, compiled, shown, Path(folder), stop)
     except (EcbsrError, subprocess_runner.TimedOut) as error:
-        return Emulated(note=str(error))
+        return EmulationResult(note=str(error))

@@ -123,7 +123,7 @@ class _Search:
         self.evaluations = 0
         fixed = pinned(graph)
         free = [index for index in activations(graph) if index not in fixed]
-        *values, result = interpreter.run_for(graph, self.image, [*free, *graph.outputs])
+        *values, result = interpreter.activations(graph, self.image, [*free, *graph.outputs])
         self.target = np.clip(result, 0, 1)
         named = {graph.tensors[index].name: value for index, value in zip(free, values, strict=True)}
         spans = {name: _spans(value) for name, value in named.items()}

@@ -32,8 +32,8 @@ def refit(graph: Graph, ranges: Mapping[str, Range], image: NDArray[np.float32])
     for node in graph.nodes:
         if node.operator != "CONV_2D" or node.inputs[0] in graph.inputs or not _keeps_size(graph, node):
             continue
-        (inputs,) = interpreter.run_for(quantize(fitted, ranges), image, [node.inputs[0]])
-        (wanted,) = interpreter.run_for(graph, image, [node.outputs[0]])
+        (inputs,) = interpreter.activations(quantize(fitted, ranges), image, [node.inputs[0]])
+        (wanted,) = interpreter.activations(graph, image, [node.outputs[0]])
         fitted = _fit(fitted, node, inputs, wanted)
     return fitted
 

@@ -22,7 +22,7 @@ from ecbsr_mobile.quantization.qparams import (
 )
 from ecbsr_mobile.quantization.qparams import affine as affine_of
 
-from ..tflite import Graph, Node, Quantization, Tensor, activation
+from ..tflite import Graph, Node, Quantization, Tensor, fused_activation
 
 Range = tuple[float, float]
 """The lowest and highest real value that a tensor can hold; values beyond are clipped."""
@@ -171,7 +171,7 @@ def dequantized(tensor: Tensor) -> np.ndarray:
 
 def copies_image(graph: Graph, node: Node) -> bool:
     """Whether the node is a convolution that copies its input's channels, as the residual does."""
-    if node.operator != "CONV_2D" or activation(node) != "NONE":
+    if node.operator != "CONV_2D" or fused_activation(node) != "NONE":
         return False
     weight, bias = (graph.tensors[index].data for index in node.inputs[1:])
     return (

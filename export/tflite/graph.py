@@ -14,6 +14,9 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 
+FLOAT32, INT8, UINT8, INT32 = "FLOAT32", "INT8", "UINT8", "INT32"
+"""The schema's names of the types that the rest of the package mentions."""
+
 LONGEST_NAME = 80
 TYPE_NAMES = {
     "float32": "FLOAT32",
@@ -143,7 +146,7 @@ def with_metadata(graph: Graph, name: str, data: bytes) -> Graph:
     return replace(graph, metadata={**graph.metadata, name: data})
 
 
-def activation(node: Node) -> str:
+def fused_activation(node: Node) -> str:
     """The activation fused into a node: "NONE", "RELU", "RELU6", "RELU_N1_TO_1", "TANH" or "SIGN_BIT"."""
     names = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")  # the schema's order
     code = getattr(node.options, "fusedActivationFunction", 0)
@@ -175,6 +178,6 @@ def input_size(graph: Graph) -> tuple[int, int]:
     return width, height
 
 
-def elements(shape: tuple[int, ...]) -> int:
+def element_count(shape: tuple[int, ...]) -> int:
     """Number of values in a tensor of `shape`."""
     return math.prod(shape)

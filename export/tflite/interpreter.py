@@ -29,10 +29,10 @@ def run(graph: Graph, image: NDArray[np.float32]) -> NDArray[np.float32]:
     Raises:
         EcbsrError: LiteRT does not take the graph.
     """
-    return run_for(graph, image, graph.outputs)[0]
+    return activations(graph, image, graph.outputs)[0]
 
 
-def run_for(graph: Graph, image: NDArray[np.float32], tensors: Sequence[int]) -> list[NDArray[np.float32]]:
+def activations(graph: Graph, image: NDArray[np.float32], tensors: Sequence[int]) -> list[NDArray[np.float32]]:
     """The real values [H, W, C] of several activations, by their index."""
     sized = at_size(graph, image.shape[1], image.shape[0])
     data = write(replace(sized, outputs=tuple(tensors), signature=None))
@@ -42,7 +42,7 @@ def run_for(graph: Graph, image: NDArray[np.float32], tensors: Sequence[int]) ->
 def run_bytes(
     data: bytes, graph: Graph, image: NDArray[np.float32], tensors: Sequence[int], threads: int | None = None
 ) -> list[NDArray[np.float32]]:
-    """As `run_for`, for a file of the image's size whose outputs are `tensors` of `graph`; on all cores."""
+    """As `activations`, for a file of the image's size whose outputs are `tensors` of `graph`; on all cores."""
     from ai_edge_litert.interpreter import Interpreter
 
     with _said_by_litert("run"):

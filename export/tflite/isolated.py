@@ -16,7 +16,7 @@ from .graph import Tensor
 WORKER = Path(__file__).with_name("isolated_worker.py")
 
 
-def as_tensor(pixels: np.ndarray, tensor: Tensor) -> np.ndarray:
+def input_values(pixels: np.ndarray, tensor: Tensor) -> np.ndarray:
     """Pixels 0..255 in the values that an input tensor stores; floating point takes 0..1."""
     values = pixels.astype(np.float32) / 255
     if tensor.dtype.kind == "f":
@@ -26,7 +26,7 @@ def as_tensor(pixels: np.ndarray, tensor: Tensor) -> np.ndarray:
     return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(tensor.dtype)
 
 
-def as_levels(stored: bytes, tensor: Tensor) -> np.ndarray:
+def output_pixels(stored: bytes, tensor: Tensor) -> np.ndarray:
     """An output's bytes as levels 0..255, not rounded.
 
     Raises:
@@ -41,7 +41,7 @@ def as_levels(stored: bytes, tensor: Tensor) -> np.ndarray:
     return np.clip(values, 0, 1) * 255
 
 
-def output(model: Path, values: bytes, folder: Path, limit: float, stop: threading.Event) -> bytes:
+def run(model: Path, values: bytes, folder: Path, limit: float, stop: threading.Event) -> bytes:
     """What this machine makes of the input `values`.
 
     Raises:

@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.errors import EcbsrError
 
-from .graph import TYPE_NAMES, Graph, Node, Quantization, Signature, Tensor, elements, printable
+from .graph import TYPE_NAMES, Graph, Node, Quantization, Signature, Tensor, element_count, printable
 
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
@@ -35,7 +35,7 @@ def read(source: bytes | str | os.PathLike[str], name: str = "the model") -> Gra
     Raises:
         EcbsrError: there is no such file, or it is not a whole `.tflite` file.
     """
-    data, name = (source, name) if isinstance(source, bytes) else (load(source), str(source))
+    data, name = (source, name) if isinstance(source, bytes) else (read_bytes(source), str(source))
     _check_kind(data, name)
     try:
         return _Reader(data).graph()
@@ -46,7 +46,7 @@ def read(source: bytes | str | os.PathLike[str], name: str = "the model") -> Gra
         raise EcbsrError(f"{name} is truncated or corrupt; copy or convert it again") from None
 
 
-def load(source: str | os.PathLike[str]) -> bytes:
+def read_bytes(source: str | os.PathLike[str]) -> bytes:
     """The bytes of a file, if it can be a `.tflite` file; only its start, if it is certainly none.
 
     Raises:
@@ -147,7 +147,7 @@ class _Reader:
         sparsity = schema.SparsityParametersT.InitFromObj(table.Sparsity()) if table.Sparsity() else None
         data = self.buffer(table.Buffer())
         if data is not None and kind in _DTYPES and sparsity is None:
-            if data.nbytes != elements(shape) * _DTYPES[kind].itemsize:
+            if data.nbytes != element_count(shape) * _DTYPES[kind].itemsize:
                 raise _Corrupt(f"constant {label} of shape {list(shape)} has {data.nbytes} bytes; it is corrupt")
             data = data.view(_DTYPES[kind]).reshape(shape)
         return Tensor(

@@ -24,7 +24,7 @@ MACHINE = platform.machine()
 
 
 @dataclass(frozen=True)
-class Measured:
+class XnnpackReport:
     """What the runtime did with a model.
 
     `nodes` are the indices of the nodes that XNNPACK took, of `total`. Where the model does not load,
@@ -52,7 +52,7 @@ class Measured:
         }
 
 
-def measure(model: bytes) -> Measured:
+def probe(model: bytes) -> XnnpackReport:
     """Load the bytes of a `.tflite` file with the default delegates (XNNPACK) and see who takes which node."""
     # -P keeps this folder off the child's path, where our module names would shadow others'.
     program = [sys.executable, "-P", __file__]
@@ -66,12 +66,12 @@ def measure(model: bytes) -> Measured:
         return _failed(_last_word(child.returncode, child.stderr))
     if "error" in answer:
         return _failed(answer["error"])
-    return Measured(True, nodes=tuple(answer["nodes"]), total=answer["total"], partitions=answer["partitions"])
+    return XnnpackReport(True, nodes=tuple(answer["nodes"]), total=answer["total"], partitions=answer["partitions"])
 
 
-def _failed(error: str) -> Measured:
+def _failed(error: str) -> XnnpackReport:
     # The runtime quotes names out of the model, which must not steer a terminal.
-    return Measured(False, (), 0, 0, "".join(c if c.isprintable() else "?" for c in error))
+    return XnnpackReport(False, (), 0, 0, "".join(c if c.isprintable() else "?" for c in error))
 
 
 def _last_word(code: int, errors: bytes) -> str:
@@ -81,7 +81,7 @@ def _last_word(code: int, errors: bytes) -> str:
     return lines[-1] if lines else f"the runtime ended with exit code {code}"
 
 
-def delegated(nodes: Sequence[dict[str, Any]]) -> tuple[list[int], int]:
+def delegated_nodes(nodes: Sequence[dict[str, Any]]) -> tuple[list[int], int]:
     """(indices of the nodes that delegates took, delegate kernels), from the runtime's own node list.
 
     The list keeps the model's nodes and appends one kernel per partition. A kernel names the tensors at
@@ -103,7 +103,7 @@ def delegated(nodes: Sequence[dict[str, Any]]) -> tuple[list[int], int]:
     return sorted(taken), len(kernels)
 
 
-def load(model: bytes) -> dict[str, Any]:
+def probe_in_process(model: bytes) -> dict[str, Any]:
     """Load a model in this process, which a damaged one can end: `nodes`, `total` and `partitions`, or `error`."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -113,9 +113,9 @@ def load(model: bytes) -> dict[str, Any]:
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         return {"error": " ".join(str(error).split())}
-    nodes, partitions = delegated(interpreter._get_ops_details())
+    nodes, partitions = delegated_nodes(interpreter._get_ops_details())
     return {"nodes": nodes, "total": total, "partitions": partitions}
 
 
 if __name__ == "__main__":
-    json.dump(load(sys.stdin.buffer.read()), sys.stdout)
+    json.dump(probe_in_process(sys.stdin.buffer.read()), sys.stdout)

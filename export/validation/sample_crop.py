@@ -105,12 +105,12 @@ def _run(model: bytes, tile: NDArray[np.uint8], stop: threading.Event | None) ->
     """The result in 0..255, from a process of its own, for a damaged model can end it."""
     graph = tflite.read(model)
     source, target = (graph.tensors[ends[0]] for ends in (graph.inputs, graph.outputs))
-    values = isolated.as_tensor(tile[None], source).tobytes()
+    values = isolated.input_values(tile[None], source).tobytes()
     with tempfile.TemporaryDirectory(prefix="ecbsr-tile-") as name:
         path = Path(name) / "model.tflite"
         path.write_bytes(model)
-        output = isolated.output(path, values, Path(name), SECONDS, stop or threading.Event())
-    return isolated.as_levels(output, target).reshape(target.shape[1:])
+        output = isolated.run(path, values, Path(name), SECONDS, stop or threading.Event())
+    return isolated.output_pixels(output, target).reshape(target.shape[1:])
 
 
 def _sister(graph: tflite.Graph, others: Iterable[bytes]) -> bytes | None:

@@ -75,7 +75,7 @@ def test_nodes_taken_agree_with_the_nodes_that_still_run_on_their_own(files: dic
     interpreter = Interpreter(model_content=tflite.write(graph))
     interpreter.allocate_tensors()
     details = interpreter._get_ops_details()
-    nodes, kernels = xnnpack_probe.delegated([worker.plain(node) for node in details])
+    nodes, kernels = xnnpack_probe.delegated_nodes([worker.plain(node) for node in details])
     taken, total = len(nodes), len(details) - kernels
     assert (taken, total) == (total - 2, 5)
 

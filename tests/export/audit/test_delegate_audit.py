@@ -18,8 +18,11 @@ from ai_edge_litert import interpreter as litert
 from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.errors import EcbsrError
-from export.audit.delegate_audit import DelegateAudit, audit, audit_delegate, invariants
-from export.audit.delegate_tables import DELEGATES, INVARIANTS, SOURCES, XNNPACK
+from export.audit.delegate_audit import DelegateAudit, audit_delegate
+from export.audit.delegates import DELEGATES, XNNPACK
+from export.audit.delegates.base import SOURCES
+from export.audit.invariants import COMMON_INVARIANTS, INVARIANTS, broken_invariants
+from export.audit.model_audit import audit
 from export.audit.partitioning import partitions
 from export.tflite import Graph, Quantization, at_size, read, with_metadata, write, xnnpack_probe
 from tests.helpers.audit_cases import (
@@ -61,7 +64,7 @@ def reasons(graph: Graph, delegate: str) -> dict[str, tuple[str, str]]:
 @pytest.mark.parametrize("name", CASES)
 def test_the_table_says_what_the_runtime_does(name: str) -> None:
     graph = CASES[name]()
-    found, truth = audit_delegate(graph, XNNPACK), xnnpack_probe.load(write(graph))
+    found, truth = audit_delegate(graph, XNNPACK), xnnpack_probe.probe_in_process(write(graph))
     assert found.loads == ("error" not in truth), truth
     assert found.unknown == 0
     if found.loads:
@@ -99,7 +102,7 @@ def random_graph(seed: int) -> tuple[Graph, list[bool]]:
 @pytest.mark.parametrize("seed", range(60))
 def test_partitions_are_those_of_the_runtime(seed: int) -> None:
     graph, fits = random_graph(seed)
-    groups, truth = partitions(graph, fits), xnnpack_probe.load(write(graph))
+    groups, truth = partitions(graph, fits), xnnpack_probe.probe_in_process(write(graph))
     assert sorted(number for group in groups for number in group) == truth["nodes"]
     assert len(groups) == truth["partitions"]
 
@@ -116,7 +119,7 @@ def test_nodes_that_wait_for_each_other_end_the_grouping() -> None:
 
 
 def test_the_runtime_is_asked_in_a_process_of_its_own() -> None:
-    measured = xnnpack_probe.measure(write(plain_network("int8")))
+    measured = xnnpack_probe.probe(write(plain_network("int8")))
     assert (measured.loads, measured.nodes, measured.total, measured.partitions) == (True, (0, 2, 4, 5, 6, 7), 8, 3)
     assert measured.runtime.startswith("ai-edge-litert ")
 
@@ -136,7 +139,7 @@ def test_a_model_that_crashes_the_runtime_does_not_crash_us() -> None:
 
 
 def test_what_the_runtime_refuses_is_said_in_its_words() -> None:
-    measured = xnnpack_probe.measure(write(shuffle("int8", 2, (1 / 100, 0))))
+    measured = xnnpack_probe.probe(write(shuffle("int8", 2, (1 / 100, 0))))
     assert (measured.loads, measured.nodes) == (False, ())
     assert "DEPTH_TO_SPACE" in measured.error
 
@@ -295,8 +298,8 @@ def test_custom_operators_are_nobodys() -> None:
 
 
 def test_every_rule_names_a_known_source() -> None:
-    tables = [rules for delegate in DELEGATES for rules in (*delegate.operators.values(), delegate.always)]
-    for rule in [rule for rules in (*tables, *INVARIANTS.values()) for rule in rules]:
+    tables = [rules for delegate in DELEGATES for rules in (*delegate.operators.values(), delegate.common_rules)]
+    for rule in [rule for rules in (*tables, *INVARIANTS.values(), COMMON_INVARIANTS) for rule in rules]:
         assert rule.source.split()[0].rstrip(";:") in SOURCES, rule.source
 
 
@@ -306,7 +309,7 @@ def test_every_rule_names_a_known_source() -> None:
 def test_sound_models_break_no_invariant() -> None:
     for kind in ("float32", "int8"):
         for slope in ("prelu", "relu", "leaky"):
-            assert invariants(plain_network(kind, activation=slope)) == []
+            assert broken_invariants(plain_network(kind, activation=slope)) == []
 
 
 @pytest.mark.parametrize(
@@ -322,7 +325,7 @@ def test_sound_models_break_no_invariant() -> None:
     ],
 )
 def test_a_broken_invariant_is_found(graph: Graph, word: str) -> None:
-    found = invariants(graph)
+    found = broken_invariants(graph)
     assert len(found) == 1
     assert word in found[0].reason
 
@@ -335,19 +338,19 @@ def test_a_bias_of_another_scale_is_found_where_the_runtime_refuses_it() -> None
         scale = np.array([0.01 / 128 * factor], np.float32)
         tensors[index] = replace(tensors[index], quantization=Quantization(scale, np.zeros(1, np.int64)))
         changed = replace(graph, tensors=tuple(tensors))
-        assert (invariants(changed) == []) == sound
+        assert (broken_invariants(changed) == []) == sound
         kernels = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # XNNPACK does not look
         runner = litert.Interpreter(model_content=write(changed), experimental_op_resolver_type=kernels)
         with nullcontext() if sound else pytest.raises(RuntimeError, match="failed to prepare"):
             runner.allocate_tensors()
         if not sound:
-            assert "bias scale" in invariants(changed)[0].reason
+            assert "bias scale" in broken_invariants(changed)[0].reason
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf"), 1e-42])
 def test_a_scale_that_is_no_normal_number_is_found(scale: float) -> None:
     graph = alone("RELU", "int8", scale=(scale, 0))
-    assert any("no normal positive number" in finding.reason for finding in invariants(graph))
+    assert any("no normal positive number" in finding.reason for finding in broken_invariants(graph))
     for delegate in DELEGATES:
         audit_delegate(graph, delegate)
 
@@ -361,7 +364,7 @@ def test_damaged_models_are_audited_or_refused() -> None:
         places = random.integers(8, len(model), 3)
         damaged[places] = random.integers(0, 256, 3)
         try:
-            json.dumps(audit(damaged.tobytes(), ask_runtime=False).to_json())
+            json.dumps(audit(damaged.tobytes(), run_xnnpack=False).to_json())
             audited += 1
         except EcbsrError as error:
             assert "\n" not in str(error)
@@ -445,7 +448,7 @@ def test_files_that_cannot_be_read_get_a_sentence_and_the_others_an_audit(
 def test_a_recipe_that_is_none_is_not_shown(tmp_path: Path) -> None:
     for content in (b"not json", b"[1, 2]", b"\xff\xfe", b"", b'{"loss": NaN}', b"[" * 100_000):
         model = write(with_metadata(plain_network(), "ecbsr_mobile.recipe", content))
-        assert audit(model, ask_runtime=False).recipe is None
+        assert audit(model, run_xnnpack=False).recipe is None
 
 
 def test_names_in_a_file_do_not_steer_the_terminal(tmp_path: Path) -> None:

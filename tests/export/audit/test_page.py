@@ -17,8 +17,8 @@ from PIL import Image
 from export import tflite
 from export.audit import page as audit_page
 from export.audit.batch import Audits, audit_all
-from export.audit.delegate_audit import audit
 from export.audit.graph_svg import MOST_NODES, Backend, picture
+from export.audit.model_audit import audit
 from export.npu.results import STATUSES, CompileReport, Difference, Emulated, RejectedOp
 from export.validation.sample_crop import show
 from tests.helpers.npu_models import negations, several_reasons
@@ -76,7 +76,7 @@ def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(audits: Audits
 
 def test_crops_are_the_pixels_that_were_computed(audits: Audits) -> None:
     page = audit_page.html(audits)
-    shown = next(one for one in audits.shown.values() if not isinstance(one, str))
+    shown = next(one for one in audits.sample_crops.values() if not isinstance(one, str))
     images = {
         alt: np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
         for alt, data in re.findall(r"<img alt='([^']*)' [^>]*base64,([^']*)'", page)

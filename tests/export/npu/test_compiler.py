@@ -50,7 +50,7 @@ def verdicts() -> dict[str, dict[str, CompileReport]]:
     }
     shown = {name: show(models[name]) for name in ("int8", "float")}
     notices: list[str] = []
-    found = runner.check(models, GENERATIONS, shown, notice=notices.append)
+    found = runner.compile_models(models, GENERATIONS, shown, notice=notices.append)
     assert len(notices) == 1 and "Qualcomm" in notices[0] and "licence" in notices[0]
     return {name: dict(one) for name, one in found.items()}
 
@@ -104,7 +104,7 @@ def test_several_partitions_are_counted_and_not_emulated(verdicts: dict[str, dic
 
 def test_fidelity_is_the_same_from_run_to_run(verdicts: dict[str, dict[str, CompileReport]]) -> None:
     model = small(zoo.tflite(zoo.DEFAULT))
-    again = runner.check({"int8": model}, GENERATIONS[1:2], {"int8": show(model)})["int8"][GENERATIONS[1]]
+    again = runner.compile_models({"int8": model}, GENERATIONS[1:2], {"int8": show(model)})["int8"][GENERATIONS[1]]
     first = verdicts["int8"][GENERATIONS[1]]
     assert again.emulated == first.emulated
     assert (again.read_mb, again.write_mb, again.spill_mb) == (first.read_mb, first.write_mb, first.spill_mb)

@@ -39,7 +39,7 @@ def stored(name: str) -> tuple[bytes, bytes]:
 
 
 def test_what_the_compiler_said_is_understood() -> None:
-    said = compiler_log.understand(*stored("several"))
+    said = compiler_log.parse(*stored("several"))
     assert (said.taken, said.total, said.partitions) == (3, 7, 3)
     assert said.reasons == {**dict.fromkeys((1, 2, 3), "has incorrect Rank 6."), 5: compiler_log.UNMAPPED}
     assert said.traffic == (
@@ -52,14 +52,14 @@ def test_what_the_compiler_said_is_understood() -> None:
 
 
 def test_why_the_compiler_failed_is_understood() -> None:
-    said = compiler_log.understand(*stored("failed"))
+    said = compiler_log.parse(*stored("failed"))
     assert said.error.startswith("Failed to add node into graph, error: 6005")
     assert said.traffic == ()
 
 
 def test_lines_may_end_as_on_windows() -> None:
     errors, output = (text.replace(b"\n", b"\r\n") for text in stored("several"))
-    assert compiler_log.understand(errors, output) == compiler_log.understand(*stored("several"))
+    assert compiler_log.parse(errors, output) == compiler_log.parse(*stored("several"))
 
 
 def assert_part_of(said: compiler_log.CompilerLog, whole: compiler_log.CompilerLog) -> None:
@@ -75,16 +75,16 @@ def assert_part_of(said: compiler_log.CompilerLog, whole: compiler_log.CompilerL
 def test_errors_cut_at_any_byte_say_nothing_false(name: str) -> None:
     errors, output = stored(name)
     complaints = output[: output.rfind(b"Failed to validate") + 200]
-    whole = compiler_log.understand(errors, complaints)
+    whole = compiler_log.parse(errors, complaints)
     start = errors.find(b"Starting Applying plugin")  # before that it says how it was called
     for end in range(start, len(errors)):
-        assert_part_of(compiler_log.understand(errors[:end], complaints), whole)
+        assert_part_of(compiler_log.parse(errors[:end], complaints), whole)
 
 
 def test_output_cut_at_any_byte_says_nothing_false() -> None:
     """At every byte of the lines that mean something, and at the end of every other."""
     errors, output = stored("several")
-    whole, ends, place = compiler_log.understand(errors, output), set(), 0
+    whole, ends, place = compiler_log.parse(errors, output), set(), 0
     for line in output.splitlines(keepends=True):
         meant = b"<E>" in line or b"bytes=" in line or b"DDR" in line
         ends |= set(range(place, place + len(line))) if meant else {place}
@@ -92,10 +92,10 @@ def test_output_cut_at_any_byte_says_nothing_false() -> None:
     assert len(ends) > 1000
     graph = several_reasons()
     for number, end in enumerate(sorted(ends)):
-        assert_part_of(compiler_log.understand(errors, output[:end]), whole)
+        assert_part_of(compiler_log.parse(errors, output[:end]), whole)
         if number % 50 == 0:
             for code in (0, 1, -11):
-                verdict, _ = compiler.judge(graph, code, output[:end], errors, b"", 1.0)
+                verdict, _ = compiler.report_of(graph, code, output[:end], errors, b"", 1.0)
                 assert verdict.status == {0: "unreadable", 1: "failed", -11: "crashed"}[code]
 
 
@@ -313,7 +313,7 @@ def test_a_folder_is_audited_file_by_file(tmp_path: Path) -> None:
 def test_two_models_of_one_name_are_not_kept_over_each_other(tmp_path: Path) -> None:
     model = write(plain_network())
     with pytest.raises(UsageError, match="two of the models have one name"):
-        runner.check({"a/x.tflite": model, "b/x.tflite": model}, keep=tmp_path)
+        runner.compile_models({"a/x.tflite": model, "b/x.tflite": model}, keep=tmp_path)
 
 
 def test_an_open_size_is_given_one() -> None:

@@ -10,7 +10,7 @@ import torch
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.quantization.qparams import added, align_activation_ranges
 from export import tflite
-from export.audit.delegate_audit import invariants
+from export.audit.invariants import broken_invariants
 from export.quantize import calibration
 from export.quantize.layer_reconstruction import refit
 from export.quantize.quantizer import activations, affine, pinned, quantize
@@ -36,7 +36,7 @@ def span(values: np.ndarray) -> tuple[float, float]:
 def ranged(formed: Graph, image: np.ndarray) -> dict[str, tuple[float, float]]:
     """Ranges that hold every value seen."""
     found = activations(formed)
-    values = interpreter.run_for(formed, image, found)
+    values = interpreter.activations(formed, image, found)
     return {formed.tensors[index].name: span(value) for index, value in zip(found, values, strict=True)}
 
 
@@ -70,7 +70,7 @@ def simulated(graph: Graph, image: np.ndarray) -> np.ndarray:
             n, c, h, w = inputs[0].shape
             y = inputs[0].reshape(n, block, block, c // block**2, h, w).permute(0, 3, 4, 1, 5, 2)
             y = y.reshape(n, c // block**2, h * block, w * block)
-        if tflite.activation(node) == "RELU":
+        if tflite.fused_activation(node) == "RELU":
             y = y.clamp(min=0)
         grid = graph.tensors[node.outputs[0]].quantization
         scale, zero_point = float(grid.scale[0]), int(grid.zero_point[0])
@@ -103,7 +103,7 @@ def test_what_passes_through_or_is_added_is_not_rounded_again(case) -> None:
             limits[formed.tensors[node.outputs[0]].name] = (-0.2, 0.5)  # steps a third of those before
     quantized = quantize(formed, limits)
     found = activations(quantized)
-    values = dict(zip(found, interpreter.run_for(quantized, photo(case[0]), found), strict=True))
+    values = dict(zip(found, interpreter.activations(quantized, photo(case[0]), found), strict=True))
     grids = {index: quantized.tensors[index].quantization for index in found}
     nodes = [node for node in quantized.nodes if node.operator in ("ADD", "PRELU", "LEAKY_RELU")]
     assert nodes
@@ -136,7 +136,7 @@ def test_everything_is_int8_and_the_ends_are_pixels(case) -> None:
         quantization = quantized.tensors[index].quantization
         assert quantization.scale[0] == np.float32(1 / 255)
         assert quantization.zero_point[0] == -128
-    assert not invariants(quantized)
+    assert not broken_invariants(quantized)
     for node in quantized.nodes:
         if node.operator in ("CONV_2D", "DEPTHWISE_CONV_2D"):
             weight = quantized.tensors[node.inputs[1]]
@@ -150,7 +150,7 @@ def test_everything_is_int8_and_the_ends_are_pixels(case) -> None:
 @pytest.mark.parametrize("case", [case for case in CASES if case[3] == "cpu"])
 def test_xnnpack_takes_every_node_of_a_cpu_graph(case) -> None:
     formed = decompose_prelu(graph(*case[:3]), "cpu")
-    measured = xnnpack_probe.measure(tflite.write(quantize(formed, ranged(formed, photo(case[0])))))
+    measured = xnnpack_probe.probe(tflite.write(quantize(formed, ranged(formed, photo(case[0])))))
     assert (len(measured.nodes), measured.partitions) == (measured.total, 1), measured.error
 
 
@@ -182,8 +182,8 @@ def test_strange_weights_still_make_a_graph_that_xnnpack_loads(factor, layer) ->
         tensors[index] = replace(tensors[index], data=value)
     formed = decompose_prelu(replace(plain, tensors=tuple(tensors)), "cpu")
     quantized = quantize(formed, ranged(formed, photo(1)))
-    assert not invariants(quantized)
-    measured = xnnpack_probe.measure(tflite.write(quantized))
+    assert not broken_invariants(quantized)
+    measured = xnnpack_probe.probe(tflite.write(quantized))
     assert measured.loads and measured.partitions == 1, measured.error
 
 

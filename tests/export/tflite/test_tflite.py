@@ -18,8 +18,8 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from export.tflite import (
     Graph,
     Quantization,
-    activation,
     at_size,
+    fused_activation,
     input_size,
     operators,
     read,
@@ -82,7 +82,7 @@ def test_helpers_describe_the_graph() -> None:
     assert operators(graph) == {"CONV_2D": 5, "ADD": 1, "DEPTH_TO_SPACE": 1}
     assert input_size(graph) == (20, 12)
     assert scale_of(graph) == 4
-    assert [activation(node) for node in graph.nodes] == ["RELU"] * 3 + ["NONE"] * 4
+    assert [fused_activation(node) for node in graph.nodes] == ["RELU"] * 3 + ["NONE"] * 4
 
 
 def test_constants_are_aligned_and_unused_content_is_dropped() -> None:

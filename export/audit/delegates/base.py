@@ -1,0 +1,77 @@
+"""What a delegate's table is made of: rules with their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ...tflite.graph import FLOAT32, INT8, UINT8
+from ..op_rules import Condition
+
+NodeSupport = Literal["refused", "fatal", "unknown"]
+"""Why a node does not count as delegated.
+
+`refused`: the node stays on the built-in CPU kernels. `fatal`: the delegate accepts the node, and then the model fails
+to load or computes something else. `unknown`: not verified.
+"""
+
+SOURCES = {
+    "LiteRT": "google-ai-edge/LiteRT @ f6745779 (2026-08-21)",
+    "XNNPACK": "google/XNNPACK @ 75db3c09 (2026-08-21)",
+    "NNAPI": "Android Open Source Project, NeuralNetworks.h of API level 30",
+    "measured": "hand-built models on ai-edge-litert 2.3.0, x86-64",
+}
+"""The first word of a rule's source → the version that was read.
+
+LiteRT's paths are under `tflite/delegates/` unless they start with `litert/`, `ml_drift_delegate/` or `tflite/`.
+"""
+
+NUMERIC = (FLOAT32, INT8, UINT8)
+FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition on a node, the source of the condition, and the support of a node that violates it."""
+
+    condition: Condition
+    source: str
+    otherwise: NodeSupport = "refused"
+
+
+@dataclass(frozen=True)
+class Delegate:
+    """The operators that one delegate supports, and its limits.
+
+    Attributes:
+        name: the delegate's key in JSON documents.
+        title: the delegate's name in tables.
+        operators: operator → the rules that its nodes must meet, besides `common_rules`.
+        source: where the list of operators comes from.
+        common_rules: rules for every operator.
+        unlisted: support of an operator that is not in `operators`.
+        max_partitions: how many partitions the runtime delegates, largest first; None: all.
+        dynamic_shapes: whether it accepts a model whose image size is open.
+        folds_constants: when the runtime folds a DEQUANTIZE of a constant: once all its consumers are delegated
+            ("each") or once all nodes of the model are ("all"); None: never.
+        notes: printed with every audit.
+        integer_notes: printed with the audit of a quantized model.
+    """
+
+    name: str
+    title: str
+    operators: Mapping[str, tuple[Rule, ...]]
+    source: str
+    common_rules: tuple[Rule, ...] = ()
+    unlisted: NodeSupport = "unknown"
+    max_partitions: int | None = None
+    dynamic_shapes: bool = False
+    folds_constants: Literal["each", "all"] | None = None
+    notes: tuple[str, ...] = ()
+    integer_notes: tuple[str, ...] = ()
+
+
+def rules_for(source: str, operators: str, *conditions: Condition) -> dict[str, tuple[Rule, ...]]:
+    """The same conditions, of one source, for several operators (separated by spaces)."""
+    return {operator: tuple(Rule(condition, source) for condition in conditions) for operator in operators.split()}

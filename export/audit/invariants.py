@@ -1,0 +1,68 @@
+"""What must hold in a quantized file for its kernels to compute what it states, whichever backend runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..tflite.graph import Graph
+from .delegates.base import Rule, rules_for
+from .op_rules import NodeView
+from .quant_rules import (
+    bias_scale,
+    input_scale_ratio,
+    kernel_zero_point,
+    leaky_relu_scales,
+    max_requantization_scale,
+    normal_scales,
+    product_scale_ratio,
+    same_quantization,
+    zero_points_in_range,
+)
+
+_CONVOLUTION = (
+    Rule(kernel_zero_point, "LiteRT tflite/kernels/kernel_util.cc PopulateConvolutionQuantizationParams"),
+    Rule(max_requantization_scale(256.0), "XNNPACK src/operators/convolution-nhwc.c"),
+    Rule(bias_scale(), "LiteRT tflite/kernels/kernel_util.cc GetQuantizedConvolutionMultipler"),
+)
+_ELEMENTWISE = "XNNPACK src/operators/binary-elementwise-nd.c; measured"
+INVARIANTS: dict[str, tuple[Rule, ...]] = {
+    "CONV_2D": _CONVOLUTION,
+    "DEPTHWISE_CONV_2D": _CONVOLUTION,
+    **rules_for(_ELEMENTWISE, "ADD SUB", input_scale_ratio(2.0**-10, 2.0**8)),
+    **rules_for(_ELEMENTWISE, "MUL", product_scale_ratio(2.0**-16, 2.0**8)),
+    **rules_for("XNNPACK src/subgraph/concatenate.c", "CONCATENATION", same_quantization(100)),
+    **rules_for("XNNPACK src/subgraph", "DEPTH_TO_SPACE RESHAPE TRANSPOSE RESIZE_BILINEAR", same_quantization()),
+    **rules_for("LiteRT tflite/kernels", "RESIZE_NEAREST_NEIGHBOR SPACE_TO_DEPTH PAD", same_quantization()),
+    **rules_for("LiteRT xnnpack/xnnpack_delegate.cc VisitUnaryNode", "LEAKY_RELU", leaky_relu_scales),
+}
+"""Operator → the rules that its nodes must meet."""
+
+COMMON_INVARIANTS = (
+    Rule(normal_scales, "XNNPACK src/tensor.c"),
+    Rule(zero_points_in_range, "XNNPACK src/tensor.c; measured: the runtime crashes on some"),
+)
+"""Rules for every operator."""
+
+
+@dataclass(frozen=True)
+class BrokenInvariant:
+    """An invariant that a node breaks."""
+
+    node: int
+    operator: str
+    reason: str
+    source: str
+
+
+def broken_invariants(graph: Graph) -> list[BrokenInvariant]:
+    """The invariants that a graph breaks; a float model has none to break."""
+    broken = []
+    for number, node in enumerate(graph.nodes):
+        view = NodeView(graph, node)
+        # A custom operator may have the name of a built-in one, which the table means.
+        rules = () if node.custom else INVARIANTS.get(node.operator, ())
+        for rule in (*COMMON_INVARIANTS, *rules):
+            reason = rule.condition(view) if view.outputs else None
+            if reason:
+                broken.append(BrokenInvariant(number, node.operator, reason, rule.source))
+    return broken

@@ -1,0 +1,84 @@
+"""Everything that can be known about a `.tflite` file without a phone.
+
+Two kinds of statement are kept apart: those of the tables in `delegates`, and what the runtime of this machine does
+with XNNPACK.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .. import recipe
+from ..tflite.graph import operators
+from ..tflite.reader import read, read_bytes
+from ..tflite.xnnpack_probe import XnnpackReport, probe
+from .delegate_audit import DelegateAudit, audit_delegate
+from .delegates import DELEGATES
+from .invariants import BrokenInvariant, broken_invariants
+
+if TYPE_CHECKING:
+    from ..npu.results import CompileReports
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The audit of a model; if it has several subgraphs, of the first.
+
+    Attributes:
+        operators: operator → number of its nodes.
+        subgraphs: subgraphs in the file.
+        delegates: one audit per delegate, by the tables.
+        invariants: the invariants of quantized models that the model breaks.
+        recipe: how the file was made; None where it records no valid recipe.
+        measured: what the runtime of this machine delegates to XNNPACK; None if it was not run.
+        npu: SoC → report of an NPU's compiler; None if it was not run.
+    """
+
+    operators: dict[str, int]
+    subgraphs: int
+    delegates: tuple[DelegateAudit, ...]
+    invariants: tuple[BrokenInvariant, ...]
+    recipe: dict[str, Any] | None
+    measured: XnnpackReport | None
+    npu: CompileReports | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON: `audit` maps the name of each delegate to its audit."""
+        delegates = {delegate.name: delegate.to_json() for delegate in self.delegates}
+        if self.measured is not None and "xnnpack" in delegates:
+            delegates["xnnpack"]["measured"] = self.measured.to_json()
+        document = {
+            "operators": self.operators,
+            "subgraphs": self.subgraphs,
+            "audit": delegates,
+            "invariants": [vars(broken) for broken in self.invariants],
+            "recipe": self.recipe,
+        }
+        if self.npu is not None:
+            from ..npu import results
+
+            document["npu"] = results.to_json(self.npu)
+        return document
+
+
+def audit(model: bytes | str | os.PathLike[str], run_xnnpack: bool = True) -> Audit:
+    """Audit a `.tflite` file, or the bytes of one.
+
+    With `run_xnnpack` the runtime of this machine loads the model, which takes about half a second and the memory of
+    the model's activations.
+
+    Raises:
+        EcbsrError: it is not a valid `.tflite` file.
+    """
+    data = model if isinstance(model, bytes) else read_bytes(model)
+    graph = read(data) if isinstance(model, bytes) else read(data, os.fspath(model))
+    return Audit(
+        operators=operators(graph),
+        subgraphs=graph.subgraphs,
+        delegates=tuple(audit_delegate(graph, delegate) for delegate in DELEGATES),
+        invariants=tuple(broken_invariants(graph)),
+        recipe=recipe.read(graph),
+        measured=probe(data) if run_xnnpack else None,
+    )
