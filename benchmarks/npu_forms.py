@@ -22,7 +22,7 @@ from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.utils import progress
 from export import resolutions, tflite
 from export.npu.results import EMULATED, STATIC, CompileReport
-from export.npu.runner import sized
+from export.npu.runner import compile_models, sized
 from export.npu.socs import QUALCOMM, parse_socs
 from export.quantize.calibration import calibrate
 from export.quantize.quantizer import quantize

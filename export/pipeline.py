@@ -190,6 +190,8 @@ def _npu_verdicts(job: Job, net: PlainNet, variants: Sequence[_Variant]) -> Mapp
     if not job.npu:
         return {}
 
+    from .npu.runner import compile_models
+
     job.progress(f"asking the NPU compiler for {', '.join(job.npu)}")
     files = {
         _name(net, variant, size): tflite.write(tflite.at_size(variant.graph, *size))

@@ -19,7 +19,7 @@ from export.audit import page as audit_page
 from export.audit.batch import Audits, audit_all
 from export.audit.graph_svg import MOST_NODES, Backend, picture
 from export.audit.model_audit import audit
-from export.npu.results import STATUSES, CompileReport, Difference, Emulated, RejectedOp
+from export.npu.results import STATUSES, CompileReport, Difference, EmulationResult, RejectedOp
 from export.validation.sample_crop import show
 from tests.helpers.npu_models import negations, several_reasons
 from tests.helpers.pages import EVIL, LONG, Balance, assert_figures_are_those_of_the_file, opened
@@ -34,11 +34,11 @@ def every_verdict(pixels: np.ndarray) -> dict[str, CompileReport]:
         refused = (RejectedOp(1, "NEG", EVIL),) if status == "partial" else ()
         one = CompileReport(status, (960, 540), "integer", number / 7, refused=refused, note="" if known else EVIL)
         if known:
-            gap = Emulated((20, 12), Difference(3 / 7, 50 / 3), Difference(0.0, None), pixels=pixels + number)
+            gap = EmulationResult((20, 12), Difference(3 / 7, 50 / 3), Difference(0.0, None), pixels=pixels + number)
             counts = {"taken": 7 - number, "total": 7, "partitions": 1 + number}
             one = replace(one, **counts, read_mb=1 / 3, write_mb=2.5, spill_mb=0.0, emulated=gap)
         found[f"SM{number}"] = one
-    found["SM9"] = replace(found["SM0"], emulated=Emulated(note="why not"))
+    found["SM9"] = replace(found["SM0"], emulated=EmulationResult(note="why not"))
     return found
 
 
