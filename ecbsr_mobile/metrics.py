@@ -18,8 +18,12 @@ def psnr(a: NDArray[Any], b: NDArray[Any], border: int = 0) -> float:
     Infinite for equal planes.
     """
     a, b = _inner(a, b, border)
-    error = float(np.mean(np.square(a - b)))
-    return float("inf") if error == 0 else float(10 * np.log10(255.0**2 / error))
+    return psnr_from_mse(float(np.mean(np.square(a - b))))
+
+
+def psnr_from_mse(mse: float, peak: float = 255.0) -> float:
+    """Peak signal-to-noise ratio in dB of a mean squared error of values in 0..`peak`; infinite for 0."""
+    return float("inf") if mse == 0 else float(10 * np.log10(peak**2 / mse))
 
 
 def ssim(a: NDArray[Any], b: NDArray[Any], border: int = 0) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from . import images
 from .errors import EcbsrError
 from .images import Picture
+from .quantization.qparams import dequantize, quantize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,13 +99,13 @@ class TfliteModel:
     def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Model.run`; values are rounded to what the file's input takes."""
         interpreter, index = self._interpreter, self._input["index"]
-        batch = _quantized(image[None], self._input)
+        batch = _to_input(image[None], self._input)
         if tuple(interpreter.get_input_details()[0]["shape"]) != batch.shape:
             interpreter.resize_tensor_input(index, batch.shape)
             interpreter.allocate_tensors()
         interpreter.set_tensor(index, batch)
         interpreter.invoke()
-        return _dequantized(interpreter.get_tensor(self._output["index"])[0], self._output)
+        return _from_output(interpreter.get_tensor(self._output["index"])[0], self._output)
 
     def _radius(self) -> int:
         shapes = {d["index"]: d["shape"] for d in self._interpreter.get_tensor_details()}
@@ -200,17 +201,16 @@ def _bicubic(plane: NDArray[np.unsignedinteger], scale: int) -> NDArray[np.unsig
     return images.round_to(enlarged, plane.dtype)
 
 
-def _quantized(values: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
-    dtype = tensor["dtype"]
-    if np.issubdtype(dtype, np.floating):
+def _to_input(values: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
+    dtype = np.dtype(tensor["dtype"])
+    if dtype.kind == "f":
         return values.astype(dtype)
     scale, zero_point = tensor["quantization"]
-    limits = np.iinfo(dtype)
-    return np.clip(np.floor(values / np.float32(scale) + 0.5) + zero_point, limits.min, limits.max).astype(dtype)
+    return quantize(values, scale, zero_point, dtype)
 
 
-def _dequantized(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[np.float32]:
-    if np.issubdtype(values.dtype, np.floating):
+def _from_output(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[np.float32]:
+    if values.dtype.kind == "f":
         return values.astype(np.float32)
     scale, zero_point = tensor["quantization"]
-    return (values.astype(np.float32) - zero_point) * np.float32(scale)
+    return dequantize(values, scale, zero_point)

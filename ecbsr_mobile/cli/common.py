@@ -1,7 +1,7 @@
-"""What every command line shares: exit codes, sentences instead of tracebacks, and where output goes.
+"""What every command line shares: exit codes, one-sentence errors, and where output goes.
 
-Standard output carries the result alone (a table, or one JSON document with ``--json``); progress,
-notices and errors go to standard error.
+Standard output carries only the result: a table, or one JSON document with `--json`. Progress, notices and errors go
+to standard error.
 """
 
 from __future__ import annotations
@@ -13,11 +13,16 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
+from .. import __version__
 from ..errors import EcbsrError
 
-# What each extra of setup.cfg installs that a command may miss.
+SCHEMA = 1
+"""Version of the JSON documents that commands print or write; it rises when a key changes its meaning."""
+
+# The extra of setup.cfg that installs each optional module.
 _EXTRAS = {
     **dict.fromkeys(("torch", "safetensors", "cv2", "matplotlib", "tensorboardX", "pytorch_optimizer"), "train"),
     **dict.fromkeys(("onnx", "onnxruntime", "onnx2tf", "tensorflow", "tf_keras"), "export"),
@@ -27,69 +32,77 @@ DONE, FAILED, MISUSE = 0, 1, 2
 
 
 def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> NoReturn:
-    """Call ``main(argv)`` and leave the process with its exit code.
+    """Call `main(argv)` and end the process with its exit code.
 
-    An `EcbsrError` becomes one line on standard error and its exit code; running out of memory or of
-    disk does too. An interrupt (Ctrl-C, SIGTERM) unwinds the stack, so that context managers clean
-    up, then ends with 128 + the signal's number. A reader that closes the pipe early ends the process
-    quietly.
+    An `EcbsrError` becomes one line on standard error and the error's exit code; so does running out of memory or
+    disk space. Ctrl-C and SIGTERM unwind the stack, so that context managers clean up, and end the process with 128 +
+    the signal's number. When the reader of a pipe closes it early, the process ends without a message.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
-        # A terminal or pipe that cannot show a character gets a question mark, not an error.
+        # A character that the terminal or pipe cannot encode becomes a question mark.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     program = os.path.basename(sys.argv[0])
     try:
         code = main(argv) or DONE
         sys.stdout.flush()
     except EcbsrError as error:
-        code = _say(program, str(error), error.exit_code)
+        code = _report(program, str(error), error.exit_code)
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        code = _say(program, f"needs {error.name}, which is not installed: pip install 'ecbsr-mobile[{extra}]'", FAILED)
+        code = _report(
+            program, f"needs {error.name}, which is not installed: pip install 'ecbsr-mobile[{extra}]'", FAILED
+        )
     except MemoryError:
-        code = _say(program, "not enough memory for this input; use a smaller one", FAILED)
+        code = _report(program, "not enough memory for this input; use a smaller one", FAILED)
     except BrokenPipeError:
-        # Python would complain again when it flushes standard output on the way out.
+        # Python flushes standard output at exit and would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = FAILED
     except OSError as error:
-        code = _say(program, os_sentence(error), FAILED)
+        code = _report(program, os_error_message(error), FAILED)
     except KeyboardInterrupt as interrupt:
         number = int(interrupt.args[0]) if interrupt.args else int(signal.SIGINT)
-        code = _say(program, f"interrupted by {signal.Signals(number).name}", 128 + number)
+        code = _report(program, f"interrupted by {signal.Signals(number).name}", 128 + number)
     sys.exit(code)
 
 
-def os_sentence(error: OSError) -> str:
-    """The system's own words for a failed file operation, with the file's name."""
+def os_error_message(error: OSError) -> str:
+    """The operating system's message for a failed file operation, with the file's name."""
     reason = error.strerror or str(error)
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def notice(message: str) -> None:
-    """One line to the person at the terminal, on standard error."""
+    """Print one line for the user on standard error."""
     print(message, file=sys.stderr, flush=True)
 
 
 def show_warnings_as_notices() -> None:
-    """Let a library's `warnings.warn` reach a command's user as a plain line, each once."""
+    """Print each `UserWarning` of the library once, as a plain line on standard error."""
     warnings.simplefilter("once", UserWarning)
     warnings.showwarning = lambda message, *_args, **_kwargs: notice(f"note: {message}")
 
 
-def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    print(json.dumps(value, indent=2, allow_nan=False))
+def print_json(document: Any) -> None:
+    """Print one JSON object on standard output, with the key `schema` first.
+
+    `document` is a mapping or a dataclass. Nested dataclasses become objects, paths become strings, and numbers that
+    are not finite become null.
+    """
+    import msgspec
+
+    fields = msgspec.json.decode(msgspec.json.encode(document, enc_hook=_plain))
+    print(json.dumps({"schema": SCHEMA, **fields}, indent=2))
 
 
 def print_table(header: Iterable[str], rows: Iterable[Iterable[object]], title: str = "") -> None:
-    """A text table on standard output; the first column is left-aligned, the others right-aligned.
+    """Print a text table on standard output; the first column is left-aligned, the others right-aligned.
 
-    Cells may hold any text: nothing in them is read as mark-up. Lines are never folded, so that the
-    output of a pipe can be searched.
+    Cells may contain any text: none of it is read as markup. Lines are not wrapped, so that the output can be piped
+    into a search.
     """
     head = [str(cell) for cell in header]
     body = [[str(cell) for cell in row] for row in rows]
@@ -109,17 +122,23 @@ def print_table(header: Iterable[str], rows: Iterable[Iterable[object]], title: 
 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
-    """An argument parser in the style of all our commands (exit code 2 on misuse is argparse's own)."""
-    return argparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
+    """An argument parser with `--version`; options cannot be abbreviated. argparse exits with code 2 on misuse."""
+    made = argparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
+    made.add_argument("--version", action="version", version=f"{program} {__version__}")
+    return made
 
 
 def add_weights_options(parser: argparse.ArgumentParser) -> None:
-    """Add what a weights file does not say of itself (see `checkpoint.load`)."""
-    group = parser.add_argument_group("what weights files of others do not say")
+    """Add the options for what a weights file does not record (see `checkpoint.load`)."""
+    group = parser.add_argument_group("weights files of other projects do not record")
     group.add_argument("--identity", action=argparse.BooleanOptionalAction, default=None,
-                       help="blocks add their input (default: no)")  # fmt: skip
-    group.add_argument("--range", type=int, choices=(1, 255), help="values that the network works on (by layout)")
-    group.add_argument("--activation", choices=("prelu", "relu", "leaky"), help="where the file holds no slopes (relu)")
+                       help="the blocks have an identity branch (default: no)")  # fmt: skip
+    group.add_argument(
+        "--range", type=int, choices=(1, 255), help="the network's values are in [0, RANGE] (default: by layout)"
+    )
+    group.add_argument(
+        "--activation", choices=("prelu", "relu", "leaky"), help="activation of a file without slopes (default: relu)"
+    )
 
 
 def weights_options(options: argparse.Namespace) -> dict[str, Any]:
@@ -127,9 +146,17 @@ def weights_options(options: argparse.Namespace) -> dict[str, Any]:
     return {"identity": options.identity, "value_range": options.range, "activation": options.activation}
 
 
-def _say(program: str, message: str, code: int) -> int:
+def _report(program: str, message: str, code: int) -> int:
     print(f"{program}: {message}", file=sys.stderr, flush=True)
     return code
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float):  # a subclass, such as NumPy's
+        return float(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _interrupt(number: int, _frame: object) -> NoReturn:

@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..network import ECBSR, Architecture, PlainNet, prelu, with_residual
-from .qparams import IMAGE_RANGE, LEAKY_SLOPES, RESIDUAL_RANGE, added, affine, align_activation_ranges
+from .qparams import (
+    IMAGE_RANGE,
+    LEAKY_SLOPES,
+    RESIDUAL_RANGE,
+    align_activation_ranges,
+    align_addend_max,
+    scale_and_zero_point,
+)
 
 PReLUDecomposition = Literal["depthwise", "native"]
 """How PReLU is written: x + relu((slope - 1)·x), which CPUs run fast, or as the one operator."""
@@ -94,7 +101,7 @@ class FakeQuantNet(nn.Module):
         conv_ends, act_ends = align_activation_ranges(_holding_0(conv), _holding_0(act), apart)
         y = self._limited(y, conv_ends)
         if rest is not None:
-            rest_ends = rest.new_zeros(()), added(_holding_0(rest)[1], act_ends)
+            rest_ends = rest.new_zeros(()), align_addend_max(_holding_0(rest)[1], act_ends)
             return self._limited(y + self._limited(prelu(y, slope) - y, rest_ends, 0.0), act_ends)
         y = self._leaky(y, slope, act_ends) if leaky else prelu(y, _rounded_slopes(slope))
         return self._limited(y, act_ends)
@@ -113,7 +120,7 @@ class FakeQuantNet(nn.Module):
         if self._observed is not None:
             y = y.clamp(least)
             self._observed.append(_span(y))
-            self._step = affine(*self._observed[-1])[0]
+            self._step = scale_and_zero_point(*self._observed[-1])[0]
             return y
         self._step = _affine(ends)[0]
         return _quantized(y, *ends)
@@ -192,7 +199,7 @@ def _holding_0(ends: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _affine(ends: tuple[Tensor, Tensor]) -> tuple[float, int]:
-    return affine(ends[0].item(), ends[1].item())
+    return scale_and_zero_point(ends[0].item(), ends[1].item())
 
 
 def _quantized(x: Tensor, low: Tensor, high: Tensor) -> Tensor:

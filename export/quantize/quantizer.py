@@ -17,10 +17,10 @@ from ecbsr_mobile.quantization.qparams import (
     IMAGE_RANGE,
     MIN_RANGE_WIDTH,
     RESIDUAL_RANGE,
-    added,
     align_activation_ranges,
+    align_addend_max,
+    scale_and_zero_point,
 )
-from ecbsr_mobile.quantization.qparams import affine as affine_of
 
 from ..tflite import Graph, Node, Quantization, Tensor, fused_activation
 
@@ -113,7 +113,7 @@ def _fitting(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
         if summed or node.operator in ("PRELU", "LEAKY_RELU"):
             ranges[source], ranges[result] = align_activation_ranges(ranges[source], ranges[result], summed)
         if summed:
-            ranges[node.inputs[1]] = 0.0, added(ranges[node.inputs[1]][1], ranges[result])
+            ranges[node.inputs[1]] = 0.0, align_addend_max(ranges[node.inputs[1]][1], ranges[result])
     return ranges
 
 
@@ -154,7 +154,7 @@ def _held_apart(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
 
 def affine(limits: Range) -> Quantization:
     """Scale and zero point of int8 for a range (see `ecbsr_mobile.quantization.qparams`)."""
-    scale, zero_point = affine_of(*limits)
+    scale, zero_point = scale_and_zero_point(*limits)
     return Quantization(np.array([scale], np.float32), np.array([zero_point], np.int64))
 
 

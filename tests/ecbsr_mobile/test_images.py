@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from skimage import color
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
 from ecbsr_mobile import EcbsrError, Picture, UsageError, images, metrics, zoo
 
@@ -71,7 +71,21 @@ def test_psnr_and_ssim_equal_skimage(border: int, random: np.random.Generator) -
     )
     assert metrics.ssim(a, b, border) == pytest.approx(expected, abs=1e-6)
     assert metrics.psnr(a, a) == np.inf
+    mse = mean_squared_error(a / 255, b / 255)
+    assert metrics.psnr_from_mse(mse, 1.0) == pytest.approx(peak_signal_noise_ratio(a, b), abs=1e-9)
     assert metrics.ssim(a, a) == pytest.approx(1)
+
+
+def test_padding_mirrors_and_crops_are_windows(random: np.random.Generator) -> None:
+    plane = noise(random, 30, 50)
+    padded = images.pad_to_size(plane, (64, 20))
+    np.testing.assert_array_equal(padded, np.hstack([plane, plane[:, :35:-1]]))
+    color_image = noise(random, 30, 50, 3)
+    assert images.pad_to_size(color_image, (64, 40)).shape == (40, 64, 3)
+    np.testing.assert_array_equal(images.center_crop(color_image, (20, 99)), color_image[:, 15:35])
+    flat = np.full((64, 64), 9, np.uint8)
+    flat[33:40, 17:25] = noise(random, 7, 8)
+    np.testing.assert_array_equal(images.most_detailed_crop(flat, (16, 16)), flat[32:48, 16:32])
 
 
 @pytest.mark.parametrize(

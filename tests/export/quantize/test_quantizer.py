@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from ecbsr_mobile.quantization.qparams import added, align_activation_ranges
+from ecbsr_mobile.quantization.qparams import align_activation_ranges, align_addend_max
 from export import tflite
 from export.audit.invariants import broken_invariants
 from export.quantize import calibration
@@ -224,7 +224,7 @@ def test_ranges_are_widened_until_steps_fit_into_each_other(random: np.random.Ge
         fits = abs(times - round(times)) < 1e-9
         assert fits or (not summed and before > 1.41 * math.floor(before))
         rest = float(random.uniform(0, 3))
-        highest = added(rest, (float(act[0]), float(act[1])))
+        highest = align_addend_max(rest, (float(act[0]), float(act[1])))
         assert highest >= rest - 1e-12
         own, times = rest / np.ptp(act), highest / np.ptp(act)
         assert abs(times - round(times)) < 1e-9 or (highest == rest and math.ceil(own) ** 2 > own**2 + 1)
