@@ -58,3 +58,22 @@ def test_the_wheel_works_elsewhere(unpacked: Path, tmp_path: Path) -> None:
     assert Path(file).is_relative_to(unpacked)
     assert [80, 60] in sizes
     assert [160, 120] in sizes
+
+
+def test_the_wheel_renders_pages(unpacked: Path, tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "import android_bench, export\n"
+        "from ecbsr_mobile import zoo\n"
+        "from export.audit import batch, page\n"
+        "Path('audit.html').write_text(page.html(batch.audit_all([zoo.tflite(zoo.DEFAULT)])))\n"
+        "Path('report.html').write_text(android_bench.html(android_bench.Results((), {})))\n"
+        "print(export.__file__, android_bench.__file__)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(unpacked)}
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert all(Path(file).is_relative_to(unpacked) for file in result.stdout.split())
+    assert '<svg class="graph"' in (tmp_path / "audit.html").read_text()
+    assert "Milliseconds per frame" in (tmp_path / "report.html").read_text()

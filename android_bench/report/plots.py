@@ -1,45 +1,125 @@
-"""The report's plots: latencies with intervals, temperatures over time, operators' shares.
+"""Positions of the marks in the report's plots: latencies with intervals, and temperatures over time.
 
-Latencies stand on a logarithmic axis, so that the ratio of two dots is their distance at every size.
+Latencies use a logarithmic axis: equal ratios are equal distances, for every input size.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 
-from export.html_components import figure, size_name
+from export.resolutions import Size
 
 from ..results.types import Results, Row, State
 
 SERIES = {"cpu": 0, "gpu": 1, "nnapi": 2, "external": 3}
-CURVES = {"battery_celsius": "battery", "skin_celsius": "skin"}  # a state's part → its name in the key
-RATES = {60: 1000 / 60, 30: 1000 / 30}  # frames per second → milliseconds
+"""A delegate's series: the number of its color."""
+
+CURVES = {"battery_celsius": "battery", "skin_celsius": "skin"}
+"""A field of `State` → its name in the plot's key."""
+
+FRAME_RATES = (60, 30)
+"""Frames per second that a latency plot marks."""
+
+MAX_LABELS = 7
+"""Labels of an axis that do not touch on a narrow screen."""
+
+VIEW_BOX = (1000, 100)
+"""Width and height of the SVG coordinates of a temperature curve."""
 
 
-def latencies(found: Results, device: str) -> str:
-    """Every timed row of a device as a dot with its interval, by size."""
-    rows = [(index, row) for index, row in enumerate(found.results) if row.device == device and row.median_ms]
-    if not rows:
-        return ""
-    low, high = _range([row for _, row in rows])
-    lines = ""
-    for size in dict.fromkeys(row.size for _, row in rows):
-        lines += f"<div class='group'>{size_name(size)}</div>"
-        lines += "".join(_line(row, index, low, high) for index, row in rows if row.size == size)
-    title = found.devices[device].model or device
-    return (
-        f"<h2>Latency on {escape(title)}</h2><div class='card'><p class='soft'>Median of the runs, its 95 % interval "
-        "as a bar, milliseconds on a logarithmic axis. The two stronger lines are 60 and 30 frames per second.</p>"
-        f"<div class='plot latency'>{lines}<div class='axis-name'></div>{_axis(low, high)}<div></div></div></div>\n"
+@dataclass(frozen=True)
+class LatencyMark:
+    """One row in a latency plot. `dot` and both ends of `interval` are percent of the axis, 0 to 100."""
+
+    index: int
+    row: Row
+    series: int
+    dot: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class LatencyPlot:
+    """All timed rows of a device by size. Positions are percent of the axis, 0 to 100."""
+
+    title: str
+    groups: dict[Size, list[LatencyMark]]
+    ticks: list[float]
+    frame_rates: list[float]
+    labels: list[tuple[float, float]]
+    """Milliseconds and position."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One temperature of a device over time.
+
+    `field` is its name in `State`, `points` the points of an SVG polyline in `VIEW_BOX`, `lowest` and `highest`
+    indices of states.
+    """
+
+    field: str
+    label: str
+    series: int
+    points: str
+    lowest: int
+    highest: int
+
+
+@dataclass(frozen=True)
+class TemperaturePlot:
+    """Temperatures of a device between `bottom` and `top` °C.
+
+    `hottest` is the index of a state with the worst thermal status, None if the device reports none.
+    """
+
+    name: str
+    title: str
+    curves: list[Curve]
+    bottom: int
+    top: int
+    minutes: float
+    hottest: int | None
+
+
+def latencies(results: Results) -> list[LatencyPlot]:
+    """A plot for each device with timed rows."""
+    plots = []
+    for name, device in results.devices.items():
+        rows = {i: row for i, row in enumerate(results.results) if row.device == name and row.median_ms}
+        if rows:
+            plots.append(_latencies(device.model or name, rows))
+    return plots
+
+
+def _latencies(title: str, rows: dict[int, Row]) -> LatencyPlot:
+    low, high = _range(list(rows.values()))
+    groups: dict[Size, list[LatencyMark]] = {}
+    for index, row in rows.items():
+        assert row.median_ms is not None
+        interval = (_position(row.ci95_ms[0], low, high), _position(row.ci95_ms[1], low, high)) if row.ci95_ms else None
+        series = SERIES.get(row.delegate.split(":")[0], 0)
+        mark = LatencyMark(index, row, series, _position(row.median_ms, low, high), interval)
+        groups.setdefault(row.size, []).append(mark)
+    ticks = _ticks(low, high)
+    step = math.ceil(len(ticks) / MAX_LABELS)
+    frames = [1000 / rate for rate in FRAME_RATES]
+    return LatencyPlot(
+        title,
+        groups,
+        ticks=[_position(tick, low, high) for tick in ticks],
+        frame_rates=[_position(time, low, high) for time in frames if low < time < high],
+        labels=[(tick, _position(tick, low, high)) for tick in ticks[::step]],
     )
 
 
 def _range(rows: Sequence[Row]) -> tuple[float, float]:
-    """The ends of the axis: the next steps of 1, 2, 5 outside all intervals, but not far from the medians.
+    """Minimum and maximum of the axis: the next 1, 2 or 5 times a power of ten outside all intervals.
 
-    The interval of two or three runs may be so wide that nothing else could be seen.
+    The axis ends at a quarter of the smallest and four times the largest median: an interval of two or three runs can
+    be so wide that nothing else would be visible.
     """
     medians = [row.median_ms for row in rows if row.median_ms]
     limits = [limit for row in rows for limit in row.ci95_ms or ()]
@@ -50,105 +130,45 @@ def _range(rows: Sequence[Row]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
+    """All of 1, 2 and 5 times a power of ten in a range."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    steps = (step * 10.0**power for power in range(first, last + 1) for step in (1, 2, 5))
-    return [step for step in steps if low <= step <= high]
+    ticks = (digit * 10.0**power for power in range(first, last + 1) for digit in (1, 2, 5))
+    return [tick for tick in ticks if low <= tick <= high]
 
 
-def _place(value: float, low: float, high: float) -> float:
-    """Percent of the axis's length, from 0 to 100."""
-    part = math.log(value / low) / math.log(high / low) if high > low else 0.5
-    return 100 * min(max(part, 0), 1)
+def _position(value: float, low: float, high: float) -> float:
+    """Percent of the logarithmic axis from `low` to `high`, clamped to 0..100."""
+    share = math.log(value / low) / math.log(high / low) if high > low else 0.5
+    return 100 * min(max(share, 0), 1)
 
 
-def _line(row: Row, index: int, low: float, high: float) -> str:
-    assert row.median_ms is not None
-    median = figure(row.median_ms, "results", index, "median_ms")
-    kind = SERIES.get(row.delegate.split(":")[0], 0)
-    threads = f" · {row.threads} thread{'s' * (row.threads > 1)}" if row.delegate == "cpu" else ""
-    mark = "" if row.status == "ok" else f" <span class='status {row.status}'>{row.status}</span>"
-    marks = "".join(f"<i style='left:{_place(tick, low, high):.2f}%'></i>" for tick in _ticks(low, high))
-    for milliseconds in RATES.values():
-        if low < milliseconds < high:
-            marks += f"<i class='rate' style='left:{_place(milliseconds, low, high):.2f}%'></i>"
-    if row.ci95_ms:
-        left, right = (_place(limit, low, high) for limit in row.ci95_ms)
-        marks += f"<span class='range' style='left:{left:.2f}%;width:{right - left:.2f}%'></span>"
-    marks += f"<span class='dot' style='left:{_place(row.median_ms, low, high):.2f}%'></span>"
-    return (
-        f"<div class='name'>{escape(row.model)} · {escape(row.delegate)}{threads}{mark}</div>"
-        f"<div class='track s{kind}'>{marks}</div><div class='value'>{median} ms</div>"
-    )
-
-
-def _axis(low: float, high: float) -> str:
-    ticks = _ticks(low, high)
-    step = max(1, math.ceil(len(ticks) / 7))  # labels that do not touch on a phone
-    labels = "".join(f"<span style='left:{_place(tick, low, high):.2f}%'>{tick:g}</span>" for tick in ticks[::step])
-    return f"<div class='axis'>{labels}</div>"
-
-
-def temperatures(found: Results) -> str:
-    """Battery and skin temperature of each phone over the session."""
-    cards = ""
-    for name, states in found.states.items():
-        lines = {part: [i for i, state in enumerate(states) if getattr(state, part) is not None] for part in CURVES}
-        known = {part: places for part, places in lines.items() if len(places) > 1}
+def temperatures(results: Results) -> list[TemperaturePlot]:
+    """A plot for each device that reports a temperature at least twice."""
+    plots = []
+    for name, states in results.states.items():
+        known = {part: [i for i, s in enumerate(states) if getattr(s, part) is not None] for part in CURVES}
+        known = {part: indices for part, indices in known.items() if len(indices) > 1}
         if known:
-            title = found.devices[name].model if name in found.devices else name
-            cards += f"<div class='card time'><h3>{escape(title or name)}</h3>{_curves(name, states, known)}</div>"
-    return f"<h2>Temperature over time</h2><div class='cards'>{cards}</div>\n" if cards else ""
+            device = results.devices.get(name)
+            plots.append(_temperatures(name, (device and device.model) or name, states, known))
+    return plots
 
 
-def _curves(name: str, states: Sequence[State], lines: dict[str, list[int]]) -> str:
-    def at(place: int, part: str) -> float:
-        return float(getattr(states[place], part))
-
-    def shown(place: int, part: str) -> str:
-        return figure(getattr(states[place], part), "states", name, place, part)
-
-    times = [states[place].seconds for places in lines.values() for place in places]
-    values = [at(place, part) for part, places in lines.items() for place in places]
-    start, minutes = min(times), (max(times) - min(times)) / 60
-    bottom, top = math.floor(min(values)) - 1, math.ceil(max(values)) + 1
-    shapes = key = ""
-    for part, places in lines.items():
-        kind = list(CURVES).index(part)
-        points = (
-            f"{1000 * (states[i].seconds - start) / (60 * minutes or 1):.1f},"
-            f"{100 * (top - at(i, part)) / (top - bottom):.1f}"
-            for i in places
+def _temperatures(name: str, title: str, states: Sequence[State], known: dict[str, list[int]]) -> TemperaturePlot:
+    values = {part: {i: float(getattr(states[i], part)) for i in indices} for part, indices in known.items()}
+    celsius = [value for by_index in values.values() for value in by_index.values()]
+    bottom, top = math.floor(min(celsius)) - 1, math.ceil(max(celsius)) + 1
+    seconds = [states[i].seconds for indices in known.values() for i in indices]
+    start, duration = min(seconds), max(seconds) - min(seconds)
+    width, height = VIEW_BOX
+    curves = []
+    for part, by_index in values.items():
+        points = " ".join(
+            f"{width * (states[i].seconds - start) / (duration or 1):.1f},{height * (top - y) / (top - bottom):.1f}"
+            for i, y in by_index.items()
         )
-        shapes += f"<polyline class='s{kind}' points='{' '.join(points)}'/>"
-        low, high = (pick(places, key=lambda i, part=part: at(i, part)) for pick in (min, max))  # type: ignore[misc]
-        key += f"<span><b class='s{kind}'>{CURVES[part]}</b> {shown(low, part)} to {shown(high, part)} °C</span>"
-    statuses = [i for i, state in enumerate(states) if state.thermal_status is not None]
-    worst = max(statuses, key=lambda i: at(i, "thermal_status"), default=None)
-    said = "no thermal status" if worst is None else f"thermal status at most {shown(worst, 'thermal_status')}"
-    return (
-        f"<div class='key'>{key}<span>{said}</span></div>"
-        f"<div class='ends'><span>{top} °C</span></div>"
-        f"<svg viewBox='0 0 1000 100' preserveAspectRatio='none' role='img' aria-label='temperature'>{shapes}</svg>"
-        f"<div class='ends'><span>{bottom} °C</span><span>{minutes:.1f} minutes</span></div>"
-    )
-
-
-def profiles(found: Results) -> str:
-    """Each operator's share of the time, where a profile was taken."""
-    cards = ""
-    for index, row in enumerate(found.results):
-        if not row.profile:
-            continue
-        lines = ""
-        for place, one in enumerate(row.profile):
-            at = ("results", index, "profile", place)
-            lines += (
-                f"<div class='name'>{figure(one.count, *at, 'count')} × {escape(one.operator)}</div><div class='track "
-                f"s0'><span class='share' style='width:{100 * min(one.share, 1):.1f}%'></span></div>"
-                f"<div class='value'>{figure(one.ms, *at, 'ms')} ms</div>"
-            )
-        title = f"{row.model} at {size_name(row.size)} on {row.device} by {row.delegate}"
-        cards += f"<div class='card'><h3>{escape(title)}</h3><div class='plot'>{lines}</div></div>"
-    if not cards:
-        return ""
-    return f"<details><summary>Where the time goes</summary><div class='cards'>{cards}</div></details>\n"
+        lowest, highest = min(by_index, key=by_index.__getitem__), max(by_index, key=by_index.__getitem__)
+        curves.append(Curve(part, CURVES[part], list(CURVES).index(part), points, lowest, highest))
+    thermal = {i: state.thermal_status for i, state in enumerate(states) if state.thermal_status is not None}
+    hottest = max(thermal, key=thermal.__getitem__, default=None)
+    return TemperaturePlot(name, title, curves, bottom, top, duration / 60, hottest)

@@ -1,118 +1,168 @@
-"""A model's graph as an SVG picture: a box per node, and in it a cell per delegate, coloured by whether it takes it."""
+"""Layout of a model's graph for `graph.svg.j2`: a box for each node, and in it a cell for each backend's support."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
-from ..tflite.graph import Graph, printable
+from ..tflite.graph import Graph, Node, printable
 
-MOST_NODES = 400
+MAX_NODES = 400
 """Nodes of the largest graph that is drawn."""
 
-_CELL, _TEXT, _ROW, _HEIGHT, _GAP, _LANE = 11, 176, 34, 24, 46, 7
+MAX_NAME = 18
+"""Characters of an operator's name that fit into a box."""
+
+CELL_WIDTH, BOX_HEIGHT = 11, 24
+_MARGIN, _TEXT_WIDTH, _ROW_HEIGHT, _COLUMN_GAP = 12, 176, 34, 46
+_LANES, _FIRST_LANE, _LANE_WIDTH = 5, 8, 7
+
+Point = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Backend:
-    """Who may take nodes, and what it does with each: "takes", "refuses" or "unknown", by the node's index."""
+    """A delegate or compiler. `support` maps a node's index to "supported", "rejected" or "unknown" (the default)."""
 
     name: str
-    nodes: Mapping[int, str]
-
-    def does(self, node: int) -> str:
-        """What it does with a node."""
-        return self.nodes.get(node, "unknown")
+    support: Mapping[int, str]
 
 
-def picture(graph: Graph, takers: Sequence[Backend]) -> str:
-    """The SVG element; for a graph of more than `MOST_NODES` nodes, or of none, a sentence."""
-    if not graph.nodes or len(graph.nodes) > MOST_NODES:
-        return f"<p>A graph of {len(graph.nodes)} nodes is not drawn.</p>"
-    places = _places(graph)
-    columns = 1 + max(column for column, _ in places)
-    width = _TEXT + _CELL * len(takers) + 12
-    head = 6 * max((len(taker.name) for taker in takers), default=0) + 14
-    boxes = [(12 + column * (width + _GAP), head + layer * _ROW) for column, layer in places]
-    lines, lanes = "", 0
-    for source, target in _edges(graph):
-        if places[target][1] - places[source][1] == 1 and places[target][0] == places[source][0]:
-            lines += _down(boxes[source], boxes[target], width)
-        else:
-            lines += _beside(boxes[source], boxes[target], width, 8 + _LANE * (lanes % 5))
-            lanes += 1
-    drawn = "".join(_box(graph, takers, node, box, width) for node, box in enumerate(boxes))
-    starts = [12 + column * (width + _GAP) + _TEXT for column in range(columns)]
-    names = "".join(_name(taker.name, x + _CELL * n, head) for x in starts for n, taker in enumerate(takers))
-    size = (12 + columns * (width + _GAP), head + _ROW * (1 + max(layer for _, layer in places)))
-    return (
-        f"<svg class='graph' width='{size[0]}' height='{size[1]}' viewBox='0 0 {size[0]} {size[1]}' role='img' "
-        f"aria-label='the graph, with who takes each node'>{names}<g class='edges'>{lines}</g>{drawn}</svg>"
+@dataclass(frozen=True)
+class Cell:
+    """Whether a backend supports a node. `x` and `y` are pixels."""
+
+    backend: str
+    support: str
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class Box:
+    """A node. `coverage` is "all", "some" or "none" of the backends."""
+
+    x: int
+    y: int
+    coverage: str
+    label: str
+    title: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """All shapes, in pixels. `edges` are SVG path data; `headings` are backend names with their anchor points."""
+
+    width: int
+    height: int
+    box_width: int
+    boxes: list[Box]
+    edges: list[str]
+    headings: list[tuple[str, Point]]
+
+
+def draw(graph: Graph, backends: Sequence[Backend]) -> Drawing | None:
+    """Lay the graph out from top to bottom; None without nodes or with more than `MAX_NODES`."""
+    if not 0 < len(graph.nodes) <= MAX_NODES:
+        return None
+    edges = _edges(graph)
+    places = _places(len(graph.nodes), edges)
+    box_width = _TEXT_WIDTH + CELL_WIDTH * len(backends) + _MARGIN
+    column_width = box_width + _COLUMN_GAP
+    top = 6 * max((len(backend.name) for backend in backends), default=0) + 14
+    corners = [(_MARGIN + column * column_width, top + layer * _ROW_HEIGHT) for column, layer in places]
+    columns, layers = (1 + max(place[axis] for place in places) for axis in (0, 1))
+    first_cells = [_MARGIN + column * column_width + _TEXT_WIDTH for column in range(columns)]
+    return Drawing(
+        width=_MARGIN + columns * column_width,
+        height=top + layers * _ROW_HEIGHT,
+        box_width=box_width,
+        boxes=[_box(graph, number, corner, backends) for number, corner in enumerate(corners)],
+        edges=_paths(edges, places, corners, box_width),
+        headings=[
+            (backend.name, (x + CELL_WIDTH * number + CELL_WIDTH - 3, top - 6))
+            for x in first_cells
+            for number, backend in enumerate(backends)
+        ],
     )
 
 
 def _edges(graph: Graph) -> list[tuple[int, int]]:
-    makers = {index: number for number, node in enumerate(graph.nodes) for index in node.outputs}
-    found = [(makers[i], number) for number, node in enumerate(graph.nodes) for i in node.inputs if i in makers]
-    return list(dict.fromkeys((source, target) for source, target in found if source < target))
+    """Pairs of nodes: the second reads an output of the first."""
+    producers = {index: number for number, node in enumerate(graph.nodes) for index in node.outputs}
+    edges = [
+        (producers[index], number)
+        for number, node in enumerate(graph.nodes)
+        for index in node.inputs
+        if index in producers
+    ]
+    return list(dict.fromkeys((source, target) for source, target in edges if source < target))
 
 
-def _places(graph: Graph) -> list[tuple[int, int]]:
-    """Column and layer of each node: below all that it reads, under the last of them where that is free.
+def _places(count: int, edges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Column and layer of each node: one layer below its last source, in that source's column where it is free.
 
     The longest columns come first.
     """
-    layers: list[int] = []
     sources: dict[int, list[int]] = {}
-    for source, target in _edges(graph):
+    for source, target in edges:
         sources.setdefault(target, []).append(source)
     places: list[tuple[int, int]] = []
-    for number in range(len(graph.nodes)):
-        read = sources.get(number, ())
-        layers.append(1 + max((layers[source] for source in read), default=-1))
-        column = max(((layers[source], places[source][0]) for source in read), default=(0, 0))[1]
-        while (column, layers[number]) in places:
+    for number in range(count):
+        layer, column = max(
+            ((places[source][1] + 1, places[source][0]) for source in sources.get(number, ())), default=(0, 0)
+        )
+        while (column, layer) in places:
             column += 1
-        places.append((column, layers[number]))
+        places.append((column, layer))
     lengths = Counter(column for column, _ in places)
     order = sorted(lengths, key=lambda column: (-lengths[column], column))
     return [(order.index(column), layer) for column, layer in places]
 
 
-def _down(source: tuple[int, int], target: tuple[int, int], width: int) -> str:
-    x = source[0] + width // 2
-    return f"<path d='M{x} {source[1] + _HEIGHT}V{target[1]}'/>"
+def _paths(
+    edges: Sequence[tuple[int, int]], places: Sequence[tuple[int, int]], corners: Sequence[Point], box_width: int
+) -> list[str]:
+    """SVG path data of each edge: straight down to the next layer, otherwise around the boxes in a lane of its own."""
+    paths = []
+    detours = 0
+    for source, target in edges:
+        if places[target] == (places[source][0], places[source][1] + 1):
+            x, y = corners[source]
+            paths.append(f"M{x + box_width // 2} {y + BOX_HEIGHT}V{corners[target][1]}")
+        else:
+            lane = _FIRST_LANE + _LANE_WIDTH * (detours % _LANES)
+            paths.append(_detour(corners[source], corners[target], box_width, lane))
+            detours += 1
+    return paths
 
 
-def _beside(source: tuple[int, int], target: tuple[int, int], width: int, lane: int) -> str:
-    """Past the boxes between the two, along their right side."""
-    x = max(source[0], target[0]) + width + lane
-    start, end = (source[1] + _HEIGHT // 2 + 3, target[1] + _HEIGHT // 2 - 3)
-    return f"<path d='M{source[0] + width} {start}H{x}V{end}H{target[0] + width}'/>"
+def _detour(source: Point, target: Point, box_width: int, lane: int) -> str:
+    """Out of the right side of one box and into the right side of the other."""
+    x = max(source[0], target[0]) + box_width + lane
+    start, end = source[1] + BOX_HEIGHT // 2 + 3, target[1] + BOX_HEIGHT // 2 - 3
+    return f"M{source[0] + box_width} {start}H{x}V{end}H{target[0] + box_width}"
 
 
-def _box(graph: Graph, takers: Sequence[Backend], node: int, box: tuple[int, int], width: int) -> str:
-    x, y = box
-    operator = printable(graph.nodes[node].operator)
-    shapes = [graph.tensors[index].shape for index in graph.nodes[node].outputs]
-    did = [taker.does(node) for taker in takers]
-    kind = "all" if set(did) <= {"takes"} else "some" if "takes" in did else "none"
-    text = operator if len(operator) <= 18 else f"{operator[:17]}…"
-    size = f"width='{_CELL - 2}' height='{_HEIGHT - 12}'"
-    cells = "".join(
-        f"<rect class='cell {what}' x='{x + _TEXT + _CELL * n}' y='{y + 6}' {size}>"
-        f"<title>{escape(f'{taker.name}: {what}')}</title></rect>"
-        for n, (taker, what) in enumerate(zip(takers, did, strict=True))
+def _box(graph: Graph, number: int, corner: Point, backends: Sequence[Backend]) -> Box:
+    x, y = corner
+    node = graph.nodes[number]
+    support = [backend.support.get(number, "unknown") for backend in backends]
+    name = printable(node.operator)
+    return Box(
+        x,
+        y,
+        coverage="all" if set(support) <= {"supported"} else "some" if "supported" in support else "none",
+        label=f"{number} {name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + '…'}",
+        title=f"node {number}: {name} → {_shapes(graph, node)}",
+        cells=[
+            Cell(backend.name, state, x + _TEXT_WIDTH + CELL_WIDTH * position, y + 6)
+            for position, (backend, state) in enumerate(zip(backends, support, strict=True))
+        ],
     )
-    about = escape(f"node {node}: {operator} → {', '.join('×'.join(map(str, shape)) for shape in shapes)}")
-    return (
-        f"<g class='node {kind}'><rect class='box' x='{x}' y='{y}' width='{width}' height='{_HEIGHT}' rx='4'>"
-        f"<title>{about}</title></rect><text x='{x + 8}' y='{y + 16}'>{node} {escape(text)}</text>{cells}</g>"
-    )
 
 
-def _name(name: str, x: int, bottom: int) -> str:
-    place = f"{x + _CELL - 3} {bottom - 6}"
-    return f"<text class='taker' transform='translate({place}) rotate(-90)'>{escape(name)}</text>"
+def _shapes(graph: Graph, node: Node) -> str:
+    return ", ".join("×".join(map(str, graph.tensors[index].shape)) for index in node.outputs)

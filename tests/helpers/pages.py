@@ -12,7 +12,9 @@ LONG = "ecbsr-m4c16-x2-int8-from-a-very-long-name-without-any-place-to-break-it-
 
 
 class Balance(HTMLParser):
-    VOID = ("meta", "link", "br")
+    """All tags of a page with their attributes, and those that are still open."""
+
+    VOID = ("meta", "link", "br", "img")
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,16 +23,54 @@ class Balance(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID and tag != "polyline":
+        if tag not in self.VOID:
             self.open.append(tag)
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
     def handle_endtag(self, tag: str) -> None:
-        if tag != "polyline":
-            assert self.open.pop() == tag
+        assert self.open.pop() == tag
+
+
+def tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
+    """All tags of a page, or a part of one, in which each tag is closed."""
+    parser = Balance()
+    parser.feed(page)
+    parser.close()
+    assert parser.open == []
+    return parser.tags
+
+
+def figures(page: str) -> list[list[str]]:
+    """JSON pointer and text of each figure of a page."""
+    parser = _Figures()
+    parser.feed(page)
+    parser.close()
+    return parser.figures
+
+
+class _Figures(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.figures: list[list[str]] = []
+        self.inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside = tag == "data"
+        if self.inside:
+            self.figures.append([dict(attrs)["data-at"] or "", ""])
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.figures[-1][1] += data
 
 
 def opened(browser: Any, path: Path, width: int, scheme: str) -> tuple[Any, list[str]]:
-    """A page with all its details open, which said nothing on the console, and the addresses that it asked for."""
+    """A page with all its details open and nothing on its console, and the addresses that it requested."""
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     noise: list[str] = []
     requests: list[str] = []
@@ -45,7 +85,7 @@ def opened(browser: Any, path: Path, width: int, scheme: str) -> tuple[Any, list
 
 
 def at(document: Any, pointer: str) -> Any:
-    """What a JSON pointer (RFC 6901) leads to."""
+    """The value at a JSON pointer (RFC 6901)."""
     for step in pointer.split("/")[1:]:
         key = step.replace("~1", "/").replace("~0", "~")
         document = document[int(key)] if isinstance(document, list) else document[key]

@@ -1,4 +1,4 @@
-"""The report page: every figure on it is that of `results.json`, in a real browser, on every screen."""
+"""The report page in a real browser: every figure is that of `results.json`, and it fits every screen."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from android_bench.config import Case
 from android_bench.report import page as report_page
 from android_bench.results import aggregate, baseline, serialize, types
 from android_bench.results.types import Check, Core, DeviceInfo, OperatorTime, Results, Run, State, Tool
-from export import html_components
-from tests.helpers.pages import EVIL, LONG, Balance, assert_figures_are_those_of_the_file, at, opened
+from export.html import rendering
+from tests.helpers.pages import EVIL, LONG, assert_figures_are_those_of_the_file, at, opened, tags
 
 
 def session() -> Results:
@@ -77,28 +77,25 @@ def found() -> Results:
     return session()
 
 
-def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(found: Results) -> None:
+def test_the_page_is_well_formed_and_self_contained(found: Results) -> None:
     page = report_page.html(found, baseline.compare(found, found, 1.05))
-    parser = Balance()
-    parser.feed(page)
-    assert parser.open == []
-    assert not [tag for tag, _ in parser.tags if tag in ("script", "img", "iframe", "object", "base", "form")]
-    links = [attrs.get(name) for _, attrs in parser.tags for name in ("href", "src", "action") if attrs.get(name)]
+    elements = tags(page)
+    assert not [tag for tag, _ in elements if tag in ("script", "img", "iframe", "object", "base", "form")]
+    links = [attrs.get(name) for _, attrs in elements for name in ("href", "src", "action") if attrs.get(name)]
     assert links == ["data:,"]
     assert "url(" not in page and "@import" not in page and "http" not in page
 
 
-def test_the_page_of_a_session_without_anything() -> None:
+def test_the_page_of_an_empty_session() -> None:
     page = report_page.html(Results((), {}))
-    parser = Balance()
-    parser.feed(page)
+    tags(page)
     assert "no device" in page
 
 
 def test_problems_stand_at_the_top(found: Results) -> None:
     page = report_page.html(found)
-    problems = page.index("id='problems'")
-    assert problems < page.index("Side by side") < page.index("Every row")
+    problems = page.index('id="problems"')
+    assert problems < page.index("Side by side") < page.index("All rows")
     top = page[problems : page.index("</section>")]
     for status in types.STATUSES:
         assert (f">{status}<" in top) == (status != "ok")
@@ -106,20 +103,20 @@ def test_problems_stand_at_the_top(found: Results) -> None:
 
 
 def test_text_is_readable_in_both_schemes() -> None:
-    css = (Path(html_components.__file__).parent / "page.css").read_text()
+    css = (Path(rendering.__file__).parent / "base.css").read_text()
     blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     assert len(blocks) == 2
     for block in blocks:
-        colours = dict(re.findall(r"--([\w]+): (#[0-9a-f]{6})", block))
+        colors = dict(re.findall(r"--([\w]+): (#[0-9a-f]{6})", block))
         for name in ("ink", "soft", "good", "warn", "bad", "s0", "s1", "s2", "s3"):
-            assert _contrast(colours[name], colours["card"]) >= 4.5, name
+            assert _contrast(colors[name], colors["card"]) >= 4.5, name
 
 
 def _contrast(first: str, second: str) -> float:
     """WCAG 2.1's contrast ratio."""
 
-    def luminance(colour: str) -> float:
-        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    def luminance(color: str) -> float:
+        parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

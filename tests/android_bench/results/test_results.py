@@ -42,7 +42,7 @@ def test_two_runs_far_apart_have_an_interval_that_can_be_drawn() -> None:
     found = row(("ok", 0.03), ("ok", 0.09))
     assert found.ci95_ms and 0 < found.ci95_ms[0] < 0.03 and found.ci95_ms[1] > 0.09
     page = report_page.html(Results((found,), {"phone": types.DeviceInfo("phone", "phone")}))
-    assert "class='dot'" in page
+    assert 'class="dot"' in page
 
 
 def test_only_throttled_runs_give_a_marked_figure() -> None:

@@ -1,0 +1,69 @@
+"""The drawing of a graph: every node, every edge, and the support of every backend."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+
+from export.audit import graph_svg
+from export.audit.graph_svg import MAX_NODES, Backend, Drawing, draw
+from export.html.rendering import render
+from export.tflite import Graph
+from tests.helpers.pages import tags
+from tests.helpers.tflite_models import GraphBuilder, plain_network
+
+
+def drawn(graph: Graph, *backends: Backend) -> Drawing:
+    drawing = draw(graph, backends)
+    assert drawing is not None
+    return drawing
+
+
+def test_every_node_edge_and_cell_is_drawn() -> None:
+    graph = plain_network("int8")
+    supported = Backend("a <b>", dict.fromkeys(range(len(graph.nodes)), "supported"))
+    svg = render("export.audit", "graph.svg.j2", drawing=drawn(graph, supported, Backend("none", {})))
+    classes = [attrs.get("class") for _, attrs in tags(svg)]
+    assert classes.count("node some") == len(graph.nodes)
+    produced = {index for node in graph.nodes for index in node.outputs}
+    edges = sum(index in produced for node in graph.nodes for index in node.inputs)
+    assert [tag for tag, _ in tags(svg)].count("path") == edges
+    assert classes.count("cell supported") == classes.count("cell unknown") == len(graph.nodes)
+    assert "a &lt;b&gt;" in svg and "<b>" not in svg
+    for number, node in enumerate(graph.nodes):
+        assert f">{number} {node.operator}</text>" in svg
+
+
+def test_coverage_tells_how_many_backends_support_a_node() -> None:
+    make = GraphBuilder()
+    y = make.input((1, 4, 4, 1))
+    for _ in range(3):
+        y = make.unary("RELU", y)
+    all_of_it = Backend("a", dict.fromkeys(range(3), "supported"))
+    part = Backend("b", {0: "supported", 1: "rejected"})
+    assert [box.coverage for box in drawn(make.graph(y), all_of_it, part).boxes] == ["all", "some", "some"]
+    assert [box.coverage for box in drawn(make.graph(y), part).boxes] == ["all", "none", "none"]
+
+
+def test_boxes_do_not_overlap_and_edges_join_them() -> None:
+    drawing = drawn(plain_network("int8"), Backend("a", {}))
+    places = [(box.x, box.y) for box in drawing.boxes]
+    for (x, y), (other_x, other_y) in combinations(places, 2):
+        assert abs(x - other_x) >= drawing.box_width or abs(y - other_y) >= graph_svg.BOX_HEIGHT
+    for x, y in places:
+        assert 0 <= x <= drawing.width - drawing.box_width and 0 <= y <= drawing.height - graph_svg.BOX_HEIGHT
+    for edge in drawing.edges:
+        x, y = map(int, re.findall(r"\d+", edge)[:2])
+        assert any(
+            left <= x <= left + drawing.box_width and top <= y <= top + graph_svg.BOX_HEIGHT for left, top in places
+        )
+
+
+def test_an_empty_and_a_large_graph_are_not_drawn() -> None:
+    make = GraphBuilder()
+    y = make.input((1, 4, 4, 1))
+    assert draw(make.graph(y), []) is None
+    for _ in range(MAX_NODES):
+        y = make.unary("RELU", y)
+    assert draw(make.graph(y), []) is not None
+    assert draw(make.graph(make.unary("RELU", y)), []) is None
