@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ class SampleCrop:
 
 
 def show(model: bytes, others: Iterable[bytes] = (), stop: threading.Event | None = None) -> SampleCrop:
-    """Run a model on the tile; among `others` and the bundled files its float sister is looked for.
+    """Run a model on the tile; `others` and the bundled files are searched for its float counterpart.
 
     The model is given the tile's size, or the tile the model's where that cannot be changed.
 
@@ -69,7 +70,7 @@ def show(model: bytes, others: Iterable[bytes] = (), stop: threading.Event | Non
     data = tflite.write(sized)
     tile = _tile(scale, colors, (width, height))
     result = _run(data, tile, stop)
-    float_file = _sister(graph, others)
+    float_file = _float_counterpart(graph, others)
     return SampleCrop(
         data, tile, result, None if float_file is None else _run(_at(float_file, (width, height)), tile, stop)
     )
@@ -113,17 +114,33 @@ def _run(model: bytes, tile: NDArray[np.uint8], stop: threading.Event | None) ->
     return isolated.output_pixels(output, target).reshape(target.shape[1:])
 
 
-def _sister(graph: tflite.Graph, others: Iterable[bytes]) -> bytes | None:
-    """A float file of the same weights, by the recipes' word."""
+def _float_counterpart(graph: tflite.Graph, others: Iterable[bytes]) -> bytes | None:
+    """The float file of the same weights, according to the recipes: one of `others`, or a bundled one."""
     weights = _weights(recipe.read(graph))
     if weights is None:
         return None
-    bundled = (path.read_bytes() for path in sorted(zoo.FOLDER.glob("*.tflite")))
-    for data in (*others, *bundled):
-        found = recipe.read(tflite.read(data)) or {}
-        if found.get("precision") == "fp32" and _weights(found) == weights:
+    for data in others:
+        if _float_weights(data) == weights:
             return data
-    return None
+    bundled = _bundled_float_files().get(weights)
+    return None if bundled is None else bundled.read_bytes()
+
+
+@cache
+def _bundled_float_files() -> dict[str, Path]:
+    """The bundled float files by the SHA-256 of their weights; all bundled files are read only once."""
+    files: dict[str, Path] = {}
+    for path in sorted(zoo.FOLDER.glob("*.tflite")):
+        weights = _float_weights(path.read_bytes())
+        if weights is not None:
+            files.setdefault(weights, path)
+    return files
+
+
+def _float_weights(model: bytes) -> str | None:
+    """The SHA-256 of a float file's weights; None for other files."""
+    found = recipe.read(tflite.read(model))
+    return _weights(found) if found is not None and found.get("precision") == "fp32" else None
 
 
 def _weights(found: Mapping[str, Any] | None) -> str | None:
