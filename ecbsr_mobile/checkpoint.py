@@ -20,9 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from . import zoo
+from .ecb import ECB
 from .errors import EcbsrError, UsageError
-from .network import ECB, ECBSR, Activation, Architecture, PlainNet
-from .quantization.fake_quant import PRELU_DECOMPOSITIONS, Int8Weights, PReLUDecomposition, names
+from .layers import Activation
+from .network import ECBSR, PRELU_DECOMPOSITIONS, Architecture, Int8Weights, PlainNet, PReLUDecomposition
+from .quantization.fake_quant import activation_names
 from .utils.files import atomic_write
 
 FORMAT = "ecbsr-mobile"
@@ -187,7 +189,7 @@ def _int8_weights(
     path: Path, architecture: Architecture, form: PReLUDecomposition, held: dict[str, Tensor]
 ) -> Int8Weights:
     ranges = held.pop("ranges", torch.empty(0))
-    if ranges.shape != (len(names(architecture, form)), 2) or not torch.isfinite(ranges).all():
+    if ranges.shape != (len(activation_names(architecture, form)), 2) or not torch.isfinite(ranges).all():
         raise EcbsrError(f"{path}: its int8 ranges do not fit {architecture.name}; train it for int8 again")
     if not all(torch.isfinite(value).all() for value in held.values()):
         raise EcbsrError(f"{path}: its int8 weights hold values that are not finite numbers; train it for int8 again")

@@ -1,23 +1,25 @@
-"""The int8 form of a network, simulated in PyTorch: what a `.tflite` computes, in a form that can be trained.
+"""Fake quantization in PyTorch: values rounded as int8 rounds them, with gradients that pass through the rounding.
 
-Follows `export.quantize` step by step: activations rounded to 256 steps of their ranges, weights to
-127 steps per output channel, PReLU written as the target's form has it. The rounding passes gradients
-through as if it were not there, and the ends of the ranges are learned by the error that they cause (S. Esser
-et al., "Learned Step Size Quantization", ICLR 2020; both ends, as in Y. Bhalgat et al., "LSQ+", 2020).
+`FakeQuantNet` simulates the int8 network that `export.quantize` writes: 8-bit activations with learned ranges, 8-bit
+weights per output channel, PReLU as the target computes it. It is what quantization-aware training trains. Its result
+equals that of the `.tflite` file.
+
+`forward_fake_quant` only makes a float network robust: it quantizes activations to the range that they have in the
+batch, and leaves the weights alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..network import ECBSR, Architecture, PlainNet, prelu, with_residual
+from ..layers import bias_of, prelu
+from ..network import ECBSR, Architecture, Int8Weights, PlainNet, PReLUDecomposition, with_residual
 from .qparams import (
     IMAGE_RANGE,
     LEAKY_SLOPES,
@@ -26,132 +28,174 @@ from .qparams import (
     align_addend_max,
     scale_and_zero_point,
 )
+from .rounding import fake_quantize, fake_quantize_to_batch, round_straight_through, scale_of
 
-PReLUDecomposition = Literal["depthwise", "native"]
-"""How PReLU is written: x + relu((slope - 1)·x), which CPUs run fast, or as the one operator."""
+PERCENTILE = 99.99
+"""Share of each channel's values, in percent, that the range of an activation contains when training starts."""
 
-PRELU_DECOMPOSITIONS = get_args(PReLUDecomposition)
+_IMAGE_SCALE = 1 / 255
 
-PERCENTILE = 99.99  # of each channel's values lie within the range that training starts from
-
-
-@dataclass(frozen=True, eq=False)
-class Int8Weights:
-    """A network trained as int8: its plain weights and the range [n, 2] of each activation (see `names`)."""
-
-    form: PReLUDecomposition
-    net: PlainNet
-    ranges: Tensor
+_Range = tuple[Tensor, Tensor]
+_Quantized = tuple[Tensor, float]
+"""Real values [N, C, H, W], multiples of a quantization scale, and that scale."""
 
 
-class FakeQuantNet(nn.Module):
-    """A network as int8 computes it; in real values, [0, 1] in and out.
+def activation_names(architecture: Architecture, decomposition: PReLUDecomposition) -> list[str]:
+    """The activations of an int8 network in the order in which they are computed: `0/conv`, `0/act`, `1/conv`, ...
 
-    `ranges` [n, 2] holds the lowest and highest value of each activation, in the order in which they are
-    computed (see `names`), widened where steps are to fit into others (see `affine`). The image and the result are
-    pinned to 256 steps of [0, 1], and what is added to the image to the same steps.
+    `conv` is a convolution's result, `act` the activation function's, and `addend` relu((slope - 1)·x).
     """
-
-    def __init__(
-        self, net: ECBSR | PlainNet, form: PReLUDecomposition = "depthwise", ranges: Tensor | None = None
-    ) -> None:
-        """`net` is trained in place; see `observe` for `ranges`. Slopes above 1 must be gone: `fold_steep_slopes`."""
-        super().__init__()
-        self.net, self.form = net, form
-        count = len(names(net.architecture, form))
-        start = torch.tensor([[-1.0, 1.0]]).repeat(count, 1) if ranges is None else ranges.clone()
-        if start.shape != (count, 2):
-            raise ValueError(f"{tuple(start.shape)} ranges do not fit {count} activations")
-        self.ranges = nn.Parameter(start)
-        self._observed: list[tuple[float, float]] | None = None
-
-    def weights(self) -> Int8Weights:
-        """What a `.tflite` of the same pixels is made of."""
-        plain = self.net.collapse() if isinstance(self.net, ECBSR) else deepcopy(self.net)
-        for _, _, slope in plain.layers():
-            if slope is not None:
-                slope.data = _held_slopes(slope.detach(), plain.architecture, self.form)
-        return Int8Weights(self.form, plain.requires_grad_(False).eval(), self.ranges.detach().clone())
-
-    @property
-    def architecture(self) -> Architecture:
-        """Of the network that is rounded."""
-        return self.net.architecture
-
-    def forward(self, x: Tensor) -> Tensor:
-        """LR [N, colors, H, W] → SR [N, colors, scale·H, scale·W], each a multiple of 1/255 in [0, 1]."""
-        ranges = iter(self.ranges)
-        image = _quantized(x, *x.new_tensor(IMAGE_RANGE))
-        y, step = image, 1 / 255
-        layers = self.net.layers()
-        for weight, bias, slope in layers[:-1]:
-            y = _conv(y, weight, bias, step).contiguous(memory_format=torch.channels_last)
-            y = self._activated(y, slope, ranges)
-            step = self._step
-        weight, bias, _ = layers[-1]
-        y = _quantized(_conv(y, weight, bias, step), *y.new_tensor(RESIDUAL_RANGE))
-        return _quantized(with_residual(y, image, self.architecture.scale), *y.new_tensor(IMAGE_RANGE))
-
-    def _activated(self, y: Tensor, slope: Tensor | None, ranges: Iterator[Tensor]) -> Tensor:
-        if slope is None:
-            return self._limited(y, _holding_0(next(ranges)), 0.0)
-        slope, leaky = _held_slopes(slope, self.architecture, self.form), self.architecture.activation == "leaky"
-        apart = self.form == "depthwise" and not leaky
-        conv, rest, act = next(ranges), next(ranges) if apart else None, next(ranges)
-        conv_ends, act_ends = align_activation_ranges(_holding_0(conv), _holding_0(act), apart)
-        y = self._limited(y, conv_ends)
-        if rest is not None:
-            rest_ends = rest.new_zeros(()), align_addend_max(_holding_0(rest)[1], act_ends)
-            return self._limited(y + self._limited(prelu(y, slope) - y, rest_ends, 0.0), act_ends)
-        y = self._leaky(y, slope, act_ends) if leaky else prelu(y, _rounded_slopes(slope))
-        return self._limited(y, act_ends)
-
-    def _leaky(self, y: Tensor, slope: Tensor, ends: tuple[Tensor, Tensor]) -> Tensor:
-        """LEAKY_RELU as XNNPACK has it: both of its factors, from steps to steps, are rounded to 1/256."""
-        if self._observed is not None:
-            return prelu(y, slope.expand(y.shape[1]))
-        ratio = 256 * self._step / _affine(ends)[0]
-        above = round(ratio) / ratio
-        below = _straight_through(slope, slope.new_tensor(1 / ratio))
-        return prelu(y, (below / above).expand(y.shape[1])) * above
-
-    def _limited(self, y: Tensor, ends: tuple[Tensor, Tensor], least: float = -torch.inf) -> Tensor:
-        """Round to the 256 steps of a range; `least` is the lowest value that the form can make."""
-        if self._observed is not None:
-            y = y.clamp(least)
-            self._observed.append(_span(y))
-            self._step = scale_and_zero_point(*self._observed[-1])[0]
-            return y
-        self._step = _affine(ends)[0]
-        return _quantized(y, *ends)
-
-    @torch.no_grad()
-    def observe(self, x: Tensor) -> None:
-        """Set the ranges to what the activations of LR pictures [N, colors, H, W] take, outliers left out."""
-        self._observed = []
-        try:
-            self(x)
-            self.ranges.copy_(torch.tensor(self._observed))
-        finally:
-            self._observed = None
-
-
-def names(architecture: Architecture, form: PReLUDecomposition) -> list[str]:
-    """What each of an `FakeQuantNet`'s ranges belongs to, by layer: `0/conv`, `0/rest`, `0/act`, `1/conv`."""
     if architecture.activation == "relu":
         parts = ["act"]
-    elif architecture.activation == "prelu" and form == "depthwise":
-        parts = ["conv", "rest", "act"]
+    elif _has_addend(architecture, decomposition):
+        parts = ["conv", "addend", "act"]
     else:
         parts = ["conv", "act"]
     return [f"{layer}/{part}" for layer in range(len(architecture.widths) - 1) for part in parts]
 
 
+class FakeQuantNet(nn.Module):
+    """An int8 network simulated in real values; image and result are in [0, 1].
+
+    `ranges` [n, 2] holds the minimum and maximum of each activation (see `activation_names`), before scales are aligned
+    (see `qparams`). The image and the result have the fixed scale 1/255, and so has the residual.
+    """
+
+    def __init__(
+        self,
+        net: ECBSR | PlainNet,
+        decomposition: PReLUDecomposition = "depthwise",
+        ranges: Tensor | None = None,
+    ) -> None:
+        """Wrap `net`, which is trained in place.
+
+        Args:
+            net: its PReLU slopes must be at most 1 for `depthwise`: see `fold_steep_slopes`.
+            decomposition: how PReLU is computed.
+            ranges: [n, 2]; if None, call `observe` before the first step.
+
+        Raises:
+            ValueError: `ranges` has another shape.
+        """
+        super().__init__()
+        self.net, self.decomposition = net, decomposition
+        count = len(activation_names(net.architecture, decomposition))
+        start = torch.tensor([[-1.0, 1.0]]).repeat(count, 1) if ranges is None else ranges.clone()
+        if start.shape != (count, 2):
+            raise ValueError(f"{tuple(start.shape)} ranges do not fit {count} activations")
+        self.ranges = nn.Parameter(start)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture of the wrapped network."""
+        return self.net.architecture
+
+    def weights(self) -> Int8Weights:
+        """The weights and ranges from which a `.tflite` file with the same result can be written."""
+        plain = self.net.collapse() if isinstance(self.net, ECBSR) else deepcopy(self.net)
+        for _, _, slope in plain.layers():
+            if slope is not None:
+                slope.data = self._clamped_slopes(slope.detach())
+        return Int8Weights(self.decomposition, plain.requires_grad_(False).eval(), self.ranges.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """LR [N, colors, H, W] → SR [N, colors, scale·H, scale·W], each value a multiple of 1/255 in [0, 1]."""
+        return self._run(x, _FakeQuantizer())
+
+    @torch.no_grad()
+    def observe(self, x: Tensor) -> None:
+        """Set the ranges to those of the activations for LR images [N, colors, H, W], without outliers."""
+        observer = _Observer()
+        self._run(x, observer)
+        self.ranges.copy_(torch.tensor(observer.ranges))
+
+    def _run(self, x: Tensor, quantizer: _Quantizer) -> Tensor:
+        ranges = iter(self.ranges)
+        image = fake_quantize(x, *x.new_tensor(IMAGE_RANGE))
+        y: _Quantized = image, _IMAGE_SCALE
+        *inner, (weight, bias, _) = self.net.layers()
+        for inner_weight, inner_bias, slope in inner:
+            conv = _conv(y, inner_weight, inner_bias).contiguous(memory_format=torch.channels_last)
+            y = self._activated(conv, slope, ranges, quantizer)
+        residual = fake_quantize(_conv(y, weight, bias), *x.new_tensor(RESIDUAL_RANGE))
+        return fake_quantize(with_residual(residual, image, self.architecture.scale), *x.new_tensor(IMAGE_RANGE))
+
+    def _activated(
+        self, conv: Tensor, slope: Tensor | None, ranges: Iterator[Tensor], quantizer: _Quantizer
+    ) -> _Quantized:
+        """The quantized activation function of a convolution's result, which is quantized first."""
+        if slope is None:
+            return quantizer.quantize(conv, _including_0(next(ranges)), minimum=0.0)
+        slope, has_addend = self._clamped_slopes(slope), _has_addend(self.architecture, self.decomposition)
+        conv_range = _including_0(next(ranges))
+        addend_range = _including_0(next(ranges)) if has_addend else None
+        act_range = _including_0(next(ranges))
+        conv_range, act_range = align_activation_ranges(conv_range, act_range, summed=has_addend)
+        y, scale = quantizer.quantize(conv, conv_range)
+        if addend_range is not None:
+            low, high = addend_range
+            addend_range = torch.zeros_like(low), align_addend_max(high, act_range)
+            addend, _ = quantizer.quantize(prelu(y, slope) - y, addend_range, minimum=0.0)
+            return quantizer.quantize(y + addend, act_range)
+        if self.architecture.activation == "leaky":
+            return quantizer.quantize(quantizer.leaky_relu((y, scale), slope, act_range), act_range)
+        return quantizer.quantize(prelu(y, _rounded_slopes(slope)), act_range)
+
+    def _clamped_slopes(self, slope: Tensor) -> Tensor:
+        """The slopes, limited to those that an int8 graph can compute."""
+        if self.architecture.activation == "leaky":
+            return slope.clamp(*LEAKY_SLOPES)
+        return slope.clamp(max=1) if self.decomposition == "depthwise" else slope
+
+
+class _Quantizer(Protocol):
+    """What happens to each activation on its way through the network."""
+
+    def quantize(self, y: Tensor, limits: _Range, minimum: float = -torch.inf) -> _Quantized:
+        """An activation whose graph limits it to `minimum`, and the quantization scale of its range."""
+        ...
+
+    def leaky_relu(self, y: _Quantized, slope: Tensor, out_range: _Range) -> Tensor:
+        """LEAKY_RELU with one slope [1], before its result is quantized to `out_range`."""
+        ...
+
+
+class _FakeQuantizer:
+    """Rounds every activation to the 256 values of its range."""
+
+    def quantize(self, y: Tensor, limits: _Range, minimum: float = -torch.inf) -> _Quantized:
+        # The range of a limited activation begins at its minimum, so that clipping to the range is enough.
+        return fake_quantize(y, *limits), scale_of(limits)
+
+    def leaky_relu(self, y: _Quantized, slope: Tensor, out_range: _Range) -> Tensor:
+        """Computed as XNNPACK does: both factors from input to output integers are rounded to multiples of 1/256."""
+        values, scale = y
+        ratio = 256 * scale / scale_of(out_range)
+        positive = round(ratio) / ratio
+        negative = round_straight_through(slope, slope.new_tensor(1 / ratio))
+        return prelu(values, (negative / positive).expand(values.shape[1])) * positive
+
+
+class _Observer:
+    """Rounds nothing, and records the range of each activation."""
+
+    def __init__(self) -> None:
+        self.ranges: list[tuple[float, float]] = []
+
+    def quantize(self, y: Tensor, limits: _Range, minimum: float = -torch.inf) -> _Quantized:
+        y = y.clamp(minimum)
+        self.ranges.append(_range_without_outliers(y))
+        return y, scale_and_zero_point(*self.ranges[-1])[0]
+
+    def leaky_relu(self, y: _Quantized, slope: Tensor, out_range: _Range) -> Tensor:
+        return prelu(y[0], slope.expand(y[0].shape[1]))
+
+
 @torch.no_grad()
 def fold_steep_slopes(net: PlainNet) -> PlainNet:
-    """The same function of the image with no slope above 1, which x + relu((slope - 1)·x) cannot hold.
+    """An equal network without PReLU slopes above 1, for which x + relu((slope - 1)·x) is not PReLU.
 
-    -prelu(x) = prelu'(-slope·x) with the slope turned over; the sign is taken back in the next convolution.
+    prelu(x, a) = -a · prelu(-x, 1/a) for a > 1: the convolution before takes the factor -a, the next one the sign.
     """
     plain = PlainNet(net.architecture)
     plain.load_state_dict(net.state_dict())
@@ -161,80 +205,62 @@ def fold_steep_slopes(net: PlainNet) -> PlainNet:
         slope = cast(Tensor, plain.acts[layer].weight)
         factors = torch.where(slope > 1, -slope, 1.0)
         conv.weight *= factors[:, None, None, None]
-        cast(Tensor, conv.bias).mul_(factors)
+        bias_of(conv).mul_(factors)
         following.weight *= factors.sign()[:, None, None]
         slope.copy_(torch.where(slope > 1, 1 / slope, slope))
     return plain
 
 
 def round_to_8_bits(image: Tensor) -> Tensor:
-    """An image in [0, 1] as int8 gets it: in steps of 1/255."""
+    """An image in [0, 1] as an int8 network receives it: rounded to multiples of 1/255."""
     return torch.round(image * 255) / 255
 
 
-def _conv(y: Tensor, weight: Tensor, bias: Tensor, step: float) -> Tensor:
-    """The convolution with int8 weights and int32 biases, of an input in steps of `step`."""
-    steps = weight.detach().abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12) / 127
-    weight = _straight_through(weight, steps)
-    return F.conv2d(y, weight, _straight_through(bias, steps.flatten() * step), padding=1)
+def forward_fake_quant(net: ECBSR | PlainNet, x: Tensor) -> Tensor:
+    """`net(x)` with every activation rounded to 256 values between its minimum and maximum in the batch.
+
+    PReLU is computed as x + relu((slope - 1)·x) with both parts rounded, a ReLU belongs to its convolution. The range
+    gets a gradient from the rounding error that it causes, so that training makes ranges small.
+    """
+    with torch.autocast(x.device.type, enabled=False):  # kernels are summed in full precision
+        *inner, (weight, bias, _) = net.layers()
+    y = x
+    for inner_weight, inner_bias, slope in inner:
+        y = F.conv2d(y, inner_weight, inner_bias, padding=1)
+        if slope is None:
+            y = fake_quantize_to_batch(F.relu(y))
+            continue
+        y = fake_quantize_to_batch(y)
+        active = prelu(y, slope.expand(y.shape[1]))
+        y = fake_quantize_to_batch(active if len(slope) == 1 else y + fake_quantize_to_batch(active - y))
+    residual = fake_quantize_to_batch(F.conv2d(y, weight, bias, padding=1))
+    return with_residual(residual, x, net.architecture.scale)
 
 
-def _straight_through(value: Tensor, step: Tensor) -> Tensor:
-    return value + (torch.round(value / step) * step - value).detach()
+def _has_addend(architecture: Architecture, decomposition: PReLUDecomposition) -> bool:
+    return decomposition == "depthwise" and architecture.activation == "prelu"
+
+
+def _conv(y: _Quantized, weight: Tensor, bias: Tensor) -> Tensor:
+    """The convolution with int8 weights (one scale per output channel) and int32 biases."""
+    values, scale = y
+    weight_scale = weight.detach().abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12) / 127
+    weight = round_straight_through(weight, weight_scale)
+    return F.conv2d(values, weight, round_straight_through(bias, weight_scale.flatten() * scale), padding=1)
 
 
 def _rounded_slopes(slope: Tensor) -> Tensor:
-    return _straight_through(slope, slope.detach().abs().max().clamp(min=1e-6) / 127)
+    return round_straight_through(slope, slope.detach().abs().max().clamp(min=1e-6) / 127)
 
 
-def _held_slopes(slope: Tensor, architecture: Architecture, form: PReLUDecomposition) -> Tensor:
-    """The slopes that the form can hold."""
-    if architecture.activation == "leaky":
-        return slope.clamp(*LEAKY_SLOPES)
-    return slope.clamp(max=1) if form == "depthwise" else slope
+def _including_0(limits: Tensor) -> _Range:
+    return limits[0].clamp(max=0), limits[1].clamp(min=0)
 
 
-def _holding_0(ends: Tensor) -> tuple[Tensor, Tensor]:
-    return ends[0].clamp(max=0), ends[1].clamp(min=0)
-
-
-def _affine(ends: tuple[Tensor, Tensor]) -> tuple[float, int]:
-    return scale_and_zero_point(ends[0].item(), ends[1].item())
-
-
-def _quantized(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    return cast(Tensor, _Quantize.apply(x, low, high))
-
-
-def _span(y: Tensor) -> tuple[float, float]:
-    """The widest of the channels' ranges, each without the rarest values."""
+def _range_without_outliers(y: Tensor) -> tuple[float, float]:
+    """The range that contains every channel's range without its rarest values (see `PERCENTILE`), and 0."""
     channels = y.transpose(0, 1).flatten(1)
     rare = max(1, round(channels.shape[1] * (1 - PERCENTILE / 100)))
     low = channels.topk(rare, largest=False).values[:, -1].min()
     high = channels.topk(rare).values[:, -1].max()
     return min(float(low), 0.0), max(float(high), 0.0)
-
-
-class _Quantize(torch.autograd.Function):
-    """Round to 256 steps of [low, high]."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        scale, zero_point = _affine((low, high))
-        y = torch.round(x / scale).clamp_(-128 - zero_point, 127 - zero_point).mul_(scale)
-        ctx.save_for_backward(x, y)
-        ctx.scale, ctx.ends = scale, ((-128 - zero_point) * scale, (127 - zero_point) * scale)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        (gradient,), (x, y) = gradients, ctx.saved_tensors
-        (low, high), half = ctx.ends, ctx.scale / 2
-        inside = torch.ops.aten.hardtanh_backward(gradient, x, low - half, high + half)
-        if not any(ctx.needs_input_grad[1:]):
-            return inside, None, None
-        outside = gradient - inside
-        above = torch.ops.aten.threshold_backward(outside, x, high).sum()
-        below = outside.sum() - above
-        rounding = (inside * (y - x)).sum() / (high - low)
-        return inside, below - rounding, above + rounding

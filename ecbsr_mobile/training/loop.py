@@ -24,8 +24,8 @@ from torch import Tensor
 from .. import checkpoint, evaluation
 from ..dataset import Crops, Pair, ahead, pairs
 from ..errors import EcbsrError, UsageError
-from ..network import Activation, Architecture, PlainNet
-from ..quantization.fake_quant import PReLUDecomposition
+from ..layers import Activation
+from ..network import Architecture, PlainNet, PReLUDecomposition
 from ..upscaling import TorchModel
 from ..utils.files import write_bytes
 from ..utils.progress import Progress

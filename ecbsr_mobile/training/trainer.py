@@ -17,8 +17,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..errors import EcbsrError, UsageError
 from ..images import RGB_TO_YCBCR
-from ..network import ECBSR, Architecture, PlainNet, forward_fake_quant
-from ..quantization.fake_quant import FakeQuantNet, fold_steep_slopes, round_to_8_bits
+from ..network import ECBSR, Architecture, PlainNet
+from ..quantization.fake_quant import FakeQuantNet, fold_steep_slopes, forward_fake_quant, round_to_8_bits
 from ..utils.files import atomic_write
 from .cuda_graph import CudaGraphStep
 from .distributed import Processes
@@ -137,7 +137,7 @@ class Trainer:
             return self.average
         assert self.start is not None
         kept, trained = deepcopy(self.start), deepcopy(self.average).cpu().weights()
-        kept.int8[trained.form] = trained
+        kept.int8[trained.decomposition] = trained
         return kept
 
     def train_step(self, *batch: Tensor) -> Tensor:

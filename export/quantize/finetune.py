@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from ecbsr_mobile.network import PlainNet
-    from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, Int8Weights, PReLUDecomposition
+    from ecbsr_mobile.network import Int8Weights, PlainNet, PReLUDecomposition
+    from ecbsr_mobile.quantization.fake_quant import FakeQuantNet
 
 BATCH = 8
 PATCH = 32  # LR pixels along a crop

@@ -17,8 +17,7 @@ from .qat_weights import decomposition_for, qat_ranges, with_qat_weights
 from .quantizer import quantize
 
 if TYPE_CHECKING:
-    from ecbsr_mobile.network import PlainNet
-    from ecbsr_mobile.quantization.fake_quant import Int8Weights
+    from ecbsr_mobile.network import Int8Weights, PlainNet
 
 
 def int8_graph(

@@ -16,8 +16,7 @@ from ..transforms.prelu import with_unshared_constants
 from .quantizer import Range, activations, copies_image, pinned
 
 if TYPE_CHECKING:
-    from ecbsr_mobile.network import PlainNet
-    from ecbsr_mobile.quantization.fake_quant import Int8Weights, PReLUDecomposition
+    from ecbsr_mobile.network import Int8Weights, PlainNet, PReLUDecomposition
 
 
 def decomposition_for(target: str) -> PReLUDecomposition:

@@ -11,7 +11,7 @@ from scipy.signal import correlate2d
 from torch import Tensor, nn
 
 from ecbsr_mobile import ECBSR, Architecture, UsageError
-from ecbsr_mobile.network import ECB, LAPLACIAN, SOBEL_X, SOBEL_Y
+from ecbsr_mobile.ecb import ECB, LAPLACIAN, SOBEL_X, SOBEL_Y
 
 BRANCHES = ("conv3x3", "conv1x1_3x3", "conv1x1_sbx", "conv1x1_sby", "conv1x1_lpl")
 

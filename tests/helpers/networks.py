@@ -9,7 +9,8 @@ from functools import cache
 import pytest
 import torch
 
-from ecbsr_mobile.network import Activation, Architecture, PlainNet
+from ecbsr_mobile.layers import Activation
+from ecbsr_mobile.network import Architecture, PlainNet
 from export import tflite
 from export.convert import onnx_to_tflite
 from export.convert.onnx_builder import onnx_model

@@ -25,7 +25,8 @@ from ecbsr_mobile import (
     train,
     zoo,
 )
-from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, Int8Weights, fold_steep_slopes, names
+from ecbsr_mobile.network import Int8Weights
+from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, activation_names, fold_steep_slopes
 from export import recipe as recipes
 from export import tflite
 from export.pipeline import export
@@ -52,7 +53,7 @@ def pixels(result: np.ndarray) -> np.ndarray:
 
 def simulated(weights: Int8Weights, image: torch.Tensor) -> np.ndarray:
     with torch.no_grad():
-        return FakeQuantNet(weights.net, weights.form, weights.ranges)(image)[0].numpy().transpose(1, 2, 0)
+        return FakeQuantNet(weights.net, weights.decomposition, weights.ranges)(image)[0].numpy().transpose(1, 2, 0)
 
 
 def observed(case: tuple) -> Int8Weights:
@@ -143,13 +144,13 @@ def test_int8_weights_survive_a_file(tmp_path: Path) -> None:
     weights, path = observed((1, 2, "prelu", "cpu")), tmp_path / "w.safetensors"
     plain = PlainNet(net(1, 2, "prelu").architecture)
     plain.load_state_dict(net(1, 2, "prelu").state_dict())
-    plain.int8 = {weights.form: weights}
+    plain.int8 = {weights.decomposition: weights}
     save(plain, path)
     back = load(path)
     assert set(back.int8) == {"depthwise"}
     np.testing.assert_array_equal(simulated(back.int8["depthwise"], photo(1)), simulated(weights, photo(1)))
     assert torch.equal(back(photo(1)), plain(photo(1)))
-    plain.int8 = {weights.form: Int8Weights(weights.form, weights.net, weights.ranges[:-1])}
+    plain.int8 = {weights.decomposition: Int8Weights(weights.decomposition, weights.net, weights.ranges[:-1])}
     save(plain, path)
     with pytest.raises(EcbsrError, match="int8 ranges do not fit"):
         load(path)
@@ -159,13 +160,13 @@ def test_int8_weights_survive_a_file(tmp_path: Path) -> None:
 def test_export_takes_what_was_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     weights = observed((1, 2, "prelu", "cpu"))
     plain = fold_steep_slopes(net(1, 2, "prelu"))
-    plain.int8 = {weights.form: weights}
+    plain.int8 = {weights.decomposition: weights}
     use_graph(monkeypatch, networks.graph(1, 2, "prelu"))
     (file,) = export(plain, tmp_path, ["int8"], ["200x150"], max_drop=20).files
     graph = tflite.read(file.path.read_bytes())
     recipe = recipes.read(graph)
     assert recipe["calibration"]["method"] == "learned in training"
-    assert len(recipe["calibration"]["ranges"]) == len(names(plain.architecture, weights.form))
+    assert len(recipe["calibration"]["ranges"]) == len(activation_names(plain.architecture, weights.decomposition))
     result = interpreter.run(graph, photo(1)[0].permute(1, 2, 0).numpy())
     assert np.mean(pixels(result) == pixels(simulated(weights, photo(1)))) > 0.999
 

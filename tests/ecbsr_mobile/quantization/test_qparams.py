@@ -71,7 +71,9 @@ def test_scales_are_aligned_where_it_pays(conv: tuple, act: tuple, summed: bool)
     ratio = (wide_conv[1] - wide_conv[0]) / (wide_act[1] - wide_act[0])
     before = (conv[1] - conv[0]) / (act[1] - act[0])
     aligned = ratio == pytest.approx(round(ratio), rel=1e-9)
-    assert aligned or (not summed and (wide_conv, wide_act) == (conv, act) and before > 1.41 * min(math.floor(before), 32))
+    assert aligned or (
+        not summed and (wide_conv, wide_act) == (conv, act) and before > 1.41 * min(math.floor(before), 32)
+    )
 
 
 @given(st.floats(0, 16, width=32), ranges)
