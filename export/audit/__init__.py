@@ -1,1 +1,1 @@
-"""Which delegate supports which operators of a `.tflite`, and why not the others."""
+"""Which operators of a `.tflite` file each delegate supports, and why not the others."""

@@ -1,14 +1,15 @@
-"""Several `.tflite` files audited at once: by the tables, by this machine, and by an NPU's own compiler."""
+"""Audits of several `.tflite` files: by the delegate tables, the runtime of this machine and an NPU's compiler."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils.progress import Progress
 
 from ..resolutions import Size
 from ..tflite.reader import read_bytes
@@ -16,15 +17,18 @@ from ..validation.sample_crop import SampleCrop, show
 from .model_audit import Audit, audit
 
 Notice = Callable[[str], None]
-Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 
 
 @dataclass(frozen=True)
 class Audits:
-    """Each file's audit, or why there is none, by its path.
+    """The audits of several files, by path.
 
-    `models` holds the files' bytes, `shown` what each model makes of a bundled picture's tile, or why it
-    shows nothing; empty where that was not asked for.
+    Attributes:
+        by_path: path → audit of the file.
+        errors: path → why there is no audit, or no NPU report, of the file.
+        models: path → bytes of each file in `by_path`.
+        sample_crops: path → what the model computes for a crop of a bundled image, or why there is no result; empty
+            if that was not requested.
     """
 
     by_path: dict[str, Audit]
@@ -34,7 +38,9 @@ class Audits:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        document: dict[str, Any] = {"files": [{"path": path, **one.to_json()} for path, one in self.by_path.items()]}
+        document: dict[str, Any] = {
+            "files": [{"path": path, **audit.to_json()} for path, audit in self.by_path.items()]
+        }
         if self.errors:
             document["errors"] = [{"path": path, "error": error} for path, error in self.errors.items()]
         return document
@@ -50,65 +56,71 @@ def audit_all(
     notice: Notice = lambda _text: None,
     progress: Progress = lambda items, _label: items,
 ) -> Audits:
-    """Audit files, and the `.tflite` files of folders.
+    """Audit files, and the `.tflite` files in folders.
 
     Args:
         files: paths of files and folders.
-        socs: whose NPU compiler is asked, see `npu.asked.socs`; empty to ask none.
-        size: of the LR input that is compiled for, the file's own unless given (see `npu.check.sized`).
-        emulate: whether the vendor's emulation runs what was compiled, on a bundled picture's tile.
+        socs: SoCs to compile for with the vendor's NPU compiler, see `npu.socs.SOCS`; empty: none.
+        size: (width, height) of the LR input to compile for; None: see `npu.runner.sized`.
+        emulate: run the compiled models in the vendor's emulator, on a crop of a bundled image.
         keep: folder for the compiled files.
-        pictures: whether to run each model on the tile even if nothing is emulated.
-        notice: is told the compiler's licence before it is called.
-        progress: iterates over the work and shows how far it came.
+        pictures: run each model on the crop even if nothing is emulated.
+        notice: called with the compiler's license notice before the compiler runs.
+        progress: wraps the work to show progress.
 
     Raises:
-        EcbsrError: a compiler that is not here, or `keep` cannot be written to.
+        EcbsrError: the compiler is not installed, or `keep` cannot be written to.
     """
-    found: dict[str, Audit] = {}
+    audits: dict[str, Audit] = {}
     errors: dict[str, str] = {}
     models: dict[str, bytes] = {}
-    for path in progress(listed(files), "auditing"):
+    for path in progress(_tflite_paths(files), "auditing"):
         try:
-            models[path] = read_bytes(path)
-            found[path] = audit(path)
+            data = read_bytes(path)
+            audits[path] = audit(data, path)
+            models[path] = data
         except EcbsrError as error:
             errors[path] = str(error)
-    models = {path: models[path] for path in found}
-    shown = _shown(models, progress) if emulate or pictures else {}
-    if socs and found:
-        from ..npu import runner
+    crops = _sample_crops(models, progress) if emulate or pictures else {}
+    if socs and models:
+        from ..npu.runner import compile_models
 
-        asked: dict[str, bytes] = {}
-        for path, model in models.items():
-            try:
-                asked[path] = runner.sized(model, size)
-            except EcbsrError as error:
-                errors[path] = str(error)
-        verdicts = runner.compile_models(
-            asked, socs, shown if emulate else None, keep=keep, notice=notice, progress=progress
-        )  # fmt: skip
-        found |= {path: replace(found[path], npu=verdict) for path, verdict in verdicts.items()}
-    return Audits(found, errors, models, shown)
+        sized, size_errors = _at_size(models, size)
+        errors |= size_errors
+        reports = compile_models(sized, socs, crops if emulate else None, keep, notice=notice, progress=progress)
+        audits |= {path: replace(audits[path], npu=report) for path, report in reports.items()}
+    return Audits(audits, errors, models, crops)
 
 
-def listed(files: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """The paths, folders replaced by the `.tflite` files in them, each once."""
+def _tflite_paths(files: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """The paths without duplicates, each folder replaced by the `.tflite` files in it."""
     paths: list[str] = []
     for file in map(Path, files):
-        if not file.is_dir():
-            paths.append(str(file))
-            continue
-        # A folder without any stays, to be told of as what it is.
-        paths += sorted(str(path) for path in file.glob("*.tflite")) or [str(file)]
+        # A folder without .tflite files stays, so that reading it gives an error.
+        inside = sorted(str(path) for path in file.glob("*.tflite")) if file.is_dir() else []
+        paths += inside or [str(file)]
     return list(dict.fromkeys(paths))
 
 
-def _shown(models: dict[str, bytes], progress: Progress) -> dict[str, SampleCrop | str]:
-    shown: dict[str, SampleCrop | str] = {}
+def _at_size(models: Mapping[str, bytes], size: Size | None) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The models at the size to compile for, and why some do not support it."""
+    from ..npu.runner import sized
+
+    resized: dict[str, bytes] = {}
+    errors: dict[str, str] = {}
+    for path, model in models.items():
+        try:
+            resized[path] = sized(model, size)
+        except EcbsrError as error:
+            errors[path] = str(error)
+    return resized, errors
+
+
+def _sample_crops(models: Mapping[str, bytes], progress: Progress) -> dict[str, SampleCrop | str]:
+    crops: dict[str, SampleCrop | str] = {}
     for path, model in progress(list(models.items()), "running"):
         try:
-            shown[path] = show(model, models.values())
+            crops[path] = show(model, models.values())
         except EcbsrError as error:
-            shown[path] = str(error)
-    return shown
+            crops[path] = str(error)
+    return crops

@@ -63,8 +63,8 @@ class Audit:
         return document
 
 
-def audit(model: bytes | str | os.PathLike[str], run_xnnpack: bool = True) -> Audit:
-    """Audit a `.tflite` file, or the bytes of one.
+def audit(model: bytes | str | os.PathLike[str], name: str = "the model", *, run_xnnpack: bool = True) -> Audit:
+    """Audit a `.tflite` file, or the bytes of one, which error messages call `name`.
 
     With `run_xnnpack` the runtime of this machine loads the model, which takes about half a second and the memory of
     the model's activations.
@@ -72,8 +72,8 @@ def audit(model: bytes | str | os.PathLike[str], run_xnnpack: bool = True) -> Au
     Raises:
         EcbsrError: it is not a valid `.tflite` file.
     """
-    data = model if isinstance(model, bytes) else read_bytes(model)
-    graph = read(data) if isinstance(model, bytes) else read(data, os.fspath(model))
+    data, name = (model, name) if isinstance(model, bytes) else (read_bytes(model), os.fspath(model))
+    graph = read(data, name)
     return Audit(
         operators=operators(graph),
         subgraphs=graph.subgraphs,

@@ -1,4 +1,4 @@
-"""How the TFLite runtime groups the nodes that a delegate takes.
+"""How the TFLite runtime groups the nodes that a delegate supports.
 
 Source: LiteRT tflite/graph_info.cc, PartitionGraphIntoIndependentNodeSubsets.
 """
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from ..tflite.graph import Graph
 
 
-def partitions(graph: Graph, taken: Sequence[bool]) -> list[tuple[int, ...]]:
-    """The groups of taken nodes, as node indices, in the order in which they run.
+def partitions(graph: Graph, supported: Sequence[bool]) -> list[tuple[int, ...]]:
+    """The groups of supported nodes, as node indices, in the order in which they run.
 
-    The nodes are laid into alternating groups of taken and other nodes; each group grows as long as any
-    node of its kind has all its inputs, so the groups are few and keep the order of the data.
+    Supported and unsupported nodes form alternating groups. A group grows as long as there is a node of its kind whose
+    inputs have been computed.
     """
-    made = {index for node in graph.nodes for index in node.outputs}
-    ready = set(range(len(graph.tensors))) - made
+    computed = {index for node in graph.nodes for index in node.outputs}
+    ready = set(range(len(graph.tensors))) - computed
     waiting = list(range(len(graph.nodes)))
     groups: list[tuple[int, ...]] = []
     while waiting:
@@ -28,15 +28,15 @@ def partitions(graph: Graph, taken: Sequence[bool]) -> list[tuple[int, ...]]:
             progress, rest = False, []
             for number in waiting:
                 node = graph.nodes[number]
-                fits = kind is None or taken[number] == kind
+                fits = kind is None or supported[number] == kind
                 if fits and all(index < 0 or index in ready for index in node.inputs):
-                    kind, progress = taken[number], True
+                    kind, progress = supported[number], True
                     group.append(number)
                     ready.update(node.outputs)
                 else:
                     rest.append(number)
             waiting = rest
-        if not group:  # nodes that wait for each other: no order runs them
+        if not group:  # the remaining nodes form a cycle, or need its outputs
             break
         if kind:
             groups.append(tuple(sorted(group)))

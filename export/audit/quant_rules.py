@@ -1,4 +1,4 @@
-"""Conditions on scales and zero points (see `conditions`), and the arithmetic behind them."""
+"""Conditions on a node's scales and zero points (see `op_rules` for what a condition is)."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
 
 def tensor_scale(tensor: Tensor | None) -> float | None:
-    """The scale of a tensor that has exactly one."""
+    """The scale of a tensor with per-tensor quantization; None for any other."""
     if tensor is None or tensor.quantization is None or tensor.quantization.scale.size != 1:
         return None
     return float(tensor.quantization.scale[0])
 
 
 def per_tensor_activations(view: NodeView) -> str | None:
-    """Quantised activations have one scale for the whole tensor."""
+    """Quantized activations have one scale for the whole tensor."""
     for tensor in view.activations():
         if tensor.type_name in QUANTIZED and tensor_scale(tensor) is None:
-            return f"tensor {tensor.label} of {tensor.type_name} has no single scale"
+            return f"tensor {tensor.label} of {tensor.type_name} does not have one scale"
     return None
 
 
 def per_channel_axis(axis: int) -> Condition:
-    """Per-channel weights are quantised along this axis."""
+    """Per-channel weights are quantized along `axis`."""
 
     def check(view: NodeView) -> str | None:
         quantization = _kernel_quantization(view)
         if quantization is None or quantization.scale.size == 1 or quantization.axis == axis:
             return None
-        return f"takes weights quantised along axis {axis}, not {quantization.axis}"
+        return f"supports weights quantized along axis {axis}, not {quantization.axis}"
 
     return check
 
 
 def per_tensor_kernel(view: NodeView) -> str | None:
-    """Weights have one scale."""
+    """The weights have one scale."""
     quantization = _kernel_quantization(view)
-    wrong = quantization is not None and quantization.scale.size > 1
-    return "takes weights of one scale, not of one per channel" if wrong else None
+    per_channel = quantization is not None and quantization.scale.size > 1
+    return "supports weights with one scale, not with one per channel" if per_channel else None
 
 
 def kernel_zero_point(view: NodeView) -> str | None:
-    """INT8 weights have the zero point 0."""
+    """The zero point of INT8 weights is 0."""
     quantization, weights = _kernel_quantization(view), view.input(1)
     if quantization is None or weights is None or weights.type_name != INT8 or not quantization.zero_point.any():
         return None
@@ -54,13 +54,13 @@ def kernel_zero_point(view: NodeView) -> str | None:
 
 
 def kernel_channel_zero_points(view: NodeView) -> str | None:
-    """INT8 weights of one scale per channel have the zero point 0."""
+    """The zero point of INT8 weights with one scale per channel is 0."""
     quantization = _kernel_quantization(view)
     return kernel_zero_point(view) if quantization is not None and quantization.scale.size > 1 else None
 
 
 def zero_points_in_range(view: NodeView) -> str | None:
-    """Every zero point is a value of its tensor's type."""
+    """Every zero point is in the range of its tensor's type."""
     for tensor in [*view.operands(), *view.outputs]:
         if tensor.quantization is None or tensor.kind or tensor.dtype.kind not in "iu":
             continue
@@ -72,23 +72,25 @@ def zero_points_in_range(view: NodeView) -> str | None:
 
 
 def max_requantization_scale(limit: float) -> Condition:
-    """The ratio input scale · weight scale / output scale of a convolution is below `limit` in every channel."""
+    """The requantization scale of a convolution is below `limit` in every channel.
+
+    It is input scale · weight scale / output scale.
+    """
 
     def check(view: NodeView) -> str | None:
         source, target, kernel = tensor_scale(view.input(0)), tensor_scale(view.outputs[0]), _kernel_quantization(view)
         if not source or not target or kernel is None:
             return None
         ratio = source * float(kernel.scale.max(initial=0)) / target
-        wrong = ratio >= limit
-        return f"input · weight / output scale is {ratio:.4g}, not below {limit:g}" if wrong else None
+        return f"input · weight / output scale is {ratio:.4g}, not below {limit:g}" if ratio >= limit else None
 
     return check
 
 
 def bias_scale(tolerance: float = 0.02) -> Condition:
-    """A convolution's bias has the scale input · weight, to `tolerance` of the output's scale, and zero point 0.
+    """The bias of a convolution has the scale input scale · weight scale and the zero point 0, as the kernels assume.
 
-    The kernels compute as if it had.
+    The error of the scale may be up to `tolerance` times the output scale.
     """
 
     def check(view: NodeView) -> str | None:
@@ -103,13 +105,13 @@ def bias_scale(tolerance: float = 0.02) -> Condition:
         error = float(np.abs(bias.quantization.scale - source * kernel.scale).max()) / target
         if error <= tolerance:
             return None
-        return f"its bias scale is off by {error:.3g} of the output's scale, not {tolerance:g} at most"
+        return f"the error of its bias scale is {error:.3g} of the output scale, more than {tolerance:g}"
 
     return check
 
 
 def input_scale_ratio(least: float, most: float, closed: bool = False) -> Condition:
-    """The ratio input scale / output scale is in [least, most) for each quantised input, [least, most] if `closed`."""
+    """The ratio input scale / output scale is in [least, most) for each quantized input; [least, most] if `closed`."""
 
     def check(view: NodeView) -> str | None:
         target = tensor_scale(view.outputs[0])
@@ -124,7 +126,7 @@ def input_scale_ratio(least: float, most: float, closed: bool = False) -> Condit
 
 
 def product_scale_ratio(least: float, most: float) -> Condition:
-    """The ratio first scale · second scale / output scale lies in [least, most)."""
+    """The ratio first scale · second scale / output scale is in [least, most)."""
 
     def check(view: NodeView) -> str | None:
         first, second, target = tensor_scale(view.input(0)), tensor_scale(view.input(1)), tensor_scale(view.outputs[0])
@@ -136,7 +138,10 @@ def product_scale_ratio(least: float, most: float) -> Condition:
 
 
 def leaky_relu_scales(view: NodeView) -> str | None:
-    """A quantised LEAKY_RELU: alpha · ratio in [-127.996, -1/256] or [1/256, 128], and ratio in [1/256, 128]."""
+    """The scales of a quantized LEAKY_RELU are in XNNPACK's range.
+
+    With ratio = input scale / output scale: ratio in [1/256, 128], alpha · ratio in [-127.996, -1/256] or [1/256, 128].
+    """
     source, target = tensor_scale(view.input(0)), tensor_scale(view.outputs[0])
     if not source or not target:
         return None
@@ -148,19 +153,19 @@ def leaky_relu_scales(view: NodeView) -> str | None:
 
 
 def nonzero_alpha(view: NodeView) -> str | None:
-    """A LEAKY_RELU has a slope."""
+    """The alpha of a LEAKY_RELU is not 0."""
     return None if getattr(view.node.options, "alpha", 0.0) else "alpha is 0"
 
 
 def positive_alpha(view: NodeView) -> str | None:
-    """A quantised LEAKY_RELU has a positive slope."""
+    """The alpha of a quantized LEAKY_RELU is positive."""
     alpha = float(getattr(view.node.options, "alpha", 0.0))
-    wrong = tensor_scale(view.input(0)) is not None and alpha <= 0
-    return f"alpha {alpha:.4g} would need a scale that is not positive" if wrong else None
+    quantized = tensor_scale(view.input(0)) is not None
+    return f"alpha {alpha:.4g} would be a scale, which must be positive" if quantized and alpha <= 0 else None
 
 
 def same_quantization(count: int = 1, types: tuple[str, ...] = QUANTIZED) -> Condition:
-    """Quantised inputs (the first `count` of them) and outputs share one scale and zero point."""
+    """The first `count` quantized inputs and the outputs have the same scale and zero point."""
 
     def check(view: NodeView) -> str | None:
         pairs = [tensor.quantization for tensor in [*view.inputs[:count], *view.outputs] if tensor is not None]
@@ -176,22 +181,22 @@ def same_quantization(count: int = 1, types: tuple[str, ...] = QUANTIZED) -> Con
 
 
 def normal_scales(view: NodeView) -> str | None:
-    """Every scale is a normal positive float32."""
+    """Every scale is positive and a normal float32."""
     for tensor in [*view.operands(), *view.outputs]:
         if tensor.quantization is not None:
             scale = tensor.quantization.scale
             if not np.isfinite(scale).all() or (scale < SMALLEST_NORMAL).any():
-                return f"tensor {tensor.label} has a scale that is no normal positive number"
+                return f"tensor {tensor.label} has a scale that is not a normal positive number"
     return None
 
 
 def zero_point_zero(view: NodeView) -> str | None:
-    """An INT8 input has zero point 0."""
+    """The zero point of an INT8 input is 0."""
     source = view.input(0)
     if source is None or source.type_name != INT8 or source.quantization is None:
         return None
     point = int(source.quantization.zero_point[0])
-    return f"takes INT8 of zero point 0, not {point}" if point else None
+    return f"supports INT8 with zero point 0, not {point}" if point else None
 
 
 def _kernel_quantization(view: NodeView) -> Quantization | None:
