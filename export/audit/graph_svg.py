@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..tflite.graph import Graph, Node, printable
+from ..tflite.graph import Graph, Node, short_name
 
 MAX_NODES = 400
 """Nodes of the largest graph that is drawn."""
@@ -150,7 +150,7 @@ def _box(graph: Graph, number: int, corner: Point, backends: Sequence[Backend]) 
     x, y = corner
     node = graph.nodes[number]
     support = [backend.support.get(number, "unknown") for backend in backends]
-    name = printable(node.operator)
+    name = short_name(node.operator)
     return Box(
         x,
         y,

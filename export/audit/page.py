@@ -20,7 +20,7 @@ from .. import tflite
 from ..html.rendering import render
 from ..npu.results import EMULATED, STATIC, STATUSES, CompileReports
 from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS
-from ..tflite.graph import printable
+from ..tflite.graph import short_name
 from ..validation.sample_crop import SampleCrop
 from .batch import Audits
 from .graph_svg import Backend, Drawing, draw
@@ -114,7 +114,7 @@ def _file(path: str, audit: Audit, audits: Audits) -> File:
     crop = audits.sample_crops.get(path)
     return File(
         name=Path(path).name,
-        operators=", ".join(f"{count} {printable(operator)}" for operator, count in audit.operators.items()),
+        operators=", ".join(f"{count} {short_name(operator)}" for operator, count in audit.operators.items()),
         node_count=len(graph.nodes),
         drawing=draw(graph, _backends(audit, len(graph.nodes))),
         reasons=[*_delegate_reasons(audit), *_compiler_reasons(audit.npu or {}), *_invariant_reasons(audit)],
@@ -146,7 +146,7 @@ def _delegate_reasons(audit: Audit) -> list[Reason]:
     nodes: dict[tuple[str, str, str], list[str]] = {}
     for delegate in audit.delegates:
         for refusal in delegate.refused:
-            key = (delegate.title, printable(refusal.operator), f"{refusal.reason} [{refusal.source}]")
+            key = (delegate.title, short_name(refusal.operator), f"{refusal.reason} [{refusal.source}]")
             nodes.setdefault(key, []).append(str(refusal.node))
     return [Reason(title, operator, ", ".join(numbers), text) for (title, operator, text), numbers in nodes.items()]
 
@@ -157,7 +157,7 @@ def _compiler_reasons(reports: CompileReports) -> list[Reason]:
     for soc, report in reports.items():
         notes = [report.note, report.emulated.note if report.emulated else ""]
         keys = [("", "", note) for note in notes if note]
-        keys += [(printable(op.operator), str(op.node), op.reason) for op in report.refused]
+        keys += [(short_name(op.operator), str(op.node), op.reason) for op in report.refused]
         for key in keys:
             socs.setdefault(key, []).append(soc)
     return [Reason(", ".join(names), operator, node, text) for (operator, node, text), names in socs.items()]
@@ -165,7 +165,7 @@ def _compiler_reasons(reports: CompileReports) -> list[Reason]:
 
 def _invariant_reasons(audit: Audit) -> list[Reason]:
     return [
-        Reason("integer invariant", printable(broken.operator), str(broken.node), f"{broken.reason} [{broken.source}]")
+        Reason("integer invariant", short_name(broken.operator), str(broken.node), f"{broken.reason} [{broken.source}]")
         for broken in audit.invariants
     ]
 

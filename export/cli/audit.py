@@ -94,9 +94,9 @@ def _print_json(audits: Audits) -> None:
 
 
 def _print_text(path: str, found: Audit) -> None:
-    from ..tflite.graph import printable
+    from ..tflite.graph import short_name
 
-    counts = ", ".join(f"{count} {printable(operator)}" for operator, count in found.operators.items())
+    counts = ", ".join(f"{count} {short_name(operator)}" for operator, count in found.operators.items())
     print(f"{path}: {os.path.getsize(path)} bytes; {counts or 'no operators'}\n")
     if found.subgraphs > 1:
         print(f"The first of its {found.subgraphs} subgraphs:")
@@ -117,7 +117,7 @@ def _print_text(path: str, found: Audit) -> None:
         _print_npu(found.npu)
     print(f"\nInteger invariants: {len(found.invariants) or 'none'} broken")
     for finding in found.invariants:
-        print(f"  node {finding.node} {printable(finding.operator)}: {finding.reason} [{finding.source}]")
+        print(f"  node {finding.node} {short_name(finding.operator)}: {finding.reason} [{finding.source}]")
     if found.recipe is None:
         print("\nRecipe: none; the file does not say how it was made\n")
     else:
@@ -131,7 +131,7 @@ def _row(delegate: DelegateAudit) -> list[str]:
 
 def _print_npu(verdicts: CompileReports) -> None:
     from ..npu import results
-    from ..tflite.graph import printable
+    from ..tflite.graph import short_name
 
     emulated = any(one.emulated for one in verdicts.values())
     header = ["SoC", "status", "takes", "partitions", "read MB", "write MB", "spill MB", "compiled s"]
@@ -151,7 +151,7 @@ def _print_npu(verdicts: CompileReports) -> None:
         for text in [*(f"{one.status}: {note}" for note in notes[:1] if note), *filter(None, notes[1:])]:
             said.setdefault(f"  {text}", []).append(soc)
         for left in one.refused:
-            text = f"  stays on the CPU: {printable(left.operator)} (node {left.node}): {left.reason}"
+            text = f"  stays on the CPU: {short_name(left.operator)} (node {left.node}): {left.reason}"
             said.setdefault(text, []).append(soc)
     for text, socs in said.items():
         print(f"{text} [{'all' if len(socs) == len(verdicts) else ', '.join(socs)}]")
@@ -177,11 +177,11 @@ def _npu_row(soc: str, one: CompileReport, emulated: bool) -> list[str]:
 
 def _print_reasons(delegate: DelegateAudit) -> None:
     """The reasons, each once, with the nodes that share it."""
-    from ..tflite.graph import printable
+    from ..tflite.graph import short_name
 
     nodes: dict[tuple[str, str, str, str], list[int]] = {}
     for refusal in delegate.refused:
-        nodes.setdefault((refusal.verdict, printable(refusal.operator), refusal.reason, refusal.source), []).append(
+        nodes.setdefault((refusal.verdict, short_name(refusal.operator), refusal.reason, refusal.source), []).append(
             refusal.node
         )
     if nodes or delegate.notes:

@@ -1,6 +1,6 @@
-"""Reading, resizing and writing `.tflite` files, with numpy and flatbuffers alone.
+"""Read, resize and write `.tflite` files, with NumPy and flatbuffers only.
 
-The values are defined in `graph`, the format in `reader` and `writer`, the rules for shapes in `shape_inference`.
+`graph` defines the model in memory, `reader` and `writer` the file format, `shape_inference` the rules for shapes.
 """
 
 from .graph import (

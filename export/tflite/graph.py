@@ -1,6 +1,6 @@
-"""A TFLite model in memory: tensors and the nodes between them, as immutable values.
+"""A TFLite model in memory, as immutable values: tensors, and the nodes that compute them.
 
-Activations are NHWC. An index of -1 among a node's inputs is an absent optional input.
+Activations are NHWC. The index -1 among a node's inputs is an absent optional input.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils.text import printable
 
 FLOAT32, INT8, UINT8, INT32 = "FLOAT32", "INT8", "UINT8", "INT32"
-"""The schema's names of the types that the rest of the package mentions."""
+"""The schema's names of common types."""
 
-LONGEST_NAME = 80
+MAX_LABEL = 80
+"""Longest name of a tensor or operator in a message, in characters."""
+
 TYPE_NAMES = {
     "float32": "FLOAT32",
     "float16": "FLOAT16",
@@ -34,14 +37,14 @@ TYPE_NAMES = {
     "complex64": "COMPLEX64",
     "complex128": "COMPLEX128",
 }
-"""numpy's name of a type → the TFLite schema's."""
+"""NumPy's name of a type → the TFLite schema's."""
 
 
 @dataclass(frozen=True, eq=False)
 class Quantization:
-    """Affine quantisation, real = scale · (stored - zero_point).
+    """Affine quantization: real = scale · (stored - zero_point).
 
-    One scale and zero point for the whole tensor, or one for each slice along `axis`.
+    One scale and zero point for the whole tensor, or one per slice along `axis`.
     """
 
     scale: np.ndarray  # float32 [1] or [slices]
@@ -51,10 +54,10 @@ class Quantization:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor; a constant carries its values in `data`, in `shape` and `dtype`.
+    """A tensor; a constant has its values in `data`, of `shape` and `dtype`.
 
-    `signature` is the shape with -1 for each dimension that the caller chooses; None when all are fixed.
-    `kind` names a schema type that numpy lacks ("INT4", "STRING", ...): `data` then holds its raw bytes.
+    `signature` is the shape with -1 for each dimension that the caller chooses; None if all are fixed. `kind` names a
+    schema type that NumPy lacks ("INT4", "STRING", ...); `data` then contains the raw bytes.
     """
 
     name: str
@@ -66,7 +69,7 @@ class Tensor:
     kind: str = ""
     variable: bool = False
     sparsity: Any = None
-    quantization_details: Any = None  # block-wise and custom quantisation of others' models, as the schema holds it
+    quantization_details: Any = None  # the schema's object for block-wise and custom quantization
 
     @property
     def type_name(self) -> str:
@@ -75,12 +78,12 @@ class Tensor:
 
     @property
     def label(self) -> str:
-        """The name, fit for a sentence."""
-        return printable(self.name)
+        """The name for messages: short, on one line."""
+        return short_name(self.name)
 
     @property
     def dynamic(self) -> bool:
-        """Whether a dimension is left to the caller."""
+        """Whether the caller chooses a dimension."""
         return self.signature is not None and -1 in self.signature
 
     @property
@@ -91,9 +94,9 @@ class Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operator call. `options` is the schema's options object (e.g. `Conv2DOptionsT`): treat it as read-only."""
+    """One operation. `options` is the schema's options object (e.g. `Conv2DOptionsT`): treat it as read-only."""
 
-    operator: str  # the schema's name, or a custom operator's own code
+    operator: str  # the schema's name, or the code of a custom operator
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     version: int = 1
@@ -104,12 +107,12 @@ class Node:
 
     @property
     def label(self) -> str:
-        """The operator for a sentence: "CONV_2D", or "custom operator Foo"."""
-        return f"custom operator {printable(self.operator)}" if self.custom else self.operator
+        """The operator for messages: "CONV_2D", or "custom operator Foo"."""
+        return f"custom operator {short_name(self.operator)}" if self.custom else self.operator
 
 
 class Signature(NamedTuple):
-    """The names under which a caller passes inputs and takes outputs: name → tensor index."""
+    """The names by which a caller addresses inputs and outputs: name → tensor index."""
 
     key: str
     inputs: dict[str, int]
@@ -118,7 +121,7 @@ class Signature(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A model of one subgraph. `subgraphs` says how many the file had; only the first is held."""
+    """The first subgraph of a model; `subgraphs` is the number of subgraphs in the file."""
 
     tensors: tuple[Tensor, ...]
     nodes: tuple[Node, ...]
@@ -130,14 +133,13 @@ class Graph:
     subgraphs: int = 1
 
 
-def printable(name: str) -> str:
-    """A name out of a file on one short line, without what would steer a terminal."""
-    shown = "".join(character if character.isprintable() else "?" for character in name)
-    return shown if len(shown) <= LONGEST_NAME else f"{shown[:LONGEST_NAME]}…"
+def short_name(name: str) -> str:
+    """The name of a tensor or operator for messages: printable and short."""
+    return printable(name, MAX_LABEL)
 
 
 def operators(graph: Graph) -> dict[str, int]:
-    """How often each operator occurs, in order of first use."""
+    """Operator → number of its nodes, in order of first use."""
     return dict(Counter(node.operator for node in graph.nodes))
 
 
@@ -147,17 +149,17 @@ def with_metadata(graph: Graph, name: str, data: bytes) -> Graph:
 
 
 def fused_activation(node: Node) -> str:
-    """The activation fused into a node: "NONE", "RELU", "RELU6", "RELU_N1_TO_1", "TANH" or "SIGN_BIT"."""
+    """The fused activation of a node: "NONE", "RELU", "RELU6", "RELU_N1_TO_1", "TANH" or "SIGN_BIT"."""
     names = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")  # the schema's order
     code = getattr(node.options, "fusedActivationFunction", 0)
     return names[code] if 0 <= code < len(names) else f"activation {code}"
 
 
 def image_input(graph: Graph) -> Tensor:
-    """The one NHWC image that the model takes.
+    """The NHWC image that is the only input of the model.
 
     Raises:
-        EcbsrError: the model has several inputs, or its input is not of rank 4.
+        EcbsrError: the model has several inputs, or its input does not have rank 4.
     """
     if len(graph.inputs) != 1:
         raise EcbsrError(
@@ -173,11 +175,11 @@ def image_input(graph: Graph) -> Tensor:
 
 
 def input_size(graph: Graph) -> tuple[int, int]:
-    """(width, height) of the image that the model takes; -1 for one that the caller chooses."""
+    """(width, height) of the input image; -1 where the caller chooses."""
     _, height, width, _ = image_input(graph).declared_shape
     return width, height
 
 
 def element_count(shape: tuple[int, ...]) -> int:
-    """Number of values in a tensor of `shape`."""
+    """Number of elements of a tensor of `shape`."""
     return math.prod(shape)

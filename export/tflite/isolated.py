@@ -1,4 +1,8 @@
-"""Pixels as a model's tensors store them, and what a model makes of stored values, in a process of its own."""
+"""Run a model on this machine in a process of its own, which a damaged model can crash.
+
+Pixels are 0..255 here. A float tensor stores them as 0..1; an integer tensor without quantization parameters stores
+them with the scale 1/255 and its smallest value for black.
+"""
 
 from __future__ import annotations
 
@@ -9,57 +13,58 @@ from pathlib import Path
 import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.quantization import qparams
 from ecbsr_mobile.utils import subprocess_runner
 
-from .graph import Tensor
+from .graph import Tensor, element_count
 
 WORKER = Path(__file__).with_name("isolated_worker.py")
 
 
 def input_values(pixels: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """Pixels 0..255 in the values that an input tensor stores; floating point takes 0..1."""
+    """Pixels 0..255 as an input tensor stores them."""
     values = pixels.astype(np.float32) / 255
     if tensor.dtype.kind == "f":
         return values.astype(tensor.dtype)
-    scale, zero_point = _affine(tensor)
-    limits = np.iinfo(tensor.dtype)
-    return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(tensor.dtype)
+    return qparams.quantize(values, *_scale_and_zero_point(tensor), tensor.dtype)
 
 
-def output_pixels(stored: bytes, tensor: Tensor) -> np.ndarray:
-    """An output's bytes as levels 0..255, not rounded.
+def output_pixels(data: bytes, tensor: Tensor) -> np.ndarray:
+    """The bytes of an output tensor as pixels 0..255 (float64, flat), not rounded.
 
     Raises:
-        EcbsrError: they are not as many as the tensor has.
+        EcbsrError: the number of bytes is not that of the tensor.
     """
-    if len(stored) != int(np.prod(tensor.shape)) * tensor.dtype.itemsize:
-        raise EcbsrError(f"the output has {len(stored)} bytes, not those of {list(tensor.shape)} {tensor.dtype}")
-    values = np.frombuffer(stored, tensor.dtype).astype(np.float64)
-    if tensor.dtype.kind != "f":
-        scale, zero_point = _affine(tensor)
-        values = (values - zero_point) * scale
+    if len(data) != element_count(tensor.shape) * tensor.dtype.itemsize:
+        raise EcbsrError(f"the output has {len(data)} bytes, which do not fit {list(tensor.shape)} {tensor.dtype}")
+    stored = np.frombuffer(data, tensor.dtype)
+    if tensor.dtype.kind == "f":
+        values = stored.astype(np.float64)
+    else:
+        values = qparams.dequantize(stored, *_scale_and_zero_point(tensor), np.float64)
     return np.clip(values, 0, 1) * 255
 
 
 def run(model: Path, values: bytes, folder: Path, limit: float, stop: threading.Event) -> bytes:
-    """What this machine makes of the input `values`.
+    """The output of a model for the stored input `values`; both are raw bytes. Temporary files go to `folder`.
 
     Raises:
-        EcbsrError: the runtime here refuses the model.
+        EcbsrError: the runtime fails on the model, or takes longer than `limit` seconds.
+        Cancelled: `stop` was set meanwhile.
     """
     source, target = folder / "input.bin", folder / "reference.bin"
     source.write_bytes(values)
     command = [sys.executable, "-P", str(WORKER), str(model), str(source), str(target)]
     try:
-        done = subprocess_runner.run(command, limit, stop)
+        completed = subprocess_runner.run(command, limit, stop)
     except subprocess_runner.TimedOut:
-        raise EcbsrError(f"this machine gave no reference output within {limit:g} s") from None
-    if done.code:
-        raise EcbsrError("this machine's runtime refuses the model, so there is no reference output")
+        raise EcbsrError(f"this machine did not compute a reference output within {limit:g} s") from None
+    if completed.code:
+        raise EcbsrError("the runtime of this machine cannot run the model, so there is no reference output")
     return target.read_bytes()
 
 
-def _affine(tensor: Tensor) -> tuple[float, int]:
+def _scale_and_zero_point(tensor: Tensor) -> tuple[float, int]:
     if tensor.quantization is None:
         return 1 / 255, int(np.iinfo(tensor.dtype).min)
     return float(tensor.quantization.scale[0]), int(tensor.quantization.zero_point[0])

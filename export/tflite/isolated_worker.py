@@ -1,8 +1,8 @@
-"""One run of a model on this machine, in a process of its own, for a damaged model can end it.
+"""Run a model once; the program of the process that `isolated.run` starts.
 
-    python -P isolated_worker.py MODEL.tflite VALUES RESULT   writes the output for given input
+    python -P isolated_worker.py MODEL.tflite INPUT OUTPUT
 
-Imports numpy and the TFLite interpreter alone.
+INPUT and OUTPUT are files of raw tensor bytes. Imports NumPy and the TFLite interpreter only.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 
-def output(model: str, values: str, result: str) -> None:
-    """Write the raw output that `model` gives for the raw input in the file `values`."""
+def run(model: str, source: str, target: str) -> None:
+    """Write the output of `model` for the input in the file `source` to the file `target`."""
     interpreter = Interpreter(model_path=model)
     interpreter.allocate_tensors()
     tensor = interpreter.get_input_details()[0]
-    interpreter.set_tensor(tensor["index"], np.fromfile(values, tensor["dtype"]).reshape(tensor["shape"]))
+    interpreter.set_tensor(tensor["index"], np.fromfile(source, tensor["dtype"]).reshape(tensor["shape"]))
     interpreter.invoke()
-    interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).tofile(result)
+    interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).tofile(target)
 
 
 if __name__ == "__main__":
-    output(*sys.argv[1:])
+    run(*sys.argv[1:])

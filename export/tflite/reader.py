@@ -1,4 +1,4 @@
-"""A `Graph` out of the bytes of a `.tflite` file, whatever these bytes are.
+"""Read a `.tflite` file, even an invalid one, into a `Graph`.
 
 Source of the format: the TFLite schema, version 3 (flatbuffers with the identifier "TFL3").
 """
@@ -16,11 +16,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.errors import EcbsrError
 
-from .graph import TYPE_NAMES, Graph, Node, Quantization, Signature, Tensor, element_count, printable
+from .graph import TYPE_NAMES, Graph, Node, Quantization, Signature, Tensor, element_count, short_name
 
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
-LARGEST = 2**31 - 1  # flatbuffers address their content with 31 bits
+MAX_BYTES = 2**31 - 1  # flatbuffers address their content with 31 bits
 
 OPERATOR_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 TYPES = {code: name for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
@@ -28,12 +28,12 @@ _DTYPES = {name: np.dtype(numpy_name) for numpy_name, name in TYPE_NAMES.items()
 
 
 def read(source: bytes | str | os.PathLike[str], name: str = "the model") -> Graph:
-    """The model in a file, or in the bytes of one. Constants are read-only views of those bytes.
+    """Read a `.tflite` file, or the bytes of one, which error messages call `name`.
 
-    Errors call bytes by `name`.
+    Constants of the graph are read-only views of the bytes.
 
     Raises:
-        EcbsrError: there is no such file, or it is not a whole `.tflite` file.
+        EcbsrError: there is no such file, or it is not a complete `.tflite` file.
     """
     data, name = (source, name) if isinstance(source, bytes) else (read_bytes(source), str(source))
     _check_kind(data, name)
@@ -42,12 +42,12 @@ def read(source: bytes | str | os.PathLike[str], name: str = "the model") -> Gra
     except _Corrupt as error:
         raise EcbsrError(f"{name} cannot be read: {error}") from None
     except (struct.error, ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
-        # flatbuffers' Python reader has no verifier: an offset that leads astray ends in one of these.
+        # The Python reader of flatbuffers has no verifier: an invalid offset raises one of these.
         raise EcbsrError(f"{name} is truncated or corrupt; copy or convert it again") from None
 
 
 def read_bytes(source: str | os.PathLike[str]) -> bytes:
-    """The bytes of a file, if it can be a `.tflite` file; only its start, if it is certainly none.
+    """The bytes of a file that may be a `.tflite` file; of any other file, the first 8 bytes.
 
     Raises:
         EcbsrError: it cannot be read.
@@ -62,9 +62,9 @@ def read_bytes(source: str | os.PathLike[str]) -> bytes:
     try:
         with path.open("rb") as file:
             start = file.read(8)
-            if start[4:] == IDENTIFIER and path.stat().st_size > LARGEST:
-                raise EcbsrError(f"{path} has {path.stat().st_size} bytes; a .tflite file has at most {LARGEST}")
-            # What is not a .tflite file may be of any size: its start is enough to say so.
+            if start[4:] == IDENTIFIER and path.stat().st_size > MAX_BYTES:
+                raise EcbsrError(f"{path} has {path.stat().st_size} bytes; a .tflite file has at most {MAX_BYTES}")
+            # Any other file may be huge, and its start is enough for an error message.
             return start + file.read() if start[4:] == IDENTIFIER else start
     except OSError as error:
         raise EcbsrError(f"cannot read {path}: {error.strerror}") from None
@@ -79,26 +79,26 @@ def _check_kind(data: bytes, name: str) -> None:
 
 
 class _Corrupt(Exception):
-    """What about a file is impossible or not supported; the end of a sentence."""
+    """Why a file is invalid or not supported, as the end of a sentence."""
 
 
 class _Reader:
-    """Reads the first subgraph of a model out of its bytes."""
+    """Reads the first subgraph of a model."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.model = schema.Model.GetRootAs(data, 0)
-        # Offsets may point anywhere, so a small hostile file can claim content without end. An honest one
-        # is read about once; its vectors are shared by a few tables at most.
+        # Offsets may point anywhere, so a small malicious file can claim to be endless. Of a valid file, each byte is
+        # read about once: its tables share few vectors.
         self.budget = 8 * len(data) + 2**20
 
     def graph(self) -> Graph:
         model = self.model
         if model.Version() != SCHEMA_VERSION:
-            raise _Corrupt(f"it has schema version {model.Version()}, only {SCHEMA_VERSION} is known")
+            raise _Corrupt(f"it has schema version {model.Version()}, only {SCHEMA_VERSION} is supported")
         self.spend(4 * model.SubgraphsLength())
         if model.SubgraphsLength() < 1:
-            raise _Corrupt("it holds no graph")
+            raise _Corrupt("it contains no graph")
         subgraph = model.Subgraphs(0)
         tensors = self.each(subgraph.TensorsLength(), subgraph.Tensors, self.tensor)
         codes = self.each(model.OperatorCodesLength(), model.OperatorCodes, self.code)
@@ -119,7 +119,7 @@ class _Reader:
     def spend(self, count: int) -> None:
         self.budget -= count
         if self.budget < 0:
-            raise _Corrupt("it claims more content than its bytes can hold; it is corrupt")
+            raise _Corrupt("it claims more content than it has bytes; it is corrupt")
 
     def each(self, length: int, item: Callable[[int], Any], convert: Callable[[Any], Any]) -> list[Any]:
         self.spend(16 * length)
@@ -136,7 +136,7 @@ class _Reader:
     def tensor(self, table: Any) -> Tensor:
         kind = TYPES.get(table.Type(), f"TYPE_{table.Type()}")
         name = self.text(table.Name())
-        label = printable(name)
+        label = short_name(name)
         shape = self.ints(table.ShapeLength(), table.ShapeAsNumpy)
         signature = self.ints(table.ShapeSignatureLength(), table.ShapeSignatureAsNumpy) or None
         if table.ExternalBuffer():
@@ -177,16 +177,16 @@ class _Reader:
         return Quantization(scale, np.resize(zero_point, scale.shape), table.QuantizedDimension()), details
 
     def buffer(self, index: int) -> np.ndarray | None:
-        """The content of a buffer as bytes; None for an empty one, which means "no constant"."""
+        """The bytes of a buffer; None for an empty one, which means "not a constant"."""
         if not 0 <= index < self.model.BuffersLength():
             raise _Corrupt(f"a tensor refers to buffer {index}, which is missing; it is corrupt")
         table = self.model.Buffers(index)
-        if table.Offset() > 1:  # of large files: the content lies behind the flatbuffer
+        if table.Offset() > 1:  # in files above 2 GB, the content follows the flatbuffer
             return np.frombuffer(self.data, np.uint8, table.Size(), table.Offset())
         return table.DataAsNumpy() if table.DataLength() else None
 
     def code(self, table: Any) -> tuple[str, int, bool]:
-        # Codes above 127 came after the first, 8-bit field, which holds a placeholder for them.
+        # The deprecated 8-bit field contains a placeholder for codes above 127.
         code = max(table.BuiltinCode(), table.DeprecatedBuiltinCode())
         if code == schema.BuiltinOperator.CUSTOM:
             return self.text(table.CustomCode()), table.Version(), True

@@ -1,4 +1,4 @@
-"""Giving a graph another image size: every shape in it is inferred anew."""
+"""Change the image size of a graph by inferring every shape again."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from . import shape_inference
 from .graph import Graph, Node, image_input
 
-LARGEST_SIDE = 2**16
+MAX_SIDE = 2**16
 
 
 def at_size(graph: Graph, width: int, height: int) -> Graph:
-    """The graph for images of `width` by `height` pixels, every shape in it fixed.
+    """The graph for input images of `width` by `height` pixels, with every shape fixed.
 
     Raises:
-        UsageError: the size is none.
-        EcbsrError: an operator whose output shape is not known, or a size that does not fit the model.
+        UsageError: a side is not in 1..65536.
+        EcbsrError: there is no shape rule for an operator, or the model does not support the size.
     """
-    if not (1 <= width <= LARGEST_SIDE and 1 <= height <= LARGEST_SIDE):
-        raise UsageError(f"a size of {width}x{height} is not possible; use 1 to {LARGEST_SIDE} pixels each way")
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        raise UsageError(f"a size of {width}x{height} is not possible; use 1 to {MAX_SIDE} pixels each way")
     image = image_input(graph)
     batch, channels = image.declared_shape[0], image.declared_shape[3]
     if channels < 1:
-        raise EcbsrError(f"the model's input {image.label} does not say how many channels it takes")
+        raise EcbsrError(f"the model's input {image.label} does not state its number of channels")
     tensors, nodes = list(graph.tensors), []
     known: dict[int, tuple[int, ...]] = {graph.inputs[0]: (max(batch, 1), height, width, channels)}
     for number, node in enumerate(graph.nodes):
@@ -47,10 +47,10 @@ def at_size(graph: Graph, width: int, height: int) -> Graph:
 
 
 def scale_of(graph: Graph) -> int:
-    """How many times wider and higher than its input image the model's output is.
+    """The upscaling factor: output height / input height, and width likewise.
 
     Raises:
-        EcbsrError: it is no image, or no whole multiple.
+        EcbsrError: the output is not an image, or not an integer multiple of the input.
     """
     if any(tensor.dynamic for tensor in graph.tensors):
         graph = at_size(graph, 48, 32)
@@ -58,7 +58,7 @@ def scale_of(graph: Graph) -> int:
     shape = graph.tensors[graph.outputs[0]].shape if graph.outputs else ()
     scale = shape[1] // height if len(shape) == 4 and height > 0 else 0
     if scale < 1 or shape[1:3] != (height * scale, width * scale):
-        raise EcbsrError(f"the model turns {width}x{height} into shape {list(shape)}; a whole multiple is needed")
+        raise EcbsrError(f"the model turns {width}x{height} into shape {list(shape)}, not an integer multiple")
     return scale
 
 
@@ -71,7 +71,7 @@ def _call(graph: Graph, node: Node, known: dict[int, tuple[int, ...]]) -> shape_
         tensor = graph.tensors[index]
         fixed = tensor.data is not None or tensor.variable or 0 in tensor.shape
         if not fixed and index not in known:
-            raise shape_inference.CannotInfer(f"its input {tensor.label} is computed by no earlier node")
+            raise shape_inference.CannotInfer(f"its input {tensor.label} is not computed by an earlier node")
         operands.append(shape_inference.Operand(known.get(index, tensor.shape), tensor.declared_shape, tensor.data))
     return shape_inference.Call(
         node.operator, node.options, operands, [graph.tensors[i].declared_shape for i in node.outputs]

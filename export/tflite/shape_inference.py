@@ -1,7 +1,7 @@
-"""The output shapes of the operators that image networks are made of (NHWC).
+"""Output shapes of the operators that are common in image networks (NHWC).
 
-Works on plain values: an operator's name, its schema options, and its operands. The rules follow the
-TFLite reference kernels' Prepare functions.
+Inputs are plain values: the operator's name, its schema options and its operands. Source of the rules: the `Prepare`
+functions of the TFLite reference kernels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LARGEST_DIMENSION = 2**31 - 1  # the file stores 32-bit integers
 
 @dataclass(frozen=True)
 class Operand:
-    """An input of a node: the shape it now has, the one it had (-1 where unknown), and its value if constant."""
+    """An input of a node: its new shape, its shape `before` (-1 where unknown), and its value if it is constant."""
 
     shape: Shape
     before: Shape
@@ -29,7 +29,7 @@ class Operand:
 
 @dataclass(frozen=True)
 class Call:
-    """A node to infer: `before` holds the shapes that its outputs had."""
+    """A node whose output shapes are needed; `before` has the old ones."""
 
     operator: str
     options: Any
@@ -37,7 +37,7 @@ class Call:
     before: Sequence[Shape]
 
     def operand(self, position: int) -> Operand:
-        """The input at `position`, which the operator must have."""
+        """The input at `position`, which must be present."""
         if position >= len(self.operands):
             raise CannotInfer(f"input {position} is missing")
         operand = self.operands[position]
@@ -46,39 +46,39 @@ class Call:
         return operand
 
     def image(self, position: int = 0) -> Shape:
-        """The shape of an input that must be [batch, height, width, channels]."""
+        """The shape of an input, which must be [batch, height, width, channels]."""
         shape = self.operand(position).shape
         if len(shape) != 4:
             raise CannotInfer(f"its input has shape {list(shape)}, not [batch, height, width, channels]")
         return shape
 
     def constant(self, position: int) -> np.ndarray:
-        """The value of an input that must be a constant of integers."""
+        """The value of an input, which must be an integer constant."""
         value = self.operand(position).value
         if value is None:
             raise CannotInfer("its shape is computed while the model runs")
         if value.dtype.kind not in "iu":
-            raise CannotInfer(f"input {position} is of {value.dtype}, not integers")
+            raise CannotInfer(f"input {position} has the type {value.dtype}, not integers")
         return value
 
 
 @dataclass(frozen=True)
 class Inferred:
-    """The outputs' shapes, and the constant inputs that must change with them (by position)."""
+    """The output shapes, and new values of constant inputs that contain a size, by position."""
 
     shapes: list[Shape]
     constants: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 class CannotInfer(EcbsrError):
-    """Why a node's output shape cannot be told."""
+    """Why the output shape of a node is not known, as the end of a sentence."""
 
 
 def infer(call: Call) -> Inferred:
     """The output shapes of one node.
 
     Raises:
-        CannotInfer: no rule for the operator, or its inputs do not fit together; half a sentence.
+        CannotInfer: there is no rule for the operator, or its inputs do not match.
     """
     try:
         inferred = _inferred(call)
@@ -102,7 +102,7 @@ def _inferred(call: Call) -> Inferred:
     unchanged = all(operand is None or operand.shape == operand.before for operand in call.operands)
     if unchanged and all(-1 not in shape for shape in call.before):
         return Inferred(list(call.before))
-    raise CannotInfer("no rule for this operator is known")
+    raise CannotInfer("there is no shape rule for this operator")
 
 
 def _names(words: str) -> frozenset[str]:
@@ -125,11 +125,11 @@ def _broadcast(first: Shape, second: Shape) -> Shape:
     try:
         return np.broadcast_shapes(first, second)
     except ValueError:
-        raise CannotInfer(f"its inputs {list(first)} and {list(second)} do not fit together") from None
+        raise CannotInfer(f"its inputs {list(first)} and {list(second)} cannot be broadcast") from None
 
 
 def _window(size: int, window: int, stride: int, padding: int, dilation: int = 1) -> int:
-    """Positions of a sliding window along one dimension."""
+    """Number of positions of a sliding window along one dimension."""
     if stride < 1 or window < 1 or dilation < 1:
         raise CannotInfer(f"stride {stride}, window {window} or dilation {dilation} is not positive")
     positions = -(-size // stride) if padding == _SAME_PADDING else -(-(size - (window - 1) * dilation) // stride)
@@ -153,13 +153,13 @@ def _pool(call: Call) -> Inferred:
 
 def _transpose_convolution(call: Call) -> Inferred:
     (n, h, w, _), kernel, o = call.image(2), call.image(1), call.options
-    old, wanted = call.operand(2).before, call.constant(0).reshape(-1)
+    old, output = call.operand(2).before, call.constant(0).reshape(-1)
     size = []
     for axis, now, stride in ((1, h, o.strideH), (2, w, o.strideW)):
         valid = max(kernel[axis] - stride, 0)
-        extra = int(wanted[axis]) - old[axis] * stride
+        extra = int(output[axis]) - old[axis] * stride
         if now != old[axis] and extra != (0 if o.padding == _SAME_PADDING else valid):
-            raise CannotInfer(f"its output size {list(wanted)} is no multiple of its input's {list(old)}")
+            raise CannotInfer(f"its output size {list(output)} is not a multiple of its input size {list(old)}")
         size.append(now * stride + extra)
     shape = (n, size[0], size[1], kernel[0])
     return Inferred([shape], {0: np.array(shape, call.constant(0).dtype)})
@@ -172,18 +172,18 @@ def _resize(call: Call) -> Inferred:
 
 
 def _scaled(now: int, before: int, after: int) -> int:
-    """`now` in the ratio in which `before` became `after`."""
+    """`now` · `after` / `before`."""
     if now == before:
         return after
     if before < 1 or after < 1 or now * after % before:
-        raise CannotInfer(f"it resizes {before} to {after}, and {now} in that ratio is no whole number")
+        raise CannotInfer(f"it resizes {before} to {after}, and {now} in that ratio is not an integer")
     return now * after // before
 
 
 def _depth_to_space(call: Call) -> Inferred:
     (n, h, w, c), block = call.image(), call.options.blockSize
     if block < 1 or c % block**2:
-        raise CannotInfer(f"{c} channels cannot be shuffled into blocks of {block}")
+        raise CannotInfer(f"{c} channels cannot be rearranged into blocks of {block}")
     return Inferred([(n, h * block, w * block, c // block**2)])
 
 
@@ -199,7 +199,7 @@ def _concatenation(call: Call) -> Inferred:
     axis = _axis(call.options.axis, len(shapes[0])) if shapes else 0
     rest = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
     if len(rest) != 1 or len({len(shape) for shape in shapes}) != 1:
-        raise CannotInfer(f"its inputs {[list(shape) for shape in shapes]} do not fit together")
+        raise CannotInfer(f"its inputs {[list(shape) for shape in shapes]} cannot be concatenated")
     total = sum(shape[axis] for shape in shapes)
     return Inferred([(*shapes[0][:axis], total, *shapes[0][axis + 1 :])])
 
@@ -215,7 +215,7 @@ def _pad(call: Call) -> Inferred:
 def _transpose(call: Call) -> Inferred:
     shape, order = call.operand(0).shape, call.constant(1).reshape(-1).tolist()
     if sorted(order) != list(range(len(shape))):
-        raise CannotInfer(f"{order} is no order of {len(shape)} dimensions")
+        raise CannotInfer(f"{order} is not a permutation of {len(shape)} dimensions")
     return Inferred([tuple(shape[axis] for axis in order)])
 
 
@@ -237,13 +237,13 @@ def _reduction(call: Call) -> Inferred:
 
 def _slice(call: Call) -> Inferred:
     source, begin, size = call.operand(0), call.constant(1).reshape(-1), call.constant(2).reshape(-1)
-    taken = []
+    sizes = []
     for now, before, start, count in zip(source.shape, source.before, begin.tolist(), size.tolist(), strict=True):
         rest = count == -1 or (now != before and start + count == before)
         if now != before and not rest:
-            raise CannotInfer(f"it takes {count} of {before} pixels, which says nothing of {now}")
-        taken.append(now - start if rest else count)
-    return Inferred([tuple(taken)], {2: np.array(taken, size.dtype)})
+            raise CannotInfer(f"it keeps {count} of {before} pixels; of {now} the number is not known")
+        sizes.append(now - start if rest else count)
+    return Inferred([tuple(sizes)], {2: np.array(sizes, size.dtype)})
 
 
 def _strided_slice(call: Call) -> Inferred:
@@ -251,17 +251,17 @@ def _strided_slice(call: Call) -> Inferred:
     begin, end, strides = (call.constant(i).reshape(-1).tolist() for i in (1, 2, 3))
     masks = o.ellipsisMask or o.newAxisMask or o.shrinkAxisMask or o.offset
     if masks or min(strides) < 1 or len(strides) != len(source.shape):
-        raise CannotInfer("it takes a part that depends on the size in a way that is not known")
-    taken, ends = [], []
+        raise CannotInfer("its masks or strides are not supported")
+    sizes, ends = [], []
     for axis, (now, before) in enumerate(zip(source.shape, source.before, strict=True)):
         start = 0 if o.beginMask >> axis & 1 else begin[axis]
         whole = bool(o.endMask >> axis & 1) or (now != before and end[axis] >= before >= 0)
         if now != before and (start < 0 or not whole):
-            raise CannotInfer(f"it takes pixels {start} to {end[axis]} of {before}, which says nothing of {now}")
+            raise CannotInfer(f"it keeps pixels {start} to {end[axis]} of {before}; of {now} the number is not known")
         first, last, step = slice(start, None if whole else end[axis], strides[axis]).indices(now)
-        taken.append(len(range(first, last, step)))
+        sizes.append(len(range(first, last, step)))
         ends.append(last)
-    return Inferred([tuple(taken)], {2: np.array(ends, call.constant(2).dtype)})
+    return Inferred([tuple(sizes)], {2: np.array(ends, call.constant(2).dtype)})
 
 
 def _axis(axis: int, rank: int) -> int:

@@ -1,4 +1,4 @@
-"""The bytes of a `.tflite` file out of a `Graph`; the counterpart of `tflite_reader`."""
+"""Write a `Graph` as the bytes of a `.tflite` file; the counterpart of `reader`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ecbsr_mobile.errors import EcbsrError
 from .graph import Graph, Node, Tensor
 from .reader import IDENTIFIER, OPERATOR_NAMES, SCHEMA_VERSION, TYPES
 
-_ALIGNMENT = 16  # of constants, as the schema demands
+_ALIGNMENT = 16  # of constants, required by the schema
 _OPERATOR_CODES = {name: code for code, name in OPERATOR_NAMES.items()}
 _TYPE_CODES = {name: code for code, name in TYPES.items()}
 
@@ -21,16 +21,17 @@ _TYPE_CODES = {name: code for code, name in TYPES.items()}
 def write(graph: Graph) -> bytes:
     """The graph as the bytes of a `.tflite` file: the same graph gives the same bytes.
 
-    Tensors and constants that nothing uses are dropped; equal constants are stored once, 16-byte aligned.
+    Unused tensors and constants are dropped. Equal constants are stored once, aligned to 16 bytes.
 
     Raises:
-        EcbsrError: the graph came from a file with something that cannot be written again.
+        EcbsrError: the graph has content that cannot be written: several subgraphs, unknown operators or types,
+            block-wise quantization.
     """
     return _Writer(graph).model()
 
 
 class _Constant:
-    """A buffer whose content is aligned; the schema's generated class does not align it."""
+    """A buffer whose content is aligned, which the class that is generated from the schema does not do."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -48,11 +49,11 @@ class _Constant:
 
 
 class _Writer:
-    """Turns a graph into the schema's objects and those into bytes."""
+    """Converts a graph into the schema's objects and packs them."""
 
     def __init__(self, graph: Graph) -> None:
         if graph.subgraphs != 1:
-            raise EcbsrError(f"a model of {graph.subgraphs} subgraphs cannot be written; only its first was read")
+            raise EcbsrError(f"a model of {graph.subgraphs} subgraphs cannot be written: only the first was read")
         self.graph = graph
         self.buffers: dict[bytes, int] = {b"": 0}  # buffer 0 is the empty one
         self.codes: dict[tuple[str, int, bool], int] = {}
@@ -128,7 +129,7 @@ class _Writer:
         if not custom and operator not in _OPERATOR_CODES:
             raise EcbsrError(f"operator {operator} is not known and cannot be written")
         code = schema.BuiltinOperator.CUSTOM if custom else _OPERATOR_CODES[operator]
-        # Codes above 127 do not fit the first, 8-bit field; a placeholder stands there for them.
+        # The deprecated 8-bit field gets a placeholder for codes above 127.
         short = min(code, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
         return schema.OperatorCodeT(short, operator if custom else None, version, code)
 
@@ -146,7 +147,7 @@ def _content(tensor: Tensor) -> bytes:
     plain = not tensor.kind and tensor.sparsity is None
     if plain and (data.dtype != tensor.dtype or data.shape != tensor.shape):
         raise ValueError(
-            f"constant {tensor.label} holds {data.dtype} {data.shape}, but says {tensor.dtype} {tensor.shape}"
+            f"constant {tensor.label} has data {data.dtype} {data.shape}, but is declared {tensor.dtype} {tensor.shape}"
         )
     return data.tobytes()
 
@@ -155,7 +156,7 @@ def _quantization(tensor: Tensor) -> schema.QuantizationParametersT | None:
     details = tensor.quantization_details
     if details is not None:
         raise EcbsrError(
-            f"tensor {tensor.label} is quantised by {type(details).__name__[:-1]}, which cannot be written"
+            f"tensor {tensor.label} is quantized by {type(details).__name__[:-1]}, which cannot be written"
         )
     if tensor.quantization is None:
         return None

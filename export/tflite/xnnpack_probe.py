@@ -1,7 +1,6 @@
-"""What XNNPACK takes of a model, measured: the TFLite runtime of this machine loads it and lists its nodes.
+"""What the TFLite runtime of this machine delegates to XNNPACK: it loads a model and lists the nodes.
 
-The runtime runs in a process of its own, for a damaged model can crash it (and so the file also is that
-process's program: `python runtime.py < MODEL` prints one JSON document; it imports the interpreter alone).
+The runtime runs in a process of its own, which a damaged model can crash.
 """
 
 from __future__ import annotations
@@ -11,13 +10,17 @@ import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-LOAD_SECONDS = 120.0  # a big model at a big size allocates for a few seconds
+from ecbsr_mobile.utils.text import last_line, printable
 
+WORKER = Path(__file__).with_name("xnnpack_probe_worker.py")
+
+LOAD_SECONDS = 120.0  # safety net: a large model allocates for a few seconds
 
 RUNTIME = f"ai-edge-litert {version('ai-edge-litert')}"
 MACHINE = platform.machine()
@@ -27,8 +30,14 @@ MACHINE = platform.machine()
 class XnnpackReport:
     """What the runtime did with a model.
 
-    `nodes` are the indices of the nodes that XNNPACK took, of `total`. Where the model does not load,
-    `loads` is false and `error` is the runtime's own last word.
+    Attributes:
+        loads: whether the model loads.
+        nodes: indices of the nodes that are delegated to XNNPACK.
+        total: nodes of the model.
+        partitions: groups of delegated nodes.
+        error: why the model does not load, as reported by the runtime.
+        runtime: name and version of the runtime.
+        machine: the processor architecture.
     """
 
     loads: bool
@@ -53,69 +62,55 @@ class XnnpackReport:
 
 
 def probe(model: bytes) -> XnnpackReport:
-    """Load the bytes of a `.tflite` file with the default delegates (XNNPACK) and see who takes which node."""
-    # -P keeps this folder off the child's path, where our module names would shadow others'.
-    program = [sys.executable, "-P", __file__]
+    """Load the bytes of a `.tflite` file with the default delegates (XNNPACK), in a process of its own."""
+    # -P keeps this folder off the path of the child process, where our module names would hide others.
+    program = [sys.executable, "-P", str(WORKER)]
     try:
         child = subprocess.run(program, input=model, capture_output=True, timeout=LOAD_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return _failed(f"the runtime did not load it in {LOAD_SECONDS:.0f} s")
+        return _not_loaded(f"the runtime did not load it in {LOAD_SECONDS:.0f} s")
     try:
-        answer = json.loads(child.stdout)
+        loaded = json.loads(child.stdout)
     except ValueError:
-        return _failed(_last_word(child.returncode, child.stderr))
-    if "error" in answer:
-        return _failed(answer["error"])
-    return XnnpackReport(True, nodes=tuple(answer["nodes"]), total=answer["total"], partitions=answer["partitions"])
+        return _not_loaded(_crash_reason(child.returncode, child.stderr))
+    return report(loaded)
 
 
-def _failed(error: str) -> XnnpackReport:
-    # The runtime quotes names out of the model, which must not steer a terminal.
-    return XnnpackReport(False, (), 0, 0, "".join(c if c.isprintable() else "?" for c in error))
+def report(loaded: Mapping[str, Any]) -> XnnpackReport:
+    """The report on what `xnnpack_probe_worker.load` returned."""
+    if "error" in loaded:
+        return _not_loaded(loaded["error"])
+    nodes, partitions = delegated_nodes(loaded["nodes"])
+    return XnnpackReport(True, tuple(nodes), loaded["total"], partitions)
 
 
-def _last_word(code: int, errors: bytes) -> str:
+def _not_loaded(error: str) -> XnnpackReport:
+    return XnnpackReport(False, (), 0, 0, printable(error))  # the runtime quotes names in the model
+
+
+def _crash_reason(code: int, errors: bytes) -> str:
     if code < 0:
         return f"the runtime crashed ({signal.Signals(-code).name})"
-    lines = [line.strip() for line in errors.decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else f"the runtime ended with exit code {code}"
+    return last_line(errors, f"the runtime ended with exit code {code}")
 
 
 def delegated_nodes(nodes: Sequence[dict[str, Any]]) -> tuple[list[int], int]:
-    """(indices of the nodes that delegates took, delegate kernels), from the runtime's own node list.
+    """(indices of the delegated nodes, number of partitions), from the runtime's list of nodes.
 
-    The list keeps the model's nodes and appends one kernel per partition. A kernel names the tensors at
-    its borders: what it took is every node on a way back from its outputs to its inputs.
+    The list has the nodes of the model and then one delegate kernel per partition. A kernel has the inputs and outputs
+    of its partition: the delegated nodes are those on every path from its outputs back to its inputs.
     """
     kernels = [node for node in nodes if node["op_name"] == "DELEGATE"]
-    maker = {int(tensor): node for node in nodes if node["op_name"] != "DELEGATE" for tensor in node["outputs"]}
-    taken: set[int] = set()
+    producer = {int(tensor): node for node in nodes if node["op_name"] != "DELEGATE" for tensor in node["outputs"]}
+    delegated: set[int] = set()
     for kernel in kernels:
-        border = {int(tensor) for tensor in kernel["inputs"]}
+        inputs = {int(tensor) for tensor in kernel["inputs"]}
         todo = [int(tensor) for tensor in kernel["outputs"]]
         while todo:
             tensor = todo.pop()
-            node = maker.get(tensor)
-            if tensor in border or node is None or node["index"] in taken:
+            node = producer.get(tensor)
+            if tensor in inputs or node is None or node["index"] in delegated:
                 continue
-            taken.add(node["index"])
+            delegated.add(node["index"])
             todo.extend(int(source) for source in node["inputs"])
-    return sorted(taken), len(kernels)
-
-
-def probe_in_process(model: bytes) -> dict[str, Any]:
-    """Load a model in this process, which a damaged one can end: `nodes`, `total` and `partitions`, or `error`."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    try:
-        interpreter = Interpreter(model_content=model, num_threads=1)
-        total = len(interpreter._get_ops_details())
-        interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        return {"error": " ".join(str(error).split())}
-    nodes, partitions = delegated_nodes(interpreter._get_ops_details())
-    return {"nodes": nodes, "total": total, "partitions": partitions}
-
-
-if __name__ == "__main__":
-    json.dump(probe_in_process(sys.stdin.buffer.read()), sys.stdout)
+    return sorted(delegated), len(kernels)

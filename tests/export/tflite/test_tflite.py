@@ -263,7 +263,7 @@ def test_what_cannot_be_written_again_is_refused() -> None:
         detailsType=schema.QuantizationDetails.BlockwiseQuantization,
         details=schema.BlockwiseQuantizationT(scales=4, blockSize=2),
     )
-    with pytest.raises(EcbsrError, match="w4 is quantised by BlockwiseQuantization"):
+    with pytest.raises(EcbsrError, match="w4 is quantized by BlockwiseQuantization"):
         write(read(packed(blocks)))
 
 
@@ -369,7 +369,7 @@ def test_a_small_file_that_claims_endless_content_is_refused() -> None:
     schema.ModelAddSubgraphs(builder, vectors[0])
     schema.ModelAddBuffers(builder, vectors[1])
     builder.Finish(schema.ModelEnd(builder), file_identifier=b"TFL3")
-    with pytest.raises(EcbsrError, match="more content than its bytes can hold"):
+    with pytest.raises(EcbsrError, match="more content than it has bytes"):
         read(bytes(builder.Output()))
 
 
@@ -578,7 +578,7 @@ def test_sizes_that_do_not_fit_get_a_sentence() -> None:
         at_size(RESIZABLE["space to depth"], 7, 6)
     with pytest.raises(EcbsrError, match="CONV_2D, a window of 3 does not fit into 2 pixels"):
         at_size(RESIZABLE["conv valid"], 2, 9)
-    with pytest.raises(EcbsrError, match="resizes 12 to 6, and 7 in that ratio is no whole number"):
+    with pytest.raises(EcbsrError, match="resizes 12 to 6, and 7 in that ratio is not an integer"):
         at_size(CONSTANT_SIZE["resize nearest down"][0], 6, 7)
 
 
