@@ -1,4 +1,9 @@
-"""Make the bundled `.tflite` files again from the bundled weights."""
+"""Convert the bundled weights to the bundled `.tflite` files, fp32 and int8 for CPUs.
+
+    make zoo
+
+Overwrites the files in `ecbsr_mobile/zoo/`, and prints the size and the PSNR drop of each.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,21 @@ import shutil
 import tempfile
 
 from ecbsr_mobile import zoo
-from export import export
+from ecbsr_mobile.cli import common
 
-for name in zoo.names():
-    with tempfile.TemporaryDirectory() as folder:
-        for file in export(name, folder, precisions=("fp32", "int8"), target="cpu").files:
-            target = zoo.FOLDER / f"{name}-{file.precision}.tflite"
-            shutil.copyfile(file.path, target)
-            drop = f"{file.loss.drop_db:.3f} dB" if file.loss else ""
-            print(f"{target.name}: {file.bytes} bytes, loses {drop}")
+
+def main(argv: list[str] | None = None) -> None:
+    common.parser("build_zoo.py", __doc__.splitlines()[0]).parse_args(argv)
+    from export import export
+
+    for name in zoo.names():
+        with tempfile.TemporaryDirectory() as folder:
+            for file in export(name, folder, precisions=("fp32", "int8"), target="cpu").files:
+                target = zoo.FOLDER / f"{name}-{file.precision}.tflite"
+                shutil.copyfile(file.path, target)
+                drop = f", PSNR drop {file.loss.drop_db:.3f} dB" if file.loss else ""
+                print(f"{target.name}: {file.bytes} bytes{drop}")
+
+
+if __name__ == "__main__":
+    common.run(main)

@@ -1,8 +1,12 @@
-"""Which network of this family gives the most PSNR in int8 for the time it takes on a CPU: a table and a plot.
+"""Measure the Pareto front of int8 models on a CPU: PSNR against time.
 
-The time is that of the int8 file for CPUs over the fp32 file of `ecbsr-m4c16` of the same scale, one thread,
-interleaved. A model is on the front if none is both as quick and better. Models are bundled ones, or weights, which
-are exported first. Times depend on the machine, not on the weights: `--times` keeps them.
+    python benchmarks/front.py --data Set5 Set14 --out benchmarks/front.png [--times benchmarks/front_zen4.json]
+
+The time of a model is that of its int8 file for CPUs over that of the fp32 file of `ecbsr-m4c16` of the same scale, on
+one thread, interleaved. The PSNR is that of the int8 file on the last data set. A model is on the Pareto front if no
+other model of its scale has at least its PSNR in at most its time. Models are bundled models, or weights, which are
+exported first. Prints a Markdown table and writes a plot. Times depend on the machine, not on the weights: `--times`
+stores them.
 """
 
 from __future__ import annotations
@@ -13,145 +17,136 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from interleaved import machine, ratio
-from matplotlib.figure import Figure
-from tflite_run import runner
+from interleaved import Ratio, add_rounds_option, compare, processor
+from tflite_runner import add_size_option, runner
 
-from ecbsr_mobile import TfliteModel, evaluation, load, zoo
-from ecbsr_mobile.dataset import Pair, pairs
+from ecbsr_mobile import zoo
+from ecbsr_mobile.cli import common
+from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.progress import bar
-from export import export, resolutions
+from export import resolutions
+
+if TYPE_CHECKING:
+    from ecbsr_mobile.dataset import Pair
 
 
 @dataclass(frozen=True)
-class Time:
-    """Over the fp32 baseline's: the mean of the ratios, and the ends of its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A model in int8: its name, scale, time over the fp32 baseline, and PSNR in dB on each set."""
+class Point:
+    """A model in int8: its name, scale, time over the fp32 baseline, and PSNR in dB on each data set."""
 
     name: str
     scale: int
-    time: Time
+    time: Ratio
     psnr: tuple[float, ...]
 
 
-def main() -> None:
-    """Measure, print, plot."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", help="bundled models' names, and weights (the bundled luma models)")
-    parser.add_argument(
-        "--data", nargs="+", type=Path, required=True, metavar="DIR", help="Set5, Set14; the last counts"
-    )
-    parser.add_argument("--size", type=resolutions.parse, default="540p", help="low-resolution input (540p)")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument(
-        "--times", type=Path, help="a JSON file of times: taken from there if it exists, else kept there"
-    )
-    parser.add_argument("--out", type=Path, default=Path("front.png"), help="the plot (front.png)")
-    options = parser.parse_args()
-    kept = json.loads(options.times.read_text()) if options.times and options.times.exists() else None
-    held = {name: Time(*values) for name, values in kept["times"].items()} if kept else None
-    chosen = options.models or [
-        name for name, figures in zoo.figures().items() if figures["colors"] == 1 and (not held or name in held)
-    ]
-    found = []
+@dataclass(frozen=True)
+class Times:
+    """The time of each model over the fp32 baseline, on which processor and at which LR size."""
+
+    machine: str
+    size: str
+    times: dict[str, Ratio]
+
+
+def main(argv: list[str] | None = None) -> None:
+    options = _parser().parse_args(argv)
+    from front_plot import plot
+
+    stored = _read_times(options.times) if options.times and options.times.exists() else None
+    luma_models = [name for name, figures in zoo.figures().items() if figures["colors"] == 1]
+    models = options.models or [name for name in luma_models if stored is None or name in stored.times]
     with tempfile.TemporaryDirectory() as folder:
-        for model in bar(chosen, "measuring"):
-            net = load(model)
-            scale = net.architecture.scale
-            if held and net.name not in held:
-                parser.error(f"{options.times}: holds no time of {net.name}; give another file, to measure anew")
-            file = zoo.tflite(model) if model in zoo.names() else _exported(model, Path(folder))
-            baseline = zoo.tflite(f"ecbsr-m4c16-x{scale}", "fp32")
-            time = held[net.name] if held else _time(file, baseline, options.size, options.rounds)
-            scores = tuple(_psnr(file, list(pairs(data, scale))) for data in options.data)
-            found.append(Measured(net.name, scale, time, scores))
-    names = [data.name for data in options.data]
-    _print(found, names)
-    _plot(found, names[-1], options.out)
-    where = kept["machine"] if kept else machine()
-    size = kept["size"] if kept else resolutions.name(options.size)
-    print(f"\nint8 over fp32 ecbsr-m4c16 at {size}, 1 thread; {where}")
-    if options.times and not kept:
-        times = {one.name: [round(value, 4) for value in astuple(one.time)] for one in found}
-        options.times.write_text(json.dumps({"machine": where, "size": size, "times": times}, indent=1) + "\n")
+        points = [_measure(model, options, stored, Path(folder)) for model in bar(models, "measuring")]
+    data_sets = [folder.name for folder in options.data]
+    print(table(points, data_sets))
+    plot(points, pareto_front(points), f"PSNR of int8, {data_sets[-1]}, dB", options.out)
+    times = stored or Times(processor(), resolutions.name(options.size), {point.name: point.time for point in points})
+    print(f"\nint8 over fp32 ecbsr-m4c16 at {times.size}, 1 thread; {times.machine}")
+    if options.times and not stored:
+        _write_times(options.times, times)
 
 
-def front(found: Sequence[Measured]) -> list[Measured]:
-    """Those that no model of their scale beats in PSNR in as little time, quickest first."""
-    return sorted(
-        (one for one in found if not any(_beats(other, one) for other in found if other.scale == one.scale)),
-        key=lambda one: one.time.mean,
-    )
+def pareto_front(points: Sequence[Point]) -> list[Point]:
+    """The points that no other point of their scale dominates, fastest first."""
+    front = [p for p in points if not any(_dominates(other, p) for other in points if other.scale == p.scale)]
+    return sorted(front, key=lambda point: point.time.mean)
 
 
-def _beats(one: Measured, other: Measured) -> bool:
-    return one is not other and one.time.mean <= other.time.mean and one.psnr[-1] >= other.psnr[-1]
+def table(points: Sequence[Point], data_sets: Sequence[str]) -> str:
+    """A Markdown table: time with its 95 % interval, PSNR in dB, and whether the model is on the Pareto front."""
+    header = ["model, int8", "time over fp32", *data_sets, "Pareto front"]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    front = pareto_front(points)
+    for point in sorted(points, key=lambda point: (point.scale, point.time.mean)):
+        scores = " | ".join(f"{psnr:.2f}" for psnr in point.psnr)
+        lines.append(f"| `{point.name}` | {point.time} | {scores} | {'yes' if point in front else ''} |")
+    return "\n".join(lines)
 
 
-def _exported(weights: str, folder: Path) -> Path:
-    out = folder / Path(weights).stem
-    (file,) = export(weights, out, precisions=("int8",), target="cpu").files
+def _dominates(point: Point, other: Point) -> bool:
+    return point is not other and point.time.mean <= other.time.mean and point.psnr[-1] >= other.psnr[-1]
+
+
+def _measure(model: str, options: argparse.Namespace, stored: Times | None, folder: Path) -> Point:
+    from ecbsr_mobile import load
+    from ecbsr_mobile.dataset import pairs
+
+    net = load(model)
+    scale = net.architecture.scale
+    if stored and net.name not in stored.times:
+        raise UsageError(f"{options.times}: has no time of {net.name}; use another file name to measure it")
+    file = zoo.tflite(model) if model in zoo.names() else _export(model, folder)
+    if stored:
+        time = stored.times[net.name]
+    else:
+        baseline = zoo.tflite(f"ecbsr-m4c16-x{scale}", "fp32")
+        time = compare(runner(file, options.size), runner(baseline, options.size), options.rounds).ratio
+    psnr = tuple(_mean_psnr(file, list(pairs(data_set, scale))) for data_set in options.data)
+    return Point(net.name, scale, time, psnr)
+
+
+def _export(weights: str, folder: Path) -> Path:
+    from export import export
+
+    (file,) = export(weights, folder / Path(weights).stem, precisions=("int8",), target="cpu").files
     return file.path
 
 
-def _time(file: Path, baseline: Path, size: tuple[int, int], rounds: int) -> Time:
-    measured = ratio(runner(file, size), runner(baseline, size), rounds)
-    return Time(measured.mean, measured.low, measured.high)
+def _mean_psnr(file: Path, pairs: Sequence[Pair]) -> float:
+    from ecbsr_mobile import TfliteModel, evaluation
 
-
-def _psnr(file: Path, held: Sequence[Pair]) -> float:
     model = TfliteModel(file)
-    return evaluation.mean(file.name, [evaluation.score(model, pair) for pair in held]).psnr
+    return evaluation.mean(file.name, [evaluation.score(model, pair) for pair in pairs]).psnr
 
 
-def _print(found: Sequence[Measured], sets: Sequence[str]) -> None:
-    print(f"| model, int8 | time over fp32 | {' | '.join(sets)} | on the front |")
-    print("|---" * (len(sets) + 3) + "|")
-    best = front(found)
-    for one in sorted(found, key=lambda one: (one.scale, one.time.mean)):
-        time = f"{one.time.mean:.3f} ({one.time.low:.3f} to {one.time.high:.3f})"
-        scores = " | ".join(f"{psnr:.2f}" for psnr in one.psnr)
-        print(f"| `{one.name}` | {time} | {scores} | {'yes' if one in best else ''} |")
+def _read_times(path: Path) -> Times:
+    document = json.loads(path.read_text())
+    times = {name: Ratio(*values) for name, values in document["times"].items()}
+    return Times(document["machine"], document["size"], times)
 
 
-def _plot(found: Sequence[Measured], measured_on: str, out: Path) -> None:
-    scales = [scale for scale in (2, 3, 4) if sum(one.scale == scale for one in found) > 1]
-    figure = Figure(figsize=(6 * len(scales), 4.5), layout="constrained")
-    for axes, scale in zip(figure.subplots(1, len(scales), squeeze=False)[0], scales, strict=True):
-        held = [one for one in found if one.scale == scale]
-        best = front(held)
-        axes.step([one.time.mean for one in best], [one.psnr[-1] for one in best], where="post", color="0.7", zorder=0)
-        times = [one.time.mean for one in held]
-        crowded = 0.1 * (max(times) - min(times))
-        for one in held:
-            axes.scatter(one.time.mean, one.psnr[-1], color="tab:blue" if one in best else "tab:orange")
-            short = one.name.removeprefix("ecbsr-").removesuffix(f"-x{scale}")
-            # Above and left of the front lies no model, or it would be on it; the others go to the other side.
-            offset, side = ((-5, 5), "right") if one in best else ((5, -11), "left")
-            if one in best and any(0 < one.time.mean - other.time.mean < crowded for other in best):
-                offset, side = (5, 5), "left"
-            at = (one.time.mean, one.psnr[-1])
-            axes.annotate(short, at, offset, textcoords="offset points", fontsize=9, ha=side)
-        axes.set(title=f"x{scale}", xlabel="time, int8 over fp32 m4c16", ylabel=f"PSNR of int8, {measured_on}, dB")
-        axes.set_xlim(*_around(times, 0.1))
-        axes.set_ylim(*_around([one.psnr[-1] for one in held], 0.1))
-    figure.savefig(out, dpi=120)
+def _write_times(path: Path, times: Times) -> None:
+    ratios = {name: [round(value, 4) for value in astuple(ratio)] for name, ratio in times.times.items()}
+    document = {"schema": 1, "machine": times.machine, "size": times.size, "times": ratios}
+    write_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
 
 
-def _around(values: Sequence[float], least: float) -> tuple[float, float]:
-    """Ends of an axis that shows `least` at the least, for smaller differences are noise."""
-    middle, half = (min(values) + max(values)) / 2, max(max(values) - min(values), least) / 2
-    return middle - 1.3 * half, middle + 1.5 * half
+def _parser() -> argparse.ArgumentParser:
+    parser = common.parser("front.py", __doc__.splitlines()[0])
+    parser.add_argument("models", nargs="*", help="bundled models, or weights files (the bundled luma models)")
+    parser.add_argument("--data", nargs="+", type=Path, required=True, metavar="DIR",
+                        help="data sets such as Set5 and Set14; the last one decides the Pareto front")  # fmt: skip
+    add_size_option(parser)
+    add_rounds_option(parser)
+    parser.add_argument("--times", type=Path, metavar="FILE",
+                        help="a JSON file of times: read if it exists, else measured and written")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=Path("front.png"), help="the plot (front.png)")
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -1,7 +1,12 @@
-"""Comparing the time of two pieces of work on a noisy machine: by ratio, interleaved, with an interval."""
+"""Compare the run time of two functions on a noisy machine: interleaved runs, their ratio, a 95 % interval.
+
+Other processes and frequency changes slow down both functions of a round alike, so the ratio of their times varies far
+less than the times do.
+"""
 
 from __future__ import annotations
 
+import argparse
 import math
 import platform
 import statistics
@@ -10,49 +15,85 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ecbsr_mobile.errors import UsageError
+
+LEVEL = 0.95
+VECTOR_EXTENSIONS = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
+
 
 @dataclass(frozen=True)
 class Ratio:
-    """Geometric mean of the rounds' ratios, its 95 % interval, and the median seconds of both."""
+    """Geometric mean of ratios of times, and the ends of its 95 % interval."""
 
     mean: float
     low: float
     high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The ratio of the times of two functions, and the median seconds of each."""
+
+    ratio: Ratio
     seconds: float
     baseline_seconds: float
 
     def __str__(self) -> str:
-        milliseconds = f"{self.seconds * 1e3:.2f} ms against {self.baseline_seconds * 1e3:.2f} ms"
-        return f"{self.mean:.3f} (95 % interval {self.low:.3f} to {self.high:.3f}; {milliseconds})"
+        return f"{self.ratio}, {self.seconds * 1e3:.2f} ms over {self.baseline_seconds * 1e3:.2f} ms"
 
 
-def ratio(work: Callable[[], object], baseline: Callable[[], object], rounds: int = 20) -> Ratio:
-    """Time `work` and `baseline` in turn, the order changing each round; the first round is not counted."""
+def compare(function: Callable[[], object], baseline: Callable[[], object], rounds: int = 20) -> Comparison:
+    """Time `function` and `baseline` once per round, in alternating order, after one warm-up round.
+
+    The interval is Student's t interval of the logarithms of the rounds' ratios.
+
+    Raises:
+        UsageError: fewer than two rounds, of which no interval can be computed.
+    """
+    if rounds < 2:
+        raise UsageError(f"{rounds} rounds are too few for an interval; use at least 2")
     times: list[tuple[float, float]] = []
     for index in range(rounds + 1):
-        order = (work, baseline) if index % 2 else (baseline, work)
-        spent = {piece: _time(piece) for piece in order}
-        times.append((spent[work], spent[baseline]))
-    logs = [math.log(ours / theirs) for ours, theirs in times[1:]]
+        order = (function, baseline) if index % 2 else (baseline, function)
+        seconds = {timed: _seconds(timed) for timed in order}
+        times.append((seconds[function], seconds[baseline]))
+    numerators, denominators = zip(*times[1:], strict=True)
+    ratio = geometric_mean([a / b for a, b in zip(numerators, denominators, strict=True)])
+    return Comparison(ratio, statistics.median(numerators), statistics.median(denominators))
+
+
+def geometric_mean(ratios: list[float]) -> Ratio:
+    """The geometric mean of at least two positive ratios, with Student's t interval."""
+    from scipy.stats import t
+
+    logs = [math.log(ratio) for ratio in ratios]
     mean = statistics.fmean(logs)
-    margin = 2.09 * statistics.stdev(logs) / math.sqrt(len(logs))  # Student's t for some 20 rounds
-    ours, theirs = (statistics.median(column) for column in zip(*times[1:], strict=True))
-    return Ratio(math.exp(mean), math.exp(mean - margin), math.exp(mean + margin), ours, theirs)
+    quantile = float(t.ppf((1 + LEVEL) / 2, df=len(logs) - 1))
+    margin = quantile * statistics.stdev(logs) / math.sqrt(len(logs))
+    return Ratio(math.exp(mean), math.exp(mean - margin), math.exp(mean + margin))
 
 
-def machine() -> str:
-    """The processor, and the vector instructions that decide how fast int8 is on it."""
-    model, flags = platform.processor() or platform.machine(), ""
+def processor() -> str:
+    """The processor's name and those of its vector extensions that decide how fast int8 runs."""
+    name, extensions = platform.processor() or platform.machine(), ""
     if Path("/proc/cpuinfo").exists():
-        lines = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
-        fields = {key.strip(): value.strip() for key, value in lines.items()}
-        model = fields.get("model name", model)
-        held = set(fields.get("flags", fields.get("Features", "")).split())
-        flags = " ".join(sorted(held & {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}))
-    return f"{model} ({flags})" if flags else model
+        lines = [line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line]
+        fields = {key.strip(): value.strip() for key, value in lines}
+        name = fields.get("model name", name)
+        flags = fields.get("flags", fields.get("Features", "")).split()
+        extensions = " ".join(sorted(VECTOR_EXTENSIONS.intersection(flags)))
+    return f"{name} ({extensions})" if extensions else name
 
 
-def _time(work: Callable[[], object]) -> float:
+def add_rounds_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--rounds`."""
+    parser.add_argument("--rounds", type=int, default=20, help="timed rounds, after one of warm-up (20)")
+
+
+def _seconds(function: Callable[[], object]) -> float:
     start = time.perf_counter()
-    work()
+    function()
     return time.perf_counter() - start

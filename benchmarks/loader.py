@@ -1,39 +1,64 @@
-"""A training step with crops from the loader against one on a batch that is there already."""
+"""Time of training steps that get their crops from the loader over the time of steps on one batch in memory.
+
+    python benchmarks/loader.py [IMAGES]
+
+A ratio near 1 means that reading and cutting images does not slow down training. Prints the ratio with its 95 %
+interval, the median times of a round, the processor, and the number of threads.
+"""
 
 from __future__ import annotations
 
-import sys
+import argparse
+from collections.abc import Iterator
 from itertools import repeat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from interleaved import machine, ratio
+from interleaved import add_rounds_option, compare, processor
 
-from ecbsr_mobile import Settings, zoo
-from ecbsr_mobile.dataset import Crops, ahead
-from ecbsr_mobile.training.trainer import Trainer
+from ecbsr_mobile import zoo
+from ecbsr_mobile.cli import common
 
-STEPS = 50  # a round; the loader is a few batches ahead when one begins
+if TYPE_CHECKING:
+    import torch
 
-folder = Path(sys.argv[1]) if len(sys.argv) > 1 else zoo.FOLDER / "pictures"
-settings = Settings()
-crops = Crops(folder, settings.scale, settings.colors, settings.patch)
+STEPS = 50  # per round: more than the few batches that the loader prepares ahead of a round
 
 
-def made(step: int) -> tuple[torch.Tensor, torch.Tensor]:
-    low, high = crops.batch(settings.seed, step, settings.batch)
-    return torch.from_numpy(low), torch.from_numpy(high)
+def main(argv: list[str] | None = None) -> None:
+    options = _parser().parse_args(argv)
+    import torch
+
+    from ecbsr_mobile import Settings
+    from ecbsr_mobile.dataset import Crops, ahead
+    from ecbsr_mobile.training.trainer import Trainer
+
+    settings = Settings()
+    crops = Crops(options.images, settings.scale, settings.colors, settings.patch)
+    trainer = Trainer(settings)
+
+    def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        lr, hr = crops.batch(settings.seed, step, settings.batch)
+        return torch.from_numpy(lr), torch.from_numpy(hr)
+
+    def train(batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        for _ in range(STEPS):
+            trainer.train_step(*next(batches))
+
+    loader, same_batch = ahead(batch, range(10**9)), repeat(batch(0))
+    comparison = compare(lambda: train(loader), lambda: train(same_batch), options.rounds)
+    loader.close()
+    print(f"{STEPS} steps, with the loader over without: {comparison}")
+    print(f"{processor()}, {torch.get_num_threads()} threads")
 
 
-trainer = Trainer(settings)
-loaded, same = ahead(made, range(10**9)), repeat(made(0))
+def _parser() -> argparse.ArgumentParser:
+    parser = common.parser("loader.py", __doc__.splitlines()[0])
+    parser.add_argument("images", nargs="?", type=Path, default=zoo.FOLDER / "pictures",
+                        help="a folder of images (the bundled ones)")  # fmt: skip
+    add_rounds_option(parser)
+    return parser
 
 
-def train(batches: object) -> None:
-    for _ in range(STEPS):
-        trainer.train_step(*next(batches))
-
-
-result = ratio(lambda: train(loaded), lambda: train(same), rounds=20)
-loaded.close()
-print(f"{STEPS} steps, with the loader over without: {result}\n{machine()}, {torch.get_num_threads()} threads")
+if __name__ == "__main__":
+    common.run(main)

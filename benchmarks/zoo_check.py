@@ -1,6 +1,11 @@
-"""Measure the bundled models anew and compare with their card and the README; `--write` brings these up to date.
+"""Measure PSNR and SSIM of the bundled models and compare them with the committed figures.
 
-The figures lie in `ecbsr_mobile/zoo/figures.json`; the tables in the two READMEs are made of them.
+    make zoo-check                  compare; exits with 1 if something differs
+    make zoo-check WRITE=--write    update the figures and the tables
+
+The figures are in `ecbsr_mobile/zoo/figures.json`; the tables in `README.md` and `ecbsr_mobile/zoo/README.md` are
+generated from them. Prints the new table, and each difference on standard error. `--tables` writes the tables from the
+committed figures without measuring.
 """
 
 from __future__ import annotations
@@ -8,23 +13,35 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ecbsr_mobile import TfliteModel, TorchModel, evaluation, load, zoo
-from ecbsr_mobile.dataset import pairs
+from ecbsr_mobile import zoo
+from ecbsr_mobile.cli import common
+from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.progress import bar
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ecbsr_mobile import TorchModel
+
+Figures = dict[str, Any]
+"""The figures of one model: `scale`, `colors`, `activation`, `parameters`, `gmacs_720p`, and `sets`.
+
+`sets` maps a data set and a kind (`fp32`, `fp32 of 8-bit input`, `int8`, `bicubic`) to [PSNR in dB, SSIM].
+"""
+
 ROOT = Path(__file__).parent.parent
-CARDS = (ROOT / "README.md", zoo.FOLDER / "README.md")
+DOCUMENTS = (ROOT / "README.md", zoo.FOLDER / "README.md")
 BEGIN, END = "<!-- figures: make zoo-check -->", "<!-- end of figures -->"
-TOLERANCE = 0.005  # dB: other processors round the last bit of a convolution in another way
+TOLERANCE = 0.005  # dB: processors differ in the last bit of a convolution
 
 
-class Rounded:
-    """A float model that is fed what an int8 one is: LR in 8 bits."""
+class EightBitInput:
+    """A float model whose LR input is rounded to 8 bits, as that of an int8 model is."""
 
     def __init__(self, model: TorchModel) -> None:
         self.model, self.name, self.radius = model, model.name, model.radius
@@ -32,101 +49,135 @@ class Rounded:
 
     def run(self, image: np.ndarray) -> np.ndarray:
         """See `Model.run`."""
+        import numpy as np
+
         return self.model.run(np.floor(image * np.float32(255) + np.float32(0.5)) / np.float32(255))
 
 
-def measured(name: str, folders: list[Path]) -> dict[str, Any]:
-    """The figures of one bundled model."""
+def main(argv: list[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    committed = zoo.figures()
+    if options.tables:
+        _write_tables(table(committed))
+        return 0
+    measured = {name: measure(name, options.data) for name in zoo.names()}
+    print(table(measured))
+    if options.write:
+        write_bytes(zoo.FIGURES, (json.dumps({"schema": 1, **measured}, indent=1) + "\n").encode())
+        _write_tables(table(measured))
+    messages = differences(measured, committed)
+    if not options.write:
+        messages += _outdated_tables(table(committed))
+    print("\n".join(messages) or "no differences", file=sys.stderr)
+    return 1 if messages else 0
+
+
+def measure(name: str, folders: Sequence[Path]) -> Figures:
+    """The figures of one bundled model on the data sets in `folders`."""
+    from ecbsr_mobile import TfliteModel, TorchModel, evaluation, load
+    from ecbsr_mobile.dataset import pairs
+
     net = load(name)
-    arch = net.architecture
+    architecture = net.architecture
+    scale = architecture.scale
     models = {
         "fp32": TorchModel(net),
-        "fp32 of 8-bit input": Rounded(TorchModel(net)),
+        "fp32 of 8-bit input": EightBitInput(TorchModel(net)),
         "int8": TfliteModel(zoo.tflite(name)),
     }
-    found: dict[str, Any] = {
-        "scale": arch.scale,
-        "colors": arch.colors,
-        "activation": arch.activation,
-        "parameters": net.parameters_count,
-        "gmacs_720p": round(arch.multiplications * 1280 * 720 / arch.scale**2 / 1e9, 2),
-        "sets": {},
-    }
+    sets: dict[str, Any] = {}
     for folder in folders:
-        held = list(bar(list(pairs(folder, arch.scale)), f"{name}, {folder.name}"))
-        entry: dict[str, Any] = {}
-        for kind, model in models.items():
-            score = evaluation.mean(kind, [evaluation.score(model, pair) for pair in held])
-            entry[kind] = [round(score.psnr, 3), round(score.ssim, 4)]
-            entry["bicubic"] = [round(score.bicubic_psnr, 3), round(score.bicubic_ssim, 4)]
-        found["sets"][folder.name] = entry
-    return found
+        images = list(bar(list(pairs(folder, scale)), f"{name}, {folder.name}"))
+        scores = {kind: evaluation.mean(kind, [evaluation.score(model, pair) for pair in images])
+                  for kind, model in models.items()}  # fmt: skip
+        sets[folder.name] = {kind: [round(score.psnr, 3), round(score.ssim, 4)] for kind, score in scores.items()}
+        bicubic = scores["int8"]
+        sets[folder.name]["bicubic"] = [round(bicubic.bicubic_psnr, 3), round(bicubic.bicubic_ssim, 4)]
+    return {
+        "scale": scale,
+        "colors": architecture.colors,
+        "activation": architecture.activation,
+        "parameters": net.parameters_count,
+        "gmacs_720p": round(architecture.multiplications * 1280 * 720 / scale**2 / 1e9, 2),
+        "sets": sets,
+    }
 
 
-def table(figures: dict[str, Any]) -> str:
-    """The figures as a Markdown table: PSNR in dB / SSIM."""
+def table(figures: dict[str, Figures]) -> str:
+    """The figures as a Markdown table, PSNR in dB / SSIM; bicubic first in each scale."""
     sets = list(next(iter(figures.values()))["sets"])
-    columns = [f"{each}{kind}" for each in sets for kind in ("", ", int8")]
-    header = ["model", "parameters", "GMACs", *columns, f"int8's loss, {sets[-1]}"]
+    columns = [f"{name}{suffix}" for name in sets for suffix in ("", ", int8")]
+    header = ["model", "parameters", "GMACs", *columns, f"int8 loss, {sets[-1]}"]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
-    scales: list[int] = []
-    for name, model in sorted(figures.items(), key=lambda item: (item[1]["scale"], item[1]["gmacs_720p"], item[0])):
-        held = model["sets"]
-        if model["scale"] not in scales:
-            scales.append(model["scale"])
-            cells = [cell for each in sets for cell in (_score(held[each]["bicubic"]), "")]
-            lines.append(f"| bicubic x{model['scale']} | | | {' | '.join(cells)} | |")
-        cells = [_score(held[each][kind]) for each in sets for kind in ("fp32", "int8")]
-        loss = held[sets[-1]]["fp32 of 8-bit input"][0] - held[sets[-1]]["int8"][0]
-        size = f"{model['parameters']:,} | {model['gmacs_720p']:.2f}"
-        lines.append(f"| `{name}` | {size} | {' | '.join(cells)} | {loss:.3f} dB |")
+    by_scale_and_cost = sorted(figures.items(), key=lambda item: (item[1]["scale"], item[1]["gmacs_720p"], item[0]))
+    scale = None
+    for name, model in by_scale_and_cost:
+        scores = model["sets"]
+        if model["scale"] != scale:
+            scale = model["scale"]
+            cells = [cell for each in sets for cell in (_score(scores[each]["bicubic"]), "")]
+            lines.append(f"| bicubic x{scale} | | | {' | '.join(cells)} | |")
+        cells = [_score(scores[each][kind]) for each in sets for kind in ("fp32", "int8")]
+        loss = scores[sets[-1]]["fp32 of 8-bit input"][0] - scores[sets[-1]]["int8"][0]
+        cost = f"{model['parameters']:,} | {model['gmacs_720p']:.2f}"
+        lines.append(f"| `{name}` | {cost} | {' | '.join(cells)} | {loss:.3f} dB |")
     return "\n".join(lines)
 
 
-def _score(psnr_and_ssim: list[float]) -> str:
+def differences(measured: dict[str, Figures], committed: dict[str, Figures]) -> list[str]:
+    """One sentence for each model or PSNR in which the figures differ by more than `TOLERANCE`."""
+    messages = []
+    for name in sorted(measured.keys() | committed.keys()):
+        if name not in committed:
+            messages.append(f"{name}: has no committed figures")
+            continue
+        if name not in measured:
+            messages.append(f"{name}: has committed figures but is not bundled")
+            continue
+        for data_set, scores in measured[name]["sets"].items():
+            for kind, (psnr, _) in scores.items():
+                before = committed[name]["sets"].get(data_set, {}).get(kind, [None])[0]
+                if before is None or not abs(before - psnr) <= TOLERANCE:
+                    messages.append(f"{name}, {kind}, {data_set}: measured {psnr} dB, committed {before}")
+    return messages
+
+
+def _score(psnr_and_ssim: Sequence[float]) -> str:
     return "{:.2f} / {:.4f}".format(*psnr_and_ssim)
 
 
-def differences(found: dict[str, Any], stated: dict[str, Any]) -> list[str]:
-    """In what the figures differ from those that the repository states, by more than rounding."""
-    said = []
-    for name in sorted(found.keys() | stated.keys()):
-        if name not in found or name not in stated:
-            said.append(f"{name}: is {'not stated' if name in found else 'stated, but not bundled'}")
-            continue
-        for each, entry in found[name]["sets"].items():
-            for kind, (psnr, _) in entry.items():
-                before = stated[name]["sets"].get(each, {}).get(kind)
-                if before is None or not abs(before[0] - psnr) <= TOLERANCE:
-                    said.append(f"{name}, {kind}, {each}: is {psnr}, stated as {before and before[0]}")
-    return said
+def _outdated_tables(text: str) -> list[str]:
+    """One sentence for each document whose table is not `text`."""
+    return [
+        f"{path.relative_to(ROOT)}: its table differs from {zoo.FIGURES.name}; run with --tables"
+        for path in DOCUMENTS
+        if _parts(path)[1].strip() != text
+    ]
 
 
-def main() -> int:
-    """Measure, compare or write; 1 if something differs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--data", nargs="+", type=Path, required=True, metavar="DIR", help="folders such as Set5, Set14"
-    )
-    parser.add_argument("--write", action="store_true", help="write the figures and the tables")
-    options = parser.parse_args()
-    found = {name: measured(name, options.data) for name in zoo.names()}
-    new = table(found)
-    print(new)
-    if options.write:
-        zoo.FIGURES.write_text(json.dumps(found, indent=1) + "\n")
-    said = differences(found, zoo.figures())
-    for card in CARDS:
-        text = card.read_text()
-        before, _, rest = text.partition(BEGIN)
-        held, _, after = rest.partition(END)
-        if options.write:
-            card.write_text(f"{before}{BEGIN}\n{new}\n{END}{after}")
-        elif held.strip() != table(zoo.figures()):
-            said.append(f"{card.relative_to(ROOT)}: its table is not that of {zoo.FIGURES.name}; run with --write")
-    print("\n".join(said) or "as stated", file=sys.stderr)
-    return 1 if said else 0
+def _write_tables(text: str) -> None:
+    for path in DOCUMENTS:
+        before, _, after = _parts(path)
+        write_bytes(path, f"{before}{BEGIN}\n{text}\n{END}{after}".encode())
+
+
+def _parts(path: Path) -> tuple[str, str, str]:
+    """The text of a document before its table, the table, and the text after it."""
+    before, begin, rest = path.read_text().partition(BEGIN)
+    text, end, after = rest.partition(END)
+    if not begin or not end:
+        raise EcbsrError(f"{path}: has no table between {BEGIN!r} and {END!r}")
+    return before, text, after
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = common.parser("zoo_check.py", __doc__.splitlines()[0])
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--data", nargs="+", type=Path, metavar="DIR", help="data sets such as Set5 and Set14")
+    action.add_argument("--tables", action="store_true", help="write the tables from the committed figures and stop")
+    parser.add_argument("--write", action="store_true", help="write the measured figures and the tables")
+    return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    common.run(main)

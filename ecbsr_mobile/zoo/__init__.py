@@ -34,9 +34,9 @@ def recommended() -> tuple[str, ...]:
 
 
 def figures() -> dict[str, Any]:
-    """What was measured of each bundled model, by name: see `benchmarks/zoo_check.py`, which writes it."""
-    held: dict[str, Any] = json.loads(FIGURES.read_text())
-    return held
+    """The measured figures of each bundled model, by name: see `benchmarks/zoo_check.py`, which writes them."""
+    document: dict[str, Any] = json.loads(FIGURES.read_text())
+    return {name: model for name, model in document.items() if name != "schema"}
 
 
 def weights(name: str) -> Path:

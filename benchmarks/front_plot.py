@@ -1,0 +1,48 @@
+"""The plot of `front.py`: PSNR against time, one panel for each scale with at least two models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from front import Point
+    from matplotlib.axes import Axes
+
+MIN_SPAN = 0.1  # of an axis: smaller differences are noise and must not fill the panel
+
+
+def plot(points: Sequence[Point], front: Sequence[Point], psnr_label: str, out: Path) -> None:
+    """Write the plot to `out`; a line joins the points of the Pareto front `front`, fastest first."""
+    scales = [scale for scale in (2, 3, 4) if sum(point.scale == scale for point in points) > 1]
+    figure = Figure(figsize=(6 * max(len(scales), 1), 4.5), layout="constrained")
+    for axes, scale in zip(figure.subplots(1, max(len(scales), 1), squeeze=False)[0], scales, strict=False):
+        _plot_scale(axes, [p for p in points if p.scale == scale], [p for p in front if p.scale == scale])
+        axes.set(title=f"x{scale}", xlabel="time, int8 over fp32 m4c16", ylabel=psnr_label)
+    figure.savefig(out, dpi=120)
+
+
+def _plot_scale(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
+    times, psnr = [point.time.mean for point in points], [point.psnr[-1] for point in points]
+    axes.step([p.time.mean for p in front], [p.psnr[-1] for p in front], where="post", color="0.7", zorder=0)
+    close = 0.1 * (max(times) - min(times))  # too close for a label between two points
+    for point in points:
+        axes.scatter(point.time.mean, point.psnr[-1], color="tab:blue" if point in front else "tab:orange")
+        # No model is above and left of a point on the front, so its label goes there; other labels go below right.
+        offset, alignment = ((-5, 5), "right") if point in front else ((5, -11), "left")
+        if point in front and any(0 < point.time.mean - other.time.mean < close for other in front):
+            offset, alignment = (5, 5), "left"
+        label = point.name.removeprefix("ecbsr-").removesuffix(f"-x{point.scale}")
+        position = (point.time.mean, point.psnr[-1])
+        axes.annotate(label, position, offset, textcoords="offset points", fontsize=9, ha=alignment)
+    axes.set_xlim(*_limits(times))
+    axes.set_ylim(*_limits(psnr))
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """The limits of an axis, with a margin for labels."""
+    middle, half = (min(values) + max(values)) / 2, max(max(values) - min(values), MIN_SPAN) / 2
+    return middle - 1.3 * half, middle + 1.5 * half
