@@ -52,7 +52,7 @@ def audit_all(
     size: Size | None = None,
     emulate: bool = False,
     keep: str | os.PathLike[str] | None = None,
-    pictures: bool = False,
+    sample_crops: bool = False,
     notice: Notice = lambda _text: None,
     progress: Progress = lambda items, _label: items,
 ) -> Audits:
@@ -64,7 +64,7 @@ def audit_all(
         size: (width, height) of the LR input to compile for; None: see `npu.runner.sized`.
         emulate: run the compiled models in the vendor's emulator, on a crop of a bundled image.
         keep: folder for the compiled files.
-        pictures: run each model on the crop even if nothing is emulated.
+        sample_crops: run each model on the crop even if nothing is emulated.
         notice: called with the compiler's license notice before the compiler runs.
         progress: wraps the work to show progress.
 
@@ -81,7 +81,7 @@ def audit_all(
             models[path] = data
         except EcbsrError as error:
             errors[path] = str(error)
-    crops = _sample_crops(models, progress) if emulate or pictures else {}
+    crops = _sample_crops(models, progress) if emulate or sample_crops else {}
     if socs and models:
         from ..npu.runner import compile_models
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..tflite.graph import Graph
@@ -59,18 +59,9 @@ class DelegateAudit:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {
-            "taken": self.taken,
-            "total": self.total,
-            "partitions": self.partitions,
-            "refused": [vars(unsupported) for unsupported in self.refused],
-            "title": self.title,
-            "accepted": self.accepted,
-            "accepted_partitions": self.accepted_partitions,
-            "unknown": self.unknown,
-            "loads": self.loads,
-            "notes": list(self.notes),
-        }
+        fields = asdict(self)
+        del fields["name"]
+        return {**fields, "unknown": self.unknown}
 
 
 def audit_delegate(graph: Graph, delegate: Delegate) -> DelegateAudit:

@@ -1,5 +1,5 @@
-"""A vendor's own NPU compiler, asked on this machine what it makes of a model; and its emulation of the result.
+"""Compile models with a vendor's NPU compiler on this machine, and run the result in the vendor's emulator.
 
-`check` has the one call. Whatever the vendor's programs do (crash, hang, print nonsense) becomes a status:
-each runs in a process of its own. What they say is static: none of it is a time.
+`runner.compile_models` is the entry point. The vendor's programs run in processes of their own, and whatever they do
+(crash, hang, print nonsense) becomes a status. Their figures are static estimates: none is a measured time.
 """

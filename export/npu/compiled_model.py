@@ -1,6 +1,6 @@
-"""A `.tflite` file as the compiler leaves it: a DISPATCH_OP for each compiled piece, and what was not taken.
+"""A `.tflite` file that the compiler wrote: a DISPATCH_OP per compiled partition, and the operators that it left.
 
-A piece's code, a QNN context, lies behind the flatbuffer; a flexbuffer in the node's custom options says where.
+The code of a partition, a QNN context, follows the flatbuffer; a flexbuffer in the node's custom options has its place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DISPATCH = "DISPATCH_OP"
 
 @dataclass(frozen=True)
 class CompiledPartition:
-    """One compiled piece: the context that holds it, its name there, and what it takes and gives."""
+    """A compiled partition: its name in the QNN context, the context, and its input and output tensors."""
 
     name: str
     context: bytes
@@ -24,33 +24,33 @@ class CompiledPartition:
 
 
 def compiled_partitions(data: bytes, graph: Graph) -> list[CompiledPartition]:
-    """The compiled compiled_partitions of a file, in the order in which they run.
+    """The compiled partitions of a file, in the order in which they run.
 
     Raises:
-        ValueError: a node of the compiler's that does not say where its code is.
+        ValueError: the custom options of a compiled node are invalid.
     """
-    return [_piece(data, graph, number) for number, node in enumerate(graph.nodes) if node.operator == DISPATCH]
+    return [_partition(data, graph, number) for number, node in enumerate(graph.nodes) if node.operator == DISPATCH]
 
 
-def _piece(data: bytes, graph: Graph, number: int) -> CompiledPartition:
+def _partition(data: bytes, graph: Graph, number: int) -> CompiledPartition:
     from flatbuffers import flexbuffers
 
     node = graph.nodes[number]
     try:
-        said = flexbuffers.Loads(node.custom_options or b"")
-        start, size, name = int(said["bytecode_offset"]), int(said["bytecode_size"]), str(said["name"])
-    except Exception as error:  # flexbuffers' reader has no verifier, and raises what its bytes lead it to
-        raise ValueError(f"the compiled piece {number} does not say where its code is") from error
+        options = flexbuffers.Loads(node.custom_options or b"")
+        start, size, name = int(options["bytecode_offset"]), int(options["bytecode_size"]), str(options["name"])
+    except Exception as error:  # the reader has no verifier: invalid bytes can raise anything
+        raise ValueError(f"the compiled node {number} does not state where its code is") from error
     if not 0 < start < start + size <= len(data):
-        raise ValueError(f"the compiled piece {number} lies outside its file")
-    tensors = [tuple(graph.tensors[index] for index in ends) for ends in (node.inputs, node.outputs)]
-    return CompiledPartition(name, data[start : start + size], tensors[0], tensors[1])
+        raise ValueError(f"the code of the compiled node {number} is outside the file")
+    inputs, outputs = (tuple(graph.tensors[index] for index in indices) for indices in (node.inputs, node.outputs))
+    return CompiledPartition(name, data[start : start + size], inputs, outputs)
 
 
 def remaining_nodes(compiled: Graph, model: Graph) -> set[int] | None:
-    """Which nodes of the model are still themselves in the compiled file, by what they compute.
+    """The nodes of the model that are still in the compiled file, by the names of their outputs.
 
-    None if the tensors' names, which the compiler keeps, do not say.
+    None if these names are not unique.
     """
     names = Counter(model.tensors[index].name for node in model.nodes for index in node.outputs)
     if any(count > 1 for count in names.values()):

@@ -1,4 +1,4 @@
-"""One compilation of one model for one SoC, and the verdict on it."""
+"""One compilation: a model, a SoC, and the report on it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from .. import tflite
 from ..tflite.graph import FLOAT32, Graph
 from . import compiler_log
 from .compiled_model import remaining_nodes
+from .compiler_log import CompilerLog
 from .qualcomm_sdk import LIBRARIES, Toolchain
 from .results import CompileReport, RejectedOp
 
-SECONDS = 300.0  # the networks of this project take 1 to 4 at 960x540, on a machine with nothing else to do
-LOGGED = 300  # characters of the compiler's last words that are shown
+SECONDS = 300.0  # bundled models take 1 to 4 s at 960x540 on an idle machine
+MAX_NOTE = 300  # characters
 FLOATS = (FLOAT32, "FLOAT16", "FLOAT64")
 
 
@@ -31,101 +32,100 @@ def compile_for(
     seconds: float = SECONDS,
     stop: threading.Event | None = None,
 ) -> tuple[CompileReport, bytes | None]:
-    """Compile a model of fixed size in an empty folder: the verdict, and the compiled file where there is one.
+    """Compile a model of fixed size in an empty folder: the report, and the compiled file if there is one.
 
     Raises:
         Cancelled: `stop` was set meanwhile.
     """
     graph = tflite.read(model)
     (folder / "model.tflite").write_bytes(model)
-    # Relative paths: LiteRT's flags take lists separated by commas, which a folder's name may hold.
+    # Relative paths: the driver splits its flags at commas, which the name of a folder may contain.
     flags = {"cmd": "apply", "model": "model.tflite", "o": "compiled.tflite", "err": "--", "subgraphs": "0",
              "soc_manufacturer": "Qualcomm", "soc_model": soc, "libs": LIBRARIES}  # fmt: skip
+    command = [str(tools.driver), *(f"--{name}={value}" for name, value in flags.items())]
     start = time.monotonic()
     try:
-        code, output, errors = tools.run(
-            [str(tools.driver), *(f"--{name}={value}" for name, value in flags.items())], folder, seconds, stop
-        )
+        code, output, errors = tools.run(command, folder, seconds, stop)
     except subprocess_runner.TimedOut:
-        return _verdict("timeout", graph, seconds, note=f"ended after {seconds:g} s"), None
-    took = time.monotonic() - start
+        return _report("timeout", graph, seconds, note=f"ended after {seconds:g} s"), None
+    elapsed = time.monotonic() - start
     result = folder / "compiled.tflite"
-    return report_of(graph, code, output, errors, result.read_bytes() if result.exists() else b"", took)
+    return report_of(graph, code, output, errors, result.read_bytes() if result.exists() else b"", elapsed)
 
 
 def report_of(
     graph: Graph, code: int, output: bytes, errors: bytes, result: bytes, seconds: float
 ) -> tuple[CompileReport, bytes | None]:
-    """The verdict on a compiler that ended with `code`, and the compiled file if it is one."""
-    said = compiler_log.parse(errors, output)
-    verdict, compiled = _judged(graph, code, said, result, seconds)
-    return replace(verdict, compiler=said.version), compiled
-
-
-def _judged(
-    graph: Graph, code: int, said: compiler_log.CompilerLog, result: bytes, seconds: float
-) -> tuple[CompileReport, bytes | None]:
-    if code < 0:
-        note = f"ended by {_signal(-code)}{said.error and f'; its last error: {said.error}'}"
-        return _verdict("crashed", graph, seconds, note=note[:LOGGED]), None
-    sound = said.taken is not None and said.total is not None and 0 <= said.taken <= said.total
-    if sound and said.taken == 0:
-        verdict = _verdict("refused", graph, seconds, _left(graph, set(range(len(graph.nodes))), said.reasons))
-        return replace(verdict, taken=0, total=said.total, partitions=0), None
-    if code != 0:
-        note = said.error or f"exit code {code}, without a reason"
-        return _verdict("failed", graph, seconds, note=note[:LOGGED]), None
-    try:
-        compiled = tflite.read(result, "the compiler's file")
-    except EcbsrError as error:
-        return _verdict("unreadable", graph, seconds, note=str(error)), None
-    if not sound:
-        return _verdict("unreadable", graph, seconds, note="it does not say what it took"), None
-    kept = remaining_nodes(compiled, graph)
-    if kept is None or len(kept) != (said.total or 0) - (said.taken or 0):
-        kept = set(said.reasons)
-    whole = len(said.traffic) == said.partitions
-    status = "ok" if said.taken == said.total else "partial"
-    verdict = replace(
-        _verdict(status, graph, seconds, _left(graph, kept, said.reasons)),
-        taken=said.taken,
-        total=said.total,
-        partitions=said.partitions,
-        read_mb=sum(piece.read for piece in said.traffic) / 1e6 if whole else None,
-        write_mb=sum(piece.write for piece in said.traffic) / 1e6 if whole else None,
-        spill_mb=sum(piece.spill for piece in said.traffic) / 1e6 if whole else None,
-    )
-    return verdict, result
-
-
-def _verdict(
-    status: str, graph: Graph, seconds: float, refused: tuple[RejectedOp, ...] = (), note: str = ""
-) -> CompileReport:
-    width, height = tflite.input_size(graph) if _is_image(graph) else (-1, -1)
-    size = (width, height) if width > 0 and height > 0 else None
-    return CompileReport(status, size, arithmetic(graph), seconds, refused=refused, note=note)
-
-
-def _is_image(graph: Graph) -> bool:
-    return len(graph.inputs) == 1 and len(graph.tensors[graph.inputs[0]].shape) == 4
-
-
-def _left(graph: Graph, nodes: set[int], reasons: dict[int, str]) -> tuple[RejectedOp, ...]:
-    found = []
-    for number in sorted(nodes & set(range(len(graph.nodes)))):
-        node = graph.nodes[number]
-        unsaid = "is a custom operator" if node.custom else "left out without a reason"
-        found.append(RejectedOp(number, node.operator, reasons.get(number, unsaid)))
-    return tuple(found)
+    """The report on a compiler that ended with exit code `code`, and its `result` if that is a compiled file."""
+    log = compiler_log.parse(errors, output)
+    report, compiled = _interpret(graph, code, log, result, seconds)
+    return replace(report, compiler=log.version), compiled
 
 
 def arithmetic(graph: Graph) -> str:
-    """What the nodes compute in: "integer", "float" or "mixed"."""
+    """The types that the nodes compute: "integer", "float" or "mixed"."""
     kinds = {graph.tensors[index].type_name in FLOATS for node in graph.nodes for index in node.outputs}
     return "mixed" if len(kinds) > 1 else "float" if True in kinds else "integer"
 
 
-def _signal(number: int) -> str:
+def _interpret(
+    graph: Graph, code: int, log: CompilerLog, result: bytes, seconds: float
+) -> tuple[CompileReport, bytes | None]:
+    if code < 0:
+        note = f"ended by {_signal_name(-code)}" + (f"; its last error: {log.error}" if log.error else "")
+        return _report("crashed", graph, seconds, note=note[:MAX_NOTE]), None
+    if log.has_counts and log.taken == 0:
+        rejected = _rejected(graph, set(range(len(graph.nodes))), log.reasons)
+        return replace(_report("refused", graph, seconds, rejected), taken=0, total=log.total, partitions=0), None
+    if code != 0:
+        note = log.error or f"exit code {code}, without a reason"
+        return _report("failed", graph, seconds, note=note[:MAX_NOTE]), None
+    try:
+        compiled = tflite.read(result, "the compiler's file")
+    except EcbsrError as error:
+        return _report("unreadable", graph, seconds, note=str(error)), None
+    if not log.has_counts:
+        note = "the compiler does not report how many operators it supports"
+        return _report("unreadable", graph, seconds, note=note), None
+    return _successful(graph, log, compiled, seconds), result
+
+
+def _successful(graph: Graph, log: CompilerLog, compiled: Graph, seconds: float) -> CompileReport:
+    remaining = remaining_nodes(compiled, graph)
+    if remaining is None or len(remaining) != (log.total or 0) - (log.taken or 0):
+        remaining = set(log.reasons)
+    status = "ok" if log.taken == log.total else "partial"
+    complete = len(log.traffic) == log.partitions
+    return replace(
+        _report(status, graph, seconds, _rejected(graph, remaining, log.reasons)),
+        taken=log.taken,
+        total=log.total,
+        partitions=log.partitions,
+        read_mb=sum(traffic.read for traffic in log.traffic) / 1e6 if complete else None,
+        write_mb=sum(traffic.write for traffic in log.traffic) / 1e6 if complete else None,
+        spill_mb=sum(traffic.spill for traffic in log.traffic) / 1e6 if complete else None,
+    )
+
+
+def _report(
+    status: str, graph: Graph, seconds: float, refused: tuple[RejectedOp, ...] = (), note: str = ""
+) -> CompileReport:
+    is_image = len(graph.inputs) == 1 and len(graph.tensors[graph.inputs[0]].shape) == 4
+    width, height = tflite.input_size(graph) if is_image else (-1, -1)
+    size = (width, height) if width > 0 and height > 0 else None
+    return CompileReport(status, size, arithmetic(graph), seconds, refused=refused, note=note)
+
+
+def _rejected(graph: Graph, nodes: set[int], reasons: dict[int, str]) -> tuple[RejectedOp, ...]:
+    rejected = []
+    for number in sorted(nodes & set(range(len(graph.nodes)))):
+        node = graph.nodes[number]
+        default = "is a custom operator" if node.custom else "rejected without a reason"
+        rejected.append(RejectedOp(number, node.operator, reasons.get(number, default)))
+    return tuple(rejected)
+
+
+def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -1,4 +1,4 @@
-"""The vendor's emulation of a compiled model, against this machine's CPU and the float network."""
+"""Run a compiled model in the vendor's emulator and compare it with the CPU and with the float network."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecbsr_mobile.utils import subprocess_runner
+from ecbsr_mobile.utils.text import last_line
 
 from .. import tflite
 from ..tflite import isolated
-from .compiled_model import compiled_partitions
-from .emulator_worker import NAMES
+from .compiled_model import CompiledPartition, compiled_partitions
+from .emulator_worker import ONNX_TYPES
 from .qualcomm_sdk import Toolchain
 from .results import Difference, EmulationResult
 
@@ -24,58 +25,63 @@ if TYPE_CHECKING:
 
     from ..validation.sample_crop import SampleCrop
 
-PROGRAM = Path(__file__).with_name("emulator_worker.py")
-SECONDS = 300.0  # a tile of 96x64 takes half a second, a whole image at 960x540 half a minute
+WORKER = Path(__file__).with_name("emulator_worker.py")
+SECONDS = 300.0  # a crop of 96x64 takes half a second, an image of 960x540 half a minute
+MAX_NOTE = 300  # characters
 
 
 def emulate(
-    tools: Toolchain, compiled: bytes, shown: SampleCrop, folder: Path, stop: threading.Event | None = None
+    tools: Toolchain, compiled: bytes, crop: SampleCrop, folder: Path, stop: threading.Event | None = None
 ) -> EmulationResult:
-    """Run a compiled file of the tile's size in an empty folder, and compare with what `shown` holds.
+    """Run a compiled file of the crop's size, with an empty folder for files, and compare it with the crop's results.
 
     Raises:
         Cancelled: `stop` was set meanwhile.
     """
     graph = tflite.read(compiled, "the compiler's file")
     try:
-        found = compiled_partitions(compiled, graph)
+        partitions = compiled_partitions(compiled, graph)
     except ValueError as error:
         return EmulationResult(note=str(error))
-    if len(graph.nodes) != 1 or len(found) != 1 or len(found[0].inputs) != 1 or len(found[0].outputs) != 1:
-        return EmulationResult(note="only a model that is taken whole, in one piece, is emulated")
-    image, result = found[0].inputs[0], found[0].outputs[0]
-    if image.dtype.name not in NAMES or result.dtype.name not in NAMES:
-        return EmulationResult(note=f"{image.type_name} and {result.type_name} cannot be given to the emulator")
-    (folder / "context.bin").write_bytes(found[0].context)
-    isolated.input_values(shown.tile[None], image).tofile(folder / "input.bin")
-    ends = {
-        name: {"name": one.name, "dtype": one.dtype.name, "shape": list(one.shape), "file": f"{name}.bin"}
-        for name, one in (("input", image), ("output", result))
-    }
-    job = {"piece": found[0].name, "context": "context.bin", **ends}
-    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    tensors = [(partition.inputs, partition.outputs) for partition in partitions]
+    if len(graph.nodes) != 1 or [(len(inputs), len(outputs)) for inputs, outputs in tensors] != [(1, 1)]:
+        return EmulationResult(note="only a model that is compiled as one partition is emulated")
+    ((image,), (result,)) = tensors[0]
+    if image.dtype.name not in ONNX_TYPES or result.dtype.name not in ONNX_TYPES:
+        return EmulationResult(note=f"the emulator does not support {image.type_name} and {result.type_name}")
+    _write_job(partitions[0], isolated.input_values(crop.tile[None], image), folder)
     try:
-        code, _, errors = tools.run([sys.executable, "-P", str(PROGRAM), "job.json"], folder, SECONDS, stop)
+        code, _, errors = tools.run([sys.executable, "-P", str(WORKER), "job.json"], folder, SECONDS, stop)
     except subprocess_runner.TimedOut:
         return EmulationResult(note=f"the emulator did not end within {SECONDS:g} s")
     output = folder / "output.bin"
     size = int(np.prod(result.shape)) * result.dtype.itemsize
     if code or not output.exists() or output.stat().st_size != size:
-        lines = errors.decode(errors="replace").strip().splitlines()
-        words = "".join(c for c in lines[-1] if c.isprintable())[:300] if lines else f"exit code {code}"
-        return EmulationResult(note=f"the emulator failed: {words}")
+        return EmulationResult(note=f"the emulator failed: {last_line(errors, f'exit code {code}')[:MAX_NOTE]}")
     pixels = isolated.output_pixels(output.read_bytes(), result).reshape(result.shape[1:])
-    height, width = shown.tile.shape[:2]
+    height, width = crop.tile.shape[:2]
     return EmulationResult(
         size=(width, height),
-        cpu=difference(pixels, shown.result),
-        fp32=None if shown.fp32 is None else difference(pixels, shown.fp32),
+        cpu=difference(pixels, crop.result),
+        fp32=None if crop.fp32 is None else difference(pixels, crop.fp32),
         pixels=pixels,
     )
 
 
 def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:
-    """How two results [H, W, C] in 0..255 differ."""
-    gap = np.abs(first - second)
-    power = float(np.mean(gap**2))
-    return Difference(float(gap.max()), float(10 * np.log10(255**2 / power)) if power else None)
+    """The difference of two results [H, W, C] in 0..255."""
+    error = np.abs(first - second)
+    power = float(np.mean(error**2))
+    return Difference(float(error.max()), float(10 * np.log10(255**2 / power)) if power else None)
+
+
+def _write_job(partition: CompiledPartition, values: np.ndarray, folder: Path) -> None:
+    """Write the files that the worker reads."""
+    (folder / "context.bin").write_bytes(partition.context)
+    values.tofile(folder / "input.bin")
+    tensors = {
+        name: {"name": tensor.name, "dtype": tensor.dtype.name, "shape": list(tensor.shape), "file": f"{name}.bin"}
+        for name, tensor in (("input", partition.inputs[0]), ("output", partition.outputs[0]))
+    }
+    job = {"partition": partition.name, "context": "context.bin", **tensors}
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")

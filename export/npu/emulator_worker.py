@@ -1,9 +1,9 @@
-"""One run of a compiled piece on Qualcomm's x86 emulation, in a process of its own.
+"""Run a compiled partition in Qualcomm's x86 emulator; the program of the process that `emulator.emulate` starts.
 
     python -P emulator_worker.py JOB.json
 
-The job names the files of the context, the input and the output, and describes both tensors. Imports
-onnxruntime with Qualcomm's provider, onnx and numpy alone.
+The job has the files of the context, the input and the output, and describes both tensors. Imports onnxruntime with
+Qualcomm's execution provider, onnx and NumPy only.
 """
 
 from __future__ import annotations
@@ -13,38 +13,40 @@ import sys
 from pathlib import Path
 from typing import Any
 
-NAMES = {"int8": "INT8", "uint8": "UINT8", "int16": "INT16", "uint16": "UINT16", "float32": "FLOAT"}
-"""numpy's name of a type → ONNX's."""
+ONNX_TYPES = {"int8": "INT8", "uint8": "UINT8", "int16": "INT16", "uint16": "UINT16", "float32": "FLOAT"}
+"""NumPy's name of a type → ONNX's."""
 
 PROVIDER = "QNNExecutionProvider"
 
 
 def model(job: dict[str, Any], context: bytes) -> bytes:
-    """An ONNX model of one node that holds the compiled piece."""
+    """An ONNX model whose only node contains the compiled partition."""
     from onnx import TensorProto, helper
 
-    ends = [
-        [helper.make_tensor_value_info(one["name"], getattr(TensorProto, NAMES[one["dtype"]]), one["shape"])]
-        for one in (job["input"], job["output"])
+    types = {name: getattr(TensorProto, onnx_name) for name, onnx_name in ONNX_TYPES.items()}
+    inputs_and_outputs = [
+        [helper.make_tensor_value_info(tensor["name"], types[tensor["dtype"]], tensor["shape"])]
+        for tensor in (job["input"], job["output"])
     ]
     node = helper.make_node(
         "EPContext",
         [job["input"]["name"]],
         [job["output"]["name"]],
-        name=job["piece"],
+        name=job["partition"],
         domain="com.microsoft",
         embed_mode=1,
         main_context=1,
         ep_cache_context=context,
         source="QNN",
-        partition_name=job["piece"],
+        partition_name=job["partition"],
     )
-    sets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(helper.make_graph([node], "compiled", *ends), opset_imports=sets).SerializeToString()
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    graph = helper.make_graph([node], "compiled", *inputs_and_outputs)
+    return helper.make_model(graph, opset_imports=opsets).SerializeToString()
 
 
 def main(path: str) -> None:
-    """Run the job."""
+    """Run the job in the file `path`."""
     import numpy as np
     import onnxruntime
     import onnxruntime_qnn

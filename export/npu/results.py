@@ -1,9 +1,9 @@
-"""What an NPU's compiler said of a model, and what the vendor's emulation computed, as values."""
+"""What an NPU compiler reports about a model, and what the vendor's emulator computes, as values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..resolutions import Size
@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STATUSES = {
-    "ok": "every operator was taken",
+    "ok": "every operator is supported",
     "partial": "some operators stay on the CPU",
-    "refused": "no operator was taken",
+    "refused": "no operator is supported",
     "failed": "the compiler ended with an error",
-    "crashed": "the compiler was ended by a signal",
-    "timeout": "the compiler did not end within its time",
-    "unreadable": "the compiler's answer was not understood",
+    "crashed": "a signal ended the compiler",
+    "timeout": "the compiler exceeded its time limit",
+    "unreadable": "the output of the compiler is not understood",
 }
 STATIC = "compiler, static"
-"""What figures of the compiler are: its own estimate of traffic, made without running anything."""
+"""Source of the compiler's figures: an estimate of memory traffic, made without running anything."""
 
 EMULATED = "vendor emulator, not a device"
+"""Source of the emulator's results."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class RejectedOp:
 
 @dataclass(frozen=True)
 class Difference:
-    """How two results differ: the largest difference in steps of 255, PSNR in dB (None: they are equal)."""
+    """How two results differ: the largest absolute difference, of 255, and the PSNR in dB (None: they are equal)."""
 
     max_abs_diff: float
     psnr_db: float | None
@@ -51,11 +52,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class EmulationResult:
-    """The vendor's emulation of the compiled model, on a bundled picture's tile of `size`.
+    """What the vendor's emulator computes for a crop of a bundled image.
 
-    `cpu` is its difference from this machine's CPU running the same file, `fp32` that from the float network
-    (None where no float file of the same weights is at hand). Both are None where it did not run: `note` says
-    why. `pixels` is the emulation's result [H, W, C] in 0..255, not rounded.
+    Attributes:
+        size: (width, height) of the LR crop; None if the emulator did not run.
+        cpu: difference from the same file on the CPU of this machine.
+        fp32: difference from the float file of the same weights; None if there is none.
+        note: why the emulator did not run.
+        pixels: the result [H, W, C] in 0..255, not rounded.
     """
 
     size: Size | None = None
@@ -66,9 +70,9 @@ class EmulationResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        nothing = {"max_abs_diff": None, "psnr_db": None}
+        no_difference = {"max_abs_diff": None, "psnr_db": None}
         return {
-            **(self.cpu.to_json() if self.cpu else nothing),
+            **(self.cpu.to_json() if self.cpu else no_difference),
             "fp32": self.fp32 and self.fp32.to_json(),
             "size": self.size and list(self.size),
             "source": EMULATED,
@@ -78,13 +82,23 @@ class EmulationResult:
 
 @dataclass(frozen=True)
 class CompileReport:
-    """What the compiler for one SoC made of a model of `size` (width and height of the LR input).
+    """What the compiler for one SoC reports about a model; None where it reports nothing.
 
-    `taken` of `total` operators in `partitions` compiled pieces; the others are in `refused`. The bytes that
-    it means to move to and from memory for one image, in MB (10^6), are sums over the pieces; `spill_mb` is
-    the part of them written only because on-chip memory is full. `arithmetic` is "integer", "float" or "mixed": NPU
-    compilers take float models as well. `compiler` is its version. None: the compiler did not say. `note` says what
-    a failed one said last.
+    Attributes:
+        status: a key of `STATUSES`.
+        size: (width, height) of the LR input that the model was compiled for.
+        arithmetic: "integer", "float" or "mixed": NPU compilers support float models as well.
+        seconds: time of the compilation.
+        taken: operators that were compiled, of `total`, in `partitions`.
+        total: operators of the model.
+        partitions: compiled partitions.
+        refused: the operators that stay on the CPU.
+        read_mb: estimated traffic from memory per image in MB (10^6 bytes), over all partitions.
+        write_mb: estimated traffic to memory, likewise.
+        spill_mb: the part of `write_mb` that is written because on-chip memory is full.
+        note: the last error of a compiler that failed.
+        compiler: version of the compiler.
+        emulated: result of the vendor's emulator; None if it was not requested.
     """
 
     status: str
@@ -105,37 +119,25 @@ class CompileReport:
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
-            "status": self.status,
-            "taken": self.taken,
-            "total": self.total,
-            "partitions": self.partitions,
-            "refused": [vars(left) for left in self.refused],
-            "read_mb": self.read_mb,
-            "write_mb": self.write_mb,
-            "spill_mb": self.spill_mb,
+            **asdict(replace(self, emulated=None)),
             "seconds": round(self.seconds, 2),
-            "size": self.size and list(self.size),
-            "arithmetic": self.arithmetic,
-            "note": self.note,
-            "compiler": self.compiler,
             "emulated": self.emulated and self.emulated.to_json(),
         }
 
 
 CompileReports = Mapping[str, CompileReport]
-"""SoC → verdict."""
+"""SoC → report."""
 
 
-def for_recipe(verdicts: CompileReports) -> dict[str, Any]:
-    """What a file may carry of it: all that the same file and compiler give again."""
-    unsteady = ("seconds", "emulated")
-    known = {soc: verdict.to_json().items() for soc, verdict in verdicts.items()}
-    return {
-        QUALCOMM: {soc: {key: value for key, value in items if key not in unsteady} for soc, items in known.items()}
-    }
+def for_recipe(reports: CompileReports) -> dict[str, Any]:
+    """The part of the reports that a recipe records: what the same file and compiler reproduce."""
+    documents = {soc: report.to_json() for soc, report in reports.items()}
+    for document in documents.values():
+        del document["seconds"], document["emulated"]
+    return {QUALCOMM: documents}
 
 
-def to_json(verdicts: CompileReports) -> dict[str, Any]:
-    """The `npu` entry of a file: each SoC's verdict by vendor, and a word for vendors that were not asked."""
-    checked = {QUALCOMM: {soc: verdict.to_json() for soc, verdict in verdicts.items()}}
+def to_json(reports: CompileReports) -> dict[str, Any]:
+    """The `npu` entry of a file in JSON: vendor → SoC → report, and "not checked" for the other vendors."""
+    checked = {QUALCOMM: {soc: report.to_json() for soc, report in reports.items()}}
     return {**checked, **dict.fromkeys(NOT_CHECKED, "not checked")}

@@ -1,19 +1,19 @@
-"""Every model for every SoC, side by side on this machine's cores."""
+"""Compile several models for several SoCs, in parallel on the cores of this machine."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.files import write_bytes
+from ecbsr_mobile.utils.progress import Progress
 
 from .. import resolutions, tflite
 from ..validation.sample_crop import SampleCrop
@@ -23,117 +23,110 @@ from .qualcomm_sdk import Toolchain, toolchain
 from .results import CompileReport, CompileReports, EmulationResult
 from .socs import SOCS
 
-OPEN_SIZE = resolutions.SIZES["540p"]
-"""What a model that leaves its size open is compiled for."""
+DEFAULT_SIZE = resolutions.SIZES["540p"]
+"""The size that a model with an open image size is compiled for."""
 
 Notice = Callable[[str], None]
-Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 
 
 def compile_models(
     models: Mapping[str, bytes],
     socs: Sequence[str] = tuple(SOCS),
-    shown: Mapping[str, SampleCrop | str] | None = None,
+    crops: Mapping[str, SampleCrop | str] | None = None,
     keep: str | os.PathLike[str] | None = None,
     seconds: float = SECONDS,
     notice: Notice = lambda _text: None,
     progress: Progress = lambda items, _label: items,
 ) -> Mapping[str, CompileReports]:
-    """What Qualcomm's compiler makes of each model for each SoC.
+    """Compile each model for each SoC with Qualcomm's compiler.
 
     Args:
-        models: name (a path) → the bytes of a `.tflite` of fixed size (see `sized`).
-        socs: as `asked.SOCS` names them.
-        shown: what the emulation is compared with, by the models' names, or why there is nothing; None to
-            emulate nothing.
-        keep: a folder for the compiled files, named like MODEL-SM8650.tflite.
-        seconds: given to each compilation.
-        notice: is told the licence before the first program is called.
-        progress: iterates over the work and shows how far it came.
+        models: path → bytes of a `.tflite` file of fixed size (see `sized`).
+        socs: keys of `SOCS`.
+        crops: path → the sample crop to emulate and compare with, or why there is none; None: no emulation.
+        keep: folder for the compiled files, named MODEL-SOC.tflite.
+        seconds: time limit of each compilation.
+        notice: called with the license notice before the first program runs.
+        progress: wraps the work to show progress.
+
+    Returns:
+        path → SoC → report.
 
     Raises:
-        UsageError: two models whose compiled files would have one name.
-        EcbsrError: the compiler is not here or does not load, or a compiled file cannot be written.
+        UsageError: the compiled files of two models would have the same name.
+        EcbsrError: the compiler is not installed or does not load, or a compiled file cannot be written.
     """
-    names = [Path(name).stem for name in models]
+    names = [Path(path).stem for path in models]
     if keep is not None and len(set(names)) < len(names):
         raise UsageError("two of the models have one name, and so would their compiled files; keep them separately")
-    found: dict[str, dict[str, CompileReport]] = {name: {} for name in models}
+    reports: dict[str, dict[str, CompileReport]] = {path: {} for path in models}
     with toolchain() as tools:
         notice(tools.notice)
         stop = threading.Event()
+        compilation = _Compilation(tools, seconds, stop)
         pool = ThreadPoolExecutor(max_workers=cores())
         try:
             work = [
-                (
-                    name,
-                    soc,
-                    pool.submit(_one, tools, soc, models[name], shown.get(name) if shown else None, seconds, stop),
-                )
-                for name in models
+                (path, soc, pool.submit(compilation.run, soc, model, crops.get(path) if crops else None))
+                for path, model in models.items()
                 for soc in socs
             ]
-            for name, soc, future in progress(work, "compiling"):
-                found[name][soc], compiled = future.result()
+            for path, soc, future in progress(work, "compiling"):
+                reports[path][soc], compiled = future.result()
                 if keep is not None and compiled is not None:
-                    write_bytes(Path(keep) / f"{Path(name).stem}-{soc}.tflite", compiled)
+                    write_bytes(Path(keep) / f"{Path(path).stem}-{soc}.tflite", compiled)
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
-    return found
+    return reports
 
 
 def cores() -> int:
-    """How many processes run at once: the cores that this process may use."""
+    """The cores that this process may use, and the number of processes that run at once."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def sized(model: bytes, size: resolutions.Size | None = None) -> bytes:
-    """The model at a size of the LR input; without one at its own, or 960x540 where it leaves that open.
+    """The model at a size of the LR input; without one, at its own or, if that is open, at 960x540.
 
     Raises:
-        EcbsrError: it cannot be given that size.
+        EcbsrError: the model does not support the size.
     """
     graph = tflite.read(model)
     if size is None and not any(tensor.dynamic for tensor in graph.tensors):
         return model
-    return tflite.write(tflite.at_size(graph, *(size or OPEN_SIZE)))
+    return tflite.write(tflite.at_size(graph, *(size or DEFAULT_SIZE)))
 
 
-def _one(
-    tools: Toolchain, soc: str, model: bytes, shown: SampleCrop | str | None, seconds: float, stop: threading.Event
-) -> tuple[CompileReport, bytes | None]:
-    verdict, compiled = _compiled(tools, soc, model, seconds, stop)
-    if shown is None or compiled is None:
-        return verdict, compiled
-    return replace(verdict, emulated=_emulated(tools, soc, compiled, model, shown, seconds, stop)), compiled
+@dataclass(frozen=True)
+class _Compilation:
+    """The programs and limits that all compilations share."""
 
+    tools: Toolchain
+    seconds: float
+    stop: threading.Event
 
-def _compiled(
-    tools: Toolchain, soc: str, model: bytes, seconds: float, stop: threading.Event
-) -> tuple[CompileReport, bytes | None]:
-    with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as folder:
-        return compile_for(tools, soc, model, Path(folder), seconds, stop)
+    def run(self, soc: str, model: bytes, crop: SampleCrop | str | None) -> tuple[CompileReport, bytes | None]:
+        """Compile a model and, if there is a crop, emulate the result."""
+        report, compiled = self.compile(soc, model)
+        if crop is None or compiled is None:
+            return report, compiled
+        return replace(report, emulated=self.emulate(soc, compiled, model, crop)), compiled
 
-
-def _emulated(
-    tools: Toolchain,
-    soc: str,
-    compiled: bytes,
-    model: bytes,
-    shown: SampleCrop | str,
-    seconds: float,
-    stop: threading.Event,
-) -> EmulationResult:
-    if isinstance(shown, str):
-        return EmulationResult(note=shown)
-    if shown.model != model:
-        verdict, small = _compiled(tools, soc, shown.model, seconds, stop)
-        if small is None:
-            return EmulationResult(note=f"at the tile's size, {verdict.status}: {verdict.note}")
-        compiled = small
-    try:
+    def compile(self, soc: str, model: bytes) -> tuple[CompileReport, bytes | None]:
         with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as folder:
-            return emulate(tools, compiled, shown, Path(folder), stop)
-    except (EcbsrError, subprocess_runner.TimedOut) as error:
-        return EmulationResult(note=str(error))
+            return compile_for(self.tools, soc, model, Path(folder), self.seconds, self.stop)
+
+    def emulate(self, soc: str, compiled: bytes, model: bytes, crop: SampleCrop | str) -> EmulationResult:
+        if isinstance(crop, str):
+            return EmulationResult(note=crop)
+        if crop.model != model:
+            report, at_crop_size = self.compile(soc, crop.model)
+            if at_crop_size is None:
+                return EmulationResult(note=f"at the size of the crop, {report.status}: {report.note}")
+            compiled = at_crop_size
+        try:
+            with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as folder:
+                return emulate(self.tools, compiled, crop, Path(folder), self.stop)
+        except (EcbsrError, subprocess_runner.TimedOut) as error:
+            return EmulationResult(note=str(error))

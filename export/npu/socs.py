@@ -1,4 +1,4 @@
-"""Which vendor's NPUs are asked about."""
+"""The NPUs that models can be compiled for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ecbsr_mobile.errors import UsageError
 QUALCOMM = "qualcomm"
 
 NOT_CHECKED = ("mediatek", "google_tensor", "samsung", "intel")
-"""Vendors whose compiler is not to be had outside the vendor's own doors."""
+"""Vendors whose compiler is not public."""
 
 SOCS = {
     "SA8255": "automotive",
@@ -21,23 +21,23 @@ SOCS = {
     "SM8845": "Snapdragon 8 Gen 5",
     "SM8850": "Snapdragon 8 Elite Gen 5",
 }
-"""What the compiler knows, as it names them (ai_edge_litert/aot/vendors/qualcomm/target.py), and as shops do."""
+"""Qualcomm's SoCs: the compiler's name (ai_edge_litert/aot/vendors/qualcomm/target.py) → the name in shops."""
 
 
 def parse_socs(text: str) -> tuple[str, ...]:
-    """The SoCs that "qualcomm" (all of them) or "qualcomm:SM8650,SM8750" asks for, each once.
+    """The SoCs in "qualcomm" (all of `SOCS`) or "qualcomm:SM8650,SM8750", without duplicates.
 
     Raises:
-        UsageError: a vendor that cannot be checked, or an SoC that its compiler does not know.
+        UsageError: there is no compiler for the vendor, or it does not know a SoC.
     """
     vendor, colon, names = text.partition(":")
     if vendor != QUALCOMM:
-        why = "cannot be checked here: its compiler is not public" if vendor in NOT_CHECKED else "is not known"
+        why = "cannot be checked: its compiler is not public" if vendor in NOT_CHECKED else "is not known"
         raise UsageError(f"NPU vendor {vendor!r} {why}; use {QUALCOMM} or {QUALCOMM}:SOC,…")
     if not colon:
         return tuple(SOCS)
-    wanted = tuple(dict.fromkeys(name.strip().upper() for name in names.split(",")))
-    for name in wanted:
-        if name not in SOCS:
-            raise UsageError(f"SoC {name!r} is not known to {vendor}'s compiler; use some of {', '.join(SOCS)}")
-    return wanted
+    socs = tuple(dict.fromkeys(name.strip().upper() for name in names.split(",")))
+    for soc in socs:
+        if soc not in SOCS:
+            raise UsageError(f"SoC {soc!r} is not known to {vendor}'s compiler; use some of {', '.join(SOCS)}")
+    return socs

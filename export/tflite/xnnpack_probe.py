@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,15 +50,8 @@ class XnnpackReport:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {
-            "taken": len(self.nodes),
-            "total": self.total,
-            "partitions": self.partitions,
-            "loads": self.loads,
-            "error": self.error,
-            "runtime": self.runtime,
-            "machine": self.machine,
-        }
+        fields = asdict(self)
+        return {"taken": len(fields.pop("nodes")), **fields}
 
 
 def probe(model: bytes) -> XnnpackReport:

@@ -331,7 +331,7 @@ def test_the_npu_compilers_word_is_in_the_recipe(ready, tmp_path: Path) -> None:
     assert recipe["npu"]["qualcomm"]["SM8650"] == {
         key: value for key, value in told.items() if key not in ("seconds", "emulated")
     }
-    assert any("licence" in line for line in said)
+    assert any("license" in line for line in said)
     written = [(tmp_path / name / done.files[0].path.name).read_bytes() for name in ("a", "b")]
     assert written[0] == written[1]
 

@@ -106,7 +106,7 @@ def test_a_large_graph_is_not_drawn() -> None:
 
 def test_a_real_audit_becomes_a_page(tmp_path: Path) -> None:
     (tmp_path / "model.tflite").write_bytes(tflite.write(plain_network("int8")))
-    page = audit_page.html(audit_all([tmp_path], pictures=True))
+    page = audit_page.html(audit_all([tmp_path], sample_crops=True))
     assert page.count("<img") == 4 and "model.tflite" in page
 
 

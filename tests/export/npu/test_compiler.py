@@ -51,7 +51,7 @@ def verdicts() -> dict[str, dict[str, CompileReport]]:
     shown = {name: show(models[name]) for name in ("int8", "float")}
     notices: list[str] = []
     found = runner.compile_models(models, GENERATIONS, shown, notice=notices.append)
-    assert len(notices) == 1 and "Qualcomm" in notices[0] and "licence" in notices[0]
+    assert len(notices) == 1 and "Qualcomm" in notices[0] and "license" in notices[0]
     return {name: dict(one) for name, one in found.items()}
 
 
@@ -138,7 +138,7 @@ def test_the_command_tells_a_person_and_a_machine_the_same(tmp_path: Path) -> No
     asked_for = (folder, "--npu", "qualcomm:SM8650", "--emulate", "--size", "32x20", "--keep", folder / "kept")
     told = subprocess.run(argv(*asked_for, "--json"), capture_output=True, text=True, env=environment(temporary))
     assert told.returncode == 1, told.stderr
-    assert "Traceback" not in told.stderr and "broken.tflite" in told.stderr and "licence" in told.stderr
+    assert "Traceback" not in told.stderr and "broken.tflite" in told.stderr and "license" in told.stderr
     document = json.loads(told.stdout)
     assert [Path(error["path"]).name for error in document["errors"]] == ["broken.tflite"]
     npu = document["files"][0]["npu"]

@@ -133,8 +133,8 @@ def compiled_by(
         ("echo 'ERROR: [a.cc:1] no such thing' >&2; exit 1", "failed", "no such thing"),
         ("echo nonsense; echo more >&2", "unreadable", "the compiler's file is empty"),
         ("printf 'garbage' > compiled.tflite", "unreadable", "is not a .tflite file"),
-        ("cp model.tflite compiled.tflite", "unreadable", "does not say what it took"),
-        ("head -c 100000 /dev/urandom >&2; cp model.tflite compiled.tflite", "unreadable", "does not say"),
+        ("cp model.tflite compiled.tflite", "unreadable", "does not report how many operators"),
+        ("head -c 100000 /dev/urandom >&2; cp model.tflite compiled.tflite", "unreadable", "does not report"),
         ("cat model.tflite > compiled.tflite; kill -ABRT $$", "crashed", "ended by SIGABRT"),
     ],
 )
@@ -193,7 +193,7 @@ def test_vendors_and_chips() -> None:
     with pytest.raises(UsageError, match="'apple' is not known; use qualcomm or"):
         socs.parse_socs("apple")
     for vendor in socs.NOT_CHECKED:
-        with pytest.raises(UsageError, match=f"'{vendor}' cannot be checked here: its compiler is not public"):
+        with pytest.raises(UsageError, match=f"'{vendor}' cannot be checked: its compiler is not public"):
             socs.parse_socs(vendor)
 
 
@@ -212,7 +212,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest
 def test_on_another_platform_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qualcomm_sdk.platform, "machine", lambda: "aarch64")
     with (
-        pytest.raises(EcbsrError, match="runs on Linux on x86_64, and this is Linux on aarch64"),
+        pytest.raises(EcbsrError, match="runs on Linux on x86_64, not on Linux on aarch64"),
         qualcomm_sdk.toolchain(),
     ):
         pass
@@ -281,10 +281,10 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--npu", "mediatek"], "cannot be checked here"),
+        (["--npu", "mediatek"], "cannot be checked"),
         (["--npu", "qualcomm:"], "SoC '' is not known"),
-        (["--emulate"], "ask one with --npu qualcomm"),
-        (["--keep", "somewhere"], "ask one with --npu qualcomm"),
+        (["--emulate"], "add --npu qualcomm"),
+        (["--keep", "somewhere"], "add --npu qualcomm"),
         (["--npu", "qualcomm", "--size", "0x4"], "size '0x4' is not known"),
     ],
 )
