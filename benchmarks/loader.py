@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     import torch
 
     from ecbsr_mobile import Settings
-    from ecbsr_mobile.dataset import Crops, ahead
+    from ecbsr_mobile.training.crops import Crops, prefetch
     from ecbsr_mobile.training.trainer import Trainer
 
     settings = Settings()
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
         for _ in range(STEPS):
             trainer.train_step(*next(batches))
 
-    loader, same_batch = ahead(batch, range(10**9)), repeat(batch(0))
+    loader, same_batch = prefetch(batch, range(10**9)), repeat(batch(0))
     comparison = compare(lambda: train(loader), lambda: train(same_batch), options.rounds)
     loader.close()
     print(f"{STEPS} steps, with the loader over without: {comparison}")

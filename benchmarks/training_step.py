@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     for label, settings in {
         "collapsed blocks, Adam": Settings(),
         "plain network, SOAP": Settings(optimizer="soap"),
-        "plain network, SOAP, bfloat16": Settings(optimizer="soap", mixed=True),
+        "plain network, SOAP, bfloat16": Settings(optimizer="soap", bf16=True),
     }.items():
         comparison = compare(_step(Trainer(settings)), baseline, options.rounds)
         print(f"training step, {label}, over all branches: {comparison}")

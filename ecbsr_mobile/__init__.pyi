@@ -1,3 +1,4 @@
+from .architecture import Architecture as Architecture
 from .checkpoint import load as load
 from .checkpoint import save as save
 from .errors import EcbsrError as EcbsrError
@@ -6,10 +7,9 @@ from .evaluation import Score as Score
 from .evaluation import evaluate as evaluate
 from .images import Picture as Picture
 from .network import ECBSR as ECBSR
-from .network import Architecture as Architecture
 from .network import PlainNet as PlainNet
-from .training.loop import Settings as Settings
 from .training.loop import train as train
+from .training.settings import Settings as Settings
 from .upscaling import TfliteModel as TfliteModel
 from .upscaling import TorchModel as TorchModel
 from .upscaling import upscale as upscale

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from . import zoo
+from .architecture import PRELU_DECOMPOSITIONS, Activation, Architecture, PReLUDecomposition
 from .ecb import ECB
 from .errors import EcbsrError, UsageError
-from .layers import Activation
-from .network import ECBSR, PRELU_DECOMPOSITIONS, Architecture, Int8Weights, PlainNet, PReLUDecomposition
+from .network import ECBSR, Int8Weights, PlainNet
 from .quantization.fake_quant import activation_names
 from .utils.files import atomic_write
 

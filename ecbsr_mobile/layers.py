@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Activation = Literal["prelu", "relu", "leaky"]
-"""`prelu`: one learned slope per channel; `leaky`: one learned slope per layer; `relu`: none."""
+from .architecture import Activation
 
 
 def activation_layer(activation: Activation, channels: int) -> nn.Module:

@@ -8,74 +8,18 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .architecture import Activation, Architecture, PReLUDecomposition
 from .ecb import ECB
-from .errors import UsageError
-from .layers import Activation, activation_layer, bias_of
-
-PReLUDecomposition = Literal["depthwise", "native"]
-"""How an int8 graph computes PReLU: as x + relu((slope - 1)·x), which is fast on CPUs, or as one PRELU operator."""
-
-PRELU_DECOMPOSITIONS = get_args(PReLUDecomposition)
+from .layers import activation_layer, bias_of
 
 Layer = tuple[Tensor, Tensor, Tensor | None]
 """Kernel [out, in, 3, 3], bias [out], and the slopes of the PReLU that follows ([out] or [1]), if any."""
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """The hyper-parameters of a network.
-
-    `blocks` counts the blocks between the first and the last, so a plain network has `blocks` + 2 convolutions.
-    `colors` is 1 (luma) or 3 (RGB).
-    """
-
-    blocks: int = 4
-    channels: int = 16
-    scale: int = 2
-    colors: int = 1
-    activation: Activation = "prelu"
-
-    def __post_init__(self) -> None:
-        if self.blocks < 0 or self.channels < 1:
-            raise UsageError(f"a network of {self.blocks} blocks and {self.channels} channels cannot be built")
-        if self.scale not in (2, 3, 4):
-            raise UsageError(f"scale {self.scale} is not supported; use 2, 3 or 4")
-        if self.colors not in (1, 3):
-            raise UsageError(f"{self.colors} color channels are not supported; use 1 (luma) or 3 (RGB)")
-        if self.activation not in get_args(Activation):
-            raise UsageError(f"activation {self.activation!r} is unknown; use one of {', '.join(get_args(Activation))}")
-
-    @property
-    def name(self) -> str:
-        """Such as `ecbsr-m4c16-x2`; RGB and activations other than PReLU are part of the name."""
-        parts = [f"ecbsr-m{self.blocks}c{self.channels}"]
-        if self.colors == 3:
-            parts.append("rgb")
-        if self.activation != "prelu":
-            parts.append(self.activation)
-        return "-".join([*parts, f"x{self.scale}"])
-
-    @property
-    def widths(self) -> list[tuple[int, int]]:
-        """(input, output) channels of each 3×3 convolution, first to last."""
-        inner = [(self.channels, self.channels)] * self.blocks
-        return [(self.colors, self.channels), *inner, (self.channels, self.colors * self.scale**2)]
-
-    @property
-    def radius(self) -> int:
-        """Radius of the receptive field in LR pixels."""
-        return len(self.widths)
-
-    @property
-    def multiplications(self) -> int:
-        """Multiply-accumulate operations of the convolutions per LR pixel."""
-        return sum(9 * inputs * outputs for inputs, outputs in self.widths)
 
 
 class ECBSR(nn.Module):

@@ -36,7 +36,7 @@ from .validation.sample_images import CONVERSION_SIZE, Sample, frame, samples
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ecbsr_mobile.layers import Activation
+    from ecbsr_mobile.architecture import Activation
     from ecbsr_mobile.network import PlainNet
 
 ANY_TARGET = "any"  # float files are the same for every target

@@ -113,7 +113,7 @@ def stopped(arguments: list[str], out: Path) -> tuple[int, str, str]:
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     told, said = process.communicate(timeout=120)
-    assert "last.ckpt holds the training so far; the same command with --resume goes on" in said
+    assert "last.ckpt contains the training so far; to continue, add --resume to the command" in said
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
     return process.returncode, told, said
 
@@ -135,7 +135,7 @@ def test_train_is_interrupted_and_goes_on(picture: Path, tmp_path: Path) -> None
         del report["seconds_left"], report["weights"]
     assert reports[0] == reports[1]
     states = [torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("cut", "whole")]
-    for part in ("net", "average", "optimizer"):
+    for part in ("net", "ema", "optimizer"):
         torch.testing.assert_close(states[0][part], states[1][part], rtol=0, atol=0)
 
 
@@ -149,7 +149,7 @@ def test_two_processes_train_as_one_with_the_batch_of_both(picture: Path, tmp_pa
     """Over gloo, on the loopback: the weights that come out, the log, and one result on standard output."""
     import torch
 
-    options = ["--steps", "12", "--validate-every", "6", "--average", "0.5"]
+    options = ["--steps", "12", "--validate-every", "6", "--ema-decay", "0.5"]
     one = call("ecbsr-train", *training(picture, tmp_path / "one", *options))
     arguments = torchrun(2, argv("ecbsr-train", *training(picture, tmp_path / "two", *options)))
     two = subprocess.run(arguments, capture_output=True, text=True, env=environment())

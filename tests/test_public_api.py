@@ -16,7 +16,7 @@ PACKAGES = {package.__name__: package for package in (ecbsr_mobile, export, andr
 NAMES = [(package, name) for package in PACKAGES for name in PACKAGES[package].__all__]
 
 # The networks are PyTorch modules, and these work on them.
-WITH_TORCH = {"Architecture", "ECBSR", "PlainNet", "Settings", "load", "save", "train"}
+WITH_TORCH = {"ECBSR", "PlainNet", "load", "save", "train"}
 HEAVY = (
     "adbutils", "ai_edge_litert.interpreter", "cv2", "jinja2", "matplotlib", "msgspec", "onnx", "onnx2tf",
     "onnxruntime", "PIL", "rich", "scipy", "tensorboardX", "tensorflow", "torch",

@@ -1,11 +1,14 @@
-"""`ecbsr-train`: train a network on a folder of pictures."""
+"""`ecbsr-train`: train a network on a folder of images."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import get_args
 
+from ..architecture import ACTIVATIONS, COLORS, PRELU_DECOMPOSITIONS, SCALES
+from ..training.settings import DEFAULT_LR, LossName, Optimizer, Report, Schedule, Settings
 from . import common
 
 
@@ -17,38 +20,33 @@ def main(argv: list[str] | None = None) -> int:
 
     from ..checkpoint import load
     from ..training.distributed import rank
-    from ..training.loop import RATES, Report, Settings, train
+    from ..training.loop import CHECKPOINT, WEIGHTS, train
     from ..utils.progress import bar
 
     if options.threads:
         torch.set_num_threads(options.threads)
     start = load(options.start) if options.start else None
-    chosen = {name: getattr(options, name) for name in Settings.__dataclass_fields__ if hasattr(options, name)}
-    chosen["rate"] = RATES[options.optimizer] if options.rate is None else options.rate
-    settings = Settings(**chosen | (asdict(start.architecture) if start and options.int8 else {}))
-
-    def tell(report: Report) -> None:
-        left = f"{report.seconds_left / 60:.0f} min left"
-        best = " best" if report.psnr >= report.best_psnr else ""
-        common.notice(
-            f"step {report.step}/{report.steps}  loss {report.loss:.6f}  val {report.psnr:.3f} dB{best}  "
-            f"rate {report.rate:.1e}  {left}"
-        )
-
+    values = {field.name: getattr(options, field.name) for field in fields(Settings)}
+    if options.lr is None:
+        values["lr"] = DEFAULT_LR[options.optimizer]
+    if start and options.int8:
+        values |= asdict(start.architecture)
     out, first = Path(options.out), rank() == 0
     try:
         report = train(
-            options.data, options.val, out, settings, start, options.resume, options.device,
-            on_report=tell, progress=bar,
+            options.data, options.val, out, Settings(**values), start, options.resume, options.device,
+            on_report=_show, progress=bar,
         )  # fmt: skip
     except KeyboardInterrupt:
-        if first and (out / "last.ckpt").exists():
-            common.notice(f"{out / 'last.ckpt'} holds the training so far; the same command with --resume goes on")
+        if first and (out / CHECKPOINT).exists():
+            common.notice(
+                f"{out / CHECKPOINT} contains the training so far; add --resume to the same command to continue"
+            )
         raise
     if first and options.json:
-        common.print_json({**asdict(report), "weights": str(out / "best.safetensors")})
+        common.print_json({**asdict(report), "weights": out / WEIGHTS})
     elif first:
-        print(f"{out / 'best.safetensors'}: {report.best_psnr:.3f} dB on {options.val}")
+        print(f"{out / WEIGHTS}: {report.best_psnr:.3f} dB on {options.val}")
     return common.DONE
 
 
@@ -57,50 +55,60 @@ def script() -> None:
     common.run(main)
 
 
+def _show(report: Report) -> None:
+    best = " best" if report.psnr >= report.best_psnr else ""
+    common.notice(
+        f"step {report.step}/{report.steps}  loss {report.loss:.6f}  val {report.psnr:.3f} dB{best}  "
+        f"lr {report.rate:.1e}  {report.seconds_left / 60:.0f} min left"
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = common.parser("ecbsr-train", "Train an ECBSR network; the weights that are best on --val are kept.")
-    add = parser.add_argument
-    add("--data", required=True, metavar="DIR", help="training pictures, or a folder with HR/ and LR/, or DIV2K")
-    add("--val", required=True, metavar="DIR", help="pictures to choose the best weights on")
-    add(
-        "--out",
-        required=True,
-        metavar="DIR",
-        help="gets best.safetensors, last.ckpt, log.jsonl, curves.png, events for TensorBoard",
-    )
-    add("--resume", action="store_true", help="go on from OUT/last.ckpt")
-    add("--from", dest="start", metavar="WEIGHTS", help="start from these weights, of this or another scale")
-    add("--blocks", type=int, default=4, metavar="M", help="blocks between the first and the last (4)")
-    add("--channels", type=int, default=16, metavar="C", help="channels (16)")
-    add("--scale", type=int, default=2, choices=(2, 3, 4), help="upscale (2)")
-    add("--colors", type=int, default=1, choices=(1, 3), help="1 luma, 3 RGB (1)")
-    add("--activation", default="prelu", choices=("prelu", "relu", "leaky"), help="leaky: one learned slope a layer")
-    add("--identity", action="store_true", help="blocks add their input")
-    add("--steps", type=int, default=100_000, help="training steps (100000)")
-    add("--batch", type=int, default=32, help="crops a step (32)")
-    add("--patch", type=int, default=32, help="LR pixels along a crop (32)")
-    add("--optimizer", default="adam", choices=("adam", "soap"),
-        help="adam trains the blocks with all their branches, as the paper does; soap the plain network, as well in "
-        "a fraction of the steps (adam)")  # fmt: skip
-    add("--rate", type=float, help="learning rate at the start (1e-3, with soap 5e-3; the paper: 5e-4)")
-    add("--loss", default="l1", choices=("l1", "l2", "psnr", "float"),
-        help="psnr: the mean of the crops' PSNR, which raises that of pictures; float, with --int8: what is added "
-        "to the float network's own error (l1)")  # fmt: skip
-    add(
-        "--schedule", default="cosine", choices=("cosine", "constant"), help="of the rate (cosine; the paper: constant)"
-    )
-    add("--average", type=float, default=0.999, help="decay of the weights' moving average (0.999; 0: none)")
-    add("--rounded", type=float, default=0.0, metavar="SHARE",
-        help="share of the steps with activations rounded as int8 rounds them: int8 then costs less (0)")  # fmt: skip
-    add("--int8", nargs="?", const="depthwise", choices=("depthwise", "native"), metavar="FORM",
-        help="train the int8 network of the --from weights, ranges included: depthwise for CPUs (default), native "
-        "for what runs PRELU itself")  # fmt: skip
-    add("--mixed", action="store_true", help="convolutions in bfloat16: faster where the processor multiplies it")
-    add("--seed", type=int, default=0, help="the same seed gives the same run")
-    add(
-        "--validate-every", type=int, default=1000, metavar="N", help="steps between validations and checkpoints (1000)"
-    )
-    add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="auto: a GPU where there is one (auto)")
-    add("--threads", type=int, default=0, help="CPU threads (all)")
-    add("--json", action="store_true", help="print the result as JSON")
+    parser = common.parser("ecbsr-train", "Train an ECBSR network; keeps the weights with the highest PSNR on --val.")
+    default = Settings()
+
+    def add(name: str, description: str, **options: object) -> None:
+        parser.add_argument(name, help=description, **options)  # type: ignore[arg-type]
+
+    add("--data", "training images, or a folder with HR/ and LR/, or DIV2K", required=True, metavar="DIR")
+    add("--val", "validation images, on which the best weights are chosen", required=True, metavar="DIR")
+    add("--out", "gets best.safetensors, last.ckpt, log.jsonl, curves.png and TensorBoard events",
+        required=True, metavar="DIR")  # fmt: skip
+    add("--resume", "continue from OUT/last.ckpt", action="store_true")
+    add("--from", "start from these weights, of the same or another scale", dest="start", metavar="WEIGHTS")
+    add("--blocks", "blocks between the first and the last (%(default)s)",
+        type=int, default=default.blocks, metavar="M")  # fmt: skip
+    add("--channels", "channels of each block (%(default)s)", type=int, default=default.channels, metavar="C")
+    add("--scale", "upscaling factor (%(default)s)", type=int, default=default.scale, choices=SCALES)
+    add("--colors", "1 for luma, 3 for RGB (%(default)s)", type=int, default=default.colors, choices=COLORS)
+    add("--activation", "prelu: one learned slope per channel, leaky: one per layer (%(default)s)",
+        default=default.activation, choices=ACTIVATIONS)  # fmt: skip
+    add("--identity", "the blocks have an identity branch", action="store_true")
+    add("--steps", "training steps (%(default)s)", type=int, default=default.steps)
+    add("--batch", "crops per step (%(default)s)", type=int, default=default.batch)
+    add("--patch", "LR pixels along a side of a crop (%(default)s)", type=int, default=default.patch)
+    add("--optimizer", "adam trains the blocks with all their branches, as in the paper; soap the plain network, to "
+        "the same quality in a fraction of the steps (%(default)s)",
+        default=default.optimizer, choices=get_args(Optimizer))  # fmt: skip
+    add("--lr", f"initial learning rate (adam {DEFAULT_LR['adam']:g}, soap {DEFAULT_LR['soap']:g}; in the paper 5e-4)",
+        type=float)  # fmt: skip
+    add("--loss", "psnr: the negative mean of the crops' PSNR; distill, with --int8: the distance to the float "
+        "network's result (%(default)s)", default=default.loss, choices=get_args(LossName))  # fmt: skip
+    add("--schedule", "of the learning rate (%(default)s; in the paper constant)",
+        default=default.schedule, choices=get_args(Schedule))  # fmt: skip
+    add("--ema-decay", "decay of the moving average of the weights (%(default)s; 0: none)",
+        type=float, default=default.ema_decay, metavar="DECAY")  # fmt: skip
+    add("--fake-quant", "share of the steps with activations quantized to 8 bits in training: the network then loses "
+        "less in int8 (%(default)s)",
+        dest="fake_quant_ratio", type=float, default=default.fake_quant_ratio, metavar="SHARE")  # fmt: skip
+    add("--int8", "quantization-aware training of the --from weights, with learned ranges; PReLU is computed as "
+        f"{' or '.join(PRELU_DECOMPOSITIONS)}: depthwise for CPUs (default), native for hardware with a PRELU operator",
+        nargs="?", const=PRELU_DECOMPOSITIONS[0], choices=PRELU_DECOMPOSITIONS, metavar="PRELU")  # fmt: skip
+    add("--bf16", "convolutions in bfloat16: faster on processors that multiply it", action="store_true")
+    add("--seed", "two runs with the same seed are equal (%(default)s)", type=int, default=default.seed)
+    add("--validate-every", "steps between validations and checkpoints (%(default)s)",
+        type=int, default=default.validate_every, metavar="N")  # fmt: skip
+    add("--device", "auto: a GPU if there is one (%(default)s)", default="auto", choices=("auto", "cpu", "cuda"))
+    add("--threads", "CPU threads (all)", type=int, default=0)
+    add("--json", "print the result as JSON", action="store_true")
     return parser

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..architecture import Architecture, PReLUDecomposition
 from ..layers import bias_of, prelu
-from ..network import ECBSR, Architecture, Int8Weights, PlainNet, PReLUDecomposition, with_residual
+from ..network import ECBSR, Int8Weights, PlainNet, with_residual
 from .qparams import (
     IMAGE_RANGE,
     LEAKY_SLOPES,

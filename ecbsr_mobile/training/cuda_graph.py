@@ -1,4 +1,4 @@
-"""A training step as one CUDA graph: a small network's step is a hundred launches that cost more than their work."""
+"""A training step as one CUDA graph: launching the hundred kernels of a small network takes longer than their work."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from torch import Tensor
 
 T = TypeVar("T")
 
-_EAGER = 3  # calls in which libraries choose kernels and processes meet, which must not happen while capturing
+WARM_UP = 3
+"""Calls before the capture: libraries choose kernels and processes connect in them, which a capture does not allow."""
 
 
 class CudaGraphStep(Generic[T]):
-    """`work(*inputs)` on a GPU: called as it is at first, then captured, and from then on replayed.
+    """`work(*inputs)` on a GPU: called normally at first, then captured, and replayed from then on.
 
-    Each call computes once, whichever way. `work` must launch the same kernels every time, take all that changes
-    from `inputs` and other tensors that stay in place, and never wait for the GPU.
+    Each call computes once. `work` must launch the same kernels every time, read what changes from `inputs` and from
+    tensors that keep their address, and never wait for the GPU.
     """
 
     def __init__(self, work: Callable[..., T]) -> None:
@@ -28,23 +29,24 @@ class CudaGraphStep(Generic[T]):
         self._result: T
 
     def __call__(self, *inputs: Tensor) -> T:
-        """The result of `work`, in place until the next call."""
+        """The result of `work`; the next call overwrites it."""
         if not self._inputs:
-            self._inputs = [torch.empty_like(one) for one in inputs]
-        for held, one in zip(self._inputs, inputs, strict=True):
-            held.copy_(one)
+            self._inputs = [torch.empty_like(tensor) for tensor in inputs]
+        for target, source in zip(self._inputs, inputs, strict=True):
+            target.copy_(source)
         self._calls += 1
-        if self._calls <= _EAGER:
-            return self._on_a_stream_of_its_own()
+        if self._calls <= WARM_UP:
+            return self._on_side_stream()
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
-            # The loader's thread pins memory meanwhile, which a capture of all threads would not allow.
+            # The thread that prefetches batches pins memory meanwhile, which a capture of all threads would not allow.
             with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._result = self._work(*self._inputs)
         self._graph.replay()
         return self._result
 
-    def _on_a_stream_of_its_own(self) -> T:
+    def _on_side_stream(self) -> T:
+        """PyTorch requires warm-up calls to run on another stream than the default one."""
         stream, current = torch.cuda.Stream(), torch.cuda.current_stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(current)
         with torch.cuda.stream(stream):

@@ -1,7 +1,7 @@
-"""One training run in several processes, as `torchrun` starts them, on one machine or several.
+"""Training in several processes started by `torchrun`, on one machine or several.
 
-Each process takes its share of the crops of every batch, and the gradients are averaged: the result is that
-of one process with the whole batch, to rounding. The first process alone validates and writes.
+Each process trains on its share of the crops of every batch, and the gradients are averaged: up to rounding, the result
+is that of one process with the whole batch. Only the first process validates and writes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of this run as one of them sees them: its own `rank`, from 0, and how many there are."""
+    """The processes of this run: the `rank` of this one, from 0, and their `count`."""
 
     rank: int = 0
     count: int = 1
@@ -38,59 +38,59 @@ class Processes:
         """Replace each float tensor by its mean over the processes."""
         if self.count == 1:
             return
-        together = torch.cat([tensor.flatten() for tensor in tensors])
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
         with _reaching_others():
-            dist.all_reduce(together)
-        parts = torch.split(together.div_(self.count), [tensor.numel() for tensor in tensors])
+            dist.all_reduce(flat)
+        parts = torch.split(flat.div_(self.count), [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def any(self, said: bool) -> bool:
-        """Whether any process says so; all of them get the same answer, at the same step."""
+    def any(self, flag: bool) -> bool:
+        """Whether `flag` is set in any process; all of them get the same answer, at the same step."""
         if self.count == 1:
-            return said
-        answer = torch.tensor(float(said))
+            return flag
+        largest = torch.tensor(float(flag))
         with _reaching_others():
-            dist.all_reduce(answer, dist.ReduceOp.MAX)
-        return bool(answer)
+            dist.all_reduce(largest, dist.ReduceOp.MAX)
+        return bool(largest)
 
     def from_first(self, make: Callable[[], T]) -> T:
-        """What `make()` gives in the first process, in all of them."""
+        """The result of `make()` in the first process, sent to all of them."""
         value = make() if self.first else None
         if self.count > 1:
-            held = [value]
+            values = [value]
             with _reaching_others():
-                dist.broadcast_object_list(held)
-            value = held[0]
+                dist.broadcast_object_list(values)
+            (value,) = values
         return cast(T, value)
 
 
 def started_by_torchrun() -> bool:
-    """Whether this is one of the processes of a `torchrun`."""
+    """Whether `torchrun` started this process."""
     return dist.is_available() and dist.is_torchelastic_launched()
 
 
 def rank() -> int:
-    """Which process of its run this is, also before `processes` has joined them."""
+    """The rank of this process, also before `processes` has joined them."""
     return int(os.environ["RANK"]) if started_by_torchrun() else 0
 
 
 @contextmanager
 def processes(device: torch.device) -> Iterator[Processes]:
-    """Join the processes of this run; one alone where `torchrun` did not start it.
+    """Join the processes of this run; without `torchrun` it is a single one.
 
     Raises:
-        EcbsrError: while inside, another process has ended.
+        EcbsrError: another process ended during the run.
     """
     if not started_by_torchrun():
         yield Processes()
         return
-    # Optimizers import this, and its functions' default arguments hold the group that there is: were it imported later,
-    # the group's threads would outlive the group, into the end of the interpreter, which they now and then abort.
+    # Optimizers import this module, whose functions keep the current group as a default argument. Imported later, it
+    # would keep the group's threads alive until the interpreter ends, which they sometimes abort.
     import torch.distributed.nn.functional  # noqa: F401
 
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=timedelta(hours=1))  # a validation of large pictures is waited for
+    dist.init_process_group(backend, timeout=timedelta(hours=1))  # others wait while the first one validates
     try:
         yield Processes(dist.get_rank(), dist.get_world_size())
     finally:
@@ -102,11 +102,11 @@ def _reaching_others() -> Iterator[None]:
     try:
         yield
     except RuntimeError:
-        raise EcbsrError("another process of this run has ended; see what it said, then --resume all of them") from None
+        raise EcbsrError("another process of this run ended; see its message, then --resume all of them") from None
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that `auto`, `cpu` or `cuda` stands for: with `torchrun`, a GPU for each process.
+    """The device for `auto` (a GPU if there is one), `cpu` or `cuda`; with `torchrun`, each process gets its own GPU.
 
     Raises:
         EcbsrError: there is no such GPU.

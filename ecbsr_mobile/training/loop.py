@@ -1,8 +1,8 @@
-"""Training, read from top to bottom: settings, schedule, the loop, what it writes. A step is in `trainer`.
+"""The training loop: batches, validation, what is written, and how a run stops and resumes. A step is in `trainer`.
 
-The paper trains with L1, Adam and a constant 5e-4 for 1.6 million steps. Started from nothing and with
-less time, a cosine schedule from 1e-3 and an exponential moving average of the weights get further; a
-second-order optimizer on the plain network, from 5e-3, gets there in a fraction of the steps.
+The paper trains with L1, Adam and a constant learning rate of 5e-4 for 1.6 million steps. From random weights and in
+less time, a cosine schedule from 1e-3 and a moving average of the weights reach a higher PSNR. SOAP on the plain
+network, from 5e-3, gets there in a fraction of the steps.
 """
 
 from __future__ import annotations
@@ -14,97 +14,30 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
-
-import torch
-from torch import Tensor
 
 from .. import checkpoint, evaluation
-from ..dataset import Crops, Pair, ahead, pairs
+from ..dataset import Pair, pairs
 from ..errors import EcbsrError, UsageError
-from ..layers import Activation
-from ..network import Architecture, PlainNet, PReLUDecomposition
+from ..network import PlainNet
 from ..upscaling import TorchModel
 from ..utils.files import write_bytes
 from ..utils.progress import Progress
 from ..utils.signals import defer_signals
 from . import curves
+from .crops import Crops, prefetch
 from .distributed import choose_device, processes
-from .gpu_crops import GpuCrops
+from .settings import Report, Settings
 from .trainer import Trainer
 
-RATES = {"adam": 1e-3, "soap": 5e-3}
-"""Where a cosine schedule starts well, by optimizer."""
+CHECKPOINT = "last.ckpt"
+WEIGHTS = "best.safetensors"
+LOG = "log.jsonl"
+CURVES = "curves.png"
 
-OBSERVED = 256
-"""Crops that the ranges of an int8 network are set on before its first step."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything that decides what a training run gives; kept in its checkpoint."""
-
-    blocks: int = 4
-    channels: int = 16
-    scale: int = 2
-    colors: int = 1
-    activation: Activation = "prelu"
-    identity: bool = False
-    steps: int = 100_000
-    batch: int = 32
-    patch: int = 32  # LR pixels; the paper's HR crops of 64² at x2
-    optimizer: Literal["adam", "soap"] = "adam"  # soap trains the plain network: its branches are of no more use
-    rate: float = RATES["adam"]
-    # psnr: the mean over the crops. float, for int8: what is added to the float network's own error.
-    loss: Literal["l1", "l2", "psnr", "float"] = "l1"
-    schedule: Literal["cosine", "constant"] = "cosine"
-    average: float = 0.999  # decay of the moving average that is validated and kept
-    seed: int = 0
-    rounded: float = 0.0  # share of the steps with activations rounded as int8 rounds them: int8 then costs less
-    int8: PReLUDecomposition | None = None  # train the int8 network of this form, with the ranges of its activations
-    mixed: bool = False  # convolutions in bfloat16: faster where the processor multiplies it
-    validate_every: int = 1000
-
-    def __post_init__(self) -> None:
-        Architecture(self.blocks, self.channels, self.scale, self.colors, self.activation)
-        for name in ("steps", "batch", "patch", "validate_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} {getattr(self, name)} makes no training; use 1 or more")
-        if not 0 <= self.rounded <= 1:
-            raise UsageError(f"{self.rounded} is no share of the steps to round; use 0 to 1")
-        if self.loss == "float" and not self.int8:
-            raise UsageError(
-                "the float network's own result is what int8 can learn from; use l1, l2 or psnr without int8"
-            )
-        if self.int8 and (self.rounded or self.mixed):
-            raise UsageError("int8 rounds by itself and needs full precision; leave rounded and mixed out")
-        if not self.rate > 0 or not 0 <= self.average < 1:
-            raise UsageError(f"rate {self.rate} and average {self.average} make no training; use 1e-3 and 0.999")
-
-    def rate_at(self, step: int) -> float:
-        """The learning rate of a step (from 0): constant, or half a cosine down to 0."""
-        if self.schedule == "constant":
-            return self.rate
-        return self.rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
-
-
-@dataclass(frozen=True)
-class Report:
-    """How far a run has come; written to `log.jsonl` at each validation.
-
-    `loss` is the mean loss since the last report, `psnr` the mean luma PSNR in dB on the validation
-    set, `seconds_left` an estimate from the pace of this process.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    psnr: float
-    best_psnr: float
-    rate: float
-    seconds_left: float
+OnStep = Callable[[int, float], None]
+OnReport = Callable[[Report], None]
 
 
 def train(
@@ -115,152 +48,133 @@ def train(
     start: PlainNet | None = None,
     resume: bool = False,
     device: str = "auto",
-    on_step: Callable[[int, float], None] | None = None,
-    on_report: Callable[[Report], None] | None = None,
+    on_step: OnStep | None = None,
+    on_report: OnReport | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Train a network and keep the averaged weights that are best on the validation pictures.
+    """Train a network and save the averaged weights with the highest PSNR on the validation images.
 
-    `out` gets `best.safetensors` (readable by `load`), `last.ckpt` (from which `resume` goes on as if
-    never interrupted), `log.jsonl` (one `Report` a line), `curves.png` and event files for TensorBoard.
-    Ctrl-C and SIGTERM end the step that is under way and write `last.ckpt` before they have their effect.
+    `out` gets `best.safetensors` (for `load`), `last.ckpt` (from which `resume` continues as if the run had not been
+    interrupted), `log.jsonl` (one `Report` per line), `curves.png` and TensorBoard event files. On Ctrl-C or SIGTERM
+    the current step is finished and `last.ckpt` written.
 
-    Started by `torchrun`, all its processes call this alike; each takes its share of a batch, and the
-    first alone validates, writes, and calls the functions given.
+    Under `torchrun`, every process calls this with the same arguments and trains on its share of each batch; only the
+    first one validates, writes, and calls `on_step`, `on_report` and `progress`.
 
     Args:
-        data: folder of training pictures (see `data.pairs`).
-        val: folder of validation pictures, never trained on.
+        data: folder of training images (see `dataset.pairs`).
+        val: folder of validation images, which are not trained on.
         out: folder to write to.
         settings: default `Settings()`.
-        start: a plain network to start from; widths that differ (another scale) start anew.
-        resume: go on from `out`/last.ckpt.
-        device: `cpu`, `cuda`, or `auto`: a GPU where there is one.
-        on_step: called with (step, loss) after each step; on a GPU, waiting for the loss costs time.
+        start: a plain network to start from; layers of another width (because the scale differs) start anew.
+        resume: continue from `last.ckpt` in `out`.
+        device: `cpu`, `cuda`, or `auto`: a GPU if there is one.
+        on_step: called with (step, loss) after each step; on a GPU, this waits for the step to end.
         on_report: called after each validation.
-        progress: iterates over the pictures while they are read.
+        progress: shows progress while the images are read.
 
     Returns:
         The last report.
 
     Raises:
-        EcbsrError: no usable pictures, nothing to resume from, no such device, a loss that is no number, or
+        EcbsrError: there are no usable images, nothing to resume from, or no such device; the loss is not finite; or
             `out` cannot be written.
-        UsageError: `settings` are not those of the checkpoint, or the batch has no equal share for each process.
+        UsageError: `settings` differ from those of the checkpoint, or the batch cannot be divided among the processes.
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
-    settings, out, on = settings or Settings(), Path(out), choose_device(device)
-    with processes(on) as group:
+    settings, out, chosen_device = settings or Settings(), Path(out), choose_device(device)
+    with processes(chosen_device) as group:
         if settings.batch % group.count:
-            raise UsageError(f"batch {settings.batch} has no equal share for {group.count} processes; use a multiple")
-        held_out = list(pairs(val, settings.scale)) if group.first else []
-        trainer = Trainer(settings, start, on, group)
+            raise UsageError(
+                f"batch {settings.batch} cannot be divided among {group.count} processes; use a multiple of it"
+            )
+        val_pairs = list(pairs(val, settings.scale)) if group.first else []
+        trainer = Trainer(settings, start, chosen_device, group)
         if resume:
-            trainer.restore(out / "last.ckpt")
-        elif group.first and (out / "last.ckpt").exists():
-            raise EcbsrError(f"{out}: holds a training run already; resume it (--resume) or choose another folder")
-        if trainer.step < settings.steps or _due(trainer):
-            crops = Crops(data, settings.scale, settings.colors, settings.patch, progress if group.first else None)
-            if trainer.step == 0:
-                trainer.observe(torch.from_numpy(crops.batch(settings.seed, 0, OBSERVED)[0]))
-            if on.type == "cuda":
-                trainer.cut = GpuCrops(crops, on).cut
-            if settings.loss == "float":
-                trainer.measure(crops, progress if group.first else None)
-            _loop(trainer, crops, held_out, out, on_step, on_report)
+            trainer.restore(out / CHECKPOINT)
+        elif group.first and (out / CHECKPOINT).exists():
+            raise EcbsrError(f"{out}: contains a training run; resume it (--resume) or choose another folder")
+        if trainer.step < settings.steps or _validation_due(trainer):
+            shown = progress if group.first else None
+            trainer.prepare(Crops(data, settings.scale, settings.colors, settings.patch, shown), shown)
+            _loop(trainer, val_pairs, out, on_step, on_report)
         last = group.from_first(lambda: trainer.report)
     assert last is not None
     return Report(**last)
 
 
 def _loop(
-    trainer: Trainer,
-    crops: Crops,
-    held_out: list[Pair],
-    out: Path,
-    on_step: Callable[[int, float], None] | None,
-    on_report: Callable[[Report], None] | None,
+    trainer: Trainer, val_pairs: list[Pair], out: Path, on_step: OnStep | None, on_report: OnReport | None
 ) -> None:
-    settings, group, checkpoint_path = trainer.settings, trainer.group, out / "last.ckpt"
-    began, first = time.monotonic(), trainer.step
-    batches = ahead(_batch_maker(trainer, crops), range(trainer.step, settings.steps))
+    settings, group = trainer.settings, trainer.group
+    start_time, start_step = time.monotonic(), trainer.step
+    batches = prefetch(trainer.batch, range(trainer.step, settings.steps))
     events = curves.event_file(out, trainer.step) if group.first else nullcontext()
-    with defer_signals() as interrupted, closing(batches), events as tell:
+    with defer_signals() as interrupted, closing(batches), events as write_event:
         while True:
-            if group.first and _due(trainer):
-                pace = (time.monotonic() - began) / max(1, trainer.step - first)
-                report = _validated(trainer, held_out, pace, interrupted)
-                if report and tell:
-                    _keep(trainer, out, report)
-                    trainer.save(checkpoint_path)
-                    tell(report)
+            if group.first and _validation_due(trainer):
+                seconds_per_step = (time.monotonic() - start_time) / max(1, trainer.step - start_step)
+                report = _validate(trainer, val_pairs, seconds_per_step, interrupted)
+                if report and write_event:
+                    _write(trainer, out, report)
+                    trainer.save(out / CHECKPOINT)
+                    write_event(report)
                     if on_report:
                         on_report(report)
             stopped = group.any(interrupted())
             if stopped and group.first:
-                trainer.save(checkpoint_path)
+                trainer.save(out / CHECKPOINT)
             if stopped or trainer.step == settings.steps:
                 break
             loss = trainer.train_step(*next(batches))
             if on_step and group.first:
                 on_step(trainer.step, float(loss))
-    if stopped:  # by a signal that another process got; this one's own was just sent again
+    if stopped:  # by a signal to another process; for one to this process, defer_signals has raised already
         raise KeyboardInterrupt(signal.SIGTERM)
 
 
-def _due(trainer: Trainer) -> bool:
-    """Whether the step that was taken last still wants its validation."""
-    step, s = trainer.step, trainer.settings
+def _validation_due(trainer: Trainer) -> bool:
+    """Whether the last step is one to validate after, and has not been validated."""
+    step, settings = trainer.step, trainer.settings
     reported = trainer.report["step"] if trainer.report else 0
-    return reported < step and (step % s.validate_every == 0 or step == s.steps)
+    return reported < step and (step % settings.validate_every == 0 or step == settings.steps)
 
 
-def _batch_maker(trainer: Trainer, crops: Crops) -> Callable[[int], tuple[Tensor, ...]]:
-    s, group = trainer.settings, trainer.group
-    share = slice(group.rank, None, group.count)
-
-    def make(step: int) -> tuple[Tensor, ...]:
-        drawn = crops.draw(s.seed, step, s.batch)[share]
-        if trainer.device.type == "cpu":
-            return (*map(torch.from_numpy, crops.cut(drawn)), torch.from_numpy(drawn))
-        # The GPU fetches from pinned memory by itself, while this machine goes on.
-        return (torch.from_numpy(drawn).pin_memory(),)
-
-    return make
-
-
-def _validated(trainer: Trainer, held_out: list[Pair], pace: float, interrupted: Callable[[], bool]) -> Report | None:
-    """The report of the steps since the last one; None if interrupted: a resumed run then makes it."""
-    s, step = trainer.settings, trainer.step
-    before = trainer.report or {"step": 0, "best_psnr": -math.inf}
-    loss = float(trainer.losses) / (step - before["step"])
+def _validate(
+    trainer: Trainer, val_pairs: list[Pair], seconds_per_step: float, interrupted: Callable[[], bool]
+) -> Report | None:
+    """The report of the steps since the last one; None if interrupted: the resumed run then validates."""
+    settings, step = trainer.settings, trainer.step
+    previous = trainer.report or {"step": 0, "best_psnr": -math.inf}
+    loss = float(trainer.losses) / (step - previous["step"])
     if not math.isfinite(loss):
-        raise EcbsrError(f"step {step}: the loss is {loss}, so nothing is learned any more; use a rate below {s.rate}")
+        raise EcbsrError(f"step {step}: the loss is {loss}: training diverged; use a learning rate below {settings.lr}")
     model = TorchModel(trainer.model())
     scores = []
-    for pair in held_out:
+    for pair in val_pairs:
         if interrupted():
             return None
         scores.append(evaluation.score(model, pair))
     psnr = evaluation.mean("val", scores).psnr
-    best = max(psnr, before["best_psnr"])
-    return Report(step, s.steps, loss, psnr, best, s.rate_at(step), (s.steps - step) * pace)
+    best = max(psnr, previous["best_psnr"])
+    seconds_left = (settings.steps - step) * seconds_per_step
+    return Report(step, settings.steps, loss, psnr, best, settings.lr_at(step), seconds_left)
 
 
-def _keep(trainer: Trainer, out: Path, report: Report) -> None:
-    """Write weights that are better than any before, the log and its curves."""
+def _write(trainer: Trainer, out: Path, report: Report) -> None:
+    """Write the weights if they are the best so far, the log and its curves."""
     if trainer.report is None or report.psnr > trainer.report["best_psnr"]:
-        described = {
+        metadata = {
             "settings": json.dumps(asdict(trainer.settings)),
             "step": str(report.step),
             "val_psnr": f"{report.psnr:.4f}",
         }
-        checkpoint.save(trainer.weights(), out / "best.safetensors", described)
-    log = out / "log.jsonl"
-    # A run that was killed wrote lines that its resumed self writes again.
-    held = log.read_text().splitlines() if log.exists() else []
-    lines = [*(line for line in held if json.loads(line)["step"] < report.step), json.dumps(asdict(report))]
+        checkpoint.save(trainer.weights(), out / WEIGHTS, metadata)
+    log = out / LOG
+    # A run that was killed after its last checkpoint has logged steps that the resumed run repeats.
+    lines = log.read_text().splitlines() if log.exists() else []
+    lines = [*(line for line in lines if json.loads(line)["step"] < report.step), json.dumps(asdict(report))]
     write_bytes(log, "".join(f"{line}\n" for line in lines).encode())
-    curves.draw(log, out / "curves.png", trainer.settings.loss)
+    curves.plot(log, out / CURVES, trainer.settings.loss)
     trainer.report = asdict(report)
     trainer.losses.zero_()

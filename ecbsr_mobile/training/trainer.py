@@ -1,4 +1,4 @@
-"""What changes while training: network, moving average, optimizer; one step of them, and their checkpoint."""
+"""The state of a training run (network, moving average, optimizer), one step of it, and its checkpoint."""
 
 from __future__ import annotations
 
@@ -9,80 +9,48 @@ from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..errors import EcbsrError, UsageError
-from ..images import RGB_TO_YCBCR
-from ..network import ECBSR, Architecture, PlainNet
-from ..quantization.fake_quant import FakeQuantNet, fold_steep_slopes, forward_fake_quant, round_to_8_bits
+from ..network import ECBSR, Int8Weights, PlainNet
+from ..quantization.fake_quant import FakeQuantNet, fold_steep_slopes, forward_fake_quant
 from ..utils.files import atomic_write
 from .cuda_graph import CudaGraphStep
 from .distributed import Processes
+from .gpu_crops import GpuCrops
+from .losses import LOSSES, Distillation
+from .settings import Settings
 
 if TYPE_CHECKING:
-    from ..dataset import Crops
     from ..utils.progress import Progress
-    from .loop import Settings
+    from .crops import Crops
 
 T = TypeVar("T")
 
-FLOOR = 1e-4
-"""Added to a crop's mean square error before its logarithm: a crop far above 40 dB counts no more than one there."""
+Trained = ECBSR | PlainNet | FakeQuantNet
+"""What is trained: the blocks with their branches (Adam), the plain network (SOAP), or the int8 network."""
 
-
-def psnr_loss(upscaled: Tensor, high: Tensor) -> Tensor:
-    """Minus the mean over the crops of their PSNR in dB, which is what is measured in the end.
-
-    L1 and L2 are ruled by crops of fine texture, where little can be won; PSNR, a mean of logarithms, is not.
-    Of RGB it is the mean of two: that of the three colours, and that of their luma, which the field reports.
-    """
-    error = upscaled - high
-    if error.shape[1] == 1:
-        return _minus_psnr(error)
-    # The factors as numbers: a tensor made here would be copied to the GPU in every step, which no capture allows.
-    red, green, blue = RGB_TO_YCBCR[0].tolist()
-    luma = red * error[:, 0:1] + green * error[:, 1:2] + blue * error[:, 2:3]
-    return (_minus_psnr(error) + _minus_psnr(luma)) / 2
-
-
-def _minus_psnr(error: Tensor) -> Tensor:
-    return 10 * torch.log10(error.square().mean((1, 2, 3)) + FLOOR).mean()
-
-
-ROUNDING = 1 / 12 / 255**2
-"""The mean square error of rounding to 8 bits."""
-
-
-def added_loss(upscaled: Tensor, teacher: Tensor, own: Tensor) -> Tensor:
-    """The mean square distance to what a teacher gives, over the teacher's `own` to HR [N]: the mean over the crops.
-
-    Own is that of the whole picture, which a crop may be far from: a tenth of it costs the picture 0.4 dB, wherever
-    its PSNR lies. HR itself is no target: it is far from both, and what rounding does is lost in its noise.
-    """
-    return ((upscaled - teacher).square().mean((1, 2, 3)) / (own + ROUNDING)).mean()
-
-
-_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "l1": torch.nn.functional.l1_loss,
-    "l2": torch.nn.functional.mse_loss,
-    "psnr": psnr_loss,
-}
+OBSERVED_CROPS = 256
+"""Crops from which the ranges of an int8 network are set before its first step."""
 
 
 class Trainer:
-    """The state of a training run after `step` steps.
+    """A training run after `step` steps.
 
-    `average` is the moving average of `net`'s parameters: what is validated and kept. `losses` is the sum of the
-    steps' losses since the last report, `report` that report as JSON values. `start` is the network it began with.
-    `cut` makes (LR, HR) of the batch that a step is given, as part of the step.
+    Create it, `restore` a checkpoint if there is one, `prepare` it for the training crops, then alternate `batch` and
+    `train_step`.
+
+    Attributes:
+        net: the network that is trained, on `device`, in channels_last.
+        ema: the exponential moving average of its parameters, which is validated and saved.
+        start: the plain network that training began with, if any.
+        losses: the sum of the steps' losses since the last report.
+        report: the last report, as JSON values.
     """
-
-    errors: Tensor
-    """[pictures]: the teacher's own mean square error on each (see `measure`)."""
 
     def __init__(
         self,
@@ -91,113 +59,125 @@ class Trainer:
         device: torch.device | None = None,
         group: Processes | None = None,
     ) -> None:
-        """A run that has taken no step, on the CPU and in one process unless told otherwise."""
-        s, self.settings = settings, settings
+        """A run that has taken no step; by default on the CPU and in one process.
+
+        Raises:
+            UsageError: `start` is missing or of another architecture, where it has to fit.
+        """
+        self.settings, self.start = settings, start
         self.device = device or torch.device("cpu")
         self.group = group or Processes()
-        torch.manual_seed(s.seed)
-        self.start = start
-        self.net = _int8_net(s, start) if s.int8 else _float_net(s, start)
+        torch.manual_seed(settings.seed)
+        self.net = _network(settings, start)
         self.net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.teacher = None if s.loss != "float" else deepcopy(start).to(self.device)  # type: ignore[union-attr]
-        self.average = deepcopy(self.net).requires_grad_(False)
-        # The ends of int8's ranges, and SOAP's matrices, are computed on the host: no capture of these.
-        captured = self.device.type == "cuda" and not s.int8
-        self.optimizer = _optimizer(s, self.net, self.device, captured)
+        self.ema = deepcopy(self.net).requires_grad_(False)
         self.losses = torch.zeros((), dtype=torch.float64, device=self.device)
         self.step = 0
         self.report: dict[str, Any] | None = None
-        self.cut: Callable[..., tuple[Tensor, Tensor]] = lambda low, high, *_: (low, high)
-        maybe_captured = CudaGraphStep if captured else _as_it_is
-        self._gradients = {rounds: maybe_captured(partial(self._set_gradients, rounds)) for rounds in (False, True)}
-        self._update = self._follow_gradients if s.optimizer == "soap" else maybe_captured(self._follow_gradients)
+        self._crops: Crops | None = None
+        self._gpu_crops: GpuCrops | None = None
+        self._distillation = Distillation(cast(PlainNet, start), self.device) if settings.loss == "distill" else None
+        # int8 scales and SOAP's matrices are computed on the CPU, which a CUDA graph cannot capture.
+        captured = self.device.type == "cuda" and not settings.int8
+        graph = CudaGraphStep if captured else _uncaptured
+        self.optimizer = _optimizer(settings, self.net, self.device, captured)
+        self._gradients = {quantized: graph(partial(self._set_gradients, quantized)) for quantized in (False, True)}
+        self._update = self._update_weights if settings.optimizer == "soap" else graph(self._update_weights)
 
-    def observe(self, low: Tensor) -> None:
-        """Set the ranges of a network that begins to be trained as int8 to what LR crops make of them."""
-        if isinstance(self.net, FakeQuantNet) and not (self.start and self.settings.int8 in self.start.int8):
-            self.net.observe(low.to(self.device))
+    def prepare(self, crops: Crops, progress: Progress | None = None) -> None:
+        """Get ready to train on `crops`.
 
-    @torch.no_grad()
-    def measure(self, crops: Crops, progress: Progress | None = None) -> None:
-        """Find the teacher's own error on each whole picture, which what is added on its crops counts against."""
-        assert self.teacher is not None
-        found = []
-        for index in progress(range(len(crops)), "measuring the float network") if progress else range(len(crops)):
-            low, high = (torch.from_numpy(part).to(self.device) for part in crops.whole(index))
-            found.append((self.teacher(round_to_8_bits(low)).clamp_(0, 1) - high).square().mean())
-        self.errors = torch.stack(found)
+        Sets the ranges of an int8 network that was not trained before, measures the teacher of a distillation, and
+        copies the images to the GPU if there is one.
+        """
+        settings = self.settings
+        self._crops = crops
+        if isinstance(self.net, FakeQuantNet) and self.step == 0 and _trained_int8(settings, self.start) is None:
+            low, _ = crops.batch(settings.seed, 0, OBSERVED_CROPS)
+            self.net.observe(torch.from_numpy(low).to(self.device))
+        if self.device.type == "cuda":
+            self._gpu_crops = GpuCrops(crops, self.device)
+        if self._distillation:
+            self._distillation.measure(crops, progress)
 
-    def model(self) -> PlainNet | FakeQuantNet:
-        """What is validated."""
-        return self.average.collapse().to(self.device) if isinstance(self.average, ECBSR) else self.average
+    def batch(self, step: int) -> tuple[Tensor, ...]:
+        """The input of `train_step` for a step: this process's share of the crops, on the CPU.
 
-    def weights(self) -> PlainNet | ECBSR:
-        """What is kept; of a network trained as int8, the float network that it began with, too."""
-        if not isinstance(self.average, FakeQuantNet):
-            return self.average
-        assert self.start is not None
-        kept, trained = deepcopy(self.start), deepcopy(self.average).cpu().weights()
-        kept.int8[trained.decomposition] = trained
-        return kept
+        It is (LR, HR, chosen), where `chosen` are the rows of `Crops.choose`; or only (chosen,) for a GPU, which cuts
+        the crops itself.
+        """
+        assert self._crops is not None, "call prepare first"
+        chosen = self._crops.choose(self.settings.seed, step, self.settings.batch)[self.group.rank :: self.group.count]
+        if self._gpu_crops is not None:
+            return (torch.from_numpy(chosen).pin_memory(),)  # the GPU copies from pinned memory without waiting
+        return (*map(torch.from_numpy, self._crops.cut(chosen)), torch.from_numpy(chosen))
 
     def train_step(self, *batch: Tensor) -> Tensor:
-        """One step on this process's share of a batch; the whole batch's loss.
-
-        The batch is (LR, HR), or what `cut` makes them of. With a teacher its last part is what `Crops.draw` drew.
-        """
-        rate = self.settings.rate_at(self.step)
+        """Take one step on a `batch`; returns the loss of the whole batch, over all processes."""
+        lr = self.settings.lr_at(self.step)
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
+                group["lr"].fill_(lr)
             else:
-                group["lr"] = rate
-        share = self.settings.rounded
-        rounds = math.floor((self.step + 1) * share) > math.floor(self.step * share)
-        loss = self._gradients[rounds](*(each.to(self.device, non_blocking=True) for each in batch))
+                group["lr"] = lr
+        ratio = self.settings.fake_quant_ratio
+        quantized = math.floor((self.step + 1) * ratio) > math.floor(self.step * ratio)  # spread evenly over the steps
+        loss = self._gradients[quantized](*(tensor.to(self.device, non_blocking=True) for tensor in batch))
         self._update()
         self.losses += loss
         self.step += 1
         return loss
 
-    def _set_gradients(self, rounds: bool, *batch: Tensor) -> Tensor:
-        low, high = self.cut(*batch)
-        # In place: what was captured once writes where it wrote then.
+    def model(self) -> PlainNet | FakeQuantNet:
+        """The network to validate."""
+        return self.ema.collapse().to(self.device) if isinstance(self.ema, ECBSR) else self.ema
+
+    def weights(self) -> PlainNet | ECBSR:
+        """The network to save. After int8 training it is the float network, with the int8 weights beside its own."""
+        if not isinstance(self.ema, FakeQuantNet):
+            return self.ema
+        assert self.start is not None
+        saved, trained = deepcopy(self.start), deepcopy(self.ema).cpu().weights()
+        saved.int8[trained.decomposition] = trained
+        return saved
+
+    def _set_gradients(self, quantized: bool, *batch: Tensor) -> Tensor:
+        low, high = batch[:2] if self._gpu_crops is None else self._gpu_crops.cut(batch[0])
+        # In place, because a captured graph writes to the same addresses every time.
         self.optimizer.zero_grad(set_to_none=False)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.mixed, cache_enabled=False):
-            upscaled = forward_fake_quant(self.net, low) if rounds else self.net(low)  # type: ignore[arg-type]
-        if self.teacher is None:
-            loss = _LOSSES[self.settings.loss](upscaled, high)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bf16, cache_enabled=False):
+            upscaled = forward_fake_quant(self.net, low) if quantized else self.net(low)  # type: ignore[arg-type]
+        if self._distillation:
+            loss = self._distillation(upscaled, low, image_index=batch[-1][:, 0])
         else:
-            with torch.no_grad():
-                wanted = self.teacher(round_to_8_bits(low)).clamp_(0, 1)
-            loss = added_loss(upscaled, wanted, self.errors[batch[-1][:, 0]])
+            loss = LOSSES[self.settings.loss](upscaled, high)
         loss.backward()  # type: ignore[no-untyped-call]
         loss = loss.detach()
         self.group.average([*(p.grad for p in self.net.parameters() if p.grad is not None), loss])
         return loss
 
-    def _follow_gradients(self) -> None:
+    def _update_weights(self) -> None:
         self.optimizer.step()
-        # The average starts where the first step ends.
-        into_average = get_ema_multi_avg_fn(self.settings.average if self.step else 0.0)  # type: ignore[no-untyped-call]
-        into_average(list(self.average.parameters()), list(self.net.parameters()), None)
+        # After the first step, the average is the weights themselves.
+        average = get_ema_multi_avg_fn(self.settings.ema_decay if self.step else 0.0)  # type: ignore[no-untyped-call]
+        average(list(self.ema.parameters()), list(self.net.parameters()), None)
 
     def save(self, path: Path) -> None:
-        """Write all of this; nothing is half-written (see `files.atomic_write`)."""
+        """Write a checkpoint of the run (see `files.atomic_write`)."""
         state = {
             "settings": asdict(self.settings),
             "step": self.step,
             "report": self.report,
             "losses": self.losses,
             "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
+            "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict()["state"],
         }
         with atomic_write(path) as temporary:
             torch.save(state, temporary)
 
     def restore(self, path: Path) -> None:
-        """Go on from what `save` wrote, on whichever device; the first process reads it for all.
+        """Continue from a checkpoint, on any device; the first process reads it for all.
 
         Raises:
             EcbsrError: the file is missing or damaged.
@@ -205,54 +185,66 @@ class Trainer:
         """
         try:
             state = self.group.from_first(lambda: torch.load(path, map_location="cpu", weights_only=True))
-            held = state["settings"]
-            changed = {k: (held.get(k), v) for k, v in asdict(self.settings).items() if held.get(k) != v}
-            if changed:
-                said = ", ".join(f"{name} {old}, not {new}" for name, (old, new) in changed.items())
-                raise UsageError(f"{path}: was trained with {said}; resume with the same options")
+            self._check_settings(path, state["settings"])
             self.net.load_state_dict(state["net"])
-            self.average.load_state_dict(state["average"])
+            self.ema.load_state_dict(state["ema"])
             (group,) = self.optimizer.state_dict()["param_groups"]
             if self.settings.optimizer == "soap":
-                group["step"] = state["step"]  # it counts the run's steps once more
+                group["step"] = state["step"]  # SOAP counts the steps in its parameter group
             self.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": [group]})
             self.losses.copy_(state["losses"])
             self.step, self.report = state["step"], state["report"]
         except FileNotFoundError:
             raise EcbsrError(f"{path}: no such checkpoint to resume from; leave --resume out") from None
-        except (RuntimeError, KeyError, TypeError, EOFError, ValueError, pickle.UnpicklingError):
-            raise EcbsrError(f"{path}: is not a checkpoint of this ecbsr-train, or damaged; start again") from None
+        except (RuntimeError, KeyError, TypeError, EOFError, ValueError, AttributeError, pickle.UnpicklingError):
+            raise EcbsrError(f"{path}: is not a checkpoint of this ecbsr-train, or is damaged; start again") from None
+
+    def _check_settings(self, path: Path, before: dict[str, Any]) -> None:
+        changed = [
+            f"{name} {before.get(name)}, not {value}"
+            for name, value in asdict(self.settings).items()
+            if before.get(name) != value
+        ]
+        if changed:
+            raise UsageError(f"{path}: was trained with {', '.join(changed)}; resume with the same options")
 
 
-def _as_it_is(work: Callable[..., T]) -> Callable[..., T]:
+def _uncaptured(work: Callable[..., T]) -> Callable[..., T]:
     return work
 
 
-def _float_net(s: Settings, start: PlainNet | None) -> ECBSR | PlainNet:
+def _network(settings: Settings, start: PlainNet | None) -> Trained:
+    """The network to train, with the weights that it starts from."""
+    s = settings
+    if s.int8:
+        return _int8_network(s, start)
     net = ECBSR(s.blocks, s.channels, s.scale, s.colors, s.activation, s.identity)
     if start is not None:
         net.start_from(start)
     return net.collapse().requires_grad_(True) if s.optimizer == "soap" else net
 
 
-def _optimizer(s: Settings, net: nn.Module, device: torch.device, captured: bool) -> torch.optim.Optimizer:
-    if s.optimizer == "soap":
+def _int8_network(settings: Settings, start: PlainNet | None) -> FakeQuantNet:
+    """The int8 network of `start`, with its int8 weights if it was trained for int8 before."""
+    assert settings.int8
+    if start is None:
+        raise UsageError("int8 training starts from trained float weights; give them (--from)")
+    if start.architecture != settings.architecture:
+        raise UsageError(f"the weights to start from are {start.name}, not {settings.architecture.name}")
+    trained = _trained_int8(settings, start)
+    plain = deepcopy(trained.net) if trained else fold_steep_slopes(start)
+    return FakeQuantNet(plain.requires_grad_(True), settings.int8, trained.ranges if trained else None)
+
+
+def _trained_int8(settings: Settings, start: PlainNet | None) -> Int8Weights | None:
+    return start.int8.get(settings.int8) if start is not None and settings.int8 else None
+
+
+def _optimizer(settings: Settings, net: nn.Module, device: torch.device, captured: bool) -> torch.optim.Optimizer:
+    if settings.optimizer == "soap":
         from .soap import Soap
 
-        return Soap(net.parameters(), s.rate)
-    # What is captured reads the rate where it was then, so it must be a tensor.
-    rate = torch.tensor(s.rate, device=device) if captured else s.rate
-    return torch.optim.Adam(net.parameters(), lr=rate, fused=True, capturable=captured)
-
-
-def _int8_net(s: Settings, start: PlainNet | None) -> FakeQuantNet:
-    """The plain network as int8, from weights that may have been trained so before."""
-    assert s.int8
-    if start is None:
-        raise UsageError("training for int8 starts from trained float weights; give them (--from)")
-    asked = Architecture(s.blocks, s.channels, s.scale, s.colors, s.activation)
-    if start.architecture != asked:
-        raise UsageError(f"the weights to start from are {start.name}, not {asked.name}")
-    before = start.int8.get(s.int8)
-    plain = deepcopy(before.net) if before else fold_steep_slopes(start)
-    return FakeQuantNet(plain.requires_grad_(True), s.int8, before.ranges if before else None)
+        return Soap(net.parameters(), settings.lr)
+    # A captured graph reads the learning rate from the same address every time, so it must be a tensor.
+    lr = torch.tensor(settings.lr, device=device) if captured else settings.lr
+    return torch.optim.Adam(net.parameters(), lr=lr, fused=True, capturable=captured)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from ecbsr_mobile.network import Int8Weights, PlainNet, PReLUDecomposition
+    from ecbsr_mobile.architecture import PReLUDecomposition
+    from ecbsr_mobile.network import Int8Weights, PlainNet
     from ecbsr_mobile.quantization.fake_quant import FakeQuantNet
 
 BATCH = 8

@@ -16,7 +16,8 @@ from ..transforms.prelu import with_unshared_constants
 from .quantizer import Range, activations, copies_image, pinned
 
 if TYPE_CHECKING:
-    from ecbsr_mobile.network import Int8Weights, PlainNet, PReLUDecomposition
+    from ecbsr_mobile.architecture import PReLUDecomposition
+    from ecbsr_mobile.network import Int8Weights, PlainNet
 
 
 def decomposition_for(target: str) -> PReLUDecomposition:

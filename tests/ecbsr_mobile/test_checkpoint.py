@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ecbsr_mobile import ECBSR, EcbsrError, PlainNet, UsageError, load, save
-from ecbsr_mobile.layers import Activation
+from ecbsr_mobile.architecture import Activation
 
 ORIGINALS = [
     ("official_m4c16_x4_y_idt_prelu", "ecbsr-m4c16-x4", 255, True),

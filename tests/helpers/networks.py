@@ -9,8 +9,8 @@ from functools import cache
 import pytest
 import torch
 
-from ecbsr_mobile.layers import Activation
-from ecbsr_mobile.network import Architecture, PlainNet
+from ecbsr_mobile.architecture import Activation, Architecture
+from ecbsr_mobile.network import PlainNet
 from export import tflite
 from export.convert import onnx_to_tflite
 from export.convert.onnx_builder import onnx_model

@@ -178,7 +178,7 @@ def test_training_for_int8_ends_in_a_file_of_the_same_quality(monkeypatch: pytes
         for path in paths:
             images.write(Picture(images.read(path).rgb()[:120, :120]), tmp_path / folder / path.name)
     arch = asdict(net(1, 2, "prelu").architecture)
-    settings = Settings(**arch, int8="depthwise", steps=40, batch=8, patch=24, validate_every=20, average=0.5)
+    settings = Settings(**arch, int8="depthwise", steps=40, batch=8, patch=24, validate_every=20, ema_decay=0.5)
     folders = tmp_path / "train", tmp_path / "val"
     reports = []
     done = train(*folders, tmp_path / "out", settings, net(1, 2, "prelu"), on_report=reports.append)
@@ -202,5 +202,5 @@ def test_training_for_int8_says_what_it_needs(tmp_path: Path) -> None:
         train(
             tmp_path / "data", tmp_path / "data", tmp_path / "out", Settings(int8="native", steps=1), net(1, 2, "prelu")
         )
-    with pytest.raises(UsageError, match="leave rounded and mixed out"):
-        Settings(int8="native", mixed=True)
+    with pytest.raises(UsageError, match="leave out fake_quant_ratio and bf16"):
+        Settings(int8="native", bf16=True)

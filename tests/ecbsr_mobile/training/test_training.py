@@ -35,13 +35,15 @@ from ecbsr_mobile import (
     train,
     zoo,
 )
-from ecbsr_mobile.dataset import Crops, ahead, pairs
+from ecbsr_mobile.dataset import pairs
 from ecbsr_mobile.training import curves
+from ecbsr_mobile.training.crops import Crops, prefetch
 from ecbsr_mobile.training.gpu_crops import GpuCrops
-from ecbsr_mobile.training.loop import RATES, Report
-from ecbsr_mobile.training.trainer import ROUNDING, Trainer, added_loss, psnr_loss
+from ecbsr_mobile.training.losses import ROUNDING_MSE, distillation_loss, psnr_loss
+from ecbsr_mobile.training.settings import DEFAULT_LR, Report
+from ecbsr_mobile.training.trainer import Trainer
 
-QUICK = Settings(blocks=1, channels=4, steps=20, batch=4, patch=12, validate_every=10, average=0.9)
+QUICK = Settings(blocks=1, channels=4, steps=20, batch=4, patch=12, validate_every=10, ema_decay=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_layouts_give_the_same_pairs(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(EcbsrError, match="LR folder of another scale"):
         list(pairs(tmp_path / "a", 3))
     (tmp_path / "a" / "LR" / alone[0].name).unlink()
-    with pytest.raises(EcbsrError, match=f"no LR picture for {alone[0].name}"):
+    with pytest.raises(EcbsrError, match=f"no LR image for {alone[0].name}"):
         list(pairs(tmp_path / "a", 2))
 
 
@@ -111,25 +113,25 @@ def test_crops_belong_together(pictures: Path, colors: int, scale: int) -> None:
     np.testing.assert_array_equal(again, low)
     assert not np.array_equal(crops.batch(seed=3, step=6, size=16)[0], low)
     for rank in range(2):
-        for share, whole in zip(crops.cut(crops.draw(3, 5, 16)[rank::2]), (low, high), strict=True):
+        for share, whole in zip(crops.cut(crops.choose(3, 5, 16)[rank::2]), (low, high), strict=True):
             np.testing.assert_array_equal(share, whole[rank::2])
 
 
 def test_batches_ahead_are_those_of_the_steps() -> None:
     threads = threading.active_count()
-    assert list(ahead(lambda step: step**2, range(3, 20))) == [step**2 for step in range(3, 20)]
-    with closing(ahead(lambda step: 6 / (step - 5), range(100))) as batches:
+    assert list(prefetch(lambda step: step**2, range(3, 20))) == [step**2 for step in range(3, 20)]
+    with closing(prefetch(lambda step: 6 / (step - 5), range(100))) as batches:
         assert [next(batches) for _ in range(5)] == [6 / (step - 5) for step in range(5)]
         with pytest.raises(ZeroDivisionError):
             next(batches)
-    with closing(ahead(lambda step: step, range(10**9))) as batches:
+    with closing(prefetch(lambda step: step, range(10**9))) as batches:
         assert next(batches) == 0
     assert threading.active_count() == threads
 
 
 def test_training_beats_the_network_it_starts_from(pictures: Path, val: Path, tmp_path: Path) -> None:
     reports: list[Report] = []
-    settings = replace(QUICK, steps=300, validate_every=100, rate=3e-3, average=0.95, channels=8)
+    settings = replace(QUICK, steps=300, validate_every=100, lr=3e-3, ema_decay=0.95, channels=8)
     last = train(pictures, val, tmp_path / "run", settings, on_report=reports.append)
     assert [r.step for r in reports] == [100, 200, 300]
     assert reports[-1].loss < reports[0].loss
@@ -145,7 +147,7 @@ def same_runs(one: Path, other: Path) -> None:
     for state in states:
         state["report"].pop("seconds_left")
     assert_close = partial(torch.testing.assert_close, rtol=0, atol=0)
-    for part in ("net", "average", "optimizer", "losses"):
+    for part in ("net", "ema", "optimizer", "losses"):
         assert_close(states[0][part], states[1][part])
     for part in ("settings", "step", "report"):
         assert states[0][part] == states[1][part]
@@ -188,16 +190,18 @@ def test_the_psnr_loss_is_psnr(random: np.random.Generator) -> None:
     psnr = [peak_signal_noise_ratio(h, o, data_range=1) for h, o in zip(high, ours.numpy(), strict=True)]
     assert float(psnr_loss(ours, torch.from_numpy(high))) == pytest.approx(-np.mean(psnr), abs=0.1)
     own = np.float32([0.1, 0.2, 0.05])
-    added = [mean_squared_error(t, o) for t, o in zip(teacher.numpy(), ours.numpy(), strict=True)] / (own + ROUNDING)
-    assert float(added_loss(ours, teacher, torch.from_numpy(own))) == pytest.approx(np.mean(added), rel=1e-5)
+    ratios = [mean_squared_error(t, o) for t, o in zip(teacher.numpy(), ours.numpy(), strict=True)] / (
+        own + ROUNDING_MSE
+    )
+    assert float(distillation_loss(ours, teacher, torch.from_numpy(own))) == pytest.approx(np.mean(ratios), rel=1e-5)
 
 
 def test_the_float_network_is_measured_on_whole_pictures(pictures: Path) -> None:
     """By scikit-image's word, of what the network itself gives for 8 bits."""
     start, crops = load(zoo.DEFAULT), Crops(pictures, 2, 1, 12)
-    trainer = Trainer(replace(QUICK, blocks=4, channels=16, int8="depthwise", loss="float"), start)
-    trainer.measure(crops)
-    for (high, low), ours in zip(crops.pictures, trainer.errors.tolist(), strict=True):
+    trainer = Trainer(replace(QUICK, blocks=4, channels=16, int8="depthwise", loss="distill"), start)
+    trainer.prepare(crops)
+    for (high, low), ours in zip(crops.images, trainer._distillation.mse.tolist(), strict=True):
         shown = np.round(low / np.float32(256)) / 255  # luma is held in 256 steps of each of 255
         upscaled = start(torch.from_numpy(shown.astype(np.float32))[None])[0].clamp(0, 1).numpy()
         assert ours == pytest.approx(mean_squared_error(high / (256 * 255), upscaled), rel=1e-4)
@@ -218,8 +222,8 @@ def test_the_psnr_loss_of_rgb_counts_luma_too(random: np.random.Generator) -> No
 
 def test_soap_learns_faster_than_adam(pictures: Path, val: Path, tmp_path: Path) -> None:
     losses = {}
-    for optimizer, rate in RATES.items():
-        settings = replace(QUICK, optimizer=optimizer, rate=rate, channels=8, steps=200, validate_every=100)
+    for optimizer, rate in DEFAULT_LR.items():
+        settings = replace(QUICK, optimizer=optimizer, lr=rate, channels=8, steps=200, validate_every=100)
         losses[optimizer] = train(pictures, val, tmp_path / optimizer, settings).loss
     assert losses["soap"] < 0.9 * losses["adam"]
 
@@ -290,7 +294,7 @@ def test_an_older_event_file_gives_way_to_a_resumed_run(tmp_path: Path) -> None:
 
 def test_starts_from_another_scale(pictures: Path, val: Path, tmp_path: Path) -> None:
     start = load(zoo.DEFAULT)
-    settings = replace(QUICK, scale=3, blocks=4, channels=16, steps=1, rate=1e-9, average=0.0)
+    settings = replace(QUICK, scale=3, blocks=4, channels=16, steps=1, lr=1e-9, ema_decay=0.0)
     train(pictures, val, tmp_path / "run", settings, start=start)
     net = load(tmp_path / "run" / "best.safetensors")
     for ours, expected in zip(net.convs[:-1], start.convs[:-1], strict=True):
@@ -306,7 +310,7 @@ def test_refusals(pictures: Path, val: Path, tmp_path: Path) -> None:
         train(pictures, val, tmp_path / "run", QUICK, resume=True)
     assert not (tmp_path / "run").exists()
     train(pictures, val, tmp_path / "run", QUICK)
-    with pytest.raises(EcbsrError, match="holds a training run already"):
+    with pytest.raises(EcbsrError, match="contains a training run"):
         train(pictures, val, tmp_path / "run", QUICK)
     with pytest.raises(UsageError, match="seed 0, not 1"):
         train(pictures, val, tmp_path / "run", replace(QUICK, seed=1), resume=True)
@@ -320,7 +324,7 @@ def test_refusals(pictures: Path, val: Path, tmp_path: Path) -> None:
         with pytest.raises(EcbsrError, match="sees no GPU"):
             train(pictures, val, tmp_path / "other", QUICK, device="cuda")
     with pytest.raises(EcbsrError, match=r"the loss is (nan|inf).* rate below 1e\+20"):
-        train(pictures, val, tmp_path / "other", replace(QUICK, rate=1e20))
+        train(pictures, val, tmp_path / "other", replace(QUICK, lr=1e20))
     assert not (tmp_path / "other" / "best.safetensors").exists()
     with pytest.raises(UsageError, match="steps 0"):
         replace(QUICK, steps=0)
@@ -344,11 +348,11 @@ def test_rounding_while_training_makes_ranges_small(pictures: Path, val: Path, t
         conv.weight[::2] *= 8
         conv.bias[::2] *= 8
         following.weight[:, ::2] /= 8
-    settings = replace(QUICK, blocks=4, channels=16, steps=250, rate=5e-4, average=0.9, validate_every=250, patch=24)
+    settings = replace(QUICK, blocks=4, channels=16, steps=250, lr=5e-4, ema_decay=0.9, validate_every=250, patch=24)
     low = torch.from_numpy(Crops(pictures, 2, 1, 40).batch(9, 9, 8)[0])
     widths = {}
     for rounded in (0.0, 1.0):
-        train(pictures, val, tmp_path / str(rounded), replace(settings, rounded=rounded), start=start)
+        train(pictures, val, tmp_path / str(rounded), replace(settings, fake_quant_ratio=rounded), start=start)
         net = load(tmp_path / str(rounded) / "best.safetensors")
         y, widths[rounded] = low, 0.0
         for conv, act in zip(net.convolutions[:-1], net.acts, strict=True):
@@ -362,7 +366,7 @@ def test_rounding_while_training_makes_ranges_small(pictures: Path, val: Path, t
 @pytest.mark.parametrize("scale", [2, 3])
 def test_crops_cut_as_a_gpu_does_are_the_same(pictures: Path, colors: int, scale: int) -> None:
     crops = Crops(pictures, scale, colors, 11)
-    ours = GpuCrops(crops, torch.device("cpu")).cut(torch.from_numpy(crops.draw(3, 5, 64)))
+    ours = GpuCrops(crops, torch.device("cpu")).cut(torch.from_numpy(crops.choose(3, 5, 64)))
     for one, expected in zip(ours, crops.batch(3, 5, 64), strict=True):
         np.testing.assert_array_equal(one.numpy(), expected)
         assert one.is_contiguous(memory_format=torch.channels_last)
@@ -372,11 +376,11 @@ def test_crops_cut_as_a_gpu_does_are_the_same(pictures: Path, colors: int, scale
 @pytest.mark.parametrize(
     ("options", "loss_apart", "apart"),
     [
-        ({"rounded": 0.5}, 0.01, 1e-3),
+        ({"fake_quant_ratio": 0.5}, 0.01, 1e-3),
         ({"colors": 3, "loss": "psnr"}, 0.01, 1e-3),
         # Eigenvectors of what is nearly equal, and values next to a rounding step, fall one way here, another there.
-        ({"optimizer": "soap", "loss": "psnr", "rate": 1e-3}, 0.05, 1e-2),
-        ({"int8": "depthwise", "loss": "float"}, 0.25, 1e-2),
+        ({"optimizer": "soap", "loss": "psnr", "lr": 1e-3}, 0.05, 1e-2),
+        ({"int8": "depthwise", "loss": "distill"}, 0.25, 1e-2),
     ],
     ids=["adam", "rgb", "soap", "int8"],
 )
@@ -387,17 +391,13 @@ def test_steps_on_a_gpu_equal_those_on_a_cpu(
     settings = replace(QUICK, **options)
     crops, on = Crops(pictures, 2, settings.colors, 12), torch.device("cuda")
     start = ECBSR(1, 4, 2, settings.colors).collapse() if settings.int8 else None
-    trainers = Trainer(settings, start, on), Trainer(settings, start)
-    trainers[0].cut = GpuCrops(crops, on).cut
+    gpu, cpu = trainers = Trainer(settings, start, on), Trainer(settings, start)
     for trainer in trainers:
-        trainer.observe(torch.from_numpy(crops.batch(0, 0, 16)[0]))
-        if settings.loss == "float":
-            trainer.measure(crops)
+        trainer.prepare(crops)
     for step in range(20):
-        drawn = torch.from_numpy(crops.draw(0, step, 4))
         with torch.backends.cudnn.flags(allow_tf32=False):
-            ours = trainers[0].train_step(drawn)
-        expected = trainers[1].train_step(*map(torch.from_numpy, crops.batch(0, step, 4)), drawn)
+            ours = gpu.train_step(*gpu.batch(step))
+        expected = cpu.train_step(*cpu.batch(step))
         assert float(ours) == pytest.approx(float(expected), rel=loss_apart)
-    for one, other in zip(trainers[0].average.parameters(), trainers[1].average.parameters(), strict=True):
+    for one, other in zip(gpu.ema.parameters(), cpu.ema.parameters(), strict=True):
         torch.testing.assert_close(one.cpu(), other, rtol=1e-2, atol=apart)

@@ -1,0 +1,113 @@
+"""The settings of a training run and its reports; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ..architecture import PRELU_DECOMPOSITIONS, Activation, Architecture, PReLUDecomposition
+from ..errors import UsageError
+
+Optimizer = Literal["adam", "soap"]
+"""`adam` trains the blocks with all their branches; `soap` the plain network, in which branches are of no more use."""
+
+LossName = Literal["l1", "l2", "psnr", "distill"]
+"""See `losses`. `distill` is for int8 only: the distance to the float network's result."""
+
+Schedule = Literal["cosine", "constant"]
+
+DEFAULT_LR: dict[Optimizer, float] = {"adam": 1e-3, "soap": 5e-3}
+"""A good initial learning rate of a cosine schedule, by optimizer."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides the result of a training run; stored in its checkpoint.
+
+    Raises:
+        UsageError: a value is out of range, or two values contradict each other.
+    """
+
+    blocks: int = 4
+    channels: int = 16
+    scale: int = 2
+    colors: int = 1
+    activation: Activation = "prelu"
+    identity: bool = False
+    steps: int = 100_000
+    batch: int = 32
+    patch: int = 32
+    """LR pixels along a side of a crop; 32 at x2 are the paper's HR crops of 64×64."""
+    optimizer: Optimizer = "adam"
+    lr: float = DEFAULT_LR["adam"]
+    """The initial learning rate."""
+    loss: LossName = "l1"
+    schedule: Schedule = "cosine"
+    """The learning rate falls to 0 along half a cosine, or stays constant."""
+    ema_decay: float = 0.999
+    """Decay of the exponential moving average of the weights, which is validated and saved; 0 for none."""
+    seed: int = 0
+    fake_quant_ratio: float = 0.0
+    """Share of the steps with fake-quantized activations; the float network then loses less when quantized."""
+    int8: PReLUDecomposition | None = None
+    """Train the int8 network of this PReLU decomposition, and the ranges of its activations."""
+    bf16: bool = False
+    """Convolutions in bfloat16: faster on processors that multiply it."""
+    validate_every: int = 1000
+
+    def __post_init__(self) -> None:
+        _ = self.architecture
+        for name in ("steps", "batch", "patch", "validate_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} {getattr(self, name)} is too small; use 1 or more")
+        choices = {"optimizer": Optimizer, "loss": LossName, "schedule": Schedule}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in get_args(allowed):
+                raise UsageError(
+                    f"{name} {getattr(self, name)!r} is unknown; use one of {', '.join(get_args(allowed))}"
+                )
+        if self.int8 not in (None, *PRELU_DECOMPOSITIONS):
+            raise UsageError(f"int8 {self.int8!r} is unknown; use one of {', '.join(PRELU_DECOMPOSITIONS)}")
+        if not self.lr > 0:
+            raise UsageError(f"learning rate {self.lr} is not positive; use for example {DEFAULT_LR[self.optimizer]}")
+        if not 0 <= self.ema_decay < 1:
+            raise UsageError(f"ema_decay {self.ema_decay} is out of range; use 0 or more, and less than 1")
+        if not 0 <= self.fake_quant_ratio <= 1:
+            raise UsageError(f"fake_quant_ratio {self.fake_quant_ratio} is not a share of the steps; use 0 to 1")
+        if self.loss == "distill" and not self.int8:
+            raise UsageError(
+                "the loss distill trains int8 on the float network's result; set int8, or use l1, l2, psnr"
+            )
+        if self.int8 and (self.fake_quant_ratio or self.bf16):
+            raise UsageError(
+                "int8 training quantizes every step and needs full precision; leave out fake_quant_ratio and bf16"
+            )
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network that is trained."""
+        return Architecture(self.blocks, self.channels, self.scale, self.colors, self.activation)
+
+    def lr_at(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        if self.schedule == "constant":
+            return self.lr
+        return self.lr * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+
+@dataclass(frozen=True)
+class Report:
+    """The progress of a run at a validation; one line of `log.jsonl`.
+
+    `loss` is the mean loss since the last report, `psnr` the mean luma PSNR in dB on the validation images, `rate` the
+    learning rate, and `seconds_left` an estimate from this process's speed.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    psnr: float
+    best_psnr: float
+    rate: float
+    seconds_left: float
