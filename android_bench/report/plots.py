@@ -42,21 +42,23 @@ class LatencyMark:
 
 @dataclass(frozen=True)
 class LatencyPlot:
-    """All timed rows of a device by size. Positions are percent of the axis, 0 to 100."""
+    """All timed rows of a device by size. Positions are percent of the axis, 0 to 100.
+
+    `frame_rates` are frames per second and `labels` milliseconds, both with their positions.
+    """
 
     title: str
     groups: dict[Size, list[LatencyMark]]
     ticks: list[float]
-    frame_rates: list[float]
+    frame_rates: list[tuple[int, float]]
     labels: list[tuple[float, float]]
-    """Milliseconds and position."""
 
 
 @dataclass(frozen=True)
 class Curve:
     """One temperature of a device over time.
 
-    `field` is its name in `State`, `points` the points of an SVG polyline in `VIEW_BOX`, `lowest` and `highest`
+    `field` is its name in `State`, `points` the points of an SVG polyline, `lowest` and `highest` are
     indices of states.
     """
 
@@ -72,7 +74,8 @@ class Curve:
 class TemperaturePlot:
     """Temperatures of a device between `bottom` and `top` °C.
 
-    `hottest` is the index of a state with the worst thermal status, None if the device reports none.
+    `view_box` is the width and height of the curves' coordinates. `hottest` is the index of a state with the worst
+    thermal status, None if the device reports none.
     """
 
     name: str
@@ -81,6 +84,7 @@ class TemperaturePlot:
     bottom: int
     top: int
     minutes: float
+    view_box: tuple[int, int]
     hottest: int | None
 
 
@@ -105,12 +109,11 @@ def _latencies(title: str, rows: dict[int, Row]) -> LatencyPlot:
         groups.setdefault(row.size, []).append(mark)
     ticks = _ticks(low, high)
     step = math.ceil(len(ticks) / MAX_LABELS)
-    frames = [1000 / rate for rate in FRAME_RATES]
     return LatencyPlot(
         title,
         groups,
         ticks=[_position(tick, low, high) for tick in ticks],
-        frame_rates=[_position(time, low, high) for time in frames if low < time < high],
+        frame_rates=[(rate, _position(1000 / rate, low, high)) for rate in FRAME_RATES if low < 1000 / rate < high],
         labels=[(tick, _position(tick, low, high)) for tick in ticks[::step]],
     )
 
@@ -171,4 +174,4 @@ def _temperatures(name: str, title: str, states: Sequence[State], known: dict[st
         curves.append(Curve(part, CURVES[part], list(CURVES).index(part), points, lowest, highest))
     thermal = {i: state.thermal_status for i, state in enumerate(states) if state.thermal_status is not None}
     hottest = max(thermal, key=thermal.__getitem__, default=None)
-    return TemperaturePlot(name, title, curves, bottom, top, duration / 60, hottest)
+    return TemperaturePlot(name, title, curves, bottom, top, duration / 60, VIEW_BOX, hottest)

@@ -53,11 +53,15 @@ class Box:
 
 @dataclass(frozen=True)
 class Drawing:
-    """All shapes, in pixels. `edges` are SVG path data; `headings` are backend names with their anchor points."""
+    """All shapes, in pixels; a size is a width and a height.
+
+    `edges` are SVG path data. `headings` are the backends' names with the points at which they start.
+    """
 
     width: int
     height: int
-    box_width: int
+    box_size: tuple[int, int]
+    cell_size: tuple[int, int]
     boxes: list[Box]
     edges: list[str]
     headings: list[tuple[str, Point]]
@@ -78,7 +82,8 @@ def draw(graph: Graph, backends: Sequence[Backend]) -> Drawing | None:
     return Drawing(
         width=_MARGIN + columns * column_width,
         height=top + layers * _ROW_HEIGHT,
-        box_width=box_width,
+        box_size=(box_width, BOX_HEIGHT),
+        cell_size=(CELL_WIDTH - 2, BOX_HEIGHT - 12),
         boxes=[_box(graph, number, corner, backends) for number, corner in enumerate(corners)],
         edges=_paths(edges, places, corners, box_width),
         headings=[

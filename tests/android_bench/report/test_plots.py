@@ -31,7 +31,7 @@ def test_equal_ratios_are_equal_distances() -> None:
     assert last - third == pytest.approx(2 * (second - first))
     assert first == pytest.approx(dict(plot.labels)[2.0])
     sixty, thirty = (last + (last - third) * math.log(1000 / rate / 32) / math.log(32 / 8) for rate in (60, 30))
-    assert plot.frame_rates == pytest.approx([sixty, thirty])
+    assert dict(plot.frame_rates) == pytest.approx({60: sixty, 30: thirty})
 
 
 def test_all_marks_are_on_the_axis() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from itertools import combinations
 
-from export.audit import graph_svg
 from export.audit.graph_svg import MAX_NODES, Backend, Drawing, draw
 from export.html.rendering import render
 from export.tflite import Graph
@@ -47,16 +46,15 @@ def test_coverage_tells_how_many_backends_support_a_node() -> None:
 
 def test_boxes_do_not_overlap_and_edges_join_them() -> None:
     drawing = drawn(plain_network("int8"), Backend("a", {}))
+    width, height = drawing.box_size
     places = [(box.x, box.y) for box in drawing.boxes]
     for (x, y), (other_x, other_y) in combinations(places, 2):
-        assert abs(x - other_x) >= drawing.box_width or abs(y - other_y) >= graph_svg.BOX_HEIGHT
+        assert abs(x - other_x) >= width or abs(y - other_y) >= height
     for x, y in places:
-        assert 0 <= x <= drawing.width - drawing.box_width and 0 <= y <= drawing.height - graph_svg.BOX_HEIGHT
+        assert 0 <= x <= drawing.width - width and 0 <= y <= drawing.height - height
     for edge in drawing.edges:
         x, y = map(int, re.findall(r"\d+", edge)[:2])
-        assert any(
-            left <= x <= left + drawing.box_width and top <= y <= top + graph_svg.BOX_HEIGHT for left, top in places
-        )
+        assert any(left <= x <= left + width and top <= y <= top + height for left, top in places)
 
 
 def test_an_empty_and_a_large_graph_are_not_drawn() -> None:
