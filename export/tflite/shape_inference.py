@@ -15,7 +15,7 @@ import numpy as np
 from ecbsr_mobile.errors import EcbsrError
 
 Shape = tuple[int, ...]
-LARGEST_DIMENSION = 2**31 - 1  # the file stores 32-bit integers
+MAX_DIMENSION = 2**31 - 1  # the file stores 32-bit integers
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,12 @@ def infer(call: Call) -> Inferred:
         inferred = _inferred(call)
     except (AttributeError, ValueError, IndexError, TypeError):
         raise CannotInfer("the options or constants are not this operator's; the file is corrupt") from None
+    except OverflowError:
+        raise CannotInfer(f"a dimension of its output would be larger than {MAX_DIMENSION}") from None
     if len(inferred.shapes) != len(call.before):
         raise CannotInfer(f"it has {len(call.before)} outputs instead of {len(inferred.shapes)}; the file is corrupt")
     for shape in inferred.shapes:
-        if not all(0 <= size <= LARGEST_DIMENSION for size in shape):
+        if not all(0 <= size <= MAX_DIMENSION for size in shape):
             raise CannotInfer(f"an output of shape {list(shape)} is impossible")
     return inferred
 
