@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
     from front_plot import plot
 
-    stored = _read_times(options.times) if options.times and options.times.exists() else None
+    stored = read_times(options.times) if options.times and options.times.exists() else None
     luma_models = [name for name, figures in zoo.figures().items() if figures["colors"] == 1]
     models = options.models or [name for name in luma_models if stored is None or name in stored.times]
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     times = stored or Times(processor(), resolutions.name(options.size), {point.name: point.time for point in points})
     print(f"\nint8 over fp32 ecbsr-m4c16 at {times.size}, 1 thread; {times.machine}")
     if options.times and not stored:
-        _write_times(options.times, times)
+        write_times(options.times, times)
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
@@ -123,13 +123,15 @@ def _mean_psnr(file: Path, pairs: Sequence[Pair]) -> float:
     return evaluation.mean(file.name, [evaluation.score(model, pair) for pair in pairs]).psnr
 
 
-def _read_times(path: Path) -> Times:
+def read_times(path: Path) -> Times:
+    """Read the times that `write_times` has written."""
     document = json.loads(path.read_text())
     times = {name: Ratio(*values) for name, values in document["times"].items()}
     return Times(document["machine"], document["size"], times)
 
 
-def _write_times(path: Path, times: Times) -> None:
+def write_times(path: Path, times: Times) -> None:
+    """Write times as JSON; ratios are rounded to 4 decimals."""
     ratios = {name: [round(value, 4) for value in astuple(ratio)] for name, ratio in times.times.items()}
     document = {"schema": 1, "machine": times.machine, "size": times.size, "times": ratios}
     write_bytes(path, (json.dumps(document, indent=1) + "\n").encode())

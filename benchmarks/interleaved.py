@@ -54,7 +54,7 @@ def compare(function: Callable[[], object], baseline: Callable[[], object], roun
         UsageError: fewer than two rounds, of which no interval can be computed.
     """
     if rounds < 2:
-        raise UsageError(f"{rounds} rounds are too few for an interval; use at least 2")
+        raise UsageError(f"an interval needs at least 2 rounds, not {rounds}")
     times: list[tuple[float, float]] = []
     for index in range(rounds + 1):
         order = (function, baseline) if index % 2 else (baseline, function)

@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
         _write_tables(table(measured))
     messages = differences(measured, committed)
     if not options.write:
-        messages += _outdated_tables(table(committed))
+        messages += outdated_tables(table(committed))
     print("\n".join(messages) or "no differences", file=sys.stderr)
     return 1 if messages else 0
 
@@ -146,7 +146,7 @@ def _score(psnr_and_ssim: Sequence[float]) -> str:
     return "{:.2f} / {:.4f}".format(*psnr_and_ssim)
 
 
-def _outdated_tables(text: str) -> list[str]:
+def outdated_tables(text: str) -> list[str]:
     """One sentence for each document whose table is not `text`."""
     return [
         f"{path.relative_to(ROOT)}: its table differs from {zoo.FIGURES.name}; run with --tables"

@@ -15,11 +15,8 @@ import numpy as np
 import pytest
 
 from ecbsr_mobile import Picture, __version__, images, load, zoo
-from tests.helpers.commands import COMMANDS, argv, call, environment, refused
+from tests.helpers.commands import COMMANDS, HEAVY, argv, call, environment, refused
 from tests.helpers.paths import ROOT
-
-HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edge_litert", "rich", "adbutils",
-         "matplotlib", "tensorboardX", "scipy", "jinja2", "msgspec")  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

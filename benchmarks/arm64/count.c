@@ -1,6 +1,6 @@
-/* A plugin for qemu-user: writes the number of guest instructions executed so far, a line for each getsid() call.
+/* A qemu-user plugin that prints the number of guest instructions executed so far at each getsid() call, one per line.
 
-   Only what is used of qemu's plugin interface, version 1, is declared, so that no header is needed
+   It declares the functions that it uses of version 1 of qemu's plugin interface, so that it needs no header
    (https://www.qemu.org/docs/master/devel/tcg-plugins.html). */
 
 typedef unsigned long u64;

@@ -1,19 +1,21 @@
-"""The bundled models on emulated Arm cores: are the bytes the same as here, and how many instructions does it take?
+"""Run the bundled models on emulated Arm cores: compare the output with this machine's, and count instructions.
 
-    python benchmarks/arm64/measure.py
+    python benchmarks/arm64/measure.py [--model NAME ...] [--core NAME ...] [--json]
 
-The files are the bundled fp32 and int8 ones, and the int8 form with native PRELU (what `--target npu` writes). All
-run on one thread, on the middle of each bundled picture. The first run sets the emulator up (see userland.py).
+Runs the bundled fp32 and int8 files, and int8 with native PRELU (as `--target npu` writes it), on one thread, on the
+center of each bundled image. Prints, for each file, the difference of the output to that on this machine, and the
+executed instructions per LR pixel on each core, with their ratio to the model's fp32 file. The first run installs the
+emulator (see `userland.py`).
 
-What is counted are executed instructions. They are not time: nothing here knows of caches, memory, frequencies or
-instructions that take longer than others.
+Instructions are not time: caches, memory, clock frequency and the latency of instructions are not counted.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import userland
 
@@ -23,32 +25,34 @@ from ecbsr_mobile.errors import UsageError
 from export import resolutions
 
 if TYPE_CHECKING:
+    import emulator
     import numpy as np
 
     from export.tflite import Graph
 
 LABEL = "instructions, emulated"
-FORMS = {"PRELU": "PRELU", "DEPTHWISE_CONV_2D": "depthwise + ADD", "LEAKY_RELU": "one slope per layer"}
+ACTIVATIONS = {"PRELU": "PRELU", "DEPTHWISE_CONV_2D": "depthwise + ADD", "LEAKY_RELU": "one slope per layer"}
+"""How an activation is written, by the operator that shows it; RELU is fused into the convolutions."""
 
 
 @dataclass(frozen=True)
 class File:
-    """One of a model's files, and what it is run on; `here` is what it gives on this machine."""
+    """One file of a model, its input, and its output on this machine."""
 
     model: str
     precision: str
-    form: str
-    job: userland.Job
-    here: np.ndarray
+    activation: str
+    job: emulator.Job
+    expected: np.ndarray
 
 
 @dataclass(frozen=True)
 class Row:
     """A file on a core.
 
-    `differing` of `values` outputs are not the same bytes as on this machine; `largest_difference` is in 255ths of
-    white. `instructions_per_pixel` is the mean over the pictures, by LR pixel, and `ratio_to_fp32` is that of the
-    same model's fp32 file on the same core.
+    `differing` of `values` output values differ from this machine's, by at most `largest_difference` in 1/255 of white.
+    `instructions_per_pixel` is the mean over the images, per LR pixel; `ratio_to_fp32` compares it with the same
+    model's fp32 file on the same core. `form` names how the activation is written (see `ACTIVATIONS`).
     """
 
     model: str
@@ -65,131 +69,139 @@ class Row:
 
 def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
+    import emulator
+
     size = resolutions.parse(options.size)
-    for what, asked, known in (("model", options.model, zoo.names()), ("core", options.core, tuple(userland.CORES))):
-        if unknown := [name for name in asked if name not in known]:
-            raise UsageError(f"{what} {unknown[0]!r} is not known; use one of {', '.join(known)}")
-    if not userland.ready():
-        userland.set_up(common.notice)
+    _check_names("model", options.model, zoo.names())
+    _check_names("core", options.core, emulator.CORES)
+    if not userland.installed():
+        userland.install(common.notice)
     common.notice("running the models on this machine")
     files = [file for name in options.model or zoo.recommended() for file in _files(name, size)]
+    images = len(files[0].expected)
     rows = []
-    for core in options.core or userland.CORES:
-        common.notice(f"running {len(files)} files on an emulated {core}, {len(files[0].here)} pictures each")
-        rows += _rows(userland.CORES[core], files)
-    rows.sort(key=lambda row: row.model)  # stable: by core within a model
-    versions = {"qemu-user": userland.versions()["qemu-user"], **userland.wheels()}
+    for core in options.core or emulator.CORES:
+        common.notice(f"running {len(files)} files on an emulated {core}, {images} images each")
+        rows += _rows(emulator.CORES[core], files)
+    rows.sort(key=lambda row: row.model)  # stable: ordered by core within a model
+    versions = {"qemu-user": userland.package_versions()["qemu-user"], **userland.wheel_versions()}
     if options.json:
-        pictures = {"size": list(size), "pictures": len(files[0].here)}
-        common.print_json({"label": LABEL, "versions": versions, **pictures, "rows": [asdict(row) for row in rows]})
-        return
-    said = ", ".join(f"{name} {version}" for name, version in versions.items())
-    _print(
-        rows, f"{LABEL}, a LR pixel (ratio to fp32); {len(files[0].here)} pictures of {options.size}, 1 thread\n{said}"
-    )
+        document = {"label": LABEL, "versions": versions, "size": list(size), "pictures": images}
+        common.print_json({**document, "rows": [asdict(row) for row in rows]})
+    else:
+        _print_table(rows, f"{images} images of {options.size}", versions)
+
+
+def _check_names(kind: str, names: Sequence[str], known: Sequence[str] | Mapping[str, Any]) -> None:
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"{kind} {unknown[0]!r} is not known; use one of {', '.join(known)}")
 
 
 def _files(name: str, size: tuple[int, int]) -> list[File]:
-    """The model's files, each form of int8 once, and their results on this machine."""
+    """The fp32 file of a bundled model and its int8 files, one for each way to write its activation."""
+    import emulator
     import numpy as np
     from guest import outputs
 
+    from ecbsr_mobile import images
     from export import tflite
     from export.quantize import quantizer
     from export.tflite import interpreter
     from export.transforms.prelu import decompose_prelu
     from export.validation.sample_images import samples
 
-    width, height = size
-    float_graph = tflite.at_size(tflite.read(zoo.tflite(name, "fp32")), width, height)
-    int8_graph = tflite.at_size(tflite.read(zoo.tflite(name, "int8")), width, height)
-    scale, colors = tflite.scale_of(float_graph), tflite.image_input(float_graph).shape[3]
-    images = [_middle(sample.image, size) for sample in samples(None, scale, colors)]
-    native = decompose_prelu(float_graph, "npu")
-    graphs = {("fp32", _form(float_graph)): float_graph, ("int8", _form(int8_graph)): int8_graph}
-    graphs.setdefault(("int8", _form(native)), quantizer.quantize(native, _ranges(native, images)))
+    fp32, int8 = (tflite.at_size(tflite.read(zoo.tflite(name, kind)), *size) for kind in ("fp32", "int8"))
+    scale, colors = tflite.scale_of(fp32), tflite.image_input(fp32).shape[3]
+    whole = [sample.image for sample in samples(None, scale, colors)]
+    crops = [images.center_crop(images.pad_to_size(image, size), size) for image in whole]
+    native = decompose_prelu(fp32, "npu")
+    graphs = {("fp32", _activation(fp32)): fp32, ("int8", _activation(int8)): int8}
+    graphs.setdefault(("int8", _activation(native)), quantizer.quantize(native, _observed_ranges(native, crops)))
     files = []
-    for (precision, form), graph in graphs.items():
-        stored = np.stack([interpreter.stored(graph.tensors[graph.inputs[0]], image)[None] for image in images])
-        job = userland.Job(tflite.write(graph), stored)
-        files.append(File(name, precision, form, job, outputs(job.model, job.images)))
+    for (precision, activation), graph in graphs.items():
+        stored = np.stack([interpreter.quantize(crop, graph.tensors[graph.inputs[0]])[None] for crop in crops])
+        job = emulator.Job(tflite.write(graph), stored)
+        files.append(File(name, precision, activation, job, outputs(job.model, job.images)))
     return files
 
 
-def _form(graph: Graph) -> str:
-    held = {node.operator for node in graph.nodes}
-    return next((form for operator, form in FORMS.items() if operator in held), "RELU")
+def _activation(graph: Graph) -> str:
+    operators = {node.operator for node in graph.nodes}
+    return next((name for operator, name in ACTIVATIONS.items() if operator in operators), "RELU")
 
 
-def _ranges(graph: Graph, images: list[np.ndarray]) -> dict[str, tuple[float, float]]:
-    """The least and largest value of each activation: enough here, where no dB are measured."""
+def _observed_ranges(graph: Graph, images: Sequence[np.ndarray]) -> dict[str, tuple[float, float]]:
+    """The min and max of each activation on the images. A search for better ranges would not change the counts."""
     from export.quantize import quantizer
     from export.tflite import interpreter
 
     indices = quantizer.activations(graph)
-    values = [interpreter.activations(graph, image, indices) for image in images]
-    ends = [[(float(v.min()), float(v.max())) for v in column] for column in zip(*values, strict=True)]
-    names = [graph.tensors[index].name for index in indices]
-    return {name: (min(e[0] for e in found), max(e[1] for e in found)) for name, found in zip(names, ends, strict=True)}
+    per_image = [interpreter.activations(graph, image, indices) for image in images]
+    return {
+        graph.tensors[index].name: (min(float(v.min()) for v in values), max(float(v.max()) for v in values))
+        for index, values in zip(indices, zip(*per_image, strict=True), strict=True)
+    }
 
 
-def _middle(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The middle of an image [h, w, C], mirrored at its borders where it is smaller than `size`."""
-    import numpy as np
-
-    missing = [max(wanted - have, 0) for wanted, have in zip(size[::-1], image.shape, strict=False)]
-    image = np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
-    top, left = (image.shape[0] - size[1]) // 2, (image.shape[1] - size[0]) // 2
-    return image[top : top + size[1], left : left + size[0]]
-
-
-def _rows(core: userland.Core, files: list[File]) -> list[Row]:
+def _rows(core: emulator.Core, files: Sequence[File]) -> list[Row]:
+    import emulator
     import numpy as np
 
     rows: list[Row] = []
     fp32: dict[str, float] = {}
-    for file, result in zip(files, userland.run(core, [file.job for file in files]), strict=True):
-        there = result.outputs
-        pixels = file.job.images[0, 0].shape[0] * file.job.images[0, 0].shape[1]
-        spent = float(np.mean(result.instructions)) / pixels
-        base = fp32.setdefault(file.model, spent)  # a model's fp32 file comes first
-        difference = float(np.abs(there.astype(np.float64) - file.here).max())
-        differing = int(np.count_nonzero(there != file.here))
-        steps = difference * 255 if file.precision == "fp32" else difference
-        rows.append(Row(file.model, core.name, core.kind, file.precision, file.form, there.size, differing, steps,
-                        spent, spent / base))  # fmt: skip
+    for file, result in zip(files, emulator.run(core, [file.job for file in files]), strict=True):
+        height, width = file.job.images.shape[2:4]
+        instructions = float(np.mean(result.instructions)) / (height * width)
+        fp32.setdefault(file.model, instructions)  # the first file of a model is its fp32 file
+        difference = float(np.abs(result.outputs.astype(np.float64) - file.expected).max())
+        rows.append(
+            Row(
+                model=file.model,
+                core=core.name,
+                kind=core.kind,
+                precision=file.precision,
+                form=file.activation,
+                values=result.outputs.size,
+                differing=int(np.count_nonzero(result.outputs != file.expected)),
+                largest_difference=difference * 255 if file.precision == "fp32" else difference,
+                instructions_per_pixel=instructions,
+                ratio_to_fp32=instructions / fp32[file.model],
+            )
+        )
     return rows
 
 
-def _print(rows: list[Row], title: str) -> None:
-    """A line for each file, a column for each core."""
-    lines: dict[tuple[str, str, str], list[Row]] = {}
+def _print_table(rows: Sequence[Row], images: str, versions: dict[str, str]) -> None:
+    """Print one line for each file, with one column for each core."""
+    by_file: dict[str, list[Row]] = {}
     for row in rows:
-        lines.setdefault((row.model, row.precision, row.form), []).append(row)
-    header = ["file", "from this machine", *dict.fromkeys(f"{row.core}, {row.kind}" for row in rows)]
-    cells = [[f"{row.instructions_per_pixel:.0f} ({row.ratio_to_fp32:.2f})" for row in line] for line in lines.values()]
-    names = [f"{model} {precision}, {form}" for model, precision, form in lines]
-    against = [_against(line) for line in lines.values()]
-    body = [[name, said, *line] for name, said, line in zip(names, against, cells, strict=True)]
-    common.print_table(header, body, title)
+        by_file.setdefault(f"{row.model} {row.precision}, {row.form}", []).append(row)
+    cores = dict.fromkeys(f"{row.core}, {row.kind}" for row in rows)
+    body = [
+        [name, _difference(row), *(f"{r.instructions_per_pixel:.0f} ({r.ratio_to_fp32:.2f})" for r in row)]
+        for name, row in by_file.items()
+    ]
+    title = f"{LABEL}, per LR pixel (ratio to fp32); {images}, 1 thread"
+    used = ", ".join(f"{name} {version}" for name, version in versions.items())
+    common.print_table(["file", "vs x86-64", *cores], body, f"{title}\n{used}")
 
 
-def _against(rows: list[Row]) -> str:
-    """How a file's results on the cores differ from this machine's."""
+def _difference(rows: Sequence[Row]) -> str:
+    """How the output of one file on the cores differs from this machine's."""
     if rows[0].precision == "fp32":
         largest = max(row.largest_difference for row in rows)
         return f"{largest:.0e} of 255" if largest else "equal"
-    others = [row for row in rows if row.differing]
-    if not others:
+    differing = [row for row in rows if row.differing]
+    if not differing:
         return "bytes equal"
-    share = max(row.differing / row.values for row in others)
-    return f"{share:.1g} of bytes differ on {', '.join(row.core for row in others)}"
+    share = max(row.differing / row.values for row in differing)
+    return f"{share:.1g} of bytes differ on {', '.join(row.core for row in differing)}"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = common.parser("measure.py", __doc__.splitlines()[0])
     parser.add_argument("--model", nargs="+", default=[], help="bundled models (the recommended ones)")
-    parser.add_argument("--core", nargs="+", default=[], help=f"out of {', '.join(userland.CORES)} (all)")
+    parser.add_argument("--core", nargs="+", default=[], help="A53, A55, A76, A710 (all)")
     parser.add_argument("--size", default="96x64", help="low-resolution input (96x64)")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     return parser

@@ -11,6 +11,10 @@ from pathlib import Path
 
 from tests.helpers.paths import ROOT
 
+HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edge_litert", "rich", "adbutils",
+         "matplotlib", "tensorboardX", "scipy", "jinja2", "msgspec")  # fmt: skip
+"""What `--help` must not import."""
+
 
 def entry_points() -> dict[str, str]:
     parsed = configparser.ConfigParser()

@@ -11,18 +11,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 
-from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import subprocess_runner
 from export import tflite
 from export.audit import batch
 from export.npu import compiler, compiler_log, qualcomm_sdk, runner, socs
 from export.npu.qualcomm_sdk import Toolchain
-from export.tflite import Graph, interpreter, write
+from export.tflite import Graph, write
 from tests.helpers.npu_models import several_reasons
 from tests.helpers.paths import ROOT
 from tests.helpers.tflite_models import GraphBuilder, plain_network
@@ -242,27 +240,6 @@ def test_a_library_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch, 
     missing = r"incomplete, libLiteRtCompilerPlugin_Qualcomm\.so is missing"
     with pytest.raises(EcbsrError, match=missing), qualcomm_sdk.toolchain():
         pass
-
-
-# The forms that benchmarks/npu_forms.py compares.
-
-
-@pytest.mark.parametrize("name", zoo.RECOMMENDED["npu"])
-def test_forms_of_the_same_function_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import npu_forms
-
-    graph = tflite.read(zoo.tflite(name, "fp32"))
-    image = np.random.default_rng(0).random((24, 31, 1), np.float32)
-    expected = interpreter.run(graph, image)
-    for activation in npu_forms.ACTIVATIONS:
-        for residual in npu_forms.RESIDUALS:
-            made = npu_forms.with_residual(npu_forms.with_activation(graph, activation), residual)
-            assert (sum(made.inputs[0] in node.inputs for node in made.nodes)) == 2
-            assert ("PRELU" in tflite.operators(made)) == (activation == "PRELU")
-            assert ("LEAKY_RELU" in tflite.operators(made)) == (activation == "one slope")
-            same = np.abs(interpreter.run(made, image) - expected).max() < 1e-5
-            assert same == (activation != "one slope")
 
 
 # The command, as far as it needs no compiler.

@@ -1,0 +1,181 @@
+"""Compare ways to write the activation and the residual of a network for Qualcomm's NPUs.
+
+    python benchmarks/npu_variants.py [MODEL ...] [--size 540p] [--npu qualcomm:SM8650,SM8750]
+
+Prints, for each PReLU model that is recommended for NPUs, a Markdown table with one row per variant and one column per
+SoC: the MB that the compiler plans to read and write for one image (static, not a measurement), and the PSNR of the
+output on the vendor's emulator (not a device) to that of the float network. The last line counts the SoCs for which
+each variant is the best; `--target npu` writes that variant. Needs the extra [qualcomm]; takes minutes.
+
+"one slope" is another function: LEAKY_RELU with the mean of the slopes. It is compared with itself in float.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tflite_runner import add_size_option
+
+from ecbsr_mobile import zoo
+from ecbsr_mobile.cli import common
+from ecbsr_mobile.utils import progress
+from export import resolutions
+
+if TYPE_CHECKING:
+    from export.npu.results import CompileReport
+    from export.tflite import Graph
+
+ACTIVATIONS = ("PRELU", "depthwise", "one slope")
+RESIDUALS = ("1x1 conv", "broadcast")
+BYTES_TOLERANCE = 1.05  # variants within 5 % of the fewest bytes count as equal
+
+Table = Mapping[str, Mapping[str, "CompileReport"]]
+"""The report for each SoC of each variant, a pair such as "PRELU, broadcast"."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    options = _parser().parse_args(argv)
+    from export import tflite
+    from export.npu.socs import parse_socs
+
+    socs = parse_socs(options.npu)
+    wins: Counter[str] = Counter()
+    for name in options.models:
+        graph = tflite.read(zoo.tflite(name, "fp32"))
+        if tflite.image_input(graph).shape[3] != 1:
+            common.notice(f"{name}: skipped, because only a luma model can broadcast its residual")
+            continue
+        reports = compile_variants(name, graph, options.size, socs)
+        print(_markdown(name, reports, options.size, socs), flush=True)
+        wins.update(best_variant({variant: by_soc[soc] for variant, by_soc in reports.items()}) for soc in socs)
+    print(f"SoCs by best variant of the same function (fewest bytes, then nearest to float): {dict(wins)}")
+
+
+def compile_variants(name: str, graph: Graph, size: tuple[int, int], socs: tuple[str, ...]) -> Table:
+    """Quantize each variant of the float graph, and compile and emulate it for each SoC."""
+    from export import tflite
+    from export.npu.runner import compile_models, sized
+    from export.quantize.calibration import calibrate
+    from export.quantize.quantizer import quantize
+    from export.validation.sample_crop import show
+    from export.validation.sample_images import samples
+
+    images = samples(None, tflite.scale_of(graph), 1)
+    models, crops = {}, {}
+    for activation in ACTIVATIONS:
+        float_graph = with_activation(graph, activation)
+        common.notice(f"{name}, {activation}: calibrating")
+        calibration = calibrate(float_graph, images)
+        float_output = show(tflite.write(float_graph)).result
+        for residual in RESIDUALS:
+            variant = f"{activation}, {residual}"
+            model = tflite.write(quantize(with_residual(calibration.graph, residual), calibration.ranges))
+            models[variant] = sized(model, size)
+            crops[variant] = replace(show(model), fp32=float_output)
+    return compile_models(models, socs, crops, notice=common.notice, progress=progress.bar)
+
+
+def with_activation(graph: Graph, activation: str) -> Graph:
+    """The float graph with its activations written as one of `ACTIVATIONS`."""
+    from export.transforms.prelu import decompose_prelu
+
+    if activation == "one slope":
+        return decompose_prelu(_with_mean_slopes(graph), "npu")
+    return decompose_prelu(graph, "cpu" if activation == "depthwise" else "npu")
+
+
+def with_residual(graph: Graph, residual: str) -> Graph:
+    """The graph with its residual written as one of `RESIDUALS`: copies of the image, or a broadcast of it."""
+    if residual == "1x1 conv":
+        return graph
+    image = graph.inputs[0]
+    copies = next(n for n in graph.nodes if image in n.inputs and graph.tensors[n.inputs[1]].shape[1:3] == (1, 1))
+    nodes = []
+    for node in graph.nodes:
+        if copies.outputs[0] in node.inputs:
+            others = tuple(index for index in node.inputs if index != copies.outputs[0])
+            nodes.append(replace(node, inputs=(*others, image)))  # delegates require the wider operand first
+        elif node is not copies:
+            nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
+
+
+def best_variant(reports: Mapping[str, CompileReport]) -> str:
+    """The variant of the same function with the fewest bytes; of those within 5 %, the one nearest to float."""
+    same_function = {name: report for name, report in reports.items() if not name.startswith("one slope")}
+    fewest = min(_megabytes(report) for report in same_function.values())
+    near = {
+        name: _fidelity(report)
+        for name, report in same_function.items()
+        if _megabytes(report) <= fewest * BYTES_TOLERANCE
+    }
+    return max(near, key=lambda name: near[name])
+
+
+def _with_mean_slopes(graph: Graph) -> Graph:
+    """The graph with each PRELU as a LEAKY_RELU with the mean of its slopes."""
+    import numpy as np
+    from ai_edge_litert import schema_py_generated as schema
+
+    from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
+    from export.tflite import Node
+
+    nodes = []
+    for node in graph.nodes:
+        if node.operator == "PRELU":
+            slope = float(np.mean(graph.tensors[node.inputs[1]].data))
+            options = schema.LeakyReluOptionsT(float(np.clip(slope, *LEAKY_SLOPES)))
+            nodes.append(Node("LEAKY_RELU", node.inputs[:1], node.outputs, options=options))
+        else:
+            nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _megabytes(report: CompileReport) -> float:
+    """MB read and written for one image; infinite where the NPU does not run the whole model."""
+    if report.status != "ok" or report.read_mb is None or report.write_mb is None:
+        return float("inf")
+    return report.read_mb + report.write_mb
+
+
+def _fidelity(report: CompileReport) -> float:
+    """PSNR in dB of the emulated output to that of the float network; nan where nothing was emulated."""
+    emulated = report.emulated
+    if emulated is None or emulated.fp32 is None:
+        return float("nan")
+    return float("inf") if emulated.fp32.psnr_db is None else emulated.fp32.psnr_db
+
+
+def _markdown(name: str, reports: Table, size: tuple[int, int], socs: tuple[str, ...]) -> str:
+    from export.npu.results import EMULATED, STATIC
+
+    lines = [
+        f"\n{name}, {resolutions.name(size)}: MB read + written ({STATIC}) / dB to float ({EMULATED})\n",
+        f"| activation, residual | {' | '.join(socs)} |",
+        "|---" * (len(socs) + 1) + "|",
+    ]
+    for variant, by_soc in reports.items():
+        cells = []
+        for soc in socs:
+            megabytes = _megabytes(by_soc[soc])
+            unknown = megabytes == float("inf")
+            cells.append(by_soc[soc].status if unknown else f"{megabytes:.1f} / {_fidelity(by_soc[soc]):.1f}")
+        lines.append(f"| {variant} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = common.parser("npu_variants.py", __doc__.splitlines()[0])
+    parser.add_argument("models", nargs="*", default=zoo.RECOMMENDED["npu"],
+                        help="bundled PReLU models (those recommended for NPUs)")  # fmt: skip
+    add_size_option(parser)
+    parser.add_argument("--npu", default="qualcomm", help="qualcomm, or qualcomm:SOC,SOC (qualcomm: all SoCs)")
+    return parser
+
+
+if __name__ == "__main__":
+    common.run(main)
