@@ -1,9 +1,10 @@
-"""Makes the README's picture of a report: this machine beside a stand-in that is no phone.
+"""Make the README's image of a report: this machine beside a stand-in for a phone.
 
     python -m tests.helpers.make_report_picture android_bench/report.png [--pages FOLDER]
 
-Needs Chromium. The stand-in answers the real adb with this machine's own interpreter; what its "gpu" and
-"nnapi" take is made up. `--pages` keeps the bench's folder, and pictures of the whole page: light, dark, narrow.
+Needs Chromium. The stand-in answers the real adb client and runs models with this machine's interpreter; how many nodes
+its "gpu" and "nnapi" delegate is made up. `--pages` keeps the bench's output folder, with images of the whole page:
+light, dark and narrow.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tests.helpers.adb_device import Device, elf, private_adb, renamed
 
 SERIAL = "stand-in"
 LOOKS = {"light": (1060, "light"), "dark": (1060, "dark"), "narrow": (360, "light")}
-HEIGHT = 1595  # of the README's picture: the figures at the top
+HEIGHT = 1595  # of the README's image: the top of the page, down to the latency plots
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def bench(folder: Path, out: Path) -> None:
-    """Both columns in one report, written to `out`."""
+    """Benchmark both devices into one report, written to `out`."""
     for name in ("phone", "home"):
         (folder / name).mkdir()
     (folder / "stand-in.elf").write_bytes(elf())
@@ -65,7 +66,7 @@ def bench(folder: Path, out: Path) -> None:
 
 
 def photograph(pages: Path, picture: Path) -> None:
-    """The page in Chromium: its top as `picture`, the whole beside it in each look."""
+    """Screenshots in Chromium: the top of the page as `picture`, the whole page beside it in each look."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])

@@ -21,7 +21,7 @@ from tests.helpers.pages import EVIL, LONG, assert_figures_are_those_of_the_file
 
 def session() -> Results:
     """Rows of every status, names that are markup, and every optional part."""
-    made = []
+    rows = []
     for model, precision in ((EVIL, "int8"), (LONG, "fp32")):
         for size in ((480, 270), (1920, 1080), (33, 17)):
             for number, status in enumerate(types.STATUSES):
@@ -46,7 +46,7 @@ def session() -> Results:
                 ]
                 check = Check(3.25, 51.5) if status == "partial" else Check(note="not compared: no word")
                 profile = (OperatorTime("CONV_2D", 6, 3.625, 0.75), OperatorTime("ADD", 2, 1.25, 0.25))
-                made.append(aggregate.row(case, runs, 8, check, profile if status == "ok" else ()))
+                rows.append(aggregate.row(case, runs, 8, check, profile if status == "ok" else ()))
     states = tuple(State(k * 7.5, 30 + k / 3, 35 + k / 2, k % 2, 80, ("schedutil",), (1800, 3000)) for k in range(12))
     phone = DeviceInfo(
         name="R58M",
@@ -62,7 +62,7 @@ def session() -> Results:
     )
     recipe = {"model": "ecbsr-m4c16-x2", "loss": {"psnr_drop_db": 0.067, "set": "Set14"}, "sizes": [[960, 540]]}
     return Results(
-        results=tuple(made),
+        results=tuple(rows),
         devices={"host": DeviceInfo("host", "host", "A CPU"), "R58M": phone},
         models={EVIL: {"precision": "int8", "operators": {"CONV_2D": 7}, "sha256": "cd" * 32, "recipe": recipe}},
         states={"R58M": states},
@@ -73,12 +73,12 @@ def session() -> Results:
 
 
 @pytest.fixture(scope="module")
-def found() -> Results:
+def results() -> Results:
     return session()
 
 
-def test_the_page_is_well_formed_and_self_contained(found: Results) -> None:
-    page = report_page.html(found, baseline.compare(found, found, 1.05))
+def test_the_page_is_well_formed_and_self_contained(results: Results) -> None:
+    page = report_page.html(results, baseline.compare(results, results, 1.05))
     elements = tags(page)
     assert not [tag for tag, _ in elements if tag in ("script", "img", "iframe", "object", "base", "form")]
     links = [attrs.get(name) for _, attrs in elements for name in ("href", "src", "action") if attrs.get(name)]
@@ -92,8 +92,8 @@ def test_the_page_of_an_empty_session() -> None:
     assert "no device" in page
 
 
-def test_problems_stand_at_the_top(found: Results) -> None:
-    page = report_page.html(found)
+def test_problems_stand_at_the_top(results: Results) -> None:
+    page = report_page.html(results)
     problems = page.index('id="problems"')
     assert problems < page.index("Side by side") < page.index("All rows")
     top = page[problems : page.index("</section>")]
@@ -126,16 +126,16 @@ def _contrast(first: str, second: str) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1100])
-def test_in_a_browser(browser: Any, found: Results, tmp_path: Path, width: int, scheme: str) -> None:
+def test_in_a_browser(browser: Any, results: Results, tmp_path: Path, width: int, scheme: str) -> None:
     path = tmp_path / "report.html"
-    compared = baseline.compare(found, earlier(found), 1.05)
-    path.write_text(report_page.html(found, compared), encoding="utf-8")
+    compared = baseline.compare(results, earlier(results), 1.05)
+    path.write_text(report_page.html(results, compared), encoding="utf-8")
     page, requests = opened(browser, path, width, scheme)
     assert [url for url in requests if url not in (path.as_uri(), "data:,")] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
     red, *_ = map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor")))
     assert (red > 128) == (scheme == "light")
-    document = json.loads(json.dumps(serialize.document(found, compared)))
+    document = json.loads(json.dumps(serialize.document(results, compared)))
     shown = page.evaluate("[...document.querySelectorAll('[data-at]')].map(e => [e.dataset.at, e.textContent])")
     assert_figures_are_those_of_the_file(shown, document)
     _assert_the_file_is_shown(shown, document)
@@ -144,15 +144,15 @@ def test_in_a_browser(browser: Any, found: Results, tmp_path: Path, width: int, 
     page.close()
 
 
-def earlier(found: Results) -> Results:
+def earlier(results: Results) -> Results:
     """The same rows a little faster, and some without a figure."""
     rows = [
         replace(row, median_ms=round(row.median_ms / 1.25, 4), ci95_ms=None if index % 2 else row.ci95_ms)
         if row.median_ms and index % 3
         else replace(row, median_ms=None, status="failed")
-        for index, row in enumerate(found.results)
+        for index, row in enumerate(results.results)
     ]
-    return replace(found, results=tuple(rows))
+    return replace(results, results=tuple(rows))
 
 
 def _assert_the_file_is_shown(shown: list[list[str]], document: Any) -> None:
@@ -160,8 +160,8 @@ def _assert_the_file_is_shown(shown: list[list[str]], document: Any) -> None:
     for index, row in enumerate(document["results"]):
         assert (f"/results/{index}/median_ms" in places) == (row["median_ms"] is not None)
         assert (f"/results/{index}/ci95_ms/1" in places) == (row["ci95_ms"] is not None)
-    for index, one in enumerate(document["baseline"]):
-        assert (f"/baseline/{index}/ratio" in places) == (one["ratio"] is not None)
+    for index, comparison in enumerate(document["baseline"]):
+        assert (f"/baseline/{index}/ratio" in places) == (comparison["ratio"] is not None)
     for part in ("battery_celsius", "skin_celsius", "thermal_status"):
         extremes = {max(range(12), key=lambda k, part=part: document["states"]["R58M"][k][part])}
         assert all(f"/states/R58M/{k}/{part}" in places for k in extremes)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ecbsr_mobile import zoo
 from export import tflite
 from export.audit import page as audit_page
 from export.audit.batch import Audits, audit_all
@@ -25,20 +26,21 @@ from tests.helpers.pages import EVIL, LONG, assert_figures_are_those_of_the_file
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 
-def every_verdict(pixels: np.ndarray) -> dict[str, CompileReport]:
-    """One of every status, with and without an emulation."""
-    found = {}
+def reports_of_every_status(pixels: np.ndarray) -> dict[str, CompileReport]:
+    """Compile reports with and without an emulation, by SoC."""
+    reports = {}
     for number, status in enumerate(STATUSES):
         known = status in ("ok", "partial")
         refused = (RejectedOp(1, "NEG", EVIL),) if status == "partial" else ()
-        one = CompileReport(status, (960, 540), "integer", number / 7, refused=refused, note="" if known else EVIL)
+        report = CompileReport(status, (960, 540), "integer", number / 7, refused=refused, note="" if known else EVIL)
         if known:
-            gap = EmulationResult((20, 12), Difference(3 / 7, 50 / 3), Difference(0.0, None), pixels=pixels + number)
+            to_cpu, to_fp32 = Difference(3 / 7, 50 / 3), Difference(0.0, None)
+            emulated = EmulationResult((20, 12), to_cpu, to_fp32, pixels=pixels + number)
             counts = {"taken": 7 - number, "total": 7, "partitions": 1 + number}
-            one = replace(one, **counts, read_mb=1 / 3, write_mb=2.5, spill_mb=0.0, emulated=gap)
-        found[f"SM{number}"] = one
-    found["SM9"] = replace(found["SM0"], emulated=EmulationResult(note="why not"))
-    return found
+            report = replace(report, **counts, read_mb=1 / 3, write_mb=2.5, spill_mb=0.0, emulated=emulated)
+        reports[f"SM{number}"] = report
+    reports["SM9"] = replace(reports["SM0"], emulated=EmulationResult(note="why not"))
+    return reports
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +52,11 @@ def audits() -> Audits:
         "rank6.tflite": tflite.write(several_reasons()),
     }  # fmt: skip
     first, second, _ = models
-    shown: dict[str, Any] = {first: show(models[first]), second: "the model <takes> no picture"}
-    found = {path: audit(model) for path, model in models.items()}
-    found[first] = replace(found[first], npu=every_verdict(shown[first].result))
-    found[second] = replace(found[second], npu=every_verdict(shown[first].result))
-    return Audits(found, {"x": f"{EVIL} is truncated"}, models, shown)
+    crop = show(models[first])
+    by_path = {path: audit(model) for path, model in models.items()}
+    for path in (first, second):
+        by_path[path] = replace(by_path[path], npu=reports_of_every_status(crop.result))
+    return Audits(by_path, {"x": f"{EVIL} is truncated"}, models, {first: crop, second: "no <image> input"})
 
 
 def test_the_page_is_well_formed_and_self_contained(audits: Audits) -> None:
@@ -110,6 +112,16 @@ def test_a_real_audit_becomes_a_page(tmp_path: Path) -> None:
     assert page.count("<img") == 4 and "model.tflite" in page
 
 
+def test_a_bundled_model_is_compared_with_its_float_counterpart() -> None:
+    page = audit_page.html(audit_all([zoo.tflite("ecbsr-m4c8-x2", "int8")], sample_crops=True))
+    this_file = "this file, on this machine's CPU"
+    assert [attrs["alt"] for tag, attrs in tags(page) if tag == "img"] == [
+        "low resolution", "fp32, on this machine", "bicubic", "difference: bicubic", this_file,
+        f"difference: {this_file}",
+    ]  # fmt: skip
+    assert "difference from\nthe fp32 model&#39;s result" in page
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1100])
 def test_in_a_browser(browser: Any, audits: Audits, tmp_path: Path, width: int, scheme: str) -> None:
@@ -126,8 +138,8 @@ def test_in_a_browser(browser: Any, audits: Audits, tmp_path: Path, width: int, 
     for index, file in enumerate(document["files"]):
         for name in file["audit"]:
             assert f"/files/{index}/audit/{name}/partitions" in places
-        for soc, one in file.get("npu", {}).get("qualcomm", {}).items():
-            known = one["read_mb"] is not None
+        for soc, report in file.get("npu", {}).get("qualcomm", {}).items():
+            known = report["read_mb"] is not None
             for name in ("taken", "partitions", "read_mb", "write_mb", "spill_mb"):
                 assert (f"/files/{index}/npu/qualcomm/{soc}/{name}" in places) == known
     page.close()
