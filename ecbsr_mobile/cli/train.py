@@ -39,9 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         )  # fmt: skip
     except KeyboardInterrupt:
         if first and (out / CHECKPOINT).exists():
-            common.notice(
-                f"{out / CHECKPOINT} contains the training so far; add --resume to the same command to continue"
-            )
+            common.notice(f"{out / CHECKPOINT} contains the training so far; to continue, add --resume to the command")
         raise
     if first and options.json:
         common.print_json({**asdict(report), "weights": out / WEIGHTS})
