@@ -1,4 +1,4 @@
-"""Models that an NPU's compiler takes in part, for tests."""
+"""Models that an NPU compiler supports in part, and stored logs of Qualcomm's compiler."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export.tflite import Graph
+from tests.helpers.paths import ROOT
 from tests.helpers.tflite_models import GraphBuilder
+
+LOGS = ROOT / "tests" / "data" / "npu_logs"
 
 SHAPE = (1, 8, 12, 4)
 
 
 def several_reasons() -> Graph:
-    """A shuffle of rank 6, which is refused with a reason, and an operator that the compiler has no form of."""
+    """A pixel shuffle of rank 6, which the compiler rejects with a reason, and an operator that it does not know."""
     make = GraphBuilder()
     y = make.conv(make.input(SHAPE), 4)
     shapes = [(1, 8, 12, 2, 2, 1), (1, 8, 2, 12, 2, 1), (1, 16, 24, 1)]
@@ -24,7 +27,7 @@ def several_reasons() -> Graph:
 
 
 def negations(dtype: str = "int8") -> Graph:
-    """Convolutions with NEG between them, which the compiler takes in float alone."""
+    """Convolutions with NEG between them, which the compiler supports in float only."""
     make, scale = GraphBuilder(dtype), (0.02, 0)
     y = make.conv(make.input((1, 24, 32, 1)), 8, scale=scale)
     for _ in range(2):
@@ -33,10 +36,18 @@ def negations(dtype: str = "int8") -> Graph:
 
 
 def only_negation() -> Graph:
-    """A model of which the compiler takes nothing."""
+    """A model without an operator that the compiler supports."""
     make = GraphBuilder("int8")
     return make.graph(make.unary("NEG", make.input(SHAPE), schema.NegOptionsT()))
 
 
 def _ints(make: GraphBuilder, values: tuple[int, ...]) -> int:
     return make.constant(np.array(values, np.int32))
+
+
+def stored_log(name: str) -> tuple[bytes, bytes]:
+    """Standard error and standard output of the compiler.
+
+    "several" is its log for `several_reasons`, "failed" its log for an empty image.
+    """
+    return (LOGS / f"{name}.err").read_bytes(), (LOGS / f"{name}.out").read_bytes()

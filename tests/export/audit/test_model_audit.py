@@ -1,0 +1,50 @@
+"""The audit of one file."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from ecbsr_mobile.errors import EcbsrError
+from export.audit.model_audit import audit
+from export.tflite import with_metadata, write
+from tests.helpers.audit_cases import SHAPE
+from tests.helpers.tflite_models import GraphBuilder, plain_network
+
+
+def test_a_model_that_crashes_the_runtime() -> None:
+    make = GraphBuilder()
+    options = schema.QuantizeOptionsT()
+    output = make.node("QUANTIZE", [make.input(SHAPE)], SHAPE, options=options, dtype="uint8", scale=(1 / 128, -128))
+    model = write(make.graph(output))
+    result = audit(model)
+    assert result.measured is not None
+    assert not result.measured.loads
+    assert "\n" not in result.measured.error
+    assert result.measured.error
+    assert not result.delegates[0].loads
+    assert [broken.reason for broken in result.invariants] == ["tensor t1 of UINT8 has zero point -128"]
+
+
+def test_damaged_models_are_audited_or_rejected() -> None:
+    model = write(plain_network("int8", blocks=0))
+    random = np.random.default_rng(3)
+    audited = 0
+    for _ in range(300):
+        damaged = np.frombuffer(model, np.uint8).copy()
+        places = random.integers(8, len(model), 3)
+        damaged[places] = random.integers(0, 256, 3)
+        try:
+            json.dumps(audit(damaged.tobytes(), run_xnnpack=False).to_json())
+            audited += 1
+        except EcbsrError as error:
+            assert "\n" not in str(error)
+    assert audited > 30
+
+
+def test_an_invalid_recipe_is_none() -> None:
+    for content in (b"not json", b"[1, 2]", b"\xff\xfe", b"", b'{"loss": NaN}', b"[" * 100_000):
+        model = write(with_metadata(plain_network(), "ecbsr_mobile.recipe", content))
+        assert audit(model, run_xnnpack=False).recipe is None

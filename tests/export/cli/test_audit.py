@@ -1,0 +1,120 @@
+"""`ecbsr-audit`: text, JSON, errors. Called in this process, but once as a program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecbsr_mobile.errors import UsageError
+from export.audit.delegates import DELEGATES
+from export.cli.audit import main
+from export.tflite import with_metadata, write
+from tests.helpers.audit_cases import SHAPE, shuffle
+from tests.helpers.commands import call
+from tests.helpers.tflite_models import GraphBuilder, plain_network
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    recipe = with_metadata(plain_network("int8"), "ecbsr_mobile.recipe", b'{"model": "ecbsr-m1c8-x2", "loss": 0.1}')
+    models = {
+        "ours": write(recipe),
+        "foreign": write(plain_network("float32")),
+        "fails": write(shuffle("int8", 2, (1 / 100, 0))),
+        "damaged": write(plain_network())[:1000],
+        "onnx": b"\x08\x08\x12\x07pytorch",
+    }
+    paths = {name: tmp_path / f"{name}.{'onnx' if name == 'onnx' else 'tflite'}" for name in models}
+    for name, content in models.items():
+        paths[name].write_bytes(content)
+    return paths
+
+
+def run(capsys: Output, *arguments: object) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+def test_the_json_document(files: dict[str, Path]) -> None:
+    result = call("ecbsr-audit", files["ours"], files["foreign"], "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    document = json.loads(result.stdout)
+    assert document["schema"] == 1
+    ours, foreign = document["files"]
+    assert ours["path"] == str(files["ours"])
+    assert ours["operators"] == {"CONV_2D": 4, "PRELU": 2, "ADD": 1, "DEPTH_TO_SPACE": 1}
+    assert ours["invariants"] == []
+    assert ours["recipe"] == {"model": "ecbsr-m1c8-x2", "loss": 0.1}
+    assert foreign["recipe"] is None
+    xnnpack: dict[str, Any] = ours["audit"]["xnnpack"]
+    assert (xnnpack["taken"], xnnpack["total"], xnnpack["partitions"]) == (6, 8, 3)
+    assert [(item["node"], item["operator"]) for item in xnnpack["refused"]] == [(1, "PRELU"), (3, "PRELU")]
+    assert all(item["reason"] for item in xnnpack["refused"])
+    measured = xnnpack["measured"]
+    assert (measured["taken"], measured["total"], measured["partitions"], measured["loads"]) == (6, 8, 3, True)
+    assert list(ours["audit"]) == [delegate.name for delegate in DELEGATES]
+    assert "npu" not in ours and "errors" not in document
+
+
+def test_the_text(files: dict[str, Path], capsys: Output) -> None:
+    code, out, err = run(capsys, files["ours"], files["foreign"], files["fails"])
+    assert (code, err) == (0, "")
+    assert '"model": "ecbsr-m1c8-x2"' in out
+    assert "Recipe: none" in out
+    assert "PRELU (nodes 1, 3) supports FLOAT32, not INT8" in out
+    assert "does not load the model: failed to delegate DEPTH_TO_SPACE" in out
+    assert "Integer invariants: 1 broken" in out
+
+
+def test_files_that_cannot_be_read_are_errors_and_the_others_are_audited(
+    files: dict[str, Path], tmp_path: Path, capsys: Output
+) -> None:
+    missing, empty = tmp_path / "missing.tflite", tmp_path / "empty"
+    empty.mkdir()
+    code, out, err = run(capsys, files["foreign"], files["damaged"], files["onnx"], missing, empty, "--json")
+    assert code == 1
+    document = json.loads(out)
+    assert [item["path"] for item in document["files"]] == [str(files["foreign"])]
+    assert len(document["errors"]) == len(err.splitlines()) == 4
+    for reason in ("an ONNX model", "is a folder", "does not exist"):
+        assert reason in err
+
+
+def test_names_in_a_file_cannot_control_the_terminal(tmp_path: Path, capsys: Output) -> None:
+    make = GraphBuilder()
+    output = make.node("\x1b[31mred\nline", [make.input(SHAPE)], SHAPE, custom=True)
+    path = tmp_path / "odd.tflite"
+    path.write_bytes(write(make.graph(output)))
+    code, out, err = run(capsys, path)
+    assert (code, err) == (0, "")
+    assert "1 ?[31mred?line" in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--npu", "mediatek"], "cannot be checked"),
+        (["--npu", "qualcomm:"], "SoC '' is not known"),
+        (["--emulate"], "add --npu qualcomm"),
+        (["--keep", "somewhere"], "add --npu qualcomm"),
+        (["--npu", "qualcomm", "--size", "0x4"], "size '0x4' is not known"),
+    ],
+)
+def test_misuse(files: dict[str, Path], capsys: Output, arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        main([str(files["ours"]), *arguments])
+    assert capsys.readouterr().out == ""
+
+
+def test_a_file_is_required(capsys: Output) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert "FILE" in capsys.readouterr().err

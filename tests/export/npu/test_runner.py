@@ -1,0 +1,31 @@
+"""What is compiled, before a compiler runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ecbsr_mobile.errors import UsageError
+from export import tflite
+from export.npu import runner
+from export.tflite import write
+from tests.helpers.tflite_models import GraphBuilder, plain_network
+
+
+def test_rejects_two_models_with_one_name(tmp_path: Path) -> None:
+    model = write(plain_network())
+    with pytest.raises(UsageError, match="two of the models have one name"):
+        runner.compile_models({"a/x.tflite": model, "b/x.tflite": model}, keep=tmp_path)
+
+
+def test_a_model_with_an_open_size_gets_one() -> None:
+    make = GraphBuilder()
+    image = make.input((1, 8, 8, 1))
+    graph = make.graph(make.conv(image, 4))
+    loose = [replace(t, signature=(1, -1, -1, t.shape[3])) if t.data is None else t for t in graph.tensors]
+    model = write(replace(graph, tensors=tuple(loose)))
+    assert tflite.input_size(tflite.read(runner.sized(model))) == (960, 540)
+    assert tflite.input_size(tflite.read(runner.sized(model, (40, 24)))) == (40, 24)
+    assert runner.sized(write(graph)) == write(graph)
