@@ -133,7 +133,7 @@ def read_times(path: Path) -> Times:
 def write_times(path: Path, times: Times) -> None:
     """Write times as JSON; ratios are rounded to 4 decimals."""
     ratios = {name: [round(value, 4) for value in astuple(ratio)] for name, ratio in times.times.items()}
-    document = {"schema": 1, "machine": times.machine, "size": times.size, "times": ratios}
+    document = {"schema": common.SCHEMA, "machine": times.machine, "size": times.size, "times": ratios}
     write_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
 
 

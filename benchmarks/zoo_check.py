@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ecbsr_mobile import TorchModel
+    from ecbsr_mobile.upscaling import Model
 
 Figures = dict[str, Any]
 """The figures of one model: `scale`, `colors`, `activation`, `parameters`, `gmacs_720p`, and `sets`.
@@ -63,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     measured = {name: measure(name, options.data) for name in zoo.names()}
     print(table(measured))
     if options.write:
-        write_bytes(zoo.FIGURES, (json.dumps({"schema": 1, **measured}, indent=1) + "\n").encode())
+        write_bytes(zoo.FIGURES, (json.dumps({"schema": common.SCHEMA, **measured}, indent=1) + "\n").encode())
         _write_tables(table(measured))
     messages = differences(measured, committed)
     if not options.write:
@@ -80,7 +81,7 @@ def measure(name: str, folders: Sequence[Path]) -> Figures:
     net = load(name)
     architecture = net.architecture
     scale = architecture.scale
-    models = {
+    models: dict[str, Model] = {
         "fp32": TorchModel(net),
         "fp32 of 8-bit input": EightBitInput(TorchModel(net)),
         "int8": TfliteModel(zoo.tflite(name)),

@@ -79,13 +79,13 @@ def install(progress: Callable[[str], None], folder: Path = FOLDER) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="userland-", dir=folder.parent) as temporary:
             new = Path(temporary, "new")
-            versions = {}
+            versions: dict[str, str] = {}
             for architecture, names in PACKAGES.items():
                 progress(f"fetching {len(names.split())} packages for {architecture} from {ARCHIVE}")
                 versions |= _unpack_packages(architecture, names.split(), new / architecture)
             progress(f"fetching {' and '.join(wheel_versions())} for arm64 from PyPI")
             _unpack_wheels(new / "wheels", temporary)
-            record = {"schema": 1, "requested": _requested(), "versions": versions}
+            record = {"schema": common.SCHEMA, "requested": _requested(), "versions": versions}
             write_bytes(new / RECORD, json.dumps(record, indent=2).encode())
             shutil.rmtree(folder, ignore_errors=True)
             new.rename(folder)
