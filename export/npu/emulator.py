@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ecbsr_mobile.metrics import psnr_from_mse
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.text import last_line
 
@@ -71,8 +72,8 @@ def emulate(
 def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:
     """The difference of two results [H, W, C] in 0..255."""
     error = np.abs(first - second)
-    power = float(np.mean(error**2))
-    return Difference(float(error.max()), float(10 * np.log10(255**2 / power)) if power else None)
+    mse = float(np.mean(error**2))
+    return Difference(float(error.max()), psnr_from_mse(mse) if mse else None)
 
 
 def _write_job(partition: CompiledPartition, values: np.ndarray, folder: Path) -> None:

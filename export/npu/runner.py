@@ -58,7 +58,9 @@ def compile_models(
     """
     names = [Path(path).stem for path in models]
     if keep is not None and len(set(names)) < len(names):
-        raise UsageError("two of the models have one name, and so would their compiled files; keep them separately")
+        raise UsageError(
+            "two of the models have the same file name, and so would their compiled files; compile them separately"
+        )
     reports: dict[str, dict[str, CompileReport]] = {path: {} for path in models}
     with toolchain() as tools:
         notice(tools.notice)

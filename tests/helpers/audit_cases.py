@@ -1,4 +1,7 @@
-"""Small graphs at the edges of what XNNPACK takes: the table's verdict on each is held against the runtime's."""
+"""Small graphs at the limits of XNNPACK, for which its table is compared with the runtime.
+
+To test a rule, add a `case`: a name, a function that makes a graph, and its arguments.
+"""
 
 from __future__ import annotations
 
@@ -119,7 +122,7 @@ def shuffle(dtype: str, block: int = 2, scale: tuple[float, int] | None = None) 
 
 
 def clipped(dtype: str, operators: Sequence[str]) -> Graph:
-    """A network whose output is clipped by nodes of their own."""
+    """A network whose output is clipped by separate nodes."""
     make = GraphBuilder(dtype, UNIT)
     y = make.conv(make.input(SHAPE), 4)
     for operator in operators:
@@ -132,7 +135,7 @@ def clipped(dtype: str, operators: Sequence[str]) -> Graph:
 
 
 def high_rank(rank: int, scale: tuple[float, int] | None = None, dtype: str = "float32") -> Graph:
-    """Pixel shuffle by RESHAPE, TRANSPOSE, RESHAPE, as some exporters write it; at rank 7 with a needless dimension."""
+    """Pixel shuffle by RESHAPE, TRANSPOSE, RESHAPE, as some exporters write it; at rank 7 with an extra dimension."""
     make = GraphBuilder(dtype, UNIT)
     extra = (1,) * (rank - 6)
     order = [*range(len(extra)), *(len(extra) + axis for axis in (0, 1, 3, 2, 4, 5))]
@@ -153,8 +156,8 @@ def resize(operator: str, dtype: str, scale: tuple[float, int] | None = None) ->
     return alone(operator, dtype, options, scale, shape=(1, 16, 16, 4), constants=[size], version=3)
 
 
-def half_precision(refuse: str = "") -> Graph:
-    """Weights in half precision; with a node that XNNPACK refuses between two convolutions, or as their user."""
+def fp16_weights(refuse: str = "") -> Graph:
+    """Weights in fp16; optionally a node that XNNPACK refuses, between two convolutions or as a user of a constant."""
     make = GraphBuilder()
 
     def stored(values: np.ndarray) -> int:
@@ -187,7 +190,7 @@ def out_of_range() -> Graph:
 
 
 def branches() -> Graph:
-    """A refused node on one of two branches that join: nodes of the other branch need not wait for it."""
+    """A refused node on one of two branches that join: the nodes of the other branch form one partition."""
     make = GraphBuilder("int8", UNIT)
     image = make.input(SHAPE)
     left = make.unary("RELU", make.conv(image, 4))
@@ -241,8 +244,8 @@ for depth in (False, True):
     case(f"int8 weights off zero per tensor {depth}", convolution, "int8", weight_zero_point=3, depthwise=depth,
          per_channel=False)  # fmt: skip
 for weight_scale in (100.0, 255.0, 256.0, 300.0):
-    case(f"conv requantised by {weight_scale}", convolution, "int8", weight_scale=weight_scale, scale=UNIT)
-case("conv requantised by little", convolution, "int8", weight_scale=1e-9, scale=UNIT)
+    case(f"conv requantized by {weight_scale}", convolution, "int8", weight_scale=weight_scale, scale=UNIT)
+case("conv requantized by little", convolution, "int8", weight_scale=1e-9, scale=UNIT)
 for alpha in (0.0, 0.003, 1 / 256, 0.1, 1.0, 1.5, 127.0, 128.0, 129.0, -0.003, -0.2, -127.0, -127.998, -128.5):
     case(f"leaky int8 {alpha}", leaky, "int8", alpha)
 case("leaky float -0.2", leaky, "float32", -0.2)
@@ -293,7 +296,7 @@ for ratio in (1 / 300, 1 / 256, 1.0, 128.0, 130.0):
 for kind in ("int8", "uint8", "int16"):
     case(f"dequantize {kind}", alone, "DEQUANTIZE", kind, schema.DequantizeOptionsT(), to="float32", version=3)
 for refused in ("", "between", "user"):
-    case(f"half precision {refused}", half_precision, refused)
+    case(f"fp16 weights {refused}", fp16_weights, refused)
 
 
 def pool(kind: str, dtype: str) -> Graph:

@@ -1,4 +1,4 @@
-"""Small TFLite graphs made by hand, for tests: `GraphBuilder` strings nodes together."""
+"""Small TFLite graphs for tests, built node by node with `GraphBuilder`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from export.tflite import Graph, Node, Quantization, Signature, Tensor
 SAME, VALID = 0, 1
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
 
-# Operator versions that the converter writes for int8 (1 is right for float32).
+# The operator versions that the converter writes for int8; for float32, they are 1.
 INT8_VERSIONS = {
     "CONV_2D": 3,
     "DEPTHWISE_CONV_2D": 3,
@@ -46,15 +46,15 @@ INT8_VERSIONS = {
 }
 
 Q8 = (1 / 255, -128)
-"""Scale and zero point of a picture in int8."""
+"""Scale and zero point of an int8 image."""
 
 
 class GraphBuilder:
-    """Collects tensors and nodes; each method gives the index of the tensor that it made."""
+    """Collects tensors and nodes; each method returns the index of the tensor that it adds."""
 
     def __init__(self, dtype: str = "float32", scale: tuple[float, int] = Q8, seed: int = 0) -> None:
         self.dtype = np.dtype(dtype)
-        self.scale = scale  # of activations, unless a call says otherwise; ignored for float
+        self.scale = scale  # of activations, unless a call overrides it; ignored for float
         self.tensors: list[Tensor] = []
         self.nodes: list[Node] = []
         self.inputs: list[int] = []
@@ -66,18 +66,18 @@ class GraphBuilder:
         return self.dtype.kind in "iu"
 
     def tensor(self, shape: Sequence[int], scale: tuple[float, int] | None = None, dtype: str | None = None) -> int:
-        """An activation."""
+        """Add an activation."""
         kind = self.dtype if dtype is None else np.dtype(dtype)
         quantization = _quantization(*(scale or self.scale)) if kind.kind in "iu" and kind.itemsize < 4 else None
         return self._add(Tensor(f"t{len(self.tensors)}", tuple(shape), kind, quantization=quantization))
 
     def input(self, shape: Sequence[int], scale: tuple[float, int] | None = None, dtype: str | None = None) -> int:
-        """A graph input."""
+        """Add a graph input."""
         self.inputs.append(self.tensor(shape, scale, dtype))
         return self.inputs[-1]
 
     def constant(self, value: Any, quantization: Quantization | None = None) -> int:
-        """A constant."""
+        """Add a constant."""
         array = np.asarray(value, order="C")
         return self._add(Tensor(f"c{len(self.tensors)}", array.shape, array.dtype, array, quantization))
 
@@ -93,7 +93,7 @@ class GraphBuilder:
         version: int | None = None,
         **extra: Any,
     ) -> int:
-        """A node of one output."""
+        """Add a node with one output."""
         output = self.tensor(shape, scale, dtype)
         default = INT8_VERSIONS.get(operator, 1) if self.quantized else 1
         self.nodes.append(Node(operator, tuple(inputs), (output,), version or default, options, **extra))
@@ -115,10 +115,10 @@ class GraphBuilder:
         weight_scale: float = 0.01,
         weight_zero_point: int = 0,
     ) -> int:
-        """CONV_2D, or DEPTHWISE_CONV_2D with one filter per channel, SAME padding unless told."""
+        """Add a CONV_2D, or a DEPTHWISE_CONV_2D with one filter per channel."""
         n, h, w, c = self.tensors[source].shape
         outputs = c if depthwise else outputs
-        if self.dtype == np.uint8:  # the kernels know it with one scale for all channels only
+        if self.dtype == np.uint8:  # the kernels support one scale for all channels only
             per_channel, weight_zero_point = False, 128
         shape = (1, kernel, kernel, c) if depthwise else (outputs, kernel, kernel, c)
         if self.quantized:
@@ -153,7 +153,7 @@ class GraphBuilder:
         return self.node(name, [source, weights, biases], (n, *size, outputs), options=options, scale=scale)
 
     def depth_to_space(self, source: int, block: int, scale: tuple[float, int] | None = None) -> int:
-        """DEPTH_TO_SPACE, quantised as its input unless told."""
+        """Add a DEPTH_TO_SPACE, by default with the scale of its input."""
         n, h, w, c = self.tensors[source].shape
         return self.node(
             "DEPTH_TO_SPACE",
@@ -164,7 +164,7 @@ class GraphBuilder:
         )
 
     def prelu(self, source: int, shape: Sequence[int] | None = None, scale: tuple[float, int] | None = None) -> int:
-        """PRELU with a constant slope, [1, 1, C] unless told."""
+        """Add a PRELU with a constant slope, by default of shape [1, 1, C]."""
         tensor = self.tensors[source]
         slope = self.random.uniform(0.05, 0.3, shape or (1, 1, tensor.shape[-1])).astype(np.float32)
         if self.quantized:
@@ -173,17 +173,17 @@ class GraphBuilder:
         return self.node("PRELU", [source, self.constant(slope, quantization)], tensor.shape, scale=scale)
 
     def add(self, first: int, second: int, activation: str = "NONE", scale: tuple[float, int] | None = None) -> int:
-        """ADD, broadcasting."""
+        """Add an ADD, which may broadcast."""
         shape = np.broadcast_shapes(self.tensors[first].shape, self.tensors[second].shape)
         options = schema.AddOptionsT(fusedActivationFunction=ACTIVATIONS[activation], potScaleInt16=False)
         return self.node("ADD", [first, second], shape, options=options, scale=scale)
 
     def unary(self, operator: str, source: int, options: Any = None, scale: tuple[float, int] | None = None) -> int:
-        """An operator that keeps the shape."""
+        """Add an operator that keeps the shape."""
         return self.node(operator, [source], self.tensors[source].shape, options=options, scale=scale)
 
     def scale_of(self, index: int) -> tuple[float, int] | None:
-        """Scale and zero point of a per-tensor quantised tensor."""
+        """Scale and zero point of a per-tensor quantized tensor."""
         quantization = self.tensors[index].quantization
         return None if quantization is None else (float(quantization.scale[0]), int(quantization.zero_point[0]))
 
@@ -218,7 +218,7 @@ def plain_network(
     colors: int = 1,
     activation: str = "prelu",
 ) -> Graph:
-    """A network of our kind with random weights: 3×3 convolutions, a residual by 1×1 convolution, a shuffle.
+    """An ECBSR network with random weights: 3×3 convolutions, a residual by 1×1 convolution, a pixel shuffle.
 
     `size` is (width, height); `activation` is "prelu", "relu" (fused) or "leaky".
     """

@@ -33,7 +33,7 @@ _TYPES = activation_types(NUMERIC)
 
 
 def _since_29(level: int, *conditions: Condition) -> tuple[Rule, ...]:
-    late = () if level >= 29 else (unsupported("exists since API level 29"),)
+    late = () if level >= 29 else (unsupported("exists only since API level 29"),)
     return tuple(Rule(condition, _SOURCE) for condition in (*late, *conditions))
 
 
@@ -67,6 +67,7 @@ def _nnapi(level: int, title: str) -> Delegate:
     concatenation = [_TYPES, max_version(2), fused_activation_in(("NONE",))]
     concatenation += [same_quantization(100, (UINT8,))] if level < 29 else []
     quantize = ((FLOAT32, UINT8),) if level < 30 else ((FLOAT32, UINT8), (FLOAT32, INT8), (INT8, INT8))
+    transpose = [unsupported("exists only since API level 28")] if level < 28 else []
     table = {
         "CONV_2D": _convolution(level, 5),
         "DEPTHWISE_CONV_2D": _convolution(level, 3),
@@ -84,7 +85,7 @@ def _nnapi(level: int, title: str) -> Delegate:
         "RESIZE_BILINEAR": _resize(level),
         "RESIZE_NEAREST_NEIGHBOR": _since_29(level, *(rule.condition for rule in _resize(max(level, 29)))),
         **rules_for(_SOURCE, "RESHAPE", _TYPES),
-        **rules_for(_SOURCE, "TRANSPOSE", _TYPES, *([unsupported("exists since API level 28")] if level < 28 else [])),
+        **rules_for(_SOURCE, "TRANSPOSE", _TYPES, *transpose),
     }
     limits = "only the 3 largest partitions are delegated; the phone's driver may refuse them; deprecated in Android 15"
     shifted = "INT8 is converted to UINT8: the CPU shifts inputs and outputs by 128 at every inference"

@@ -83,16 +83,8 @@ XNNPACK = Delegate(
             Rule(leaky_relu_scales, f"{_SOURCE} VisitUnaryNode; measured"),
         ),
         **rules_for(f"{_SOURCE} VisitUnaryNode; measured", "RELU RELU6 RELU_N1_TO_1", _FLOAT),
-        **rules_for(
-            f"{_SOURCE} VisitNode",
-            "RELU_0_TO_1 RESIZE_NEAREST_NEIGHBOR",
-            _NO_TYPE,
-        ),
-        **rules_for(
-            f"{_SOURCE} VisitBinaryNode; measured",
-            "MINIMUM MAXIMUM DIV SQUARED_DIFFERENCE",
-            _FLOAT,
-        ),
+        **rules_for(f"{_SOURCE} VisitNode", "RELU_0_TO_1 RESIZE_NEAREST_NEIGHBOR", _NO_TYPE),
+        **rules_for(f"{_SOURCE} VisitBinaryNode; measured", "MINIMUM MAXIMUM DIV SQUARED_DIFFERENCE", _FLOAT),
         **rules_for("measured", _FLOAT_ONLY, _FLOAT),
         **rules_for("measured", _FLOAT_AND_INT8, _NUMERIC_TYPES),
         **rules_for("measured", "STRIDED_SLICE", _NUMERIC_TYPES, unit_strides),

@@ -20,17 +20,17 @@ from tests.helpers.npu_models import several_reasons
 from tests.helpers.tflite_models import plain_network
 
 
-def stand_in(folder: Path, script: str) -> Toolchain:
+def shell_toolchain(folder: Path, script: str) -> Toolchain:
     """A toolchain whose compiler is a shell script."""
     driver = folder / "driver"
     driver.write_text(f"#!/bin/sh\n{script}\n")
     driver.chmod(0o755)
     (folder / "libraries").mkdir()
-    return Toolchain(folder / "libraries", driver, folder / "licence.pdf")
+    return Toolchain(folder / "libraries", driver, folder / "license.pdf")
 
 
 def compiled_by(tmp_path: Path, script: str, seconds: float = 20.0, graph: Graph | None = None) -> CompileReport:
-    tools = stand_in(tmp_path, script)
+    tools = shell_toolchain(tmp_path, script)
     (tmp_path / "work").mkdir()
     report, result = compiler.compile_for(
         tools, "SM8650", write(graph or plain_network("int8")), tmp_path / "work", seconds
@@ -67,7 +67,7 @@ def test_a_compiler_that_exceeds_its_time_limit(tmp_path: Path) -> None:
 
 def test_stopping_kills_the_compiler_and_its_children(tmp_path: Path) -> None:
     pid_file, stop = tmp_path / "pid", threading.Event()
-    tools = stand_in(tmp_path, f"sleep 600 & echo $! > {pid_file}.new; mv {pid_file}.new {pid_file}; wait")
+    tools = shell_toolchain(tmp_path, f"sleep 600 & echo $! > {pid_file}.new; mv {pid_file}.new {pid_file}; wait")
     (tmp_path / "work").mkdir()
 
     def stop_when_started() -> None:
@@ -103,7 +103,7 @@ def test_output_and_memory_are_limited(tmp_path: Path, monkeypatch: pytest.Monke
 def test_operators_that_are_still_in_the_file_are_not_supported(tmp_path: Path) -> None:
     """The log has counts, but the file has no compiled partition."""
     line = "Partitioned subgraph<0>, selected 3 ops, from a total of 7 ops. resulted in 3 partitions."
-    tools = stand_in(tmp_path, f"echo '{line}' >&2; cp model.tflite compiled.tflite")
+    tools = shell_toolchain(tmp_path, f"echo '{line}' >&2; cp model.tflite compiled.tflite")
     (tmp_path / "work").mkdir()
     report, result = compiler.compile_for(tools, "SM8650", write(several_reasons()), tmp_path / "work")
     assert result is not None

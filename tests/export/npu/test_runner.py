@@ -16,7 +16,7 @@ from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 def test_rejects_two_models_with_one_name(tmp_path: Path) -> None:
     model = write(plain_network())
-    with pytest.raises(UsageError, match="two of the models have one name"):
+    with pytest.raises(UsageError, match="two of the models have the same file name"):
         runner.compile_models({"a/x.tflite": model, "b/x.tflite": model}, keep=tmp_path)
 
 

@@ -93,7 +93,7 @@ def test_half_constants_are_those_rounded_to_half(case, random) -> None:
     assert_same(rounded, half, random)
 
 
-def test_a_weight_too_large_for_half_precision_is_refused() -> None:
+def test_a_weight_too_large_for_fp16_weights_is_refused() -> None:
     plain = graph(3, 4, "relu")
     index = plain.nodes[0].inputs[1]
     huge = replace(plain.tensors[index], data=plain.tensors[index].data * np.float32(1e8))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from tests.helpers.audit_cases import SHAPE, alone, half_precision, pair, prelu
+from tests.helpers.audit_cases import SHAPE, alone, fp16_weights, pair, prelu
 from tests.helpers.delegates import audited, reasons, supported
 
 
@@ -32,7 +32,7 @@ def test_broadcasting_depends_on_the_order_of_the_inputs() -> None:
 
 
 def test_fp16_constants_are_folded_only_if_the_whole_model_is_delegated() -> None:
-    whole, split = half_precision(), half_precision("between")
+    whole, split = fp16_weights(), fp16_weights("between")
     assert audited(whole, "gpu").taken == len(whole.nodes)
     split = replace(
         split, nodes=tuple(replace(n, operator=n.operator.replace("RELU_0_TO_1", "SIGN")) for n in split.nodes)
