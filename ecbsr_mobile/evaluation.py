@@ -1,10 +1,10 @@
-"""PSNR and SSIM of a model on folders of pictures, bicubic beside it."""
+"""PSNR and SSIM of a model on folders of images, compared with bicubic."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Score:
-    """PSNR in dB and SSIM of one picture or their means over a set; `bicubic_…` is bicubic's."""
+    """PSNR in dB and SSIM of one image, or their means over a set, of the model and of bicubic."""
 
     name: str
     pictures: int
@@ -28,38 +28,30 @@ class Score:
     bicubic_psnr: float
     bicubic_ssim: float
 
-    def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values (an infinite PSNR becomes null)."""
-        return {
-            key: value if not isinstance(value, float) or np.isfinite(value) else None
-            for key, value in asdict(self).items()
-        }
-
 
 def evaluate(
     model: Model,
     folder: str | os.PathLike[str],
     progress: Progress | None = None,
 ) -> tuple[Score, list[Score]]:
-    """The mean score of `model` on a folder (see `data.pairs`), and each picture's.
+    """The mean score of `model` on a folder (see `dataset.pairs`), and the score of each image.
 
-    Measured on luma, without a border of `scale` pixels, as each kind of model is published: of a luma
-    model the luma itself is rounded to 8 bits, of both pictures; of an RGB model the RGB picture is
-    rounded, as a file holds it, and luma computed of that. (Rounding both lumas costs 0.06 dB at 37 dB.)
-    A luma model is given the LR picture's luma: exact for a float model, rounded for one that takes
-    integers.
+    Measured on luma without a border of `scale` pixels, as papers measure each kind of model. For a luma model, the
+    result and the HR luma are rounded to 8 bits; for an RGB model, the RGB result is rounded, as in a file, and its
+    luma is not (rounding both lumas costs 0.06 dB at 37 dB). The input of a luma model is the luma of the LR image,
+    not rounded unless the model's input is an integer tensor.
     """
     scale = model.scale
     name = Path(folder).name
-    steps: Iterable[Any] = range(len(dataset.paths(folder, scale)))
+    numbers: Iterable[Any] = range(len(dataset.paths(folder, scale)))
     if progress:
-        steps = progress(list(steps), f"evaluating {name}")
-    scores = [score(model, pair) for _, pair in zip(steps, dataset.pairs(folder, scale), strict=True)]
+        numbers = progress(list(numbers), f"evaluating {name}")
+    scores = [score(model, pair) for _, pair in zip(numbers, dataset.pairs(folder, scale), strict=True)]
     return mean(name, scores), scores
 
 
 def score(model: Model, pair: dataset.Pair) -> Score:
-    """The score of one picture (see `evaluate`)."""
+    """The score of one image (see `evaluate`)."""
     height, width = pair.hr.shape[:2]
     bicubic = images.resize_bicubic(pair.lr, (width, height))
     if model.colors == 3:
@@ -81,7 +73,7 @@ def score(model: Model, pair: dataset.Pair) -> Score:
 
 
 def mean(name: str, scores: Sequence[Score]) -> Score:
-    """The arithmetic mean of the pictures' scores, as papers average a set."""
+    """The arithmetic means of PSNR and SSIM over a set, as in papers."""
     columns = ([getattr(s, field) for s in scores] for field in ("psnr", "ssim", "bicubic_psnr", "bicubic_ssim"))
     psnr, ssim, bicubic_psnr, bicubic_ssim = (float(np.mean(values)) for values in columns)
     return Score(name, len(scores), psnr, ssim, bicubic_psnr, bicubic_ssim)

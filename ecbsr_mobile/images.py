@@ -1,7 +1,6 @@
-"""Pictures: files, BT.601 luma and chroma as the field measures them, and MATLAB-compatible bicubic.
+"""Images: files, BT.601 luma and chroma as papers measure them, MATLAB-compatible bicubic, and windows of images.
 
-In memory a picture is RGB, HWC. Functions on single planes take [H, W]; colour functions work on float
-values in 0..255 unless they say otherwise.
+Arrays are [H, W, C] in RGB order, or [H, W] for a single plane. Color conversion works on float values in 0..255.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.floating]
 
 READABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
-"""File endings taken as pictures when a folder is read."""
+"""File name extensions of the images in a folder."""
 
 WITHOUT_16_BIT = (".jpg", ".jpeg", ".webp", ".bmp")
 WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
 
 RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
-"""BT.601 with limited range, as MATLAB's rgb2ycbcr computes it from RGB in 0..255; rows are Y, Cb, Cr.
+"""Limited-range BT.601 for RGB in 0..255, as in MATLAB's rgb2ycbcr, without the offsets 16, 128, 128; rows Y, Cb, Cr.
 
-Source: ITU-R BT.601-7, section 2.5; the rows' sums are 219, 0 and 0, scaled by 1/255.
+Source: ITU-R BT.601-7, section 2.5; the sums of the rows are 219/255, 0 and 0.
 """
 
 _YCBCR_TO_RGB = np.linalg.inv(RGB_TO_YCBCR)
@@ -40,10 +39,9 @@ _YCBCR_TO_RGB = np.linalg.inv(RGB_TO_YCBCR)
 
 @dataclass(frozen=True)
 class Picture:
-    """Pixels as stored in a file.
+    """An image as stored in a file.
 
-    `pixels` is [H, W, 3] (RGB) or [H, W, 1] (grey), uint8 or uint16; `alpha` is [H, W] of the same type,
-    or None.
+    `pixels` is [H, W, 3] (RGB) or [H, W, 1] (gray), uint8 or uint16; `alpha` is [H, W] of the same type, or None.
     """
 
     pixels: NDArray[np.unsignedinteger]
@@ -60,7 +58,7 @@ class Picture:
         return int(np.iinfo(self.pixels.dtype).max)
 
     def rgb(self) -> NDArray[np.uint8]:
-        """The picture as 8-bit RGB [H, W, 3], alpha left out, 16-bit values rounded, grey repeated."""
+        """The image as 8-bit RGB [H, W, 3]: without alpha, 16-bit values rounded, gray repeated."""
         pixels = self.pixels
         if pixels.dtype != np.uint8:
             pixels = round_to(pixels / 257.0, np.uint8)
@@ -68,25 +66,25 @@ class Picture:
 
 
 def read(path: str | os.PathLike[str]) -> Picture:
-    """Read a picture of any kind that OpenCV reads; a JPEG is turned upright by its EXIF orientation.
+    """Read an image of any format that OpenCV supports; the EXIF orientation of a JPEG is applied.
 
     Raises:
-        EcbsrError: the file is missing, empty, truncated, or not a picture.
+        EcbsrError: the file is missing, empty, truncated, or not an image.
     """
     cv2 = _opencv()
     data = _file_bytes(path)
     try:
-        # UNCHANGED keeps alpha but ignores orientation, which only files without alpha carry in practice.
+        # UNCHANGED keeps alpha but ignores the orientation, which in practice only files without alpha have.
         pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
         if pixels is not None and (pixels.ndim == 2 or pixels.shape[2] == 3):
             upright = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_GRAYSCALE if pixels.ndim == 2 else cv2.IMREAD_COLOR)
             pixels = cv2.imdecode(data, upright)
     except cv2.error as error:
-        raise EcbsrError(f"{path}: cannot be read as a picture ({error.err})") from None
+        raise EcbsrError(f"{path}: cannot be read as an image ({error.err})") from None
     if pixels is None:
-        raise EcbsrError(f"{path}: is not a picture of a known kind, or is truncated; use a whole PNG or JPEG")
+        raise EcbsrError(f"{path}: is not an image of a known format, or is truncated; use a complete PNG or JPEG")
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise EcbsrError(f"{path}: holds {pixels.dtype} values; convert it to 8 or 16 bits a channel")
+        raise EcbsrError(f"{path}: contains {pixels.dtype} values; convert it to 8 or 16 bits per channel")
     if pixels.ndim == 2:
         return Picture(pixels[:, :, None])
     alpha = np.ascontiguousarray(pixels[:, :, 3]) if pixels.shape[2] == 4 else None
@@ -94,19 +92,19 @@ def read(path: str | os.PathLike[str]) -> Picture:
 
 
 def write(picture: Picture, path: str | os.PathLike[str]) -> None:
-    """Write a picture; the ending of `path` says the format. Interrupted, it leaves no file.
+    """Write an image in the format of the extension of `path` (see `files.atomic_write`); JPEG with quality 95.
 
     Raises:
-        UsageError: the format is unknown, or cannot hold 16 bits or alpha that the picture has.
+        UsageError: the format is unknown, or does not support the image's 16 bits or alpha.
         EcbsrError: the file cannot be written.
     """
     cv2 = _opencv()
     ending = check_format(path)
     pixels = picture.pixels
     if pixels.dtype == np.uint16 and ending in WITHOUT_16_BIT:
-        raise UsageError(f"{path}: a {ending} file cannot hold 16 bits a channel; write a .png")
+        raise UsageError(f"{path}: a {ending} file cannot have 16 bits per channel; write a .png")
     if picture.alpha is not None and ending in WITHOUT_ALPHA:
-        raise UsageError(f"{path}: a {ending} file cannot hold transparency; write a .png")
+        raise UsageError(f"{path}: a {ending} file cannot have transparency; write a .png")
     if picture.alpha is not None:
         color = pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, ::-1]
         stored = np.dstack([color, picture.alpha])
@@ -118,46 +116,46 @@ def write(picture: Picture, path: str | os.PathLike[str]) -> None:
             done = cv2.imwrite(os.fspath(temporary), stored, options)
         except cv2.error as error:
             raise EcbsrError(f"cannot write {path}: {error.err}") from None
-        # OpenCV does not say why it failed, and a full disk can leave a short file behind a "done".
+        # OpenCV gives no reason for a failure, and can report success for an empty file on a full disk.
         if not done or temporary.stat().st_size == 0:
-            raise EcbsrError(f"cannot write {path}: the disk may be full, or the picture too large for the format")
+            raise EcbsrError(f"cannot write {path}: the disk may be full, or the image too large for the format")
 
 
 def check_format(path: str | os.PathLike[str]) -> str:
-    """The lower-case ending of a path that pictures can be written to.
+    """The lower-case extension of `path`, if it is that of an image format.
 
     Raises:
-        UsageError: no picture format has this ending.
+        UsageError: it is not.
     """
     ending = Path(path).suffix.lower()
     if ending not in READABLE:
-        raise UsageError(f"{path}: unknown picture format {ending!r}; use one of {', '.join(READABLE)}")
+        raise UsageError(f"{path}: unknown image format {ending!r}; use one of {', '.join(READABLE)}")
     return ending
 
 
 def find(folder: str | os.PathLike[str]) -> list[Path]:
-    """The pictures directly inside a folder, sorted by name.
+    """The image files directly inside a folder, sorted by name.
 
     Raises:
-        EcbsrError: the folder is missing, is a file, or holds no picture.
+        EcbsrError: the folder is missing, is a file, or contains no image.
     """
     root = Path(folder)
     if not root.is_dir():
         raise EcbsrError(f"{folder}: no such folder" if not root.exists() else f"{folder}: is a file, not a folder")
     try:
-        found = sorted(p for p in root.iterdir() if p.suffix.lower() in READABLE and not p.name.startswith("."))
+        paths = sorted(p for p in root.iterdir() if p.suffix.lower() in READABLE and not p.name.startswith("."))
     except OSError as error:
         raise EcbsrError(f"{folder}: cannot be listed: {error.strerror}") from None
-    if not found:
-        raise EcbsrError(f"{folder}: holds no picture ({', '.join(READABLE)})")
-    return found
+    if not paths:
+        raise EcbsrError(f"{folder}: contains no image ({', '.join(READABLE)})")
+    return paths
 
 
 def luma(rgb: NDArray[np.generic]) -> NDArray[np.float32]:
     """BT.601 luma [H, W] in 16..235 of RGB [H, W, 3] in 0..255; not rounded."""
     weights = RGB_TO_YCBCR[0].astype(np.float32)
     planes = rgb.astype(np.float32)
-    # A sum in fixed order, not a matrix product: a tile gets the same bits as the whole picture.
+    # Summed in a fixed order, unlike a matrix product, so that a tile has the same bits as the whole image.
     return planes[..., 0] * weights[0] + planes[..., 1] * weights[1] + planes[..., 2] * weights[2] + np.float32(16)
 
 
@@ -181,40 +179,40 @@ def round_to(values: FloatArray, dtype: np.dtype[Any] | type) -> NDArray[Any]:
 
 
 def resize_bicubic(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Bicubic resize (a = −0.5), as MATLAB's `imresize`: anti-aliased when it shrinks, borders repeated.
+    """Bicubic resize (a = −0.5) as MATLAB's `imresize`: with antialiasing when it shrinks, and repeated borders.
 
     Args:
         image: [H, W] or [H, W, C]; integers or floats.
         size: (width, height) of the result.
 
     Returns:
-        An array of the type of `image`. Integers are rounded and clipped after each axis, rows first, as
-        MATLAB does; floats are neither (the kernel overshoots).
+        An array of the type of `image`. Integers are rounded and clipped after each axis, rows first, as in MATLAB;
+        floats are neither, so that the kernel can overshoot.
     """
     values = image
-    for axis, wanted in ((0, size[1]), (1, size[0])):
-        weights, taps = _contributions(image.shape[axis], wanted)
+    for axis, length in ((0, size[1]), (1, size[0])):
+        weights, taps = _contributions(image.shape[axis], length)
         if image.dtype.kind == "f":
             values = _weighted_sum(values, weights.astype(image.dtype), taps, axis)
         else:
-            # Sums in another order differ in the last bits: without this, exact halves round at random.
+            # The last bits depend on the order of the sum; without this, exact halves would round either way.
             exact = np.round(_weighted_sum(values.astype(np.float64), weights, taps, axis), 9)
             values = round_to(exact, image.dtype)
     return values
 
 
 def downscale(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """The LR picture of an HR one by MATLAB-compatible bicubic; both sizes must divide by `scale`."""
+    """The LR image of an HR image by MATLAB-compatible bicubic; width and height must be multiples of `scale`."""
     height, width = image.shape[:2]
     if height % scale or width % scale:
         raise UsageError(
-            f"a {width}x{height} picture does not divide by {scale}; crop it first (see `crop_to_multiple`)"
+            f"{width}x{height} pixels are not a multiple of {scale}; crop the image first (see `crop_to_multiple`)"
         )
     return resize_bicubic(image, (width // scale, height // scale))
 
 
 def crop_to_multiple(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """The top left part of a picture whose sizes divide by `scale`."""
+    """The top left part of an image whose width and height are multiples of `scale`."""
     height, width = image.shape[:2]
     return image[: height - height % scale, : width - width % scale]
 
@@ -248,24 +246,24 @@ def most_detailed_crop(image: NDArray[Any], size: tuple[int, int], step: int = 1
 
 
 def tiles(length: int, step: int) -> Iterator[tuple[int, int]]:
-    """Cut 0..length into (start, stop) pieces of at most `step`."""
+    """Divide 0..length into (start, stop) pieces of at most `step`."""
     for start in range(0, length, step):
         yield start, min(start + step, length)
 
 
-def _contributions(have: int, wanted: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Weights and input positions, both [wanted, taps], of every output position along one axis."""
-    scale = wanted / have
+def _contributions(in_length: int, out_length: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Weights and input positions, both [out_length, taps], of every output position along one axis."""
+    scale = out_length / in_length
     shrink = min(scale, 1.0)
     support = 4.0 / shrink
-    centers = (np.arange(wanted) + 0.5) / scale - 0.5
+    centers = (np.arange(out_length) + 0.5) / scale - 0.5
     first = np.floor(centers - support / 2).astype(np.int64)
     positions = first[:, None] + np.arange(math.ceil(support) + 2)
     weights = shrink * _cubic(shrink * (centers[:, None] - positions))
     weights /= weights.sum(axis=1, keepdims=True)
-    weights = np.round(weights, 12)  # positions far from 0 have fewer digits: a tile gets the same weights
+    weights = np.round(weights, 12)  # positions far from 0 are less precise; a tile must get the same weights
     used = np.any(weights != 0, axis=0)
-    return weights[:, used], np.clip(positions[:, used], 0, have - 1)
+    return weights[:, used], np.clip(positions[:, used], 0, in_length - 1)
 
 
 def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -277,7 +275,7 @@ def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _weighted_sum(image: FloatArray, weights: FloatArray, taps: NDArray[np.int64], axis: int) -> FloatArray:
-    # A fixed order of taps, not a matrix product: a tile gets the same bits as the whole picture.
+    # Summed in a fixed order, unlike a matrix product, so that a tile has the same bits as the whole image.
     shape = [1] * image.ndim
     shape[axis] = -1
     total = weights[:, 0].reshape(shape) * image.take(taps[:, 0], axis)
@@ -289,7 +287,7 @@ def _weighted_sum(image: FloatArray, weights: FloatArray, taps: NDArray[np.int64
 def _opencv() -> Any:
     import cv2
 
-    cv2.utils.logging.setLogLevel(0)  # its complaints about damaged files would stand beside our own sentence
+    cv2.utils.logging.setLogLevel(0)  # it would print warnings about damaged files beside our own message
     return cv2
 
 

@@ -1,4 +1,4 @@
-"""PSNR and SSIM as super-resolution papers report them: on 8-bit luma, with a border left out."""
+"""PSNR and SSIM as super-resolution papers report them: on 8-bit luma, without a border."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def psnr(a: NDArray[Any], b: NDArray[Any], border: int = 0) -> float:
-    """Peak signal-to-noise ratio in dB of two planes in 0..255 without their outer `border` pixels.
+    """Peak signal-to-noise ratio in dB of two planes [H, W] in 0..255, without `border` pixels on each side.
 
     Infinite for equal planes.
     """
@@ -27,10 +27,11 @@ def psnr_from_mse(mse: float, peak: float = 255.0) -> float:
 
 
 def ssim(a: NDArray[Any], b: NDArray[Any], border: int = 0) -> float:
-    """Structural similarity of two planes in 0..255 without their outer `border` pixels.
+    """Structural similarity of two planes [H, W] in 0..255, without `border` pixels on each side.
 
-    Gaussian window of 11×11 with σ = 1.5, K = (0.01, 0.03), only where the window lies inside: Z. Wang
-    et al., "Image quality assessment", IEEE TIP 2004. Planes smaller than the window give NaN.
+    Gaussian window of 11×11 with σ = 1.5, K = (0.01, 0.03), averaged over the positions where the window fits: Z. Wang
+    et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE TIP 2004. NaN for planes
+    that are smaller than the window.
     """
     import cv2
 
@@ -53,7 +54,7 @@ def ssim(a: NDArray[Any], b: NDArray[Any], border: int = 0) -> float:
 
 def _inner(a: NDArray[Any], b: NDArray[Any], border: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if a.shape != b.shape or a.ndim != 2:
-        raise UsageError(f"two planes of the same size are needed to compare, not {a.shape} and {b.shape}")
+        raise UsageError(f"cannot compare planes of shape {a.shape} and {b.shape}; give two of the same size")
     rows, columns = (slice(border, length - border) for length in a.shape)
     if min(a.shape) <= 2 * border:
         raise UsageError(f"a plane of {a.shape[1]}x{a.shape[0]} is too small for a border of {border}")

@@ -1,4 +1,4 @@
-"""Upscaling pictures of any size with weights or a `.tflite`, in tiles that leave no seam."""
+"""Upscaling images of any size with weights or a `.tflite`, in tiles without seams."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from . import images
 from .errors import EcbsrError
 from .images import Picture
 from .quantization.qparams import dequantize, quantize
+from .utils.text import printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,31 +22,31 @@ if TYPE_CHECKING:
     from .utils.progress import Progress
 
 TILE = 512
-"""LR pixels along a tile's side: large enough that the halo costs little, small enough for any memory."""
+"""LR pixels along a side of a tile: large enough that the halo costs little, small enough for any memory."""
 
-_LEAST = 256  # for smaller inputs PyTorch picks kernels that round in another way
-_CHROMA_RADIUS = 2  # the reach of the bicubic kernel when it enlarges
+_MIN_SIDE = 256  # for smaller inputs PyTorch chooses kernels that round differently
+_BICUBIC_RADIUS = 2  # LR pixels, when enlarging
 
 
 class Model(Protocol):
-    """A super-resolution network, whatever runs it."""
+    """A super-resolution network, independent of the runtime."""
 
     name: str
     scale: int
     colors: int
     radius: int
-    """How many LR pixels away an input pixel can still change an output pixel."""
+    """Radius of the receptive field in LR pixels."""
 
     def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """LR [H, W, colors] in [0, 1] → SR [scale·H, scale·W, colors], not clipped."""
+        """LR [H, W, colors] in [0, 1] → SR [scale·H, scale·W, colors] in [0, 1], not clipped."""
         ...
 
 
 class TorchModel:
-    """A plain network run by PyTorch, on the device that it lies on."""
+    """A plain or simulated int8 network, run by PyTorch on the device of its parameters."""
 
     def __init__(self, net: PlainNet | FakeQuantNet) -> None:
-        """`net` is used as it is, in float32 or as int8 computes it."""
+        """`net` is not copied."""
         architecture = net.architecture
         self.net, self.name = net, architecture.name
         self.scale, self.colors, self.radius = architecture.scale, architecture.colors, architecture.radius
@@ -62,14 +63,14 @@ class TorchModel:
 
 
 class TfliteModel:
-    """A `.tflite` file, float or quantised, run by LiteRT on the CPU at any input size."""
+    """A `.tflite` file, float or quantized, run by LiteRT on the CPU at any input size."""
 
     def __init__(self, path: str | os.PathLike[str], threads: int | None = None) -> None:
         """Load the file; `threads` defaults to all cores.
 
         Raises:
-            EcbsrError: the file is missing, not a `.tflite`, or not a super-resolution network with one
-                NHWC picture in and one out.
+            EcbsrError: the file is missing, not a `.tflite`, or not a super-resolution network with one NHWC image as
+                input and one as output.
         """
         from ai_edge_litert.interpreter import Interpreter
 
@@ -79,7 +80,7 @@ class TfliteModel:
             self._interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count())
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else "it is damaged"
+            reason = printable(next(iter(str(error).strip().splitlines()), "it is damaged"))
             raise EcbsrError(f"{path}: cannot be loaded as a .tflite ({reason})") from None
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         shape_in, shape_out = (
@@ -89,15 +90,15 @@ class TfliteModel:
         )
         scale = shape_out[1] // shape_in[1] if shape_in and shape_out else 0
         if not shape_in or shape_out != (1, scale * shape_in[1], scale * shape_in[2], shape_in[3]) or scale < 1:
-            raise EcbsrError(f"{path}: is not a super-resolution network (one NHWC picture in, one larger out)")
+            raise EcbsrError(f"{path}: is not a super-resolution network (input one NHWC image, output a larger one)")
         if shape_in[3] not in (1, 3):
-            raise EcbsrError(f"{path}: takes {shape_in[3]} channels; only luma (1) and RGB (3) can be upscaled")
+            raise EcbsrError(f"{path}: has an input of {shape_in[3]} channels; only luma (1) and RGB (3) are supported")
         self._input, self._output = inputs[0], outputs[0]
         self.name, self.scale, self.colors = Path(path).stem, int(scale), int(shape_in[3])
         self.radius = self._radius()
 
     def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `Model.run`; values are rounded to what the file's input takes."""
+        """See `Model.run`; the input is quantized if the file's input tensor is."""
         interpreter, index = self._interpreter, self._input["index"]
         batch = _to_input(image[None], self._input)
         if tuple(interpreter.get_input_details()[0]["shape"]) != batch.shape:
@@ -114,7 +115,7 @@ class TfliteModel:
 
 
 def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any) -> Model:
-    """A runnable model from a plain network, a weights file, a bundled model's name, or a `.tflite`.
+    """A model from a plain network, a weights file, the name of a bundled model, or a `.tflite`.
 
     `options` are those of `checkpoint.load`, for weights.
     """
@@ -136,58 +137,58 @@ def upscale(
     tile: int = TILE,
     progress: Progress | None = None,
 ) -> _Image:
-    """A picture `scale` times as large.
+    """Upscale an image by the factor of `model`.
 
-    A luma model is given BT.601 luma; chroma and alpha are enlarged by bicubic. Tiles overlap by the reach
-    of the network, so the result is that of the whole picture.
+    A luma model upscales BT.601 luma; chroma and alpha are enlarged by bicubic. Tiles overlap by the receptive field of
+    the network, so that the result equals that of the whole image.
 
     Args:
         image: a `Picture`, or RGB pixels [H, W, 3] as uint8 or uint16.
-        model: a network, a weights file, a bundled model's name, or a `.tflite`.
-        tile: LR pixels along a tile's side.
-        progress: iterates over the tiles and shows how far it came.
+        model: a network, a weights file, the name of a bundled model, or a `.tflite`.
+        tile: LR pixels along a side of a tile.
+        progress: shows progress over the tiles.
 
     Returns:
-        What was given: a `Picture` or an array, of the same type of numbers.
+        A `Picture` or an array, like `image`, of the same dtype.
     """
     if isinstance(image, np.ndarray):
         return upscale(Picture(image), model, tile, progress).pixels
     model = open_model(model)
     width, height = image.size
-    scale, halo = model.scale, max(model.radius, _CHROMA_RADIUS)
+    scale, halo = model.scale, max(model.radius, _BICUBIC_RADIUS)
     pixels = np.empty((height * scale, width * scale, image.pixels.shape[2]), image.pixels.dtype)
     alpha = None if image.alpha is None else np.empty(pixels.shape[:2], pixels.dtype)
-    cuts = [(y, x) for y in images.tiles(height, tile) for x in images.tiles(width, tile)]
-    for (top, bottom), (left, right) in progress(cuts, "upscaling") if progress else cuts:
+    tiles = [(y, x) for y in images.tiles(height, tile) for x in images.tiles(width, tile)]
+    for (top, bottom), (left, right) in progress(tiles, "upscaling") if progress else tiles:
         rows, columns = _with_halo(top, bottom, halo, height), _with_halo(left, right, halo, width)
         inner = (
             slice((top - rows.start) * scale, (bottom - rows.start) * scale),
             slice((left - columns.start) * scale, (right - columns.start) * scale),
         )
-        place = (slice(top * scale, bottom * scale), slice(left * scale, right * scale))
-        pixels[place] = _upscale_tile(image.pixels[rows, columns], model, image.peak)[inner]
+        target = (slice(top * scale, bottom * scale), slice(left * scale, right * scale))
+        pixels[target] = _upscale_tile(image.pixels[rows, columns], model, image.peak)[inner]
         if alpha is not None and image.alpha is not None:
-            alpha[place] = _bicubic(image.alpha[rows, columns], scale)[inner]
+            alpha[target] = _bicubic(image.alpha[rows, columns], scale)[inner]
     return Picture(pixels, alpha)
 
 
 def _with_halo(start: int, stop: int, halo: int, length: int) -> slice:
-    """The part of 0..length to compute for start..stop: `halo` more on each side, at least `_LEAST`."""
+    """The part of 0..length to compute for start..stop: `halo` more on each side, and at least `_MIN_SIDE`."""
     start, stop = max(start - halo, 0), min(stop + halo, length)
-    start = max(min(start, stop - _LEAST), 0)
-    return slice(start, min(max(stop, start + _LEAST), length))
+    start = max(min(start, stop - _MIN_SIDE), 0)
+    return slice(start, min(max(stop, start + _MIN_SIDE), length))
 
 
 def _upscale_tile(pixels: NDArray[np.unsignedinteger], model: Model, peak: int) -> NDArray[np.unsignedinteger]:
-    grey = pixels.shape[2] == 1
-    rgb = (pixels.repeat(3, axis=2) if grey else pixels).astype(np.float32) * np.float32(255 / peak)
+    gray = pixels.shape[2] == 1
+    rgb = (pixels.repeat(3, axis=2) if gray else pixels).astype(np.float32) * np.float32(255 / peak)
     if model.colors == 3:
         result = model.run(rgb / np.float32(255)) * np.float32(255)
-        if grey:
-            result = result.clip(0, 255).mean(axis=2, keepdims=True)  # as the mean of an RGB picture
+        if gray:
+            result = result.clip(0, 255).mean(axis=2, keepdims=True)
     else:
         y = model.run(images.luma(rgb)[:, :, None] / np.float32(255))[:, :, 0] * np.float32(255)
-        if grey:  # grey is colour without chroma, and chroma then stays at its middle
+        if gray:  # gray is a color with chroma 128, which needs no enlarging
             result = images.ycbcr_to_rgb(y, np.full((*y.shape, 2), 128, np.float32))[:, :, :1]
         else:
             size = (y.shape[1], y.shape[0])

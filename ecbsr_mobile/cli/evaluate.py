@@ -1,8 +1,9 @@
-"""`ecbsr-eval`: PSNR and SSIM of a model on folders of pictures."""
+"""`ecbsr-eval`: PSNR and SSIM of a model on folders of images."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 
 from .. import zoo
 from . import common
@@ -20,18 +21,18 @@ def main(argv: list[str] | None = None) -> int:
     results = [evaluate(model, folder, bar) for folder in options.data]
     if options.json:
         sets = [
-            {"folder": folder, **whole.to_json(), "each": [score.to_json() for score in each]}
-            for folder, (whole, each) in zip(options.data, results, strict=True)
+            {"folder": folder, **asdict(mean), "each": scores}
+            for folder, (mean, scores) in zip(options.data, results, strict=True)
         ]
         common.print_json({"model": model.name, "scale": model.scale, "colors": model.colors, "sets": sets})
         return common.DONE
     rows = [
         [score.name, score.pictures, f"{score.psnr:.2f}", f"{score.ssim:.4f}",
          f"{score.bicubic_psnr:.2f}", f"{score.bicubic_ssim:.4f}"]
-        for whole, each in results
-        for score in ([*each, whole] if options.each else [whole])
+        for mean, scores in results
+        for score in ([*scores, mean] if options.each else [mean])
     ]  # fmt: skip
-    header = ["set", "pictures", "PSNR dB", "SSIM", "bicubic PSNR dB", "bicubic SSIM"]
+    header = ["set", "images", "PSNR dB", "SSIM", "bicubic PSNR dB", "bicubic SSIM"]
     common.print_table(header, rows, f"{model.name}, luma, border {model.scale}")
     return common.DONE
 
@@ -42,12 +43,12 @@ def script() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = common.parser("ecbsr-eval", "PSNR and SSIM of a model on luma, bicubic beside it.")
+    parser = common.parser("ecbsr-eval", "PSNR and SSIM of a model on luma, compared with bicubic.")
     parser.add_argument("model", nargs="?", default=zoo.DEFAULT,
-                        help=f"weights, a .tflite, or a bundled model's name ({zoo.DEFAULT})")  # fmt: skip
+                        help="weights, a .tflite, or the name of a bundled model (%(default)s)")  # fmt: skip
     parser.add_argument("--data", required=True, nargs="+", metavar="DIR",
-                        help="folders with HR/ and LR/, or x2/HR/ and so on, or pictures alone")  # fmt: skip
-    parser.add_argument("--each", action="store_true", help="show every picture")
+                        help="folders with HR/ and LR/, or x2/HR/ and x2/LR/, or HR images only")  # fmt: skip
+    parser.add_argument("--each", action="store_true", help="show every image")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     common.add_weights_options(parser)
     return parser

@@ -1,4 +1,4 @@
-"""`ecbsr-upscale`: make pictures larger."""
+"""`ecbsr-upscale`: upscale an image or a folder of images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import common
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse, upscale one picture or a folder of them, print what was written."""
+    """Parse, upscale one image or a folder of them, print what was written."""
     options = _parser().parse_args(argv)
     common.show_warnings_as_notices()
     from .. import images
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         except EcbsrError as error:
             if len(jobs) == 1:
                 raise
-            failures.append(str(error))  # one bad picture does not cost the others of a folder
+            failures.append(str(error))  # the other images of the folder are still upscaled
             common.notice(str(error))
             continue
         done.append({"input": str(source), "output": str(target), "from": picture.size, "to": larger.size})
@@ -46,7 +46,7 @@ def script() -> None:
 
 
 def _jobs(source: Path, target: Path) -> list[tuple[Path, Path]]:
-    """What to read and where to write it; a folder gives PNGs of the same names."""
+    """Pairs of an input and an output file; the images of a folder become PNGs of the same names."""
     from .. import images
 
     if not source.is_dir():
@@ -54,26 +54,26 @@ def _jobs(source: Path, target: Path) -> list[tuple[Path, Path]]:
             target = target / f"{source.stem}.png"
         images.check_format(target)
         if source.resolve() == target.resolve():
-            raise UsageError(f"{target}: is the picture that is read; choose another name to write to")
+            raise UsageError(f"{target}: is the input; choose another output file")
         return [(source, target)]
     if target.exists() and not target.is_dir():
-        raise UsageError(f"{target}: is a file; a folder of pictures needs a folder to write to")
+        raise UsageError(f"{target}: is a file; for a folder of images, give a folder to write to")
     jobs = [(path, target / f"{path.stem}.png") for path in images.find(source)]
     names = [path.name for _, path in jobs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise UsageError(f"{source}: two pictures would both be written as {twice}; rename one")
+    duplicate = next((name for name in names if names.count(name) > 1), None)
+    if duplicate:
+        raise UsageError(f"{source}: two images would both be written as {duplicate}; rename one")
     if source.resolve() == target.resolve():
-        raise UsageError(f"{target}: is the folder that is read; choose another to write to")
+        raise UsageError(f"{target}: is the input folder; choose another output folder")
     return jobs
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = common.parser("ecbsr-upscale", "Upscale a picture, or every picture in a folder, in tiles of any size.")
-    parser.add_argument("input", metavar="IN", help="a picture, or a folder of pictures")
-    parser.add_argument("output", metavar="OUT", help="a picture to write, or a folder")
+    parser = common.parser("ecbsr-upscale", "Upscale an image, or every image in a folder.")
+    parser.add_argument("input", metavar="IN", help="an image, or a folder of images")
+    parser.add_argument("output", metavar="OUT", help="an image to write, or a folder")
     parser.add_argument("--model", default=zoo.DEFAULT, metavar="MODEL",
-                        help=f"weights, a .tflite, or a bundled model's name ({zoo.DEFAULT})")  # fmt: skip
+                        help="weights, a .tflite, or the name of a bundled model (%(default)s)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     common.add_weights_options(parser)
     return parser

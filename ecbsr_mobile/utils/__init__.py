@@ -1,1 +1,1 @@
-"""Files, programs, signals and progress: nothing here knows what a network is."""
+"""Files, subprocesses, signals, progress bars and text: nothing here depends on networks or images."""

@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written ever carries a final name."""
+"""Writing files atomically: a file with its final name is always complete."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..errors import EcbsrError
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside `path`, with the same ending; rename it to `path` on success.
+    """Yield a temporary path beside `path`, with the same extension, and rename it to `path` on success.
 
-    The folder is created if it is missing. When the body raises or is interrupted, the temporary
-    file is removed and whatever stood at `path` stays as it was.
+    Creates the folder if it is missing. If the body raises or is interrupted, the temporary file is removed, and a file
+    at `path` stays as it was.
 
     Raises:
         EcbsrError: the folder cannot be created or written to, or the disk is full.
@@ -31,7 +31,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp creates files that only their owner can read
         os.replace(temporary, target)
     except OSError as error:
         raise EcbsrError(f"cannot write {target}: {error.strerror or error}") from None
@@ -41,7 +41,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` to `path` at once or not at all (see `atomic_write`)."""
+    """Write `data` to `path` (see `atomic_write`)."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(data)
 

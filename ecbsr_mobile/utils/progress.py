@@ -1,4 +1,4 @@
-"""Progress with an estimate on standard error, for commands; library functions take it as an argument."""
+"""Progress bars on standard error; commands pass them to library functions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 Progress = Callable[[Sequence[Any], str], Iterable[Any]]
-"""Iterates over the items under a label, and shows how far it came."""
+"""`progress(items, label)` iterates over the items and shows how many are done."""
 
 
 def bar(items: Sequence[T], label: str) -> Iterable[T]:
-    """Iterate over `items` behind a progress bar; without a terminal, silently."""
+    """Iterate over `items` with a progress bar, if standard error is a terminal."""
     if not sys.stderr.isatty():
         return items
     return _with_bar(items, label)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM held back until work stands at a place where it can stop."""
+"""Deferring Ctrl-C and SIGTERM until work can stop."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from contextlib import contextmanager
 
 @contextmanager
 def defer_signals() -> Iterator[Callable[[], bool]]:
-    """Hold back Ctrl-C and SIGTERM; the value given says whether one has come.
+    """Defer Ctrl-C and SIGTERM; yields a function that returns whether one has arrived.
 
-    The body should look often, and leave when one has. Behind it the signal is sent again, to whatever handled it
-    before. A signal that was ignored stays ignored; outside of the main thread nothing is held back.
+    The body should call it often, and end if it returns true. Afterwards the signal is raised again for the previous
+    handler. A signal that was ignored stays ignored; outside of the main thread nothing is deferred.
 
     Raises:
-        KeyboardInterrupt: a signal came, and what handled it before let the process go on.
+        KeyboardInterrupt: a signal arrived, and the previous handler returned.
     """
-    came: list[int] = []
-    before = {}
+    arrived: list[int] = []
+    handlers = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                before[number] = signal.signal(number, lambda number, _frame: came.append(number))
+                handlers[number] = signal.signal(number, lambda number, _frame: arrived.append(number))
     try:
-        yield lambda: bool(came)
+        yield lambda: bool(arrived)
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-    if came:
-        signal.raise_signal(came[0])
-        raise KeyboardInterrupt(came[0])
+    if arrived:
+        signal.raise_signal(arrived[0])
+        raise KeyboardInterrupt(arrived[0])

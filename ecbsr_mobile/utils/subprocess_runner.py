@@ -1,4 +1,4 @@
-"""Running one program with a time limit, such that an interrupt leaves none behind."""
+"""Running one program with a time limit, so that none keeps running after an interrupt."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-SLICE = 0.1  # seconds between two looks at the stop flag
+POLL_SECONDS = 0.1
+"""How often `stop` is checked while a program runs."""
 
 
 class Cancelled(Exception):
-    """The session is being ended; whoever waits gives up."""
+    """`stop` was set while a program ran."""
 
 
 class TimedOut(Exception):
-    """A program did not end within its limit and was killed. `out` and `err` hold what it had printed."""
+    """A program was killed after its time limit; `out` and `err` are what it had printed."""
 
     def __init__(self, out: bytes, err: bytes) -> None:
-        super().__init__("no end within the limit")
+        super().__init__("did not end within the time limit")
         self.out, self.err = out, err
 
 
 @dataclass(frozen=True)
 class Completed:
-    """How a program ended: its exit code (negative: the signal that ended it) and its two streams."""
+    """The exit code of a program (negative: the signal that ended it) and what it printed."""
 
     code: int
     out: bytes
@@ -38,16 +39,16 @@ class Completed:
 def run(
     command: Sequence[str], limit: float, stop: threading.Event, environment: Mapping[str, str] | None = None
 ) -> Completed:
-    """Run `command` to its end and return what it printed.
+    """Run `command` to its end.
 
     Raises:
-        TimedOut: after `limit` seconds. The program and its children are gone.
-        Cancelled: `stop` was set meanwhile. The program and its children are gone.
+        TimedOut: after `limit` seconds; the program and its children are killed.
+        Cancelled: `stop` was set; the program and its children are killed.
         OSError: the program cannot be started.
     """
     if stop.is_set():
         raise Cancelled
-    # A session of its own: the terminal's Ctrl-C reaches this program alone, which then decides.
+    # In a new session, so that Ctrl-C in the terminal reaches only this process, which then decides.
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -60,7 +61,7 @@ def run(
     try:
         while True:
             with suppress(subprocess.TimeoutExpired):
-                out, err = process.communicate(timeout=SLICE)
+                out, err = process.communicate(timeout=POLL_SECONDS)
                 return Completed(process.returncode, out, err)
             if stop.is_set():
                 raise Cancelled
@@ -79,5 +80,5 @@ def _killed(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
             process.kill()
     try:
         return process.communicate(timeout=5)
-    except subprocess.TimeoutExpired as expired:  # a grandchild that left the group holds the pipe open
+    except subprocess.TimeoutExpired as expired:  # a grandchild outside of the process group keeps the pipe open
         return expired.output or b"", expired.stderr or b""

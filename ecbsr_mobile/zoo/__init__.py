@@ -1,4 +1,4 @@
-"""The models and pictures that come with the package; nothing heavy is imported here."""
+"""The bundled models and images; nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from ..errors import UsageError
 FOLDER = Path(__file__).parent
 FIGURES = FOLDER / "figures.json"
 DEFAULT = "ecbsr-m4c16-x2"
-"""The model that commands use when none is named."""
+"""The default model of the commands."""
 
 RECOMMENDED = {
     "cpu": ("ecbsr-m6c16-leaky-x2", "ecbsr-m6c16-relu-x4"),
     **dict.fromkeys(("gpu", "nnapi", "npu"), (DEFAULT, "ecbsr-m4c16-x4")),
 }
-"""For each target, the model of each scale to take where nothing else decides.
+"""The recommended models of each target, for x2 and x4.
 
-CPUs take the one that gives the most PSNR in int8 in the time of `ecbsr-m4c16` (`benchmarks/front.py`).
+For CPUs: the highest int8 PSNR in the time that `ecbsr-m4c16` takes (`benchmarks/front.py`).
 """
 
 
 def names() -> tuple[str, ...]:
-    """The bundled models, such as `ecbsr-m4c16-x2`."""
+    """The names of the bundled models, such as `ecbsr-m4c16-x2`."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors")))
 
 
 def recommended() -> tuple[str, ...]:
-    """The bundled models that are recommended for some target."""
+    """The names of the models that are recommended for any target."""
     return tuple(sorted({name for names in RECOMMENDED.values() for name in names}))
 
 
@@ -45,16 +45,16 @@ def weights(name: str) -> Path:
 
 
 def tflite(name: str, precision: str = "int8") -> Path:
-    """The `.tflite` file of a bundled model, `int8` or `fp32`, made for CPUs."""
+    """The `.tflite` file of a bundled model for CPUs, in `int8` or `fp32`."""
     return _existing(name, FOLDER / f"{name}-{precision}.tflite")
 
 
 def pictures() -> list[Path]:
-    """The bundled pictures, for calibration and demonstration; `pictures/README.md` has their sources."""
+    """The bundled images, for calibration and demonstration; `pictures/README.md` lists their sources."""
     return sorted((FOLDER / "pictures").glob("*.png"))
 
 
 def _existing(name: str, path: Path) -> Path:
     if not path.exists():
-        raise UsageError(f"no bundled model is called {name!r}; there are {', '.join(names()) or 'none'}")
+        raise UsageError(f"no bundled model is named {name!r}; available: {', '.join(names()) or 'none'}")
     return path

@@ -82,7 +82,7 @@ def test_fused_layouts(tmp_path: Path, activation: Activation) -> None:
 
 @pytest.mark.parametrize("identity", [False, True])
 @pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
-def test_our_own_files_say_everything(tmp_path: Path, activation: Activation, identity: bool) -> None:
+def test_our_own_files_record_everything(tmp_path: Path, activation: Activation, identity: bool) -> None:
     net = some_net(activation, identity)
     for kind in (net, net.collapse()):
         save(kind, tmp_path / "w.safetensors", {"note": "x"})
@@ -98,16 +98,16 @@ def test_options_change_the_reading(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        ({"activation": "relu"}, "holds slopes of a prelu"),
-        ({"activation": "leaky"}, "holds slopes of a prelu"),
+        ({"activation": "relu"}, "has the slopes of a prelu"),
+        ({"activation": "leaky"}, "has the slopes of a prelu"),
         ({"value_range": 3}, "value range 3"),
     ],
 )
-def test_options_that_contradict_the_file(tmp_path: Path, options: dict[str, object], said: str) -> None:
+def test_options_that_contradict_the_file(tmp_path: Path, options: dict[str, object], message: str) -> None:
     torch.save(some_net().state_dict(), tmp_path / "w.pth")
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         quietly(tmp_path / "w.pth", **options)
 
 
@@ -123,13 +123,13 @@ class Bomb:
 
 def bad_files(folder: Path) -> dict[str, tuple[object, str]]:
     good = some_net().state_dict()
-    spoilt = {k: v.clone() for k, v in good.items()}
-    spoilt["backbone.1.conv3x3.bias"][2] = float("nan")
+    damaged = {k: v.clone() for k, v in good.items()}
+    damaged["backbone.1.conv3x3.bias"][2] = float("nan")
     narrow = dict(good) | {"backbone.1.conv1x1_3x3.k1": torch.zeros(16, 7, 3, 3)}
     return {
-        "nan": (spoilt, "backbone.1.conv3x3.bias.*not finite"),
+        "nan": (damaged, "backbone.1.conv3x3.bias.*not finite"),
         "foreign": ({"features.0.weight": torch.zeros(3, 3)}, "features.0.weight.*known layout"),
-        "shapes": (narrow, "block 1 does not fit together"),
+        "shapes": (narrow, "block 1 has inconsistent tensors"),
         "no-tensors": ({"epoch": 1}, "no state dict"),
         "a-list": ([1, 2], "no state dict"),
         "gap": ({k: v for k, v in good.items() if ".1." not in k}, r"blocks \[0, 2\]"),
@@ -142,9 +142,9 @@ def bad_files(folder: Path) -> dict[str, tuple[object, str]]:
 
 @pytest.mark.parametrize("kind", list(bad_files(Path())))
 def test_bad_contents(tmp_path: Path, kind: str) -> None:
-    content, said = bad_files(tmp_path)[kind]
+    content, message = bad_files(tmp_path)[kind]
     torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(EcbsrError, match=said) as raised:
+    with pytest.raises(EcbsrError, match=message) as raised:
         load(tmp_path / "w.pth")
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "executed").exists()

@@ -170,7 +170,7 @@ def test_refusals(tmp_path: Path, random: np.random.Generator) -> None:
     with pytest.raises(EcbsrError, match="cannot write"):
         images.write(deep, tmp_path / "file" / "p.png")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
-    with pytest.raises(EcbsrError, match="no picture"):
+    with pytest.raises(EcbsrError, match="contains no image"):
         images.find(tmp_path)
     with pytest.raises(EcbsrError, match="no such folder"):
         images.find(tmp_path / "none")

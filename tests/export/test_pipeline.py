@@ -241,7 +241,7 @@ def test_calibration_pictures_that_cannot_be_used(kind: str, tmp_path: Path) -> 
         (folder / "a.png").write_bytes(zoo.pictures()[0].read_bytes()[:200])
     if kind == "tiny":
         images.write(Picture(np.zeros((20, 90, 3), np.uint8)), folder / "a.png")
-    said = {"missing": "no such folder", "empty": "holds no picture", "damaged": "a.png", "tiny": "at least 64x64"}[
+    said = {"missing": "no such folder", "empty": "contains no image", "damaged": "a.png", "tiny": "at least 64x64"}[
         kind
     ]
     with pytest.raises(EcbsrError, match=said):
