@@ -102,7 +102,8 @@ def bias_scale(tolerance: float = 0.02) -> Condition:
             return "its bias has a zero point other than 0"
         if bias.quantization.scale.size not in (1, kernel.scale.size):
             return f"its bias has {bias.quantization.scale.size} scales, its weights {kernel.scale.size}"
-        error = float(np.abs(bias.quantization.scale - source * kernel.scale).max()) / target
+        with np.errstate(invalid="ignore", over="ignore"):  # damaged files have infinite scales
+            error = float(np.abs(bias.quantization.scale - source * kernel.scale).max()) / target
         if error <= tolerance:
             return None
         return f"the error of its bias scale is {error:.3g} of the output scale, more than {tolerance:g}"
