@@ -61,7 +61,7 @@ def compile_variants(name: str, graph: Graph, size: tuple[int, int], socs: tuple
     from export.npu.runner import compile_models, sized
     from export.quantize.calibration import calibrate
     from export.quantize.quantizer import quantize
-    from export.validation.sample_crop import show
+    from export.validation.sample_crop import run_sample_crop
     from export.validation.sample_images import samples
 
     images = samples(None, tflite.scale_of(graph), 1)
@@ -70,12 +70,12 @@ def compile_variants(name: str, graph: Graph, size: tuple[int, int], socs: tuple
         float_graph = with_activation(graph, activation)
         common.notice(f"{name}, {activation}: calibrating")
         calibration = calibrate(float_graph, images)
-        float_output = show(tflite.write(float_graph)).result
+        float_output = run_sample_crop(tflite.write(float_graph)).result
         for residual in RESIDUALS:
             variant = f"{activation}, {residual}"
             model = tflite.write(quantize(with_residual(calibration.graph, residual), calibration.ranges))
             models[variant] = sized(model, size)
-            crops[variant] = replace(show(model), fp32=float_output)
+            crops[variant] = replace(run_sample_crop(model), fp32=float_output)
     return compile_models(models, socs, crops, notice=common.notice, progress=progress.bar)
 
 

@@ -1,3 +1,4 @@
+from .options import ExportOptions as ExportOptions
 from .pipeline import export as export
 from .results import Exported as Exported
 from .results import ExportedFile as ExportedFile

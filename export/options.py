@@ -1,119 +1,105 @@
-"""What may be asked of an export, and the checks that need no model."""
+"""The options of an export."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.errors import UsageError
 
 from . import resolutions
 from .npu import socs
 from .resolutions import Size
+
+if TYPE_CHECKING:
+    from ecbsr_mobile.architecture import Activation
 
 PRECISIONS = ("fp32", "fp16", "int8")
 TARGETS = ("cpu", "gpu", "nnapi", "npu")
 """What runs an int8 file; float files are the same for all."""
 
 IO_DTYPES = ("int8", "uint8", "float32")
-"""What an int8 file takes and gives."""
+"""Data types of the input and output of an int8 file."""
 
-DEFAULT_PRECISIONS = ("fp32", "int8")
-DEFAULT_SIZE = "270p"
-FINETUNE_SECONDS = 60.0
-"""Seconds of learning for int8, for weights that were not trained for it."""
-
-MAX_DROP = 0.25
-"""dB that a file may lose against the float network before it is refused."""
-
-Progress = Callable[[str], None]
+FINETUNE_STEPS = 3000
+"""Default number of fine-tuning steps for weights that were not trained for int8: about a minute on two cores."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """An export as it was asked for; the arguments of `pipeline.export`, checked by `checked`."""
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Options of `export`; the command's flags have the same names and defaults.
 
-    out: Path
-    precisions: tuple[str, ...]
-    sizes: tuple[Size, ...]
-    target: str
-    calibration: str | os.PathLike[str] | None
-    io: str
-    refine: float | None
-    max_drop: float
-    onnx: bool
-    npu: tuple[str, ...]  # SoCs whose compiler is asked
-    progress: Progress
-
-
-def checked(
-    out: str | os.PathLike[str],
-    precisions: Sequence[str],
-    lr_sizes: Sequence[str | Size],
-    target: str,
-    calibration: str | os.PathLike[str] | None,
-    io: str,
-    refine: float | None,
-    max_drop: float,
-    onnx: bool,
-    npu: str | None,
-    progress: Progress | None,
-) -> Job:
-    """The job, if it makes sense and its folder can be written to.
+    Attributes:
+        precisions: of the TFLite files, out of `PRECISIONS`; may be empty with `onnx`.
+        sizes: of the LR input, as (width, height), "960x540" or "540p"; one TFLite file each.
+        target: what runs the int8 file, out of `TARGETS`; it decides how PReLU is written (see `transforms.prelu`).
+        calibration: folder of images like those that the network is for; None uses the bundled ones.
+        io_dtype: data type of the int8 file's input and output, out of `IO_DTYPES`.
+        finetune: steps of fine-tuning for int8, with the float network's results as targets. 0 uses weights that were
+            trained for int8 as they are, and calibrates ranges for others. None: `FINETUNE_STEPS` for weights that were
+            not trained for int8; 0 for those that were, and for bundled models.
+        max_drop: largest loss of PSNR against the float network, in dB.
+        onnx: whether to write ONNX, with dynamic height and width, too.
+        npu: NPU compiler that compiles each file, like "qualcomm" or "qualcomm:SM8650"; its reports go into the
+            recipes.
+        identity: for a weights file: see `checkpoint.load`.
+        value_range: for a weights file: see `checkpoint.load`.
+        activation: for a weights file: see `checkpoint.load`.
 
     Raises:
-        UsageError: an option that is not known, or nothing to do.
-        EcbsrError: the folder cannot be written to, or the NPU compiler that is to be asked is not here.
+        UsageError: an unknown value, or nothing to write.
     """
-    if not precisions and not onnx:
-        raise UsageError("nothing to write: ask for a precision, or for ONNX")
-    wanted = resolutions.parse_all([lr_sizes] if isinstance(lr_sizes, str) else lr_sizes)
-    if not wanted:
-        raise UsageError(f"no size was asked for; give one such as {DEFAULT_SIZE}")
-    if not max_drop >= 0:
-        raise UsageError(f"a largest drop of {max_drop} dB makes no sense; give 0 or more")
-    if refine is not None and not 0 <= refine < float("inf"):
-        raise UsageError(f"{refine} seconds of refining make no sense; give 0 or more")
-    named = (precisions,) if isinstance(precisions, str) else precisions
-    job = Job(
-        Path(out),
-        tuple(dict.fromkeys(one_of("precision", precision, PRECISIONS) for precision in named)),
-        wanted,
-        one_of("target", target, TARGETS),
-        calibration,
-        one_of("io", io, IO_DTYPES),
-        refine,
-        float(max_drop),
-        onnx,
-        socs.parse_socs(npu) if npu else (),
-        progress or (lambda _message: None),
-    )
-    _check_writable(job.out)
-    if job.npu:
-        from .npu.qualcomm_sdk import toolchain
 
-        with toolchain():  # it may be missing, and the conversion takes its time
-            pass
-    return job
+    precisions: Sequence[str] = ("fp32", "int8")
+    sizes: Sequence[str | Size] = ("270p",)
+    target: str = "cpu"
+    calibration: str | os.PathLike[str] | None = None
+    io_dtype: str = "int8"
+    finetune: int | None = None
+    max_drop: float = 0.25
+    onnx: bool = False
+    npu: str | None = None
+    identity: bool | None = None
+    value_range: float | None = None
+    activation: Activation | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("precisions", "sizes"):
+            values = getattr(self, name)
+            object.__setattr__(self, name, tuple(dict.fromkeys([values] if isinstance(values, str) else values)))
+        for precision in self.precisions:
+            check_choice("precision", precision, PRECISIONS)
+        if not self.precisions and not self.onnx:
+            raise UsageError("nothing to write: give a precision, or onnx")
+        if not self.lr_sizes:
+            raise UsageError("no size is given; give one, such as 270p")
+        check_choice("target", self.target, TARGETS)
+        check_choice("io_dtype", self.io_dtype, IO_DTYPES)
+        if self.finetune is not None and (not isinstance(self.finetune, int) or self.finetune < 0):
+            raise UsageError(f"finetune is a number of steps, 0 or more, not {self.finetune}")
+        if not self.max_drop >= 0:
+            raise UsageError(f"max_drop is 0 dB or more, not {self.max_drop}")
+        if self.npu:
+            socs.parse_socs(self.npu)
+
+    @property
+    def lr_sizes(self) -> tuple[Size, ...]:
+        """Each of `sizes` once, as (width, height), in the order given."""
+        return resolutions.parse_all(self.sizes)
+
+    @property
+    def npu_socs(self) -> tuple[str, ...]:
+        """The SoCs that `npu` names; empty where it is None."""
+        return socs.parse_socs(self.npu) if self.npu else ()
 
 
-def one_of(what: str, value: str, known: Sequence[str]) -> str:
-    """The value, if it is known.
+def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    """Check the value of an option.
 
     Raises:
-        UsageError: it is not.
+        UsageError: the value is not one of the choices.
     """
-    if value not in known:
-        raise UsageError(f"{what} {value!r} is not known; use one of {', '.join(known)}")
-    return value
-
-
-def _check_writable(folder: Path) -> None:
-    """Say at once, not after the conversion, that a folder cannot be written to."""
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise EcbsrError(f"cannot write into {folder}: {existing} is a file; choose another folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise EcbsrError(f"cannot write into {folder}: {existing} is read-only; choose another folder")
+    if value not in choices:
+        raise UsageError(f"{option} {value!r} is not known; use one of {', '.join(choices)}")

@@ -1,4 +1,4 @@
-"""Sizes of the low-resolution input, as people write them."""
+"""Sizes of the LR input, as text and as (width, height)."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ SIZES: dict[str, Size] = {
     "720p": (1280, 720),
     "1080p": (1920, 1080),
 }
-LARGEST_SIDE = 8192
+MAX_SIDE = 8192
 
 
 def parse(text: str) -> Size:
     """Read "540p" or "960x540".
 
     Raises:
-        UsageError: the text is neither, or larger than any model is given.
+        UsageError: the text is neither, or a side is longer than `MAX_SIDE`.
     """
     if text in SIZES:
         return SIZES[text]
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     size = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not all(1 <= side <= LARGEST_SIDE for side in size):
+    if not all(1 <= side <= MAX_SIDE for side in size):
         raise UsageError(
-            f"size {text!r} is not known; use WIDTHxHEIGHT up to {LARGEST_SIDE}x{LARGEST_SIDE}, or {', '.join(SIZES)}"
+            f"size {text!r} is not known; use WIDTHxHEIGHT up to {MAX_SIDE}x{MAX_SIDE}, or {', '.join(SIZES)}"
         )
     return size
 
 
 def parse_all(sizes: Iterable[str | Size]) -> tuple[Size, ...]:
-    """Read several, each once, in the order given."""
-    read = [parse(size if isinstance(size, str) else f"{size[0]}x{size[1]}") for size in sizes]
-    return tuple(dict.fromkeys(read))
+    """Each of several sizes once, in the order given."""
+    parsed = [parse(size if isinstance(size, str) else f"{size[0]}x{size[1]}") for size in sizes]
+    return tuple(dict.fromkeys(parsed))
 
 
 def name(size: Size) -> str:

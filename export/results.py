@@ -1,4 +1,4 @@
-"""What an export made, as values."""
+"""The result of an export, as values."""
 
 from __future__ import annotations
 
@@ -8,15 +8,28 @@ from typing import Any
 
 from .audit.model_audit import Audit
 from .resolutions import Size
+from .tflite import Tensor
 from .validation.quality import Loss
 
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """One file that was written. `size` is the LR input's (width, height), None for any (ONNX).
+    """A written file.
 
-    `max_abs_error` is the largest difference from onnxruntime's result (for ONNX: from torch's), in units of
-    white; `loss` and `audit` are None for ONNX.
+    Attributes:
+        path: where it is.
+        format: "onnx" or "tflite".
+        precision: "fp32", "fp16" or "int8".
+        target: what runs an int8 file; "any" for float files.
+        size: (width, height) of the LR input in pixels; None where both are dynamic (ONNX).
+        bytes: size of the file.
+        sha256: of the file.
+        operators: number of nodes by operator.
+        input: data type, scale and zero point of the input.
+        output: the same of the output.
+        max_abs_error: largest difference from onnxruntime's result (for ONNX: from torch's); 1 is white.
+        loss: loss of PSNR; None for ONNX.
+        audit: the delegates' support; None for ONNX.
     """
 
     path: Path
@@ -36,7 +49,7 @@ class ExportedFile:
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         loss = self.loss.to_json() if self.loss else {}
-        told = self.audit.to_json() if self.audit else {}
+        audit = self.audit.to_json() if self.audit else {}
         return {
             "path": str(self.path),
             "format": self.format,
@@ -53,15 +66,15 @@ class ExportedFile:
             "fidelity_db": loss.get("fidelity_db"),
             "psnr_db": loss.get("psnr_db"),
             "psnr_float_db": loss.get("psnr_float_db"),
-            "audit": told.get("audit"),
-            "invariants": told.get("invariants"),
-            **({"npu": told["npu"]} if "npu" in told else {}),
+            "audit": audit.get("audit"),
+            "invariants": audit.get("invariants"),
+            **({"npu": audit["npu"]} if "npu" in audit else {}),
         }
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export` made: the network (see `recipe.model`) and the files."""
+    """The exported network (see `recipe.model`) and the files that were written."""
 
     model: dict[str, Any]
     files: tuple[ExportedFile, ...]
@@ -69,3 +82,10 @@ class Exported:
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {"model": self.model, "files": [file.to_json() for file in self.files]}
+
+
+def io_info(tensor: Tensor) -> dict[str, Any]:
+    """Data type, scale and zero point of an input or output tensor; float tensors have None for the last two."""
+    qparams = tensor.quantization
+    scale, zero_point = (float(qparams.scale[0]), int(qparams.zero_point[0])) if qparams else (None, None)
+    return {"dtype": tensor.dtype.name, "scale": scale, "zero_point": zero_point}

@@ -40,19 +40,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_journey(weights: Path, tmp_path: Path) -> None:
-    options = [
-        "--onnx",
-        "--tflite",
-        "--fp32",
-        "--int8",
-        "--size",
-        "64x48,50x31",
-        "--refine",
-        "2",
-        "--max-drop",
-        "40",
-        "--json",
-    ]
+    formats, sizes = ("--onnx", "--tflite", "--fp32", "--int8"), ("--size", "64x48,50x31")
+    options = [*formats, *sizes, "--finetune", "40", "--max-drop", "40", "--json"]
     result = call("ecbsr-export", weights, *options, "--out", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     assert "assuming" in result.stderr

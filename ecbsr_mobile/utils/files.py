@@ -46,6 +46,20 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def check_writable(folder: str | os.PathLike[str]) -> None:
+    """Check, before long work, that files can be written into a folder that may not exist yet.
+
+    Raises:
+        EcbsrError: they cannot.
+    """
+    absolute = Path(folder).absolute()
+    existing = next(path for path in (absolute, *absolute.parents) if path.exists())
+    if not existing.is_dir():
+        raise EcbsrError(f"cannot write into {folder}: {existing} is a file; choose another folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise EcbsrError(f"cannot write into {folder}: {existing} is read-only; choose another folder")
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

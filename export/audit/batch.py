@@ -13,7 +13,7 @@ from ecbsr_mobile.utils.progress import Progress
 
 from ..resolutions import Size
 from ..tflite.reader import read_bytes
-from ..validation.sample_crop import SampleCrop, show
+from ..validation.sample_crop import SampleCrop, run_sample_crop
 from .model_audit import Audit, audit
 
 Notice = Callable[[str], None]
@@ -120,7 +120,7 @@ def _sample_crops(models: Mapping[str, bytes], progress: Progress) -> dict[str, 
     crops: dict[str, SampleCrop | str] = {}
     for path, model in progress(list(models.items()), "running"):
         try:
-            crops[path] = show(model, models.values())
+            crops[path] = run_sample_crop(model, models.values())
         except EcbsrError as error:
             crops[path] = str(error)
     return crops

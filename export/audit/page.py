@@ -171,9 +171,9 @@ def _invariant_reasons(audit: Audit) -> list[Reason]:
 
 
 def _crops(sample: SampleCrop, reports: CompileReports) -> Crops:
-    low = sample.tile.repeat(sample.scale, 0).repeat(sample.scale, 1).astype(np.float64)
+    low = sample.lr.repeat(sample.scale, 0).repeat(sample.scale, 1).astype(np.float64)
     height, width, _ = sample.result.shape
-    bicubic = images.resize_bicubic(sample.tile.astype(np.float64), (width, height))
+    bicubic = images.resize_bicubic(sample.lr.astype(np.float64), (width, height))
     this_file = "this file, on this machine's CPU"
     emulated = [(f"emulated: {', '.join(socs)}", pixels) for socs, pixels in _emulated(reports)]
     if sample.fp32 is None:
@@ -185,7 +185,7 @@ def _crops(sample: SampleCrop, reports: CompileReports) -> Crops:
         compared = [("bicubic", bicubic), (this_file, sample.result), *emulated]
         crops = [_crop("fp32, on this machine", sample.fp32)]
     crops = [_crop("low resolution", low), *crops, *(_crop(caption, pixels, base) for caption, pixels in compared)]
-    return Crops((sample.tile.shape[1], sample.tile.shape[0]), reference, crops)
+    return Crops((sample.lr.shape[1], sample.lr.shape[0]), reference, crops)
 
 
 def _emulated(reports: CompileReports) -> list[tuple[list[str], NDArray[np.float64]]]:

@@ -50,7 +50,7 @@ def emulate(
     ((image,), (result,)) = tensors[0]
     if image.dtype.name not in ONNX_TYPES or result.dtype.name not in ONNX_TYPES:
         return EmulationResult(note=f"the emulator does not support {image.type_name} and {result.type_name}")
-    _write_job(partitions[0], isolated.input_values(crop.tile[None], image), folder)
+    _write_job(partitions[0], isolated.input_values(crop.lr[None], image), folder)
     try:
         code, _, errors = tools.run([sys.executable, "-P", str(WORKER), "job.json"], folder, SECONDS, stop)
     except subprocess_runner.TimedOut:
@@ -60,7 +60,7 @@ def emulate(
     if code or not output.exists() or output.stat().st_size != size:
         return EmulationResult(note=f"the emulator failed: {last_line(errors, f'exit code {code}')[:MAX_NOTE]}")
     pixels = isolated.output_pixels(output.read_bytes(), result).reshape(result.shape[1:])
-    height, width = crop.tile.shape[:2]
+    height, width = crop.lr.shape[:2]
     return EmulationResult(
         size=(width, height),
         cpu=difference(pixels, crop.result),

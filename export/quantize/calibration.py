@@ -1,9 +1,8 @@
-"""Activation ranges of an int8 graph, searched on real pictures.
+"""Calibration: the activation ranges of an int8 graph, from its values on real images.
 
-A range that holds every value seen spends int8's 256 steps on outliers that hardly show in the result (a
-convolution reaches -6.5 where the PReLU behind it makes -1.8 of that). So the search starts from the best
-of several percentiles and then moves each end of each tensor's range as long as the *result* of the
-quantised network comes closer to that of the float one.
+The range of all observed values spends int8's 256 values on outliers that hardly matter to the result: a convolution
+reaches -6.5 where the PReLU after it makes -1.8 of that. So the search starts from the best of several percentiles, and
+moves each minimum and maximum for as long as the network's result gets closer to the float network's.
 """
 
 from __future__ import annotations
@@ -14,27 +13,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ecbsr_mobile import images, metrics
+
 from ..tflite import Graph, interpreter
 from ..validation.sample_images import Sample
-from .layer_reconstruction import refit
+from .layer_reconstruction import reconstruct_layers
 from .quantizer import Range, activations, pinned, quantize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK = (64, 64)  # rows and columns of one block of the calibration sheet
-MOST_BLOCKS = 24
-PERCENTILES = (100.0, 99.99)  # below that, pictures that were not looked at lose more than these win
-STEPS = (0.9, 1.1)  # factors that an end of a range is moved by
-WORTHWHILE = 0.9995  # a move must lower the error to this: less is noise of these pictures
+BLOCK = 64  # rows and columns of one block of the calibration sheet
+MAX_BLOCKS = 24
+PERCENTILES = (100.0, 99.99)  # lower ones cost images outside the sheet more than they gain on it
+FACTORS = (0.9, 1.1)  # a minimum or maximum is moved by these
+MIN_GAIN = 0.9995  # a move must lower the error to this share: smaller gains do not carry over to other images
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The float graph to quantise, the ranges of its activations, and how they were found.
+    """Calibrated ranges.
 
-    `graph` is the one given, or the one refitted to the ranges where that is better (`refitted`); `error_db`
-    is the PSNR of the quantised graph's result to the float one's on the pictures looked at.
+    Attributes:
+        graph: the float graph to quantize; its convolutions are reconstructed where that lowers the error.
+        ranges: the range of each activation by tensor name.
+        refitted: whether the convolutions were reconstructed (see `layer_reconstruction`).
+        pictures: file names of the images.
+        pixels: number of LR pixels of the calibration sheet.
+        percentile: the percentile that the search started from.
+        evaluations: number of quantized graphs that were run.
+        error_db: PSNR of the quantized graph's result against the float graph's on the sheet.
     """
 
     graph: Graph
@@ -59,63 +67,54 @@ class Calibration:
 
 
 def calibrate(graph: Graph, samples: Sequence[Sample], progress: Callable[[str], None] | None = None) -> Calibration:
-    """Search the ranges that `quantize` needs; the same pictures give the same ranges.
+    """Search the ranges that `quantize` needs; the same images give the same ranges.
 
     Args:
-        graph: the float graph in its target's form.
-        samples: pictures, of which at most 24 blocks of 64x64 LR pixels are looked at (see `sheet`).
-        progress: is told how far the search came.
+        graph: a float graph with PReLU written for its target.
+        samples: images, of which `sheet` chooses blocks.
+        progress: called with a message at each range.
     """
     search = _Search(graph, sheet([view for sample in samples for view in sample.views]))
     best, percentile = min((search.error(graph, ranges), p) for p, ranges in search.starts.items())
     ranges = dict(search.starts[percentile])
-    ends = [(name, end) for name in ranges for end in (0, 1) if ranges[name][end] != 0]
-    for number, (name, end) in enumerate(ends):
+    limits = [(name, side) for name in ranges for side in (0, 1) if ranges[name][side] != 0]
+    for number, (name, side) in enumerate(limits):
         if progress:
-            progress(f"searching ranges, {number * 100 // len(ends)} %")
-        ranges, best = search.move(ranges, best, name, end)
-    fitted = refit(graph, ranges, search.image)
-    fitted_error = search.error(fitted, ranges)
-    refitted = fitted_error < best
+            progress(f"calibrating ranges, {number * 100 // len(limits)} %")
+        ranges, best = search.move(ranges, best, name, side)
+    reconstructed = reconstruct_layers(graph, ranges, search.image)
+    reconstructed_error = search.error(reconstructed, ranges)
     return Calibration(
-        fitted if refitted else graph,
-        ranges,
-        refitted,
-        tuple(sample.name for sample in samples),
-        search.image.shape[0] * search.image.shape[1],
-        percentile,
-        search.evaluations,
-        float(-10 * np.log10(max(min(best, fitted_error), 1e-12))),
+        graph=reconstructed if reconstructed_error < best else graph,
+        ranges=ranges,
+        refitted=reconstructed_error < best,
+        pictures=tuple(sample.name for sample in samples),
+        pixels=search.image.shape[0] * search.image.shape[1],
+        percentile=percentile,
+        evaluations=search.evaluations,
+        error_db=metrics.psnr_from_mse(max(min(best, reconstructed_error), 1e-12), 1.0),
     )
 
 
 def sheet(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Up to 24 blocks of the pictures [h, w, C], one above the other: [64·n, 64, C].
+    """Up to 24 blocks of 64x64 pixels of images [h, w, C], one above the other: [64·n, 64, C].
 
-    One picture runs faster than many, and its size is the same whatever was given. Half of the blocks are
-    those with the most detail, which decide the ranges; the others are spread evenly over the rest.
+    One image runs faster than many, and its size does not depend on the images. Half of the blocks are those with the
+    most detail, which decide the ranges; the others are spread evenly over the rest.
     """
-    rows, columns = BLOCK
     blocks = []
     for picture in pictures:
-        for y in range(0, picture.shape[0], rows):
-            for x in range(0, picture.shape[1], columns):
-                block = picture[y : y + rows, x : x + columns]
-                missing = [(0, full - have) for full, have in zip(BLOCK, block.shape, strict=False)]
-                blocks.append(np.pad(block, [*missing, (0, 0)], mode="symmetric"))
-    blocks.sort(key=_detail, reverse=True)
-    sharp, rest = blocks[: MOST_BLOCKS // 2], blocks[MOST_BLOCKS // 2 :]
-    spread = np.linspace(0, len(rest) - 1, min(len(rest), MOST_BLOCKS - len(sharp))).round().astype(int)
-    return np.concatenate([*sharp, *(rest[i] for i in spread)])
-
-
-def _detail(block: NDArray[np.uint8]) -> float:
-    values = block.astype(np.float64)
-    return sum(float(np.abs(np.diff(values, axis=axis)).mean()) for axis in (0, 1))
+        for y in range(0, picture.shape[0], BLOCK):
+            for x in range(0, picture.shape[1], BLOCK):
+                blocks.append(images.pad_to_size(picture[y : y + BLOCK, x : x + BLOCK], (BLOCK, BLOCK)))
+    blocks.sort(key=images.detail, reverse=True)
+    detailed, rest = blocks[: MAX_BLOCKS // 2], blocks[MAX_BLOCKS // 2 :]
+    spread = np.linspace(0, len(rest) - 1, min(len(rest), MAX_BLOCKS - len(detailed))).round().astype(int)
+    return np.concatenate([*detailed, *(rest[i] for i in spread)])
 
 
 class _Search:
-    """The float graph's result on the sheet, and the quantised graph's error against it."""
+    """Runs quantized graphs on the sheet and compares them with the float graph."""
 
     def __init__(self, graph: Graph, pixels: NDArray[np.uint8]) -> None:
         self.graph = graph
@@ -126,33 +125,33 @@ class _Search:
         *values, result = interpreter.activations(graph, self.image, [*free, *graph.outputs])
         self.target = np.clip(result, 0, 1)
         named = {graph.tensors[index].name: value for index, value in zip(free, values, strict=True)}
-        spans = {name: _spans(value) for name, value in named.items()}
-        self.starts = {p: {name: found[p] for name, found in spans.items()} for p in PERCENTILES}
+        by_name = {name: _percentile_ranges(value) for name, value in named.items()}
+        self.starts = {p: {name: by_percentile[p] for name, by_percentile in by_name.items()} for p in PERCENTILES}
 
     def error(self, graph: Graph, ranges: dict[str, Range]) -> float:
-        """Mean square error of a quantised graph's result."""
+        """Mean squared error of a quantized graph's result, clipped to [0, 1] by its range."""
         self.evaluations += 1
         difference = (interpreter.run(quantize(graph, ranges), self.image) - self.target).ravel()
         return float(difference @ difference) / difference.size
 
-    def move(self, ranges: dict[str, Range], best: float, name: str, end: int) -> tuple[dict[str, Range], float]:
-        """Move one end of one range inwards or outwards for as long as that helps."""
-        for step in STEPS:
+    def move(self, ranges: dict[str, Range], best: float, name: str, side: int) -> tuple[dict[str, Range], float]:
+        """Move one minimum (`side` 0) or maximum (1) for as long as that lowers the error; the ranges and the error."""
+        for factor in FACTORS:
             while True:
                 moved = list(ranges[name])
-                moved[end] *= step
+                moved[side] *= factor
                 candidate = {**ranges, name: (moved[0], moved[1])}
                 error = self.error(self.graph, candidate)
-                if error >= best * WORTHWHILE:
+                if error >= best * MIN_GAIN:
                     break
                 ranges, best = candidate, error
         return ranges, best
 
 
-def _spans(values: NDArray[np.float32]) -> dict[float, Range]:
-    """For each of `PERCENTILES`, the range that leaves the rest of each channel's values out at either end.
+def _percentile_ranges(values: NDArray[np.float32]) -> dict[float, Range]:
+    """The range of [H, W, C] by percentile: the widest of the channels' ranges, each without its rarest values.
 
-    By channel, for one with rare but large values must not be cut because the others are many.
+    Per channel, since the large values of a channel that is seldom active must not be clipped because of the others.
     """
     flat = values.reshape(-1, values.shape[-1])
     low = np.percentile(flat, [100 - p for p in PERCENTILES], axis=0).min(axis=1)

@@ -1,14 +1,16 @@
-"""Learning an int8 network from the float one's own results, on the calibration pictures: no HR is needed."""
+"""Fine-tuning an int8 network, with the float network's results on the calibration images as targets; needs no HR."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ecbsr_mobile import images
 
 from ..validation.sample_images import Sample
 
@@ -21,97 +23,111 @@ if TYPE_CHECKING:
     from ecbsr_mobile.quantization.fake_quant import FakeQuantNet
 
 BATCH = 8
-PATCH = 32  # LR pixels along a crop
-RATE = 4e-3
-FULL = 2000  # steps that come back from such a rate; fewer are given a lower one
-OBSERVED = 32  # batches whose activations set the ranges that learning starts from
+PATCH = 32  # LR pixels along a side of a crop
+LR = 4e-3
+FULL_LR_STEPS = 2000  # fewer steps do not recover from the first steps at `LR`: they get a proportionally lower one
+OBSERVED_BATCHES = 32  # batches whose activations set the initial ranges
 
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """The weights and ranges that were learned, and in how many steps of how many crops."""
+    """Fine-tuned weights and ranges; `steps` is 0 where fine-tuning did not lower the error, and the start is kept."""
 
     weights: Int8Weights
     steps: int
     batch: int
 
 
-def refine(
+def finetune(
     net: PlainNet,
-    form: PReLUDecomposition,
+    decomposition: PReLUDecomposition,
     samples: Sequence[Sample],
-    seconds: float,
+    steps: int,
     progress: Callable[[str], None] | None = None,
 ) -> FinetuneResult:
-    """Train the int8 form of a network for some seconds to give what the network itself gives.
+    """Train the int8 form of a network to give the float network's results.
+
+    Runs on one thread: sums would depend on the number of threads, and the same input is to give the same weights.
 
     Args:
-        net: the float network; left as it is.
-        form: how PReLU is written (see `ecbsr_mobile.quantization.fake_quant`).
-        samples: pictures whose LR views are learned on, in random crops.
-        seconds: of training; the learning rate falls to 0 over them.
-        progress: is told how far it came.
+        net: the float network; not changed.
+        decomposition: how PReLU is written (see `ecbsr_mobile.quantization.fake_quant`).
+        samples: images; random crops of their LR views are trained on.
+        steps: number of optimizer steps; the learning rate falls to 0 over them (half a cosine).
+        progress: called with a message at each percent.
     """
     import torch
 
     from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 
-    views = [view for sample in samples for view in sample.views]
-    crops = _Crops(views)
-    learned = FakeQuantNet(fold_steep_slopes(net).requires_grad_(True), form).to(memory_format=torch.channels_last)
-    seen = torch.cat([crops.batch(-1 - number) for number in range(OBSERVED)])
-    learned.observe(seen)
-    start = learned.weights(), _error(learned, net, seen)
-    optimizer = torch.optim.Adam(learned.parameters(), lr=RATE, fused=True)
-    began, step, told = time.monotonic(), 0, -1
-    while (spent := (time.monotonic() - began) / seconds) < 1:
-        if progress and int(spent * 100) > told:
-            told = int(spent * 100)
-            progress(f"learning from the float network, {told} %")
-        steps = step / spent if step > 2 else FULL / 10  # that the time is expected to hold
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, steps / FULL) * 0.5 * (1 + math.cos(math.pi * spent))
-        image = crops.batch(step)
-        with torch.no_grad():
-            wanted = net(image).clamp_(0, 1)
-        optimizer.zero_grad(set_to_none=True)
-        torch.nn.functional.mse_loss(learned(image), wanted).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        step += 1
-    if _error(learned, net, seen) >= start[1]:  # too little time to come back from the first large steps
-        return FinetuneResult(start[0], 0, BATCH)
-    return FinetuneResult(learned.weights(), step, BATCH)
+    with _one_thread():
+        crops = _Crops([view for sample in samples for view in sample.views])
+        student = FakeQuantNet(fold_steep_slopes(net).requires_grad_(True), decomposition)
+        student = student.to(memory_format=torch.channels_last)
+        observed = torch.cat([crops.batch(-1 - number) for number in range(OBSERVED_BATCHES)])
+        student.observe(observed)
+        initial, initial_error = student.weights(), _error(student, net, observed)
+        optimizer = torch.optim.Adam(student.parameters(), fused=True)
+        percent = -1
+        for step in range(steps):
+            if progress and step * 100 // steps > percent:
+                percent = step * 100 // steps
+                progress(f"fine-tuning to the float network's results, {percent} %")
+            for group in optimizer.param_groups:
+                group["lr"] = _lr(step, steps)
+            image = crops.batch(step)
+            with torch.no_grad():
+                target = net(image).clamp_(0, 1)
+            optimizer.zero_grad(set_to_none=True)
+            torch.nn.functional.mse_loss(student(image), target).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        if _error(student, net, observed) >= initial_error:
+            return FinetuneResult(initial, 0, BATCH)
+        return FinetuneResult(student.weights(), steps, BATCH)
 
 
-def _error(learned: FakeQuantNet, net: PlainNet, image: Tensor) -> float:
+def _lr(step: int, steps: int) -> float:
+    return LR * min(1.0, steps / FULL_LR_STEPS) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _error(student: FakeQuantNet, net: PlainNet, image: Tensor) -> float:
     import torch
 
     with torch.no_grad():
-        return float(torch.nn.functional.mse_loss(learned(image), net(image).clamp_(0, 1)))
+        return float(torch.nn.functional.mse_loss(student(image), net(image).clamp_(0, 1)))
 
 
 class _Crops:
-    """Random crops of 8-bit pictures [h, w, C], flipped and turned; a batch depends on its number alone."""
+    """Random crops of 8-bit images [h, w, C], flipped and rotated; a batch depends only on its number."""
 
-    def __init__(self, pictures: Sequence[NDArray[np.uint8]]) -> None:
-        missing = [[(0, max(PATCH - side, 0)) for side in picture.shape[:2]] for picture in pictures]
-        self.pictures = [
-            np.pad(picture, [*pad, (0, 0)], mode="symmetric") for picture, pad in zip(pictures, missing, strict=True)
-        ]
-        areas = np.array([picture.shape[0] * picture.shape[1] for picture in self.pictures], np.float64)
+    def __init__(self, views: Sequence[NDArray[np.uint8]]) -> None:
+        self.images = [images.pad_to_size(view, (PATCH, PATCH)) for view in views]
+        areas = np.array([image.shape[0] * image.shape[1] for image in self.images], np.float64)
         self.chances = areas / areas.sum()
 
     def batch(self, number: int) -> Tensor:
-        """[`BATCH`, C, `PATCH`, `PATCH`] in [0, 1]."""
+        """[`BATCH`, C, `PATCH`, `PATCH`] in [0, 1], channels last."""
         import torch
 
         random = np.random.default_rng((abs(number), number < 0))
         chosen = []
-        for index in random.choice(len(self.pictures), BATCH, p=self.chances):
-            picture = self.pictures[index]
-            top, left = (int(random.integers(side - PATCH + 1)) for side in picture.shape[:2])
-            crop = picture[top : top + PATCH, left : left + PATCH]
-            way = int(random.integers(8))
-            chosen.append(np.rot90(crop[:, ::-1] if way & 4 else crop, way & 3))
+        for index in random.choice(len(self.images), BATCH, p=self.chances):
+            image = self.images[index]
+            top, left = (int(random.integers(side - PATCH + 1)) for side in image.shape[:2])
+            crop = image[top : top + PATCH, left : left + PATCH]
+            transform = int(random.integers(8))
+            chosen.append(np.rot90(crop[:, ::-1] if transform & 4 else crop, transform & 3))
         values = np.stack(chosen).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
         return torch.from_numpy(values).contiguous(memory_format=torch.channels_last)

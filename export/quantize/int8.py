@@ -1,20 +1,19 @@
-"""Float graph → int8 graph, by what is known of the network: trained as int8, learned now, or ranges searched."""
+"""Float graph → int8 graph: with weights trained for int8, with weights fine-tuned here, or with calibrated ranges."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import recipe, tflite
 from ..convert.onnx_builder import onnx_model
-from ..options import FINETUNE_SECONDS
 from ..transforms.prelu import decompose_prelu
 from ..validation import quality
 from ..validation.sample_images import CONVERSION_SIZE, Sample, frame
 from .calibration import calibrate
-from .finetune import refine
+from .finetune import finetune
 from .qat_weights import decomposition_for, qat_ranges, with_qat_weights
-from .quantizer import quantize
+from .quantizer import Range, quantize
 
 if TYPE_CHECKING:
     from ecbsr_mobile.network import Int8Weights, PlainNet
@@ -23,55 +22,53 @@ if TYPE_CHECKING:
 def int8_graph(
     graph: tflite.Graph,
     net: PlainNet,
-    pictures: Sequence[Sample],
+    samples: Sequence[Sample],
     target: str,
-    seconds: float | None,
+    finetune_steps: int,
     progress: Callable[[str], None],
 ) -> tuple[tflite.Graph, dict[str, Any]]:
-    """The int8 graph, and what its recipe says of its weights and ranges.
+    """Quantize the converted float graph of a network.
 
     Args:
         graph: the converted float graph of `net`.
-        net: the float network, with what it was trained to be in int8, if anything.
-        pictures: to learn or calibrate on.
-        target: what runs it (see `forms`).
-        seconds: of learning; None: 60, or 0 for a network that was trained for int8 in the target's form.
-        progress: is told what is being done.
+        net: the float network, with its weights trained for int8, if there are any.
+        samples: images to fine-tune or calibrate on.
+        target: what runs the graph; it decides how PReLU is written (see `transforms.prelu`).
+        finetune_steps: steps of fine-tuning the float weights; 0 uses the weights trained for int8, and calibrates
+            ranges where there are none for the target.
+        progress: called with a message when a step starts.
+
+    Returns:
+        The int8 graph, and the recipe's entry on its weights and ranges.
 
     Raises:
-        EcbsrError: the learned weights and the graph do not agree.
+        EcbsrError: the int8 weights do not fit the graph.
     """
-    form = decomposition_for(target)
-    trained = net.int8.get(form)
-    seconds = seconds if seconds is not None else 0 if trained else FINETUNE_SECONDS
-    if seconds:
-        refined = refine(net, form, pictures, seconds, progress)
-        weights, method = refined.weights, f"{refined.steps} steps of {refined.batch} crops"
-        told: dict[str, Any] = {
-            "method": f"learned from the float network's results in {method}",
-            "pictures": [sample.name for sample in pictures],
-        }
-    elif trained:
-        weights, told = trained, {"method": "learned in training"}
-    else:
-        found = calibrate(decompose_prelu(graph, target), pictures, progress)
-        return _told(quantize(found.graph, found.ranges), found.to_json(), found.ranges)
-    formed = decompose_prelu(_with_weights(graph, weights, pictures[0]), target)
-    ranges = qat_ranges(formed, weights)
-    return _told(quantize(formed, ranges), {**told, "weights_sha256": recipe.weights_hash(weights.net)}, ranges)
+    decomposition = decomposition_for(target)
+    if finetune_steps:
+        result = finetune(net, decomposition, samples, finetune_steps, progress)
+        method = f"learned from the float network's results in {result.steps} steps of {result.batch} crops"
+        entry: dict[str, Any] = {"method": method, "pictures": [sample.name for sample in samples]}
+        return _from_int8_weights(graph, result.weights, target, samples[0], entry)
+    if decomposition in net.int8:
+        return _from_int8_weights(graph, net.int8[decomposition], target, samples[0], {"method": "learned in training"})
+    calibration = calibrate(decompose_prelu(graph, target), samples, progress)
+    entry = {**calibration.to_json(), "ranges": _rounded(calibration.ranges)}
+    return quantize(calibration.graph, calibration.ranges), entry
 
 
-def _told(
-    graph: tflite.Graph, told: dict[str, Any], ranges: dict[str, tuple[float, float]]
+def _from_int8_weights(
+    graph: tflite.Graph, weights: Int8Weights, target: str, sample: Sample, entry: dict[str, Any]
 ) -> tuple[tflite.Graph, dict[str, Any]]:
-    return graph, {**told, "ranges": {name: [round(end, 6) for end in limits] for name, limits in ranges.items()}}
-
-
-def _with_weights(graph: tflite.Graph, weights: Int8Weights, picture: Sample) -> tflite.Graph:
-    """The float graph with the weights learned for int8, compared with onnxruntime's word on them."""
-    learned = with_qat_weights(graph, weights.net)
+    float_graph = with_qat_weights(graph, weights.net)
     reference = quality.Reference(onnx_model(weights.net), weights.net.architecture.radius)
-    quality.check_float(
-        tflite.write(learned), reference, frame(picture, CONVERSION_SIZE), "the network learned for int8"
-    )
-    return learned
+    image = frame(sample, CONVERSION_SIZE)
+    quality.check_float(tflite.write(float_graph), reference, image, "the float graph with the int8 weights")
+    decomposed = decompose_prelu(float_graph, target)
+    ranges = qat_ranges(decomposed, weights)
+    entry = {**entry, "weights_sha256": recipe.weights_hash(weights.net), "ranges": _rounded(ranges)}
+    return quantize(decomposed, ranges), entry
+
+
+def _rounded(ranges: Mapping[str, Range]) -> dict[str, list[float]]:
+    return {name: [round(limit, 6) for limit in limits] for name, limits in ranges.items()}

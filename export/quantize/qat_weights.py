@@ -1,4 +1,4 @@
-"""Weights and ranges learned for int8 (`ecbsr_mobile.quantization.fake_quant`), put into a converted graph."""
+"""Weights and ranges from quantization-aware training (`ecbsr_mobile.quantization.fake_quant`) in a converted graph."""
 
 from __future__ import annotations
 
@@ -21,20 +21,24 @@ if TYPE_CHECKING:
 
 
 def decomposition_for(target: str) -> PReLUDecomposition:
-    """How PReLU is written in int8 for a target (see `forms`)."""
+    """How PReLU is written in int8 for a target (see `transforms.prelu`)."""
     return "depthwise" if target == "cpu" else "native"
 
 
 def with_qat_weights(graph: Graph, net: PlainNet) -> Graph:
-    """A converted float graph with the weights, biases and slopes of another network of its architecture."""
+    """A converted float graph with the weights, biases and slopes of another network of the same architecture.
+
+    Raises:
+        EcbsrError: the architectures differ.
+    """
     graph = with_unshared_constants(graph)
     tensors, nodes = list(graph.tensors), []
-    held = net.layers()
-    kernels = [kernel.numpy().transpose(0, 2, 3, 1) for kernel, _, _ in held]
-    biases = [bias.numpy() for _, bias, _ in held]
+    trained = net.layers()
+    kernels = [kernel.numpy().transpose(0, 2, 3, 1) for kernel, _, _ in trained]
+    biases = [bias.numpy() for _, bias, _ in trained]
     order = dcr_order(net.architecture.colors, net.architecture.scale)
     kernels[-1], biases[-1] = kernels[-1][order], biases[-1][order]
-    slopes = [None if slope is None else slope.numpy() for _, _, slope in held]
+    slopes = [None if slope is None else slope.numpy() for _, _, slope in trained]
     layers = zip(kernels, biases, slopes, strict=True)
     slope = None
     for node in graph.nodes:
@@ -45,8 +49,8 @@ def with_qat_weights(graph: Graph, net: PlainNet) -> Graph:
                     raise EcbsrError(f"a converted convolution is {tensors[index].shape}, not {value.shape}")
                 tensors[index] = replace(tensors[index], data=np.ascontiguousarray(value))
         if node.operator == "PRELU" and slope is not None:
-            old = tensors[node.inputs[1]]
-            tensors[node.inputs[1]] = replace(old, data=np.ascontiguousarray(slope.reshape(old.shape)))
+            converted = tensors[node.inputs[1]]
+            tensors[node.inputs[1]] = replace(converted, data=np.ascontiguousarray(slope.reshape(converted.shape)))
         if node.operator == "LEAKY_RELU" and slope is not None:
             options = copy(node.options)
             options.alpha = float(slope[0])
@@ -56,14 +60,14 @@ def with_qat_weights(graph: Graph, net: PlainNet) -> Graph:
     return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
 
 
-def qat_ranges(formed: Graph, weights: Int8Weights) -> dict[str, Range]:
-    """The ranges by the name of their tensor, for a graph in the form that they were learned for.
+def qat_ranges(graph: Graph, weights: Int8Weights) -> dict[str, Range]:
+    """The trained ranges by tensor name, for a float graph with PReLU written as it was in training.
 
     Raises:
         EcbsrError: the graph has another number of activations.
     """
-    fixed = pinned(formed)
-    free = [formed.tensors[index].name for index in activations(formed) if index not in fixed]
+    fixed = pinned(graph)
+    free = [graph.tensors[index].name for index in activations(graph) if index not in fixed]
     if len(free) != len(weights.ranges):
-        raise EcbsrError(f"{len(weights.ranges)} learned ranges do not fit a graph of {len(free)} activations")
+        raise EcbsrError(f"{len(weights.ranges)} trained ranges do not fit a graph of {len(free)} activations")
     return {name: (float(low), float(high)) for name, (low, high) in zip(free, weights.ranges.tolist(), strict=True)}

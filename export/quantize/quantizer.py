@@ -1,8 +1,8 @@
-"""Float TFLite graph + activation ranges → int8 TFLite graph, all int8 from end to end.
+"""Float TFLite graph + activation ranges → int8 TFLite graph, with int8 input and output.
 
-Follows TFLite's 8-bit specification: activations asymmetric per tensor, weights symmetric per output
-channel, biases int32 at input scale times weight scale (https://ai.google.dev/edge/litert/models/quantization_spec).
-TensorFlow's own quantiser is not used: it records wrong ranges where a tensor feeds an addition.
+Follows TFLite's 8-bit specification: activations asymmetric per tensor, weights symmetric per output channel, biases
+int32 with scale input scale · weight scale (https://ai.google.dev/edge/litert/models/quantization_spec). TensorFlow's
+quantizer is not used: it records wrong ranges where a tensor is the input of an addition.
 """
 
 from __future__ import annotations
@@ -13,21 +13,15 @@ from dataclasses import replace
 import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.quantization.qparams import (
-    IMAGE_RANGE,
-    MIN_RANGE_WIDTH,
-    RESIDUAL_RANGE,
-    align_activation_ranges,
-    align_addend_max,
-    scale_and_zero_point,
-)
+from ecbsr_mobile.quantization import qparams
+from ecbsr_mobile.quantization.qparams import IMAGE_RANGE, MIN_RANGE_WIDTH, RESIDUAL_RANGE
 
 from ..tflite import Graph, Node, Quantization, Tensor, fused_activation
 
 Range = tuple[float, float]
-"""The lowest and highest real value that a tensor can hold; values beyond are clipped."""
+"""Minimum and maximum real value of a tensor; values beyond are clipped."""
 
-# The version of each operator that says "int8" (tflite/converter/tools/versioning/op_version.cc).
+# The version of each operator that stands for int8 (tflite/converter/tools/versioning/op_version.cc).
 INT8_VERSIONS = {
     "CONV_2D": 3,
     "DEPTHWISE_CONV_2D": 3,
@@ -40,24 +34,24 @@ _CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
 
 
 def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
-    """The int8 graph; input and output are pinned to `IMAGE_RANGE`.
+    """The int8 graph of a float graph; the ranges of its input and output are `IMAGE_RANGE`.
 
     Args:
-        graph: a float graph in the form of its target (see `forms`).
-        ranges: one per activation, by the tensor's name, that it holds at least: steps that fit into each other
-            can widen it (see `ecbsr_mobile.quantization.qparams`). Those of `pinned` activations are not looked at.
+        graph: a float graph with PReLU written for its target (see `transforms.prelu`).
+        ranges: the range of each activation by tensor name; aligning scales can widen it (see
+            `ecbsr_mobile.quantization.qparams`). `pinned` activations need none.
 
     Raises:
-        EcbsrError: an operator that has no int8 form here, or a tensor without a range.
+        EcbsrError: an operator that is not in `INT8_VERSIONS`, or an activation without a range.
     """
-    spans = _held_apart(graph, _fitting(graph, _ranges(graph, ranges)))
+    widened = _limit_scale_ratios(graph, _align_scales(graph, _all_ranges(graph, ranges)))
     tensors = list(graph.tensors)
     nodes = []
-    for index, limits in spans.items():
-        tensors[index] = replace(tensors[index], dtype=np.dtype(np.int8), quantization=affine(limits))
+    for index, limits in widened.items():
+        tensors[index] = replace(tensors[index], dtype=np.dtype(np.int8), quantization=quantization(limits))
     for node in graph.nodes:
         if node.operator not in INT8_VERSIONS:
-            raise EcbsrError(f"{node.operator} has no int8 form here; {', '.join(INT8_VERSIONS)} have")
+            raise EcbsrError(f"{node.operator} cannot be quantized; {', '.join(INT8_VERSIONS)} can")
         inputs = list(node.inputs)
         for position, constant in _constants(node, tensors).items():
             inputs[position] = len(tensors)
@@ -67,16 +61,15 @@ def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
 
 
 def activations(graph: Graph) -> list[int]:
-    """The tensors that depend on the image, in the order in which they are computed."""
+    """Indices of the tensors that depend on the image, in the order of computation."""
     return [*graph.inputs, *(index for node in graph.nodes for index in node.outputs)]
 
 
 def pinned(graph: Graph) -> dict[int, Range]:
-    """The activations whose range is known: the image, the result, and what must fit to them.
+    """The activations whose range is fixed, by index: the image, the result, and those that must have their scale.
 
-    DEPTH_TO_SPACE moves bytes, so its input is the result's equal. Copies of the image (a convolution whose
-    weights are ones and zeros, the residual) hold the image's values, and are exact if they keep its scale; so is
-    their sum with what is added to them, the `RESIDUAL_RANGE`.
+    DEPTH_TO_SPACE only moves values, so its input has the range of its output. The residual, a convolution that copies
+    the image, is exact with the image's scale, and so is its sum with an addend of the same scale (`RESIDUAL_RANGE`).
     """
     pixels = {*graph.inputs, *graph.outputs}
     for node in reversed(graph.nodes):
@@ -90,87 +83,76 @@ def pinned(graph: Graph) -> dict[int, Range]:
     return fixed
 
 
-def _ranges(graph: Graph, ranges: Mapping[str, Range]) -> dict[int, Range]:
-    """The range of every activation, as given or pinned; each holds 0."""
-    found = pinned(graph)
+def _all_ranges(graph: Graph, ranges: Mapping[str, Range]) -> dict[int, Range]:
+    """The range of every activation by index, given or pinned, widened to include 0."""
+    result = pinned(graph)
     for index in activations(graph):
         name = graph.tensors[index].name
-        if index in found:
+        if index in result:
             continue
         if name not in ranges:
-            raise EcbsrError(f"no range is known for the activation {name}; calibrate the graph that is quantised")
-        found[index] = min(ranges[name][0], 0.0), max(ranges[name][1], 0.0)
-    return found
+            raise EcbsrError(f"no range is known for the activation {name}; calibrate the graph that is quantized")
+        result[index] = min(ranges[name][0], 0.0), max(ranges[name][1], 0.0)
+    return result
 
 
-def _fitting(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
-    """Widen the ranges around each activation function until their steps fit into each other."""
+def _align_scales(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
+    """Widen the ranges around each activation function until their scales are aligned."""
     ranges = dict(ranges)
-    rests = {node.outputs[0]: node.inputs[0] for node in graph.nodes if node.operator == "DEPTHWISE_CONV_2D"}
+    depthwise = {node.outputs[0]: node.inputs[0] for node in graph.nodes if node.operator == "DEPTHWISE_CONV_2D"}
     for node in graph.nodes:
         source, result = node.inputs[0], node.outputs[0]
-        summed = node.operator == "ADD" and rests.get(node.inputs[1]) == source
+        summed = node.operator == "ADD" and depthwise.get(node.inputs[1]) == source
         if summed or node.operator in ("PRELU", "LEAKY_RELU"):
-            ranges[source], ranges[result] = align_activation_ranges(ranges[source], ranges[result], summed)
+            ranges[source], ranges[result] = qparams.align_activation_ranges(ranges[source], ranges[result], summed)
         if summed:
-            ranges[node.inputs[1]] = 0.0, align_addend_max(ranges[node.inputs[1]][1], ranges[result])
+            ranges[node.inputs[1]] = 0.0, qparams.align_addend_max(ranges[node.inputs[1]][1], ranges[result])
     return ranges
 
 
-def _held_apart(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
-    """Widen ranges until the ratios of scales between neighbours are such as XNNPACK takes.
+def _limit_scale_ratios(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
+    """Widen ranges until the ratios of the scales of neighboring tensors are within XNNPACK's limits.
 
-    Its limits: in·weight/out below 2^8 in a convolution; in/out from 2^-10 to 2^8 in an ADD; from 2^-8 to 2^7
-    in a LEAKY_RELU, also times its slope. Real networks keep far from them, dead channels and layers do not.
+    in·weight/out must be below 2^8 in a convolution; in/out between 2^-10 and 2^8 in an ADD, and between 2^-8 and 2^7
+    in a LEAKY_RELU, also times its slope. Only dead channels and layers of real networks come near these limits.
     """
     ranges = dict(ranges)
 
-    def span(index: int) -> float:
+    def width(index: int) -> float:
         return ranges[index][1] - ranges[index][0]
 
-    def widen(index: int, least: float) -> None:
-        if span(index) < least:
-            factor = least / span(index) if span(index) > 0 else 0.0
+    def widen(index: int, min_width: float) -> None:
+        if width(index) < min_width:
+            factor = min_width / width(index) if width(index) > 0 else 0.0
             low, high = ranges[index]
-            ranges[index] = (low * factor, high * factor) if factor else (0.0, least)
+            ranges[index] = (low * factor, high * factor) if factor else (0.0, min_width)
 
-    for node in [*graph.nodes, *graph.nodes]:  # twice, for an ADD can widen what an earlier node reads
+    for node in [*graph.nodes, *graph.nodes]:  # twice: an ADD can widen the input of an earlier node
         result = node.outputs[0]
         if node.operator in _CHANNEL_AXIS:
             weight = graph.tensors[node.inputs[1]].data
-            steepest = float(np.abs(weight).max()) / 127 if weight is not None else 0.0
-            widen(result, max(span(node.inputs[0]) * steepest / 2**7, MIN_RANGE_WIDTH))
+            max_weight_scale = float(np.abs(weight).max()) / 127 if weight is not None else 0.0
+            widen(result, max(width(node.inputs[0]) * max_weight_scale / 2**7, MIN_RANGE_WIDTH))
         elif node.operator == "ADD":
-            widen(result, max(span(index) for index in node.inputs) / 2**7)
+            widen(result, max(width(index) for index in node.inputs) / 2**7)
             for index in node.inputs:
-                widen(index, span(result) / 2**9)
+                widen(index, width(result) / 2**9)
         elif node.operator == "LEAKY_RELU":
-            widen(result, span(node.inputs[0]) * max(1.0, node.options.alpha) / 2**6)
-            widen(node.inputs[0], span(result) / min(1.0, node.options.alpha) / 2**7)
+            widen(result, width(node.inputs[0]) * max(1.0, node.options.alpha) / 2**6)
+            widen(node.inputs[0], width(result) / min(1.0, node.options.alpha) / 2**7)
         elif node.operator == "PRELU":
             widen(result, MIN_RANGE_WIDTH)
     return ranges
 
 
-def affine(limits: Range) -> Quantization:
-    """Scale and zero point of int8 for a range (see `ecbsr_mobile.quantization.qparams`)."""
-    scale, zero_point = scale_and_zero_point(*limits)
+def quantization(limits: Range) -> Quantization:
+    """The int8 scale and zero point of a range (see `qparams.scale_and_zero_point`)."""
+    scale, zero_point = qparams.scale_and_zero_point(*limits)
     return Quantization(np.array([scale], np.float32), np.array([zero_point], np.int64))
 
 
-def dequantized(tensor: Tensor) -> np.ndarray:
-    """The real values [float64] of a quantised constant."""
-    assert tensor.data is not None and tensor.quantization is not None
-    shape = [1] * len(tensor.shape)
-    if len(tensor.quantization.scale) > 1:
-        shape[tensor.quantization.axis] = -1
-    scale = tensor.quantization.scale.astype(np.float64).reshape(shape)
-    real: np.ndarray = (tensor.data.astype(np.float64) - tensor.quantization.zero_point.reshape(shape)) * scale
-    return real
-
-
 def copies_image(graph: Graph, node: Node) -> bool:
-    """Whether the node is a convolution that copies its input's channels, as the residual does."""
+    """Whether a node is a 1x1 convolution that copies channels of its input, as the residual does."""
     if node.operator != "CONV_2D" or fused_activation(node) != "NONE":
         return False
     weight, bias = (graph.tensors[index].data for index in node.inputs[1:])
@@ -184,14 +166,14 @@ def copies_image(graph: Graph, node: Node) -> bool:
 
 
 def _constants(node: Node, tensors: list[Tensor]) -> dict[int, Tensor]:
-    """The quantised constants of a node, by their position among its inputs."""
+    """The quantized constants of a node, by their position among its inputs."""
     if node.operator in _CHANNEL_AXIS:
         weight, bias = _weight_and_bias(node, tensors)
         return {1: weight, 2: bias}
     if node.operator == "PRELU":
         return {1: _slope(tensors[node.inputs[1]])}
     if any(tensors[index].data is not None for index in node.inputs):
-        raise EcbsrError(f"{node.operator} with a constant operand has no int8 form here")
+        raise EcbsrError(f"{node.operator} with a constant input cannot be quantized")
     return {}
 
 
@@ -206,24 +188,27 @@ def _weight_and_bias(node: Node, tensors: list[Tensor]) -> tuple[Tensor, Tensor]
     in_scale = float(source.scale[0])
     largest = np.abs(weight.data.astype(np.float64)).max(axis=tuple(i for i in range(weight.data.ndim) if i != axis))
     scale = largest / 127
-    # A channel of tiny weights would make a bias that int32 cannot hold, or no scale at all: XNNPACK
-    # refuses ratios of 2^-32 and below in some builds, and biases are to stay far from overflow.
+    # The scale of a channel of tiny weights is raised: its bias must stay far from int32's limits, and some builds of
+    # XNNPACK refuse in·weight/out of 2^-32 and below.
     scale = np.maximum(scale, np.abs(bias.data.astype(np.float64)) / in_scale / 2**30)
     scale = np.maximum(scale, float(result.scale[0]) / in_scale * 2.0**-24).astype(np.float32)
-    quantized = np.clip(np.round(weight.data / scale.reshape(shape).astype(np.float64)), -127, 127).astype(np.int8)
     bias_scale = (np.float32(in_scale) * scale).astype(np.float32)
-    steps = np.round(bias.data / bias_scale.astype(np.float64)).astype(np.int32)
+    weight_values = qparams.quantize(weight.data, scale.reshape(shape).astype(np.float64), narrow=True)
+    bias_values = qparams.quantize(bias.data, bias_scale.astype(np.float64), dtype=np.int32)
     zeros = np.zeros(len(scale), np.int64)
     return (
-        replace(weight, dtype=np.dtype(np.int8), data=quantized, quantization=Quantization(scale, zeros, axis)),
-        replace(bias, dtype=np.dtype(np.int32), data=steps, quantization=Quantization(bias_scale, zeros, 0)),
+        _quantized(weight, weight_values, Quantization(scale, zeros, axis)),
+        _quantized(bias, bias_values, Quantization(bias_scale, zeros, 0)),
     )
 
 
 def _slope(slope: Tensor) -> Tensor:
-    """PRELU's slopes as int8: symmetric, one scale, which every delegate and the reference kernel take."""
+    """PReLU's slopes as int8: symmetric with one scale, which every delegate and the reference kernel support."""
     assert slope.data is not None
     scale = np.float32(max(float(np.abs(slope.data).max()), 1e-6) / 127)
-    data = np.clip(np.round(slope.data / float(scale)), -127, 127).astype(np.int8)
-    quantization = Quantization(np.array([scale], np.float32), np.zeros(1, np.int64))
-    return replace(slope, dtype=np.dtype(np.int8), data=data, quantization=quantization)
+    values = qparams.quantize(slope.data, float(scale), narrow=True)
+    return _quantized(slope, values, Quantization(np.array([scale], np.float32), np.zeros(1, np.int64)))
+
+
+def _quantized(constant: Tensor, values: np.ndarray, quantization: Quantization) -> Tensor:
+    return replace(constant, dtype=values.dtype, data=values, quantization=quantization)

@@ -1,1 +1,1 @@
-"""Edits of a TFLite graph that keep its function: PReLU per target, float16 constants, I/O dtype."""
+"""Edits of a TFLite graph that keep its function: PReLU per target, float16 constants, I/O data type."""

@@ -1,6 +1,6 @@
-"""Float32 TFLite graph → the same with its constants in half precision: a file half as large.
+"""Float32 TFLite graph → the same graph with float16 constants, which halves the file.
 
-Arithmetic stays float32 on a CPU; a GPU computes in half precision where it is allowed to.
+CPUs still compute in float32; GPUs compute in float16 where that is enabled.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from ..tflite import Graph, Node, Tensor
 
 
 def with_fp16_constants(graph: Graph) -> Graph:
-    """The graph with float16 constants, a DEQUANTIZE node behind each, as TensorFlow writes them.
+    """The graph with float16 constants, each with a DEQUANTIZE node after it, as TensorFlow writes them.
 
     Raises:
-        EcbsrError: a constant is too large for float16.
+        EcbsrError: a constant is beyond float16's range.
     """
-    tensors, widening = list(graph.tensors), []
+    tensors, dequantize_nodes = list(graph.tensors), []
     for index in {index: None for node in graph.nodes for index in node.inputs}:
         if index < 0 or tensors[index].data is None or tensors[index].dtype != np.float32:
             continue
-        small = _half(tensors[index])
-        widening.append(Node("DEQUANTIZE", (len(tensors),), (index,)))
+        half = _half(tensors[index])
+        dequantize_nodes.append(Node("DEQUANTIZE", (len(tensors),), (index,)))
         tensors[index] = replace(tensors[index], data=None)
-        tensors.append(small)
-    return replace(graph, tensors=tuple(tensors), nodes=(*widening, *graph.nodes))
+        tensors.append(half)
+    return replace(graph, tensors=tuple(tensors), nodes=(*dequantize_nodes, *graph.nodes))
 
 
 def _half(tensor: Tensor) -> Tensor:
     assert tensor.data is not None
     largest = float(np.abs(tensor.data).max(initial=0))
     if largest > float(np.finfo(np.float16).max):
-        raise EcbsrError(f"{tensor.name} holds {largest:g}, which float16 cannot; leave fp16 out")
+        raise EcbsrError(f"{tensor.name} has a value of {largest:g}, beyond float16's range; leave fp16 out")
     return replace(tensor, name=f"{tensor.name}/half", dtype=np.dtype(np.float16), data=tensor.data.astype(np.float16))

@@ -1,4 +1,4 @@
-"""The type of numbers that an int8 graph takes and gives: int8 pixels (xor 0x80), uint8 pixels, or floats."""
+"""Data type of an int8 graph's input and output: int8 pixels (pixel xor 0x80), uint8 pixels, or float32 in [0, 1]."""
 
 from __future__ import annotations
 
@@ -7,45 +7,53 @@ from typing import Any
 
 import numpy as np
 
-from ..options import IO_DTYPES, one_of
+from ..options import IO_DTYPES, check_choice
 from ..tflite import Graph, Node, Quantization, Signature, Tensor
 
 
-def with_io_dtype(graph: Graph, kind: str) -> Graph:
-    """The int8 graph with its image and its result as `kind`.
+def with_io_dtype(graph: Graph, io_dtype: str) -> Graph:
+    """The int8 graph with another data type of its input and output.
 
-    `int8` is the graph itself, int8 from end to end. The others add one node at each end (QUANTIZE, or
-    DEQUANTIZE at the end for `float32`), which the CPU's fast kernels do not all take and which costs a pass
-    over the picture.
+    `int8` returns the graph itself. The others add one node at each end (QUANTIZE, or DEQUANTIZE at the end for
+    `float32`): one more pass over the image, and not all fast CPU kernels support them.
 
     Raises:
-        UsageError: no such kind.
+        UsageError: `io_dtype` is not one of `IO_DTYPES`.
     """
-    if one_of("io", kind, IO_DTYPES) == "int8":
+    check_choice("io_dtype", io_dtype, IO_DTYPES)
+    if io_dtype == "int8":
         return graph
     image, result = graph.inputs[0], graph.outputs[0]
-    tensors = [*graph.tensors, _as(graph.tensors[image], kind), _as(graph.tensors[result], kind)]
-    outer_image, outer_result = len(tensors) - 2, len(tensors) - 1
-    for index, end in ((image, "image"), (result, "result")):
-        tensors[index] = replace(tensors[index], name=f"{end}/int8")
-    first = Node("QUANTIZE", (image_source := outer_image,), (image,), version=1, options=_quantize_options())
-    if kind == "uint8":
-        last = Node("QUANTIZE", (result,), (outer_result,), version=1, options=_quantize_options())
+    new_image, new_result = len(graph.tensors), len(graph.tensors) + 1
+    tensors = [
+        *graph.tensors,
+        _with_dtype(graph.tensors[image], io_dtype),
+        _with_dtype(graph.tensors[result], io_dtype),
+    ]
+    for index, name in ((image, "image"), (result, "result")):
+        tensors[index] = replace(tensors[index], name=f"{name}/int8")
+    first = Node("QUANTIZE", (new_image,), (image,), version=1, options=_quantize_options())
+    if io_dtype == "uint8":
+        last = Node("QUANTIZE", (result,), (new_result,), version=1, options=_quantize_options())
     else:
-        last = Node("DEQUANTIZE", (result,), (outer_result,), version=2)
+        last = Node("DEQUANTIZE", (result,), (new_result,), version=2)
     signature = graph.signature and Signature(
         graph.signature.key,
-        dict.fromkeys(graph.signature.inputs, image_source),
-        dict.fromkeys(graph.signature.outputs, outer_result),
+        dict.fromkeys(graph.signature.inputs, new_image),
+        dict.fromkeys(graph.signature.outputs, new_result),
     )
-    nodes = (first, *graph.nodes, last)
     return replace(
-        graph, tensors=tuple(tensors), nodes=nodes, inputs=(outer_image,), outputs=(outer_result,), signature=signature
+        graph,
+        tensors=tuple(tensors),
+        nodes=(first, *graph.nodes, last),
+        inputs=(new_image,),
+        outputs=(new_result,),
+        signature=signature,
     )
 
 
-def _as(tensor: Tensor, kind: str) -> Tensor:
-    if kind == "float32":
+def _with_dtype(tensor: Tensor, io_dtype: str) -> Tensor:
+    if io_dtype == "float32":
         return replace(tensor, dtype=np.dtype(np.float32), quantization=None)
     assert tensor.quantization is not None
     pixels = Quantization(tensor.quantization.scale, tensor.quantization.zero_point + 128)

@@ -1,16 +1,16 @@
-"""Writing one network the way that a target runs it best in int8.
+"""PReLU as each target runs it best in int8.
 
-XNNPACK, the CPU's runtime, has no int8 PRELU: each one would fall back to a slow kernel and cut the graph
-in two. It has DEPTHWISE_CONV_2D with fused RELU and ADD, and
+XNNPACK, the CPU runtime, has no int8 PRELU: each one would run on a slow kernel and split the graph. It has
+DEPTHWISE_CONV_2D with fused RELU and ADD, and
 
     prelu(x) = max(x, a·x) = x + relu((a - 1)·x)        for a slope a ≤ 1,
 
-exactly, negative slopes included. A slope above 1 makes min instead of max: there the channel changes its
-sign in the convolution before and the one after, since
+exactly, negative slopes included. For a slope above 1 the maximum becomes a minimum. The sign of such a channel is
+changed in the convolutions before and after it, since
 
     -prelu(x) = max(u, u/a) = u + relu((1/a - 1)·u)     with u = -a·x and a > 1.
 
-Accelerators run PRELU natively, and some refuse a depthwise 1x1, so the form belongs to the target.
+Accelerators run PRELU natively, and some refuse a depthwise 1x1 convolution: the decomposition depends on the target.
 """
 
 from __future__ import annotations
@@ -23,22 +23,21 @@ import numpy as np
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 
-from ..options import TARGETS, one_of
+from ..options import TARGETS, check_choice
 from ..tflite import Graph, Node, Tensor
 
 
 def decompose_prelu(graph: Graph, target: str) -> Graph:
-    """The float graph with its activations written for int8 on `target`; the same function of the image.
+    """The float graph with its activations written for int8 on `target`; the result is the same.
 
-    For `cpu`, PRELU becomes DEPTHWISE_CONV_2D + ADD, and so does a LEAKY_RELU whose slope XNNPACK refuses.
-    For the others PRELU stays, and a LEAKY_RELU below zero, which NNAPI and Qualcomm cannot hold, becomes
-    PRELU. Fused RELU is good everywhere.
+    For `cpu`, PRELU becomes DEPTHWISE_CONV_2D + ADD, and so does a LEAKY_RELU whose slope XNNPACK refuses. For the
+    other targets PRELU stays, and such a LEAKY_RELU becomes PRELU. RELU, fused into the convolution, stays for all.
 
     Raises:
-        UsageError: no such target.
-        EcbsrError: an activation above slope 1 that does not stand between two convolutions.
+        UsageError: `target` is not one of `TARGETS`.
+        EcbsrError: an activation with a slope above 1 that is not between two convolutions.
     """
-    one_of("target", target, TARGETS)
+    check_choice("target", target, TARGETS)
     graph = with_unshared_constants(graph)
     editor = _Editor(graph)
     for node in graph.nodes:
@@ -46,14 +45,14 @@ def decompose_prelu(graph: Graph, target: str) -> Graph:
         if slopes is None:
             editor.nodes.append(node)
         elif target == "cpu":
-            editor.add_depthwise_form(node, slopes)
+            editor.add_depthwise(node, slopes)
         else:
             editor.add_prelu(node, slopes)
     return replace(graph, tensors=tuple(editor.tensors), nodes=tuple(editor.nodes))
 
 
 def _slopes(graph: Graph, node: Node) -> np.ndarray | None:
-    """The slope of each channel where the node must be rewritten or is a PRELU; None where it stays as it is."""
+    """The slope of each channel of a PRELU, or of a LEAKY_RELU that must be rewritten; None for other nodes."""
     channels = graph.tensors[node.outputs[0]].shape[-1]
     if node.operator == "LEAKY_RELU":
         alpha = float(node.options.alpha)
@@ -62,12 +61,12 @@ def _slopes(graph: Graph, node: Node) -> np.ndarray | None:
         return None
     data = graph.tensors[node.inputs[1]].data
     if data is None or data.size not in (1, channels):
-        raise EcbsrError(f"a PRELU of {channels} channels has no constant slope for each; give it one per channel")
+        raise EcbsrError(f"a PRELU of {channels} channels must have a constant slope per channel")
     return np.broadcast_to(data.reshape(-1), (channels,)).astype(np.float32)
 
 
 class _Editor:
-    """The tensors and nodes of the graph being written; indices of the graph that was read stay valid."""
+    """The tensors and nodes of the new graph; tensor indices of the given graph stay valid."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -75,12 +74,12 @@ class _Editor:
         self.nodes: list[Node] = []
 
     def append(self, tensor: Tensor) -> int:
-        """Append a tensor; its index."""
+        """Append a tensor and return its index."""
         self.tensors.append(tensor)
         return len(self.tensors) - 1
 
     def constant(self, name: str, value: np.ndarray) -> int:
-        """Append a float32 constant; its index."""
+        """Append a float32 constant and return its index."""
         value = value.astype(np.float32)
         return self.append(Tensor(name, value.shape, value.dtype, value))
 
@@ -89,7 +88,7 @@ class _Editor:
         slope = self.constant(f"{self.tensors[node.outputs[0]].name}/slope", slopes.reshape(1, 1, -1))
         self.nodes.append(Node("PRELU", (node.inputs[0], slope), node.outputs))
 
-    def add_depthwise_form(self, node: Node, slopes: np.ndarray) -> None:
+    def add_depthwise(self, node: Node, slopes: np.ndarray) -> None:
         """Write the activation as DEPTHWISE_CONV_2D with fused RELU, and ADD."""
         source, result = node.inputs[0], node.outputs[0]
         steep = slopes > 1
@@ -105,46 +104,46 @@ class _Editor:
         self.nodes.append(Node("ADD", (source, rest), (result,), options=_add_options()))
 
     def _scale_outputs(self, index: int, factors: np.ndarray) -> None:
-        """Multiply the channels of the convolution that computes a tensor; its activation must be its only reader."""
+        """Multiply the output channels of the convolution that computes a tensor; only its activation may read it."""
         writers = [node for node in self.graph.nodes if index in node.outputs]
         readers = [node for node in self.graph.nodes if index in node.inputs]
         if [node.operator for node in writers] != ["CONV_2D"] or len(readers) != 1 or index in self.graph.outputs:
-            raise EcbsrError(_BETWEEN)
+            raise EcbsrError(_NOT_BETWEEN_CONVOLUTIONS)
         _, weight, bias = writers[0].inputs
         self._multiply(weight, factors.reshape(-1, 1, 1, 1))
         self._multiply(bias, factors)
 
     def _scale_inputs(self, index: int, factors: np.ndarray) -> None:
-        """Multiply the weights of the convolutions that read a tensor, by input channel."""
+        """Multiply the weights of the convolutions that read a tensor, per input channel."""
         readers = [node for node in self.graph.nodes if index in node.inputs]
         if {node.operator for node in readers} != {"CONV_2D"} or index in self.graph.outputs:
-            raise EcbsrError(_BETWEEN)
+            raise EcbsrError(_NOT_BETWEEN_CONVOLUTIONS)
         for node in readers:
             self._multiply(node.inputs[1], factors)
 
     def _multiply(self, index: int, factors: np.ndarray) -> None:
         tensor = self.tensors[index]
         if tensor.data is None:
-            raise EcbsrError(_BETWEEN)
+            raise EcbsrError(_NOT_BETWEEN_CONVOLUTIONS)
         self.tensors[index] = replace(tensor, data=(tensor.data * factors).astype(np.float32))
 
 
 def with_unshared_constants(graph: Graph) -> Graph:
-    """The graph with a constant of its own for each reader: converters merge equal ones, and here some change."""
-    tensors, nodes, taken = list(graph.tensors), [], set()
+    """The graph with one constant per reader: converters merge equal constants, of which some change here."""
+    tensors, nodes, used = list(graph.tensors), [], set()
     for node in graph.nodes:
         inputs = list(node.inputs)
         for position, index in enumerate(inputs):
             if index >= 0 and graph.tensors[index].data is not None:
-                if index in taken:
+                if index in used:
                     inputs[position] = len(tensors)
                     tensors.append(graph.tensors[index])
-                taken.add(index)
+                used.add(index)
         nodes.append(replace(node, inputs=tuple(inputs)))
     return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
 
 
-_BETWEEN = "a PRELU with a slope above 1 must stand between two convolutions to be written for a CPU"
+_NOT_BETWEEN_CONVOLUTIONS = "a PRELU with a slope above 1 must be between two convolutions to be decomposed for a CPU"
 
 
 def _depthwise_options() -> Any:

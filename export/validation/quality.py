@@ -1,7 +1,6 @@
-"""What a graph costs in quality, and whether it is the network at all, measured against onnxruntime.
+"""Checks of a TFLite graph against onnxruntime: whether it computes the network, and how much PSNR it loses.
 
-onnxruntime runs the ONNX model, which the TFLite converter has not touched: a converter that is wrong
-cannot hide behind its own result.
+onnxruntime runs the ONNX model, so that an error of the TFLite converter cannot affect both sides.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ecbsr_mobile import images, metrics
 from ecbsr_mobile.errors import EcbsrError
 
 from ..tflite import Graph, interpreter, read
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FLOAT_TOLERANCE = 1e-5
-"""Largest error of a float file, in units of white, or of the largest value where that is above white."""
+"""Largest error of a float file, relative to white, or to the largest value where that is above white."""
 
-WINDOW = 64  # LR pixels along the side of what is compared at the corners of a large image
+WINDOW = 64  # LR pixels along a side of the two corners that are compared of a large image
 
 
 class Reference:
-    """An ONNX model of free size, run by onnxruntime."""
+    """An ONNX model with dynamic height and width, run by onnxruntime."""
 
     def __init__(self, model: onnx.ModelProto, radius: int) -> None:
-        """`radius`: how many LR pixels away an input pixel can still change an output pixel."""
-        # From 1.29 on, onnxruntime reports its use to Microsoft unless told not to before it is imported.
+        """`radius` is the radius of the receptive field in LR pixels."""
+        # From 1.29 on, onnxruntime sends telemetry to Microsoft unless this is set before its import.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
@@ -54,11 +54,15 @@ class Reference:
 
 @dataclass(frozen=True)
 class Loss:
-    """PSNR in dB of the float network and of a file made of it, and of the one against the other.
+    """PSNR of the float network and of a file made from it, in dB.
 
-    `psnr_float` and `psnr` are means over the pictures against HR, on luma rounded to 8 bits without a border
-    of `scale` pixels, both fed the same 8-bit LR; `drop_db` is their difference. `fidelity_db` is the PSNR of
-    the file's result against the float network's (unrounded, clipped to [0, 1]); None if they are equal.
+    Attributes:
+        psnr_float: mean PSNR of the float network against HR over the images, on luma rounded to 8 bits without a
+            border of `scale` pixels.
+        psnr: the same of the file, from the same 8-bit LR images.
+        fidelity_db: mean PSNR of the file's result against the float network's, both clipped to [0, 1] and not
+            rounded; None where they are equal.
+        pictures: number of images.
     """
 
     psnr_float: float
@@ -68,11 +72,11 @@ class Loss:
 
     @property
     def drop_db(self) -> float:
-        """What the file loses; negative if it is the better."""
+        """Loss of PSNR; negative where the file is better than the float network."""
         return self.psnr_float - self.psnr
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, rounded to what means something."""
+        """Plain values for JSON, rounded."""
         return {
             "psnr_float_db": round(self.psnr_float, 4),
             "psnr_db": round(self.psnr, 4),
@@ -83,93 +87,89 @@ class Loss:
 
 
 def measure(graph: Graph, expected: Sequence[NDArray[np.float32]], samples: Sequence[Sample]) -> Loss:
-    """The loss of a graph over whole pictures; `expected` is the float network's result for each.
+    """The loss of a graph over whole images; `expected` holds the float network's result [s·h, s·w, C] for each.
 
-    Calibration has seen blocks of the same pictures, at most 24 of 64x64 LR pixels; all else is new to it.
+    Calibration uses at most 24 blocks of 64x64 LR pixels of the same images.
     """
-    floats, others, fidelities = [], [], []
-    for sample, wanted in zip(samples, expected, strict=True):
-        scale = sample.hr_luma.shape[0] // sample.lr.shape[0]
-        clipped = np.clip(wanted, 0, 1)
+    float_psnrs, psnrs, errors = [], [], []
+    for sample, float_result in zip(samples, expected, strict=True):
+        clipped = np.clip(float_result, 0, 1)
         result = np.clip(interpreter.run(graph, sample.image), 0, 1)
-        floats.append(_psnr_to_hr(clipped, sample, scale))
-        others.append(_psnr_to_hr(result, sample, scale))
-        fidelities.append(float(np.mean(np.square(result - clipped, dtype=np.float64))))
-    fidelity = [-10 * np.log10(error) for error in fidelities if error > 0]
+        float_psnrs.append(_psnr_to_hr(clipped, sample))
+        psnrs.append(_psnr_to_hr(result, sample))
+        errors.append(float(np.mean(np.square(result - clipped, dtype=np.float64))))
+    fidelity = [metrics.psnr_from_mse(error, peak=1.0) for error in errors if error > 0]
     return Loss(
-        float(np.mean(floats)),
-        float(np.mean(others)),
-        float(np.mean(fidelity)) if fidelity else None,
-        len(samples),
+        psnr_float=float(np.mean(float_psnrs)),
+        psnr=float(np.mean(psnrs)),
+        fidelity_db=float(np.mean(fidelity)) if fidelity else None,
+        pictures=len(samples),
     )
 
 
 def below_bicubic_warning(loss: Loss, samples: Sequence[Sample]) -> str | None:
-    """What to tell a user whose float network is worse than bicubic: its weights may have been misread."""
-    from ecbsr_mobile import images
-
-    bicubic = []
+    """A warning where the float network is worse than bicubic: its weights may have been misread."""
+    psnrs = []
     for sample in samples:
         height, width = sample.hr_luma.shape
-        enlarged = images.resize_bicubic(sample.image, (width, height))
-        bicubic.append(_psnr_to_hr(np.clip(enlarged, 0, 1), sample, height // sample.lr.shape[0]))
-    least = float(np.mean(bicubic))
-    if loss.psnr_float >= least:
+        psnrs.append(_psnr_to_hr(np.clip(images.resize_bicubic(sample.image, (width, height)), 0, 1), sample))
+    bicubic = float(np.mean(psnrs))
+    if loss.psnr_float >= bicubic:
         return None
     return (
-        f"the network gives {loss.psnr_float:.2f} dB where bicubic gives {least:.2f} dB: either it is not trained, or "
-        "its weights were misread (--identity, --range, --activation)"
+        f"the network gives {loss.psnr_float:.2f} dB where bicubic gives {bicubic:.2f} dB: either it is not trained, "
+        "or its weights were misread (--identity, --range, --activation)"
     )
 
 
-def gate(loss: Loss, most: float, what: str) -> None:
-    """Refuse a file that loses more than `most` dB.
+def check_drop(loss: Loss, max_drop: float, name: str) -> None:
+    """The quality gate: refuse a file that loses more than `max_drop` dB.
 
     Raises:
-        EcbsrError: it does.
+        EcbsrError: it loses more.
     """
-    if not loss.drop_db <= most:
+    if not loss.drop_db <= max_drop:
         raise EcbsrError(
-            f"{what} loses {loss.drop_db:.2f} dB ({loss.psnr:.2f} instead of {loss.psnr_float:.2f} dB on "
-            f"{loss.pictures} pictures), more than the {most:g} dB allowed, so nothing was written; "
-            "calibrate on pictures like those it is for, train it for int8, or allow more (--max-drop)"
+            f"{name} loses {loss.drop_db:.2f} dB ({loss.psnr:.2f} instead of {loss.psnr_float:.2f} dB on "
+            f"{loss.pictures} images), more than the {max_drop:g} dB allowed, so nothing was written; "
+            "calibrate on images like those it is for, train it for int8, or allow more (--max-drop)"
         )
 
 
-def check_float(data: bytes, reference: Reference, image: NDArray[np.float32], what: str) -> float:
-    """Run a float file on an image of its size; its largest error.
+def check_float(data: bytes, reference: Reference, image: NDArray[np.float32], name: str) -> float:
+    """Run a float file on an image [h, w, C] of its size, and return its largest error.
 
-    The whole result is compared, or windows in two opposite corners if the image is large.
+    The whole result is compared, or two opposite corners of a large image.
 
     Raises:
-        EcbsrError: it is above `FLOAT_TOLERANCE`.
+        EcbsrError: the error is above `FLOAT_TOLERANCE`.
     """
     error, largest, _ = _compare(data, reference, image)
     tolerance = FLOAT_TOLERANCE * max(1.0, largest)
     if not error <= tolerance:
-        raise EcbsrError(f"{what} is {error:.1e} from onnxruntime's result, more than {tolerance:.0e}: {_WRONG}")
+        raise EcbsrError(f"{name} is {error:.1e} from onnxruntime's result, more than {tolerance:.0e}: {_WRONG}")
     return error
 
 
 def largest_error(data: bytes, reference: Reference, image: NDArray[np.float32]) -> float:
-    """The largest error of a file on an image of its size, whatever it is."""
+    """The largest error of a file on an image of its size; see `check_float`."""
     return _compare(data, reference, image)[0]
 
 
 def check_int8(
-    data: bytes, reference: Reference, image: NDArray[np.float32], fidelity_db: float | None, what: str
+    data: bytes, reference: Reference, image: NDArray[np.float32], fidelity_db: float | None, name: str
 ) -> float:
-    """Run an int8 file on an image of its size; its largest error (see `check_float`).
+    """Run an int8 file on an image of its size, and return its largest error; see `check_float`.
 
     Raises:
-        EcbsrError: its mean error is beyond what its measured fidelity explains.
+        EcbsrError: its root mean square error is more than four times that of the measured fidelity.
     """
     error, _, mean_square = _compare(data, reference, image, clip=True)
     expected = 0.0 if fidelity_db is None else 10 ** (-fidelity_db / 20)
     tolerance = max(4 * expected, 2 / 255)
     if not np.sqrt(mean_square) <= tolerance:
         raise EcbsrError(
-            f"{what} is {np.sqrt(mean_square):.3f} (root mean square) from onnxruntime's result, "
+            f"{name} is {np.sqrt(mean_square):.3f} (root mean square) from onnxruntime's result, "
             f"more than {tolerance:.3f}: {_WRONG}"
         )
     return error
@@ -181,22 +181,21 @@ _WRONG = "the conversion went wrong, so nothing was written; please report the v
 def _compare(
     data: bytes, reference: Reference, image: NDArray[np.float32], clip: bool = False
 ) -> tuple[float, float, float]:
-    """(largest error, largest expected magnitude, mean square error)."""
+    """Largest error, largest absolute value of the reference's result, and mean squared error."""
     graph = read(data)
     (result,) = interpreter.run_bytes(data, graph, image, graph.outputs)
     errors, largest = [], 0.0
-    for rows, columns in _windows(image.shape[0], image.shape[1]):
-        inner, outer = (rows, columns), (_grown(rows, reference.radius), _grown(columns, reference.radius))
+    for inner in _windows(image.shape[0], image.shape[1]):
+        outer = tuple(slice(max(part.start - reference.radius, 0), part.stop + reference.radius) for part in inner)
         expected = reference.run(image[outer])
         scale = expected.shape[0] // image[outer].shape[0]
         if result.shape != (image.shape[0] * scale, image.shape[1] * scale, expected.shape[2]):
             return float("inf"), 1.0, float("inf")
         starts = [i.start - o.start for i, o in zip(inner, outer, strict=True)]
-        cut = tuple(slice(s * scale, (s + i.stop - i.start) * scale) for s, i in zip(starts, inner, strict=True))
-        place = tuple(slice(i.start * scale, i.stop * scale) for i in inner)
-        wanted = np.clip(expected[cut], 0, 1) if clip else expected[cut]
-        errors.append((result[place] - wanted).ravel())
-        largest = max(largest, float(np.abs(wanted).max()))
+        window = tuple(slice(s * scale, (s + i.stop - i.start) * scale) for s, i in zip(starts, inner, strict=True))
+        expected = np.clip(expected[window], 0, 1) if clip else expected[window]
+        errors.append((result[tuple(slice(i.start * scale, i.stop * scale) for i in inner)] - expected).ravel())
+        largest = max(largest, float(np.abs(expected).max()))
     error = np.concatenate(errors).astype(np.float64)
     return float(np.abs(error).max()), largest, float(np.mean(error**2))
 
@@ -208,13 +207,7 @@ def _windows(height: int, width: int) -> list[tuple[slice, slice]]:
     return [(slice(0, rows), slice(0, columns)), (slice(height - rows, height), slice(width - columns, width))]
 
 
-def _grown(part: slice, halo: int) -> slice:
-    return slice(max(part.start - halo, 0), part.stop + halo)
-
-
-def _psnr_to_hr(result: NDArray[np.float32], sample: Sample, scale: int) -> float:
-    from ecbsr_mobile import images, metrics
-
+def _psnr_to_hr(result: NDArray[np.float32], sample: Sample) -> float:
     pixels = images.round_to(result * 255, np.uint8)
     luma = pixels[:, :, 0] if pixels.shape[2] == 1 else images.round_to(images.luma(pixels), np.uint8)
-    return metrics.psnr(luma, sample.hr_luma, scale)
+    return metrics.psnr(luma, sample.hr_luma, border=sample.hr_luma.shape[0] // sample.lr.shape[0])

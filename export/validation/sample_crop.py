@@ -1,18 +1,18 @@
-"""A tile of a bundled picture through models on this machine: what an audit shows and compares with."""
+"""A crop of a bundled image through a model on this machine, which an audit shows and compares with."""
 
 from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecbsr_mobile import zoo
+from ecbsr_mobile import images, zoo
 from ecbsr_mobile.errors import EcbsrError
 
 from .. import recipe, tflite
@@ -23,131 +23,110 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIZE: Size = (96, 64)
-"""Width and height of the tile in LR pixels."""
+"""Width and height of the crop in LR pixels, for a model that can be given any size."""
 
-PICTURE = "chelsea"
-SECONDS = 120.0
+IMAGE = "chelsea"
+TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, eq=False)
 class SampleCrop:
-    """A tile and what a model makes of it, values in 0..255.
+    """A crop and the results of models for it.
 
-    `tile` is the LR tile [h, w, C] (uint8), luma or RGB, `result` the model's [s·h, s·w, C] on this machine's
-    CPU, `fp32` the float file's of the same weights, None where none is at hand; `model` is the file at the
-    tile's size.
+    Attributes:
+        model: the bytes of the model at the crop's size.
+        lr: the crop [h, w, C], 8 bits, luma or RGB.
+        result: the model's result [s·h, s·w, C] on this machine's CPU, in 0..255, not rounded.
+        fp32: the result of its float counterpart, a float file of the same weights; None where none is found.
     """
 
     model: bytes
-    tile: NDArray[np.uint8]
+    lr: NDArray[np.uint8]
     result: NDArray[np.float64]
     fp32: NDArray[np.float64] | None
 
     @property
     def scale(self) -> int:
-        """How many times larger the result is."""
-        return self.result.shape[0] // self.tile.shape[0]
+        """Upscaling factor."""
+        return self.result.shape[0] // self.lr.shape[0]
 
 
-def show(model: bytes, others: Iterable[bytes] = (), stop: threading.Event | None = None) -> SampleCrop:
-    """Run a model on the tile; `others` and the bundled files are searched for its float counterpart.
+def run_sample_crop(model: bytes, others: Iterable[bytes] = (), stop: threading.Event | None = None) -> SampleCrop:
+    """Run a model, and its float counterpart among `others` and the bundled files, on the crop.
 
-    The model is given the tile's size, or the tile the model's where that cannot be changed.
+    The model is resized to `SIZE`; where that is not possible, the crop gets the model's size.
 
     Raises:
-        EcbsrError: the model takes no picture, gives none, or does not run here.
-        Cancelled: `stop` was set meanwhile.
+        EcbsrError: the model's input or output is not an image, or the model does not run here.
+        Cancelled: `stop` was set.
     """
     graph = tflite.read(model)
     scale = tflite.scale_of(graph)
     colors = tflite.image_input(graph).shape[3]
     if colors not in (1, 3):
-        raise EcbsrError(f"the model takes {colors} channels; a picture has 1 or 3")
+        raise EcbsrError(f"the model's input has {colors} channels; an image has 1 or 3")
     try:
-        sized, (width, height) = tflite.at_size(graph, *SIZE), SIZE
+        sized, size = tflite.at_size(graph, *SIZE), SIZE
     except EcbsrError:
-        sized, (width, height) = graph, tflite.input_size(graph)
+        sized, size = graph, tflite.input_size(graph)
     data = tflite.write(sized)
-    tile = _tile(scale, colors, (width, height))
-    result = _run(data, tile, stop)
-    float_file = _float_counterpart(graph, others)
-    return SampleCrop(
-        data, tile, result, None if float_file is None else _run(_at(float_file, (width, height)), tile, stop)
-    )
+    lr = _crop(scale, colors, size)
+    result = _run(data, lr, stop)
+    counterpart = _float_counterpart(graph, others)
+    fp32 = None
+    if counterpart is not None:
+        fp32 = _run(tflite.write(tflite.at_size(tflite.read(counterpart), *size)), lr, stop)
+    return SampleCrop(data, lr, result, fp32)
 
 
-def _tile(scale: int, colors: int, size: Size) -> NDArray[np.uint8]:
-    """The most detailed window of a bundled picture reduced by the scale; mirrored where it is too small."""
+def _crop(scale: int, colors: int, size: Size) -> NDArray[np.uint8]:
+    """The most detailed window of a bundled image, reduced by the scale; mirrored where the image is too small."""
     from PIL import Image
-
-    from ecbsr_mobile import images
 
     paths = {path.stem: path for path in zoo.pictures()}
     if not paths:
-        raise EcbsrError("no picture is bundled with this installation, so nothing can be shown")
-    with Image.open(paths.get(PICTURE, next(iter(paths.values())))) as opened:
+        raise EcbsrError("no image is bundled with this installation, so there is no sample crop")
+    with Image.open(paths.get(IMAGE, next(iter(paths.values())))) as opened:
         rgb = np.asarray(opened.convert("RGB"), np.uint8)
-    picture = images.downscale(images.crop_to_multiple(rgb, scale), scale)
+    lr = images.downscale(images.crop_to_multiple(rgb, scale), scale)
     if colors == 1:
-        picture = images.round_to(images.luma(picture), np.uint8)[:, :, None]
-    width, height = size
-    missing = [(0, max(wanted - have, 0)) for wanted, have in zip((height, width), picture.shape[:2], strict=True)]
-    picture = np.pad(picture, [*missing, (0, 0)], mode="symmetric")
-    steps = range(0, picture.shape[0] - height + 1, 16), range(0, picture.shape[1] - width + 1, 16)
-    windows = [picture[y : y + height, x : x + width] for y in steps[0] for x in steps[1]]
-    return max(windows, key=_detail)
+        lr = images.round_to(images.luma(lr), np.uint8)[:, :, None]
+    return images.most_detailed_crop(images.pad_to_size(lr, size), size)
 
 
-def _detail(window: NDArray[np.uint8]) -> float:
-    return sum(float(np.abs(np.diff(window.astype(np.float64), axis=axis)).mean()) for axis in (0, 1))
-
-
-def _run(model: bytes, tile: NDArray[np.uint8], stop: threading.Event | None) -> NDArray[np.float64]:
-    """The result in 0..255, from a process of its own, for a damaged model can end it."""
+def _run(model: bytes, lr: NDArray[np.uint8], stop: threading.Event | None) -> NDArray[np.float64]:
+    """The result in 0..255, computed in a child process: a damaged model can crash it."""
     graph = tflite.read(model)
-    source, target = (graph.tensors[ends[0]] for ends in (graph.inputs, graph.outputs))
-    values = isolated.input_values(tile[None], source).tobytes()
-    with tempfile.TemporaryDirectory(prefix="ecbsr-tile-") as name:
+    source, target = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    values = isolated.input_values(lr[None], source).tobytes()
+    with tempfile.TemporaryDirectory(prefix="ecbsr-crop-") as name:
         path = Path(name) / "model.tflite"
         path.write_bytes(model)
-        output = isolated.run(path, values, Path(name), SECONDS, stop or threading.Event())
+        output = isolated.run(path, values, Path(name), TIMEOUT_S, stop or threading.Event())
     return isolated.output_pixels(output, target).reshape(target.shape[1:])
 
 
 def _float_counterpart(graph: tflite.Graph, others: Iterable[bytes]) -> bytes | None:
-    """The float file of the same weights, according to the recipes: one of `others`, or a bundled one."""
-    weights = _weights(recipe.read(graph))
+    """A float file with the same weights according to the recipes."""
+    weights = _weights_hash(graph)
     if weights is None:
         return None
     for data in others:
-        if _float_weights(data) == weights:
+        other = tflite.read(data)
+        if (recipe.read(other) or {}).get("precision") == "fp32" and _weights_hash(other) == weights:
             return data
-    bundled = _bundled_float_files().get(weights)
-    return None if bundled is None else bundled.read_bytes()
+    path = _bundled_float_files().get(weights)
+    return path.read_bytes() if path else None
 
 
 @cache
 def _bundled_float_files() -> dict[str, Path]:
-    """The bundled float files by the SHA-256 of their weights; all bundled files are read only once."""
-    files: dict[str, Path] = {}
-    for path in sorted(zoo.FOLDER.glob("*.tflite")):
-        weights = _float_weights(path.read_bytes())
-        if weights is not None:
-            files.setdefault(weights, path)
-    return files
+    """The bundled float files by the hash of their weights."""
+    hashes = {path: _weights_hash(tflite.read(path.read_bytes())) for path in sorted(zoo.FOLDER.glob("*-fp32.tflite"))}
+    return {weights: path for path, weights in hashes.items() if weights is not None}
 
 
-def _float_weights(model: bytes) -> str | None:
-    """The SHA-256 of a float file's weights; None for other files."""
-    found = recipe.read(tflite.read(model))
-    return _weights(found) if found is not None and found.get("precision") == "fp32" else None
-
-
-def _weights(found: Mapping[str, Any] | None) -> str | None:
-    weights = (found or {}).get("weights")
+def _weights_hash(graph: tflite.Graph) -> str | None:
+    weights = (recipe.read(graph) or {}).get("weights")
     digest = weights.get("sha256") if isinstance(weights, dict) else None
     return digest if isinstance(digest, str) else None
-
-
-def _at(model: bytes, size: Size) -> bytes:
-    return tflite.write(tflite.at_size(tflite.read(model), *size))

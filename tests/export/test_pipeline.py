@@ -1,13 +1,10 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import resource
 import signal
 import subprocess
-import sys
-import time
+from copy import deepcopy
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,56 +13,61 @@ import numpy as np
 import onnxruntime
 import psutil
 import pytest
+import torch
 
 import ecbsr_mobile
-from ecbsr_mobile import Picture, checkpoint, images, zoo
+from ecbsr_mobile import checkpoint, images, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.network import Int8Weights
+from export import ExportOptions, pipeline, tflite
 from export import recipe as recipes
-from export import tflite
 from export.convert import onnx_to_tflite
+from export.options import FINETUNE_STEPS
 from export.pipeline import export
-from export.validation import sample_images
-from tests.helpers import networks
+from tests.helpers import commands, networks
 from tests.helpers.networks import net, use_graph
-from tests.helpers.paths import ROOT
+from tests.helpers.shared import made_once
 
 
 @pytest.fixture
 def ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exports of the small luma network take the graph that TensorFlow made of it before."""
+    """Exports of the small luma network use its graph, which is converted once in a run of the tests."""
     use_graph(monkeypatch, networks.graph(1, 2, "prelu"))
 
 
-def command(*arguments: object, **options: object) -> list[str]:
-    code = "import sys; sys.argv[0] = 'ecbsr-export'; from export.cli.export import script; script()"
-    return [sys.executable, "-c", code, *map(str, arguments)]
-
-
-def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
+def environment(temporary: Path) -> dict[str, str]:
+    return {**commands.environment(), "TMPDIR": str(temporary)}
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
-    """What a user gets of all formats, from an empty folder."""
-    folder, temporary = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("tmp")
-    asked = ("--onnx", "--fp32", "--fp16", "--int8", "--size", "97x55,33x20", "--out", "made", "--json")
-    result = subprocess.run(command(*asked), cwd=folder, env=environment(temporary), capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert [path.name for path in folder.iterdir()] == ["made"]
-    assert not list(temporary.iterdir())
-    return folder, json.loads(result.stdout)
+def exported() -> tuple[Path, dict]:
+    """All formats written by one run of the command: its working folder, and the document that it prints."""
+
+    def run(path: Path) -> None:
+        folder, temporary = path / "work", path / "tmp"
+        folder.mkdir(parents=True), temporary.mkdir()
+        flags = ("--onnx", "--fp32", "--fp16", "--int8", "--size", "97x55,33x20", "--out", "made", "--json")
+        command = commands.argv("ecbsr-export", *flags)
+        result = subprocess.run(command, cwd=folder, env=environment(temporary), capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        assert [path.name for path in folder.iterdir()] == ["made"]
+        assert not list(temporary.iterdir())
+        (path / "printed.json").write_text(result.stdout)
+
+    path = made_once("exported", run)
+    return path / "work", json.loads((path / "printed.json").read_text())
 
 
 @pytest.mark.slow
-def test_command_says_what_it_wrote(exported: tuple[Path, dict]) -> None:
-    folder, told = exported
-    assert told["model"] == {
+def test_the_command_prints_what_it_wrote(exported: tuple[Path, dict]) -> None:
+    folder, document = exported
+    assert document["schema"] == 1
+    assert document["model"] == {
         "name": "ecbsr-m4c16-x2", "blocks": 4, "channels": 16, "scale": 2, "colors": 1, "activation": "prelu",
         "parameters": ecbsr_mobile.load(zoo.DEFAULT).parameters_count,
     }  # fmt: skip
     names = {path.name for path in (folder / "made").iterdir()}
-    assert names == {Path(file["path"]).name for file in told["files"]}
+    assert names == {Path(file["path"]).name for file in document["files"]}
     assert names == {
         "ecbsr-m4c16-x2.onnx",
         *(
@@ -74,17 +76,17 @@ def test_command_says_what_it_wrote(exported: tuple[Path, dict]) -> None:
             for size in ("97x55", "33x20")
         ),
     }
-    for file in told["files"]:
+    for file in document["files"]:
         assert file["bytes"] == (folder / file["path"]).stat().st_size
 
 
 @pytest.mark.slow
-def test_written_files_give_what_onnxruntime_gives(exported: tuple[Path, dict], random) -> None:
-    folder, told = exported
+def test_written_files_give_the_result_of_onnxruntime(exported: tuple[Path, dict], random) -> None:
+    folder, document = exported
     session = onnxruntime.InferenceSession(folder / "made" / "ecbsr-m4c16-x2.onnx")
     from ai_edge_litert.interpreter import Interpreter
 
-    for file in told["files"]:
+    for file in document["files"]:
         if file["format"] != "tflite":
             continue
         width, height = file["size"]
@@ -101,12 +103,13 @@ def test_written_files_give_what_onnxruntime_gives(exported: tuple[Path, dict], 
 
 
 @pytest.mark.slow
-def test_loss_audit_and_recipe(exported: tuple[Path, dict]) -> None:
-    folder, told = exported
-    for file in told["files"][1:]:
+def test_loss_audit_and_recipe_of_the_files(exported: tuple[Path, dict]) -> None:
+    folder, document = exported
+    for file in document["files"][1:]:
         data = (folder / file["path"]).read_bytes()
         recipe = recipes.read(tflite.read(data))
-        assert recipe["model"] == told["model"]
+        assert recipe["schema"] == 1
+        assert recipe["model"] == document["model"]
         assert recipe["size"] == file["size"]
         assert recipe["precision"] == file["precision"]
         assert recipe["loss"]["psnr_drop_db"] == file["psnr_drop_db"] <= 0.3
@@ -126,24 +129,62 @@ def test_loss_audit_and_recipe(exported: tuple[Path, dict]) -> None:
 
 
 @pytest.mark.slow
-def test_same_input_gives_same_bytes(ready, tmp_path: Path) -> None:
-    first, second = (export(net(1, 2, "prelu"), tmp_path / name, sizes=["40x30"], refine=0) for name in ("a", "b"))
+@pytest.mark.parametrize("finetune", [0, 4])
+def test_same_input_gives_same_bytes(ready, finetune: int, tmp_path: Path) -> None:
+    options = ExportOptions(sizes=["40x30"], finetune=finetune, max_drop=5)
+    first, second = (export(net(1, 2, "prelu"), tmp_path / name, options) for name in ("a", "b"))
     assert [file.sha256 for file in first.files] == [file.sha256 for file in second.files]
+    recipe = recipes.read(tflite.read(first.files[1].path))
+    assert ("learned from the float network's results" in recipe["calibration"]["method"]) == (finetune > 0)
 
 
 @pytest.mark.slow
-def test_every_target_and_edge(ready, tmp_path: Path) -> None:
-    for target, io in (("gpu", "uint8"), ("npu", "float32")):
-        done = export(net(1, 2, "prelu"), tmp_path, ["int8"], ["40x30"], target, io=io, refine=0)
-        recipe = recipes.read(tflite.read(done.files[0].path.read_bytes()))
+def test_other_targets_and_io_dtypes(ready, tmp_path: Path) -> None:
+    for target, io_dtype in (("gpu", "uint8"), ("npu", "float32")):
+        options = ExportOptions(
+            precisions=["int8"], sizes=["40x30"], target=target, io_dtype=io_dtype, finetune=1, max_drop=5
+        )
+        (file,) = export(net(1, 2, "prelu"), tmp_path, options).files
+        recipe = recipes.read(tflite.read(file.path))
         assert recipe["calibration"]["pictures"] == [path.name for path in zoo.pictures()]
-        assert done.files[0].path.name == f"ecbsr-m2c8-x2-int8-{target}-40x30.tflite"
-        assert done.files[0].operators["PRELU"] == 3
-        assert done.files[0].input["dtype"] == io
+        assert (recipe["target"], recipe["io"]) == (target, io_dtype)
+        assert file.path.name == f"ecbsr-m2c8-x2-int8-{target}-40x30.tflite"
+        assert file.operators["PRELU"] == 3
+        assert file.input["dtype"] == io_dtype
+
+
+@pytest.mark.parametrize(
+    ("weights", "target", "steps"),
+    [
+        ("plain", "cpu", FINETUNE_STEPS),
+        ("trained", "cpu", 0),
+        ("trained", "npu", FINETUNE_STEPS),  # they are trained for the other decomposition of PReLU
+        (zoo.DEFAULT, "npu", 0),
+    ],
+)
+def test_weights_that_are_not_trained_for_int8_are_finetuned_by_default(
+    weights: str, target: str, steps: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The steps that an export passes on; the export ends there."""
+    passed_on: list[int] = []
+
+    def stop(*arguments: object) -> None:
+        passed_on.append(arguments[4])
+        raise EcbsrError("enough")
+
+    plain = deepcopy(net(1, 2, "prelu"))
+    if weights == "trained":
+        plain.int8 = {"depthwise": Int8Weights("depthwise", plain, torch.zeros(9, 2))}
+    use_graph(monkeypatch, tflite.read(zoo.tflite(zoo.DEFAULT, "fp32")))
+    monkeypatch.setattr(pipeline, "int8_graph", stop)
+    monkeypatch.setattr(pipeline.quality, "check_float", lambda *_arguments: 0.0)
+    with pytest.raises(EcbsrError, match="enough"):
+        export(weights if weights == zoo.DEFAULT else plain, tmp_path, precisions=["int8"], target=target)
+    assert passed_on == [steps]
 
 
 def without(graph: tflite.Graph, kind: str) -> tflite.Graph:
-    """A graph with one thing wrong, as converters have got it wrong."""
+    """A graph with an error that converters have made."""
     tensors = list(graph.tensors)
     first = next(node for node in graph.nodes if node.operator == "CONV_2D" and tensors[node.inputs[1]].shape[1] == 3)
     last = graph.nodes[-2].inputs[0]
@@ -162,16 +203,16 @@ def without(graph: tflite.Graph, kind: str) -> tflite.Graph:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["a bias", "the order of sub-pixels", "the shuffle"])
-def test_a_converter_that_is_wrong_is_caught(kind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_error_of_the_converter_is_detected(kind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     use_graph(monkeypatch, without(networks.graph(1, 2, "prelu"), kind))
     with pytest.raises(EcbsrError, match="the conversion went wrong, so nothing was written"):
-        export(net(1, 2, "prelu"), tmp_path / "out", ["fp32"], ["40x30"])
+        export(net(1, 2, "prelu"), tmp_path / "out", precisions=["fp32"], sizes=["40x30"])
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["weights", "a shape"])
-def test_a_further_size_that_is_wrong_is_caught(ready, kind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_error_in_a_further_size_is_detected(ready, kind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     stamp = tflite.at_size
 
     def wrong(graph: tflite.Graph, width: int, height: int) -> tflite.Graph:
@@ -187,16 +228,14 @@ def test_a_further_size_that_is_wrong_is_caught(ready, kind, monkeypatch: pytest
 
     monkeypatch.setattr(tflite, "at_size", wrong)
     with pytest.raises(EcbsrError, match=r"fp32-50x30.*so nothing was written"):
-        export(net(1, 2, "prelu"), tmp_path / "out", ["fp32"], ["40x30", "50x30"])
+        export(net(1, 2, "prelu"), tmp_path / "out", precisions=["fp32"], sizes=["40x30", "50x30"])
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
-def test_a_loss_above_the_limit_leaves_nothing(tmp_path: Path) -> None:
-    asked = ("--int8", "--max-drop", "0.001", "--size", "33x20", "--out", "made", "--json")
-    result = subprocess.run(command(*asked), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert re.search(r"ecbsr-m4c16-x2 in int8 loses \d\.\d\d dB .* more than the 0.001 dB allowed", result.stderr)
+def test_a_loss_above_the_limit_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use_graph(monkeypatch, tflite.at_size(tflite.read(zoo.tflite(zoo.DEFAULT, "fp32")), *networks.SIZE))
+    with pytest.raises(EcbsrError, match=r"m4c16-x2 in int8 loses \d\.\d\d dB .* more than the 0.001 dB allowed"):
+        export(zoo.DEFAULT, tmp_path / "out", precisions=["int8"], sizes=["33x20"], max_drop=0.001)
     assert not list(tmp_path.iterdir())
 
 
@@ -205,58 +244,9 @@ def test_onnx_alone_needs_no_tensorflow(monkeypatch: pytest.MonkeyPatch, tmp_pat
         raise AssertionError("the converter was started")
 
     monkeypatch.setattr(onnx_to_tflite, "converter", converter)
-    done = export(net(3, 4, "relu"), tmp_path, [], onnx=True)
+    done = export(net(3, 4, "relu"), tmp_path, precisions=[], onnx=True)
     assert [path.name for path in tmp_path.iterdir()] == ["ecbsr-m2c8-rgb-relu-x4.onnx"]
     assert done.files[0].size is None and done.files[0].max_abs_error < 1e-5
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"precisions": ["int4"]}, "precision 'int4' is not known"),
-        ({"precisions": []}, "nothing to write"),
-        ({"sizes": ["0x5"]}, "size '0x5' is not known"),
-        ({"sizes": ["540"]}, "size '540' is not known"),
-        ({"sizes": []}, "no size was asked for"),
-        ({"target": "tpu"}, "target 'tpu' is not known"),
-        ({"io": "int16"}, "io 'int16' is not known"),
-        ({"refine": -1}, "-1 seconds of refining make no sense"),
-        ({"max_drop": -1}, "a largest drop of -1 dB makes no sense"),
-        ({"max_drop": float("nan")}, "a largest drop of nan dB makes no sense"),
-        ({"value_range": 255}, "belong to a weights file"),
-    ],
-)
-def test_misuse(arguments: dict, said: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=said):
-        export(net(1, 2, "relu"), tmp_path, **arguments)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("kind", ["missing", "empty", "damaged", "tiny"])
-def test_calibration_pictures_that_cannot_be_used(kind: str, tmp_path: Path) -> None:
-    folder = tmp_path / "pictures"
-    if kind != "missing":
-        folder.mkdir()
-    if kind == "damaged":
-        (folder / "a.png").write_bytes(zoo.pictures()[0].read_bytes()[:200])
-    if kind == "tiny":
-        images.write(Picture(np.zeros((20, 90, 3), np.uint8)), folder / "a.png")
-    said = {"missing": "no such folder", "empty": "contains no image", "damaged": "a.png", "tiny": "at least 64x64"}[
-        kind
-    ]
-    with pytest.raises(EcbsrError, match=said):
-        sample_images.samples(folder, 2, 1)
-
-
-def test_grey_deep_and_large_pictures_become_samples(tmp_path: Path, random) -> None:
-    images.write(Picture(random.integers(0, 256, (70, 101, 1), np.uint8)), tmp_path / "grey.png")
-    images.write(Picture(random.integers(0, 65536, (64, 64, 3), np.uint16)), tmp_path / "deep.png")
-    images.write(Picture(random.integers(0, 256, (900, 1400, 3), np.uint8)), tmp_path / "large.png")
-    for colors in (1, 3):
-        found = sample_images.samples(tmp_path, 3, colors)
-        assert [sample.name for sample in found] == ["deep.png", "grey.png", "large.png"]
-        assert [sample.lr.shape for sample in found] == [(21, 21, colors), (23, 33, colors), (256, 256, colors)]
-        assert [sample.hr_luma.shape for sample in found] == [(63, 63), (69, 99), (768, 768)]
 
 
 def test_bad_weights_and_folders_end_at_once(tmp_path: Path) -> None:
@@ -272,10 +262,10 @@ def test_bad_weights_and_folders_end_at_once(tmp_path: Path) -> None:
 
 def test_weights_file_options_reach_the_loader(tmp_path: Path) -> None:
     checkpoint.save(net(1, 3, "leaky"), tmp_path / "mine.safetensors")
-    done = export(tmp_path / "mine.safetensors", tmp_path / "out", [], onnx=True)
+    done = export(tmp_path / "mine.safetensors", tmp_path / "out", precisions=[], onnx=True)
     assert done.model["activation"] == "leaky"
     with pytest.raises(UsageError, match="value_range"):
-        export(tmp_path / "mine.safetensors", tmp_path / "out", [], onnx=True, value_range=255)
+        export(tmp_path / "mine.safetensors", tmp_path / "out", precisions=[], onnx=True, value_range=255)
 
 
 @pytest.mark.slow
@@ -283,30 +273,26 @@ def test_weights_file_options_reach_the_loader(tmp_path: Path) -> None:
 def test_an_interrupt_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     work, temporary = tmp_path / "work", tmp_path / "tmp"
     work.mkdir(), temporary.mkdir()
-    process = subprocess.Popen(
-        command("--int8", "--out", "made"), cwd=work, env=environment(temporary), stderr=subprocess.PIPE, text=True
-    )
-    said = process.stderr.readline()
-    assert "converting" in said
+    command = commands.argv("ecbsr-export", "--int8", "--out", "made")
+    process = subprocess.Popen(command, cwd=work, env=environment(temporary), stderr=subprocess.PIPE, text=True)
+    assert "converting" in process.stderr.readline()
     children = psutil.Process(process.pid).children(recursive=True)
     assert children
     process.send_signal(number)
-    rest = process.stderr.read()
+    messages = process.stderr.read()
     assert process.wait(60) == 128 + number
-    assert f"interrupted by {number.name}" in rest and "Traceback" not in rest
-    deadline = time.monotonic() + 20
-    while any(child.is_running() for child in children) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(child.is_running() for child in children)
+    assert f"interrupted by {number.name}" in messages and "Traceback" not in messages
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
     assert not list(work.iterdir()) and not list(temporary.iterdir())
 
 
-def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_sentence(tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
     result = subprocess.run(
-        command("--onnx", "--out", "made"),
+        commands.argv("ecbsr-export", "--onnx", "--out", "made"),
         cwd=tmp_path, env={**environment(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}, preexec_fn=limit,
         capture_output=True, text=True,
     )  # fmt: skip
@@ -317,23 +303,22 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("onnxruntime_qnn") is None, reason="the extra [qualcomm] is not installed")
-def test_the_npu_compilers_word_is_in_the_recipe(ready, tmp_path: Path) -> None:
-    said: list[str] = []
+def test_the_report_of_the_npu_compiler_is_in_the_recipe(ready, tmp_path: Path) -> None:
+    messages: list[str] = []
+    options = ExportOptions(precisions=["int8"], sizes=["40x30"], target="npu", finetune=0, npu="qualcomm:SM8650")
     for name in ("a", "b"):
-        done = export(
-            net(1, 2, "prelu"), tmp_path / name, ["int8"], ["40x30"], "npu",
-            refine=0, npu="qualcomm:SM8650", progress=said.append,
-        )  # fmt: skip
-    recipe = recipes.read(tflite.read(done.files[0].path))
-    told = done.files[0].to_json()["npu"]["qualcomm"]["SM8650"]
-    nodes = sum(done.files[0].operators.values())
-    assert (told["status"], told["taken"], told["total"]) == ("ok", nodes, nodes)
+        exported = export(net(1, 2, "prelu"), tmp_path / name, options, progress=messages.append)
+    (file,) = exported.files
+    recipe = recipes.read(tflite.read(file.path))
+    report = file.to_json()["npu"]["qualcomm"]["SM8650"]
+    nodes = sum(file.operators.values())
+    assert (report["status"], report["taken"], report["total"]) == ("ok", nodes, nodes)
     assert recipe["npu"]["qualcomm"]["SM8650"] == {
-        key: value for key, value in told.items() if key not in ("seconds", "emulated")
+        key: value for key, value in report.items() if key not in ("seconds", "emulated")
     }
-    assert any("license" in line for line in said)
-    written = [(tmp_path / name / done.files[0].path.name).read_bytes() for name in ("a", "b")]
-    assert written[0] == written[1]
+    assert any("license" in message for message in messages)
+    first, second = ((tmp_path / name / file.path.name).read_bytes() for name in ("a", "b"))
+    assert first == second
 
 
 def test_without_the_npu_compiler_nothing_is_converted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

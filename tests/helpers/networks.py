@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +16,8 @@ from ecbsr_mobile.network import PlainNet
 from export import tflite
 from export.convert import onnx_to_tflite
 from export.convert.onnx_builder import onnx_model
-from export.tflite import Graph
+from export.quantize.quantizer import activations
+from export.tflite import Graph, interpreter
 from export.validation.sample_images import CONVERSION_SIZE
 from tests.helpers.shared import made_once
 
@@ -48,9 +51,9 @@ def net(colors: int, scale: int, activation: Activation, seed: int = 0) -> Plain
 def graph(colors: int, scale: int, activation: Activation) -> Graph:
     """The network's float graph, converted by onnx2tf and TensorFlow once in a run of the tests."""
 
-    def convert() -> bytes:
+    def convert(path: Path) -> None:
         with onnx_to_tflite.converter() as converter:
-            return tflite.write(converter.float_graph(onnx_model(net(colors, scale, activation), SIZE)))
+            path.write_bytes(tflite.write(converter.float_graph(onnx_model(net(colors, scale, activation), SIZE))))
 
     return tflite.read(made_once(f"{colors}-{scale}-{activation}.tflite", convert))
 
@@ -67,3 +70,20 @@ def use_graph(monkeypatch: pytest.MonkeyPatch, graph: Graph) -> None:
         yield Ready()
 
     monkeypatch.setattr(onnx_to_tflite, "converter", converter)
+
+
+def photo(colors: int, height: int = 40, width: int = 56) -> np.ndarray:
+    """A smooth image with edges [height, width, colors], of multiples of 1/255 in [0, 1]."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    planes = [np.sin(x / (5 + c)) * np.cos(y / 7) * 0.3 + 0.5 * (x > 20 + 3 * c) for c in range(colors)]
+    return np.round(np.clip(np.stack(planes, axis=-1) + 0.2, 0, 1) * 255).astype(np.float32) / np.float32(255)
+
+
+def observed_ranges(graph: Graph, image: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The minimum and maximum of each activation for an image, by tensor name."""
+    indices = activations(graph)
+    values = interpreter.activations(graph, image, indices)
+    return {
+        graph.tensors[index].name: (float(value.min()), float(value.max()))
+        for index, value in zip(indices, values, strict=True)
+    }

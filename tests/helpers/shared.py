@@ -16,12 +16,12 @@ def use_folder(folder: Path) -> None:
     os.environ[_FOLDER] = str(folder)
 
 
-def made_once(name: str, make: Callable[[], bytes]) -> Path:
-    """The file `name` in the shared folder, written with what `make` returns if it is not there yet."""
+def made_once(name: str, make: Callable[[Path], object]) -> Path:
+    """A file or folder in the shared folder; if it is not there yet, `make` writes it at the path that it is given."""
     path = Path(os.environ[_FOLDER], name)
     with FileLock(f"{path}.lock"):
         if not path.exists():
-            temporary = path.with_suffix(".tmp")
-            temporary.write_bytes(make())
-            temporary.rename(path)
+            unfinished = path.with_name(f"unfinished-{name}")
+            make(unfinished)
+            unfinished.rename(path)
     return path

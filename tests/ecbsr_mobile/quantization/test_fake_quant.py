@@ -30,12 +30,10 @@ from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, activation_names,
 from export import recipe as recipes
 from export import tflite
 from export.pipeline import export
-from export.quantize.finetune import refine
 from export.quantize.qat_weights import decomposition_for, qat_ranges, with_qat_weights
 from export.quantize.quantizer import quantize
 from export.tflite import interpreter
 from export.transforms.prelu import decompose_prelu
-from export.validation.sample_images import samples
 from tests.helpers import networks
 from tests.helpers.networks import CASES, net, use_graph
 
@@ -126,20 +124,6 @@ def test_gradients_pass_the_rounding() -> None:
     assert F.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.95
 
 
-def test_refining_comes_nearer_to_the_float_network() -> None:
-    plain, pictures = net(1, 2, "prelu"), samples(None, 2, 1)[:3]
-    start = observed((1, 2, "prelu", "cpu"))
-    done = refine(plain, "depthwise", pictures, seconds=5)
-    assert done.steps > 0
-
-    def error(weights: Int8Weights) -> float:
-        image = torch.from_numpy(pictures[0].image.transpose(2, 0, 1))[None]
-        expected = plain(image)[0].numpy().transpose(1, 2, 0).clip(0, 1)
-        return float(np.mean((simulated(weights, image) - expected) ** 2))
-
-    assert error(done.weights) < error(start)
-
-
 def test_int8_weights_survive_a_file(tmp_path: Path) -> None:
     weights, path = observed((1, 2, "prelu", "cpu")), tmp_path / "w.safetensors"
     plain = PlainNet(net(1, 2, "prelu").architecture)
@@ -162,7 +146,7 @@ def test_export_takes_what_was_trained(monkeypatch: pytest.MonkeyPatch, tmp_path
     plain = fold_steep_slopes(net(1, 2, "prelu"))
     plain.int8 = {weights.decomposition: weights}
     use_graph(monkeypatch, networks.graph(1, 2, "prelu"))
-    (file,) = export(plain, tmp_path, ["int8"], ["200x150"], max_drop=20).files
+    (file,) = export(plain, tmp_path, precisions=["int8"], sizes=["200x150"], max_drop=20).files
     graph = tflite.read(file.path.read_bytes())
     recipe = recipes.read(graph)
     assert recipe["calibration"]["method"] == "learned in training"
@@ -186,7 +170,7 @@ def test_training_for_int8_ends_in_a_file_of_the_same_quality(monkeypatch: pytes
     kept = load(tmp_path / "out" / "best.safetensors")
     assert torch.equal(kept(photo(1)), net(1, 2, "prelu")(photo(1)))
     use_graph(monkeypatch, networks.graph(1, 2, "prelu"))
-    (file,) = export(kept, tmp_path, ["int8"], ["60x60"], max_drop=30).files
+    (file,) = export(kept, tmp_path, precisions=["int8"], sizes=["60x60"], max_drop=30).files
     score = evaluate(TfliteModel(file.path), folders[1])[0]
     assert abs(score.psnr - done.best_psnr) < 0.01
     again = train(*folders, tmp_path / "out", settings, net(1, 2, "prelu"), resume=True)

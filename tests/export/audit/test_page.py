@@ -20,7 +20,7 @@ from export.audit.batch import Audits, audit_all
 from export.audit.graph_svg import MAX_NODES
 from export.audit.model_audit import audit
 from export.npu.results import STATUSES, CompileReport, Difference, EmulationResult, RejectedOp
-from export.validation.sample_crop import show
+from export.validation.sample_crop import run_sample_crop
 from tests.helpers.npu_models import negations, several_reasons
 from tests.helpers.pages import EVIL, LONG, assert_figures_are_those_of_the_file, opened, tags
 from tests.helpers.tflite_models import GraphBuilder, plain_network
@@ -52,7 +52,7 @@ def audits() -> Audits:
         "rank6.tflite": tflite.write(several_reasons()),
     }  # fmt: skip
     first, second, _ = models
-    crop = show(models[first])
+    crop = run_sample_crop(models[first])
     by_path = {path: audit(model) for path, model in models.items()}
     for path in (first, second):
         by_path[path] = replace(by_path[path], npu=reports_of_every_status(crop.result))
@@ -82,7 +82,7 @@ def test_crops_are_the_computed_pixels(audits: Audits) -> None:
         "low resolution", "bicubic", "difference: bicubic", "this file, on this machine's CPU",
         "emulated: SM0", "difference: emulated: SM0", "emulated: SM1", "difference: emulated: SM1",
     }  # fmt: skip
-    np.testing.assert_array_equal(images["low resolution"][::2, ::2], crop.tile[:, :, 0])
+    np.testing.assert_array_equal(images["low resolution"][::2, ::2], crop.lr[:, :, 0])
     result = np.round(crop.result[:, :, 0]).astype(np.uint8)
     np.testing.assert_array_equal(images["this file, on this machine's CPU"], result)
     np.testing.assert_array_equal(images["emulated: SM0"], result)

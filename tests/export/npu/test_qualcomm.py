@@ -17,7 +17,7 @@ from ecbsr_mobile import zoo
 from export import tflite
 from export.npu import compiled_model, compiler_log, runner
 from export.npu.results import CompileReport
-from export.validation.sample_crop import show
+from export.validation.sample_crop import run_sample_crop
 from tests.helpers.commands import argv, environment
 from tests.helpers.npu_models import negations, only_negation, several_reasons
 from tests.helpers.tflite_models import plain_network
@@ -46,7 +46,7 @@ def reports() -> dict[str, dict[str, CompileReport]]:
         "negations": tflite.write(negations()),
         "nothing": tflite.write(only_negation()),
     }
-    crops = {name: show(models[name]) for name in ("int8", "float")}
+    crops = {name: run_sample_crop(models[name]) for name in ("int8", "float")}
     notices: list[str] = []
     compiled = runner.compile_models(models, GENERATIONS, crops, notice=notices.append)
     assert len(notices) == 1 and "Qualcomm" in notices[0] and "license" in notices[0]
@@ -102,7 +102,8 @@ def test_several_partitions_are_not_emulated(reports: dict[str, dict[str, Compil
 
 def test_emulation_and_traffic_are_reproducible(reports: dict[str, dict[str, CompileReport]]) -> None:
     model = small(zoo.tflite(zoo.DEFAULT))
-    again = runner.compile_models({"int8": model}, GENERATIONS[1:2], {"int8": show(model)})["int8"][GENERATIONS[1]]
+    crops = {"int8": run_sample_crop(model)}
+    again = runner.compile_models({"int8": model}, GENERATIONS[1:2], crops)["int8"][GENERATIONS[1]]
     first = reports["int8"][GENERATIONS[1]]
     assert again.emulated == first.emulated
     assert (again.read_mb, again.write_mb, again.spill_mb) == (first.read_mb, first.write_mb, first.spill_mb)

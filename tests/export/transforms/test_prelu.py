@@ -9,7 +9,6 @@ import pytest
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from export import tflite
 from export.tflite import interpreter
-from export.transforms.fp16 import with_fp16_constants
 from export.transforms.prelu import decompose_prelu
 from tests.helpers.networks import graph
 
@@ -34,12 +33,12 @@ def leaky(alpha: float) -> tflite.Graph:
     return replace(found, nodes=tuple(nodes))
 
 
-def test_prelu_in_depthwise_form_is_the_same_function(random) -> None:
+def test_the_depthwise_decomposition_of_prelu_is_the_same_function(random) -> None:
     """The network's slopes are -1.3, -0.5, 0, 0.25, 0.9, 1, 1.7 and 3, in every layer."""
     plain = graph(1, 2, "prelu")
-    formed = decompose_prelu(plain, "cpu")
-    assert tflite.operators(formed) == {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 3, "ADD": 4, "DEPTH_TO_SPACE": 1}
-    assert_same(plain, formed, random)
+    decomposed = decompose_prelu(plain, "cpu")
+    assert tflite.operators(decomposed) == {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 3, "ADD": 4, "DEPTH_TO_SPACE": 1}
+    assert_same(plain, decomposed, random)
 
 
 def test_prelu_stays_for_accelerators() -> None:
@@ -49,17 +48,17 @@ def test_prelu_stays_for_accelerators() -> None:
 
 @pytest.mark.parametrize("alpha", [-0.5, 0.0, 0.003, 1.0, 1.7, 20.0])
 @pytest.mark.parametrize("target", ["cpu", "npu"])
-def test_leaky_slopes_that_a_runtime_refuses_are_written_otherwise(alpha, target, random) -> None:
+def test_leaky_slopes_that_a_runtime_refuses_are_decomposed(alpha, target, random) -> None:
     plain = leaky(alpha)
-    formed = decompose_prelu(plain, target)
+    decomposed = decompose_prelu(plain, target)
     if alpha in (1.0, 1.7):
-        assert tflite.operators(formed)["LEAKY_RELU"] == 3
+        assert tflite.operators(decomposed)["LEAKY_RELU"] == 3
     else:
-        assert "LEAKY_RELU" not in tflite.operators(formed)
-    assert_same(plain, formed, random)
+        assert "LEAKY_RELU" not in tflite.operators(decomposed)
+    assert_same(plain, decomposed, random)
 
 
-def test_relu_network_is_untouched() -> None:
+def test_a_relu_network_is_not_changed() -> None:
     plain = graph(3, 4, "relu")
     assert tflite.write(decompose_prelu(plain, "cpu")) == tflite.write(plain)
 
@@ -77,26 +76,3 @@ def test_a_steep_slope_whose_result_is_read_by_another_operator_is_refused() -> 
 def test_unknown_target() -> None:
     with pytest.raises(UsageError, match="'tpu' is not known; use one of cpu, gpu, nnapi, npu"):
         decompose_prelu(graph(1, 2, "prelu"), "tpu")
-
-
-@pytest.mark.parametrize("case", [(1, 2, "prelu"), (3, 3, "leaky"), (3, 4, "relu")])
-def test_half_constants_are_those_rounded_to_half(case, random) -> None:
-    plain = graph(*case)
-    half = with_fp16_constants(plain)
-    tensors = [
-        tensor if tensor.data is None else replace(tensor, data=tensor.data.astype(np.float16).astype(np.float32))
-        for tensor in plain.tensors
-    ]
-    rounded = replace(plain, tensors=tuple(tensors))
-    assert tflite.operators(half).keys() - {"DEQUANTIZE"} == tflite.operators(plain).keys()
-    assert len(tflite.write(half)) < len(tflite.write(plain))
-    assert_same(rounded, half, random)
-
-
-def test_a_weight_too_large_for_fp16_weights_is_refused() -> None:
-    plain = graph(3, 4, "relu")
-    index = plain.nodes[0].inputs[1]
-    huge = replace(plain.tensors[index], data=plain.tensors[index].data * np.float32(1e8))
-    tensors = (*plain.tensors[:index], huge, *plain.tensors[index + 1 :])
-    with pytest.raises(EcbsrError, match="which float16 cannot"):
-        with_fp16_constants(replace(plain, tensors=tensors))

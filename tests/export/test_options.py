@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from ecbsr_mobile.errors import UsageError
+from export import ExportOptions
+from export.cli import export as command
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"precisions": ["int4"]}, "precision 'int4' is not known; use one of fp32, fp16, int8"),
+        ({"precisions": []}, "nothing to write"),
+        ({"sizes": ["0x5"]}, "size '0x5' is not known"),
+        ({"sizes": ["540"]}, "size '540' is not known"),
+        ({"sizes": [(480, 9000)]}, "size '480x9000' is not known"),
+        ({"sizes": []}, "no size is given"),
+        ({"target": "tpu"}, "target 'tpu' is not known"),
+        ({"io_dtype": "int16"}, "io_dtype 'int16' is not known"),
+        ({"finetune": -1}, "finetune is a number of steps, 0 or more, not -1"),
+        ({"finetune": 2.5}, "finetune is a number of steps, 0 or more, not 2.5"),
+        ({"max_drop": -1}, "max_drop is 0 dB or more, not -1"),
+        ({"max_drop": float("nan")}, "max_drop is 0 dB or more, not nan"),
+        ({"npu": "mediatek"}, "NPU vendor 'mediatek' cannot be checked"),
+    ],
+)
+def test_a_value_that_is_not_known_is_refused(changes: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        ExportOptions(**changes)
+
+
+def test_values_are_kept_once_and_in_order() -> None:
+    options = ExportOptions(precisions=["int8", "fp32", "int8"], sizes=["540p", (480, 270), "960x540"])
+    assert options.precisions == ("int8", "fp32")
+    assert options.lr_sizes == ((960, 540), (480, 270))
+    assert ExportOptions(precisions="fp16", sizes="20x10").precisions == ("fp16",)
+    assert ExportOptions(npu="qualcomm:SM8750,SM8650").npu_socs == ("SM8750", "SM8650")
+
+
+def chosen(*flags: str) -> ExportOptions:
+    """The options that the command makes of its flags."""
+    return command.options_from(command.parser().parse_args(flags))
+
+
+def test_the_flags_of_the_command_are_fields_with_their_defaults() -> None:
+    assert chosen() == ExportOptions()
+    assert set(command.FIELDS) <= {field.name for field in fields(ExportOptions)}
+    flags = ["--int8", "--size", "540p,20x10", "--io-dtype", "uint8", "--finetune", "7", "--range", "255"]
+    expected = ExportOptions(
+        precisions=["int8"], sizes=["540p", "20x10"], io_dtype="uint8", finetune=7, value_range=255
+    )  # fmt: skip
+    assert chosen(*flags) == expected
+    assert chosen("--onnx") == ExportOptions(precisions=(), onnx=True)
+    assert chosen("--onnx", "--tflite") == ExportOptions(onnx=True)

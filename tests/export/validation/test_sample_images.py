@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecbsr_mobile import Picture, images, zoo
+from ecbsr_mobile.errors import EcbsrError
+from export.validation.sample_images import frame, samples
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", "no such folder"),
+        ("empty", "contains no image"),
+        ("damaged", "a.png"),
+        ("tiny", "at least 64x64"),
+    ],
+)
+def test_images_that_cannot_be_used_are_refused(kind: str, message: str, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    if kind != "missing":
+        folder.mkdir()
+    if kind == "damaged":
+        (folder / "a.png").write_bytes(zoo.pictures()[0].read_bytes()[:200])
+    if kind == "tiny":
+        images.write(Picture(np.zeros((20, 90, 3), np.uint8)), folder / "a.png")
+    with pytest.raises(EcbsrError, match=message):
+        samples(folder, 2, 1)
+
+
+def test_gray_deep_and_large_images_become_samples(tmp_path: Path, random: np.random.Generator) -> None:
+    images.write(Picture(random.integers(0, 256, (70, 101, 1), np.uint8)), tmp_path / "gray.png")
+    images.write(Picture(random.integers(0, 65536, (64, 64, 3), np.uint16)), tmp_path / "deep.png")
+    images.write(Picture(random.integers(0, 256, (900, 1400, 3), np.uint8)), tmp_path / "large.png")
+    for colors in (1, 3):
+        found = samples(tmp_path, 3, colors)
+        assert [sample.name for sample in found] == ["deep.png", "gray.png", "large.png"]
+        assert [sample.lr.shape for sample in found] == [(21, 21, colors), (23, 33, colors), (256, 256, colors)]
+        assert [sample.hr_luma.shape for sample in found] == [(63, 63), (69, 99), (768, 768)]
+
+
+def test_a_frame_has_the_size_and_the_pixels_of_the_sample() -> None:
+    sample = samples(None, 2, 3)[0]
+    height, width = sample.lr.shape[:2]
+    larger = frame(sample, (width + 5, height - 7))
+    assert larger.shape == (height - 7, width + 5, 3)
+    np.testing.assert_array_equal(larger[:, :width], sample.image[: height - 7])
+    np.testing.assert_array_equal(larger[:, width:], sample.image[: height - 7, :-6:-1])
+
+
+def test_many_images_are_thinned_out_evenly(tmp_path: Path) -> None:
+    for number in range(30):
+        images.write(Picture(np.full((64, 64, 1), number, np.uint8)), tmp_path / f"{number:02}.png")
+    names = [sample.name for sample in samples(tmp_path, 4, 1)]
+    assert len(names) == 24
+    assert (names[0], names[-1]) == ("00.png", "29.png")
