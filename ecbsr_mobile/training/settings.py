@@ -76,9 +76,7 @@ class Settings:
         if not 0 <= self.fake_quant_ratio <= 1:
             raise UsageError(f"fake_quant_ratio {self.fake_quant_ratio} is not a share of the steps; use 0 to 1")
         if self.loss == "distill" and not self.int8:
-            raise UsageError(
-                "the loss distill trains int8 on the float network's result; set int8, or use l1, l2, psnr"
-            )
+            raise UsageError("loss distill needs int8: its target is the float network's result; use l1, l2 or psnr")
         if self.int8 and (self.fake_quant_ratio or self.bf16):
             raise UsageError(
                 "int8 training quantizes every step and needs full precision; leave out fake_quant_ratio and bf16"

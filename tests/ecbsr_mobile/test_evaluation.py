@@ -1,0 +1,26 @@
+"""Scores against published ones, and their means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ecbsr_mobile import Score, TorchModel, evaluate, load
+from ecbsr_mobile.evaluation import mean
+
+
+@pytest.mark.parametrize(("scale", "set5", "set14"), [(2, 37.18, 32.81), (4, 30.87, 27.81)])
+def test_published_weights_have_the_published_scores(
+    checkpoints: Path, benchmark_sets: Path, scale: int, set5: float, set14: float
+) -> None:
+    with pytest.warns(UserWarning):
+        net = load(checkpoints / f"etds_ecbsr_m4c16_x{scale}_rgb_fused.pth")
+    for name, published in (("Set5", set5), ("Set14", set14)):
+        score, _ = evaluate(TorchModel(net), benchmark_sets / name)
+        assert score.psnr == pytest.approx(published, abs=0.03)
+
+
+def test_a_set_has_the_arithmetic_mean_of_each_score() -> None:
+    scores = [Score("a", 1, 30.0, 0.8, 28.0, 0.7), Score("b", 1, 34.0, 0.9, 30.0, 0.8)]
+    assert mean("set", scores) == Score("set", 2, 32.0, pytest.approx(0.85), 29.0, pytest.approx(0.75))

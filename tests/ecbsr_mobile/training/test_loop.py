@@ -1,0 +1,130 @@
+"""Training runs: they learn, and a stopped and resumed run equals an uninterrupted one bit for bit."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ecbsr_mobile import EcbsrError, TorchModel, UsageError, evaluate, load, train, zoo
+from ecbsr_mobile.training.settings import Report
+from tests.helpers.training import QUICK, assert_same_run
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(train_images: Path, val_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("uninterrupted")
+    train(train_images, val_images, out, QUICK)
+    return out
+
+
+def test_training_lowers_the_loss_and_keeps_the_best_weights(
+    train_images: Path, val_images: Path, tmp_path: Path
+) -> None:
+    reports: list[Report] = []
+    settings = replace(QUICK, steps=150, validate_every=50, lr=3e-3, ema_decay=0.9, channels=8)
+    last = train(train_images, val_images, tmp_path / "run", settings, on_report=reports.append)
+    assert [report.step for report in reports] == [50, 100, 150]
+    assert reports[-1].loss < reports[0].loss
+    score, _ = evaluate(TorchModel(load(tmp_path / "run" / "best.safetensors")), val_images)
+    assert score.psnr == pytest.approx(last.best_psnr, abs=1e-3)
+    assert score.psnr > 20
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "soap"])
+def test_killed_and_resumed_equals_uninterrupted(
+    train_images: Path, val_images: Path, uninterrupted: Path, optimizer: str, tmp_path: Path
+) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(step: int, _loss: float) -> None:
+        if step == 13:
+            raise Killed
+
+    settings, out = replace(QUICK, optimizer=optimizer), tmp_path / "killed"
+    expected = uninterrupted
+    if optimizer != QUICK.optimizer:
+        expected = tmp_path / "whole"
+        train(train_images, val_images, expected, settings)
+    with pytest.raises(Killed):
+        train(train_images, val_images, out, settings, on_step=kill)
+    assert torch.load(out / "last.ckpt", weights_only=True)["step"] == 10
+    train(train_images, val_images, out, settings, resume=True)
+    assert_same_run(out, expected)
+
+
+# Also after the last step, before its validation.
+@pytest.mark.parametrize(("number", "at"), [(signal.SIGTERM, 1), (signal.SIGINT, 13), (signal.SIGTERM, 20)])
+def test_stopped_and_resumed_equals_uninterrupted(
+    train_images: Path, val_images: Path, uninterrupted: Path, tmp_path: Path, number: int, at: int
+) -> None:
+    def stop(step: int, _loss: float) -> None:
+        if step == at:
+            signal.raise_signal(number)
+
+    def handler(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(number, handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) as raised:
+            train(train_images, val_images, tmp_path, QUICK, on_step=stop)
+        assert raised.value.args == (number,)
+        assert signal.getsignal(number) is handler
+    finally:
+        signal.signal(number, before)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] == at
+    train(train_images, val_images, tmp_path, QUICK, resume=True)
+    assert_same_run(tmp_path, uninterrupted)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    last = train(train_images, val_images, tmp_path, QUICK, resume=True)  # nothing is left to do
+    assert last.step == 20
+
+
+def test_starts_from_another_scale(train_images: Path, val_images: Path, tmp_path: Path) -> None:
+    start = load("ecbsr-m4c8-x2")
+    settings = replace(QUICK, scale=3, blocks=4, channels=8, steps=1, lr=1e-9, ema_decay=0.0)
+    train(train_images, val_images, tmp_path / "run", settings, start=start)
+    net = load(tmp_path / "run" / "best.safetensors")
+    for ours, expected in zip(net.convs[:-1], start.convs[:-1], strict=True):
+        assert torch.allclose(ours.weight, expected.weight, atol=1e-5)
+
+
+def test_refusals_of_folders_and_devices(train_images: Path, val_images: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(EcbsrError, match="no such folder"):
+        train(tmp_path / "none", val_images, run, QUICK)
+    with pytest.raises(EcbsrError, match="smaller than a crop"):
+        train(train_images, val_images, run, replace(QUICK, patch=500))
+    shutil.copy(train_images / zoo.pictures()[0].name, tmp_path / "file.png")
+    with pytest.raises(EcbsrError, match="is a file, not a folder"):
+        train(tmp_path / "file.png", val_images, run, QUICK)
+    if not torch.cuda.is_available():
+        with pytest.raises(EcbsrError, match="sees no GPU"):
+            train(train_images, val_images, run, QUICK, device="cuda")
+    assert not run.exists()
+
+
+def test_refusals_of_checkpoints(train_images: Path, val_images: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(EcbsrError, match="no such checkpoint"):
+        train(train_images, val_images, run, QUICK, resume=True)
+    shutil.copytree(uninterrupted, run)
+    with pytest.raises(EcbsrError, match="contains a training run"):
+        train(train_images, val_images, run, QUICK)
+    with pytest.raises(UsageError, match="seed 0, not 1"):
+        train(train_images, val_images, run, replace(QUICK, seed=1), resume=True)
+    (run / "last.ckpt").write_bytes(b"damaged")
+    with pytest.raises(EcbsrError, match="damaged"):
+        train(train_images, val_images, run, QUICK, resume=True)
+
+
+def test_diverging_training_ends_with_a_message(train_images: Path, val_images: Path, tmp_path: Path) -> None:
+    with pytest.raises(EcbsrError, match=r"the loss is (nan|inf).* rate below 1e\+20"):
+        train(train_images, val_images, tmp_path / "run", replace(QUICK, lr=1e20))
+    assert not (tmp_path / "run" / "best.safetensors").exists()
