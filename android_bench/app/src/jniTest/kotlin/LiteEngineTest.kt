@@ -1,14 +1,14 @@
 package ecbsr.demo.engine
 
 import ecbsr.demo.Fixtures
-import ecbsr.demo.core.Engines
 import ecbsr.demo.core.Backend
+import ecbsr.demo.core.EngineFactory
 import ecbsr.demo.core.PixelsInMemory
-import ecbsr.demo.core.Refused
-import ecbsr.demo.core.SrMethod
-import ecbsr.demo.core.SrModel
 import ecbsr.demo.core.Size
-import ecbsr.demo.core.enlargeToPixels
+import ecbsr.demo.core.SrModel
+import ecbsr.demo.core.SrUpscaler
+import ecbsr.demo.core.UserFacingException
+import ecbsr.demo.core.upscaleToPixels
 import java.io.File
 import kotlin.math.abs
 import org.junit.Assert.assertThrows
@@ -16,9 +16,9 @@ import org.junit.Assert.assertTrue
 import org.junit.Before
 import org.junit.Test
 
-/** The app's own engine through the real `org.tensorflow.lite` and its JNI library, in a desktop build. */
+/** Runs the app's engine with `org.tensorflow.lite` and its JNI library, in a desktop build. */
 class LiteEngineTest {
-    private val engines = Engines { model, backend -> LiteEngine(model, backend.threads) }
+    private val engines = EngineFactory { model, backend -> LiteEngine(model, backend.threads) }
 
     @Before
     fun loadTheLibrary() {
@@ -30,44 +30,44 @@ class LiteEngineTest {
     }
 
     @Test
-    fun floatModelsGiveThePictureOfEcbsrUpscale() {
+    fun floatModelsEqualEcbsrUpscale() {
         for (file in Fixtures.models.filter { "float" in it.name || "fp32" in it.name }) {
             assertTrue(file.name, differences(file, "chelsea").max() <= 1)
         }
     }
 
     @Test
-    fun theBundledModelsComeClose() {
-        // This older release has other int8 kernels, which round each layer otherwise: close, not equal.
+    fun bundledModelsAreCloseToEcbsrUpscale() {
+        // The int8 kernels of this older release round differently, so the results are close but not equal.
         for (file in Fixtures.bundled) for (name in listOf("chelsea", "transparent")) {
             val differences = differences(file, name)
             assertTrue("${file.name} $name: ${differences.average()}", differences.average() < 1)
-            val far = differences.count { it > 8 }
-            assertTrue("${file.name} $name: $far of ${differences.size}", far < differences.size / 1000)
+            val large = differences.count { it > 8 }
+            assertTrue("${file.name} $name: $large of ${differences.size}", large < differences.size / 1000)
         }
     }
 
     private fun differences(file: File, name: String): List<Int> {
         val model = SrModel.read(file.nameWithoutExtension, file.readBytes())
         val source = PixelsInMemory(Fixtures.picture(name))
-        val larger = SrMethod(model, engines, Backend.Cpu(2)).use { enlargeToPixels(source, source.whole, it) }
+        val upscaled = SrUpscaler(model, engines, Backend.Cpu(2)).use { upscaleToPixels(source, source.whole, it) }
         val expected = Fixtures.read(Fixtures.file("upscaled/${file.nameWithoutExtension}--$name.png"))
-        return larger.argb.indices.map { i ->
-            listOf(0, 8, 16, 24).maxOf { abs((larger.argb[i] ushr it and 255) - (expected.argb[i] ushr it and 255)) }
+        return upscaled.argb.indices.map { i ->
+            listOf(0, 8, 16, 24).maxOf { abs((upscaled.argb[i] ushr it and 255) - (expected.argb[i] ushr it and 255)) }
         }
     }
 
     @Test
-    fun itSaysHowManyStepsAreLeft() {
+    fun reportsTheLengthOfTheExecutionPlan() {
         val model = SrModel.read("x2", Fixtures.bundled.first().readBytes())
-        LiteEngine(model.stamped(Size(32, 32)), 1).use { assertTrue("${it.steps}", it.steps in 1..model.nodes) }
+        LiteEngine(model.resized(Size(32, 32)), 1).use { assertTrue("${it.planLength}", it.planLength in 1..model.nodes) }
     }
 
     @Test
-    fun aModelThatTheRuntimeDoesNotTakeIsRefusedInASentence() {
-        val bytes = SrModel.read("x2", Fixtures.bundled.first().readBytes()).stamped(Size(32, 32))
+    fun reportsAModelThatTheRuntimeRejects() {
+        val bytes = SrModel.read("x2", Fixtures.bundled.first().readBytes()).resized(Size(32, 32))
         bytes.put(4, 'X'.code.toByte())
-        val refused = assertThrows(Refused::class.java) { LiteEngine(bytes, 1) }
-        assertTrue(refused.message, refused.message.startsWith("The runtime refused the model: "))
+        val error = assertThrows(UserFacingException::class.java) { LiteEngine(bytes, 1) }
+        assertTrue(error.message, error.message.startsWith("The runtime rejected the model: "))
     }
 }

@@ -1,16 +1,14 @@
 package ecbsr.demo
 
 import android.app.Application
-import ecbsr.demo.core.Engines
+import ecbsr.demo.core.EngineFactory
 import ecbsr.demo.core.Protocol
-import ecbsr.demo.engine.AndroidEngines
+import ecbsr.demo.engine.AndroidEngineFactory
 
-/** One workbench for all screens, so that turning the phone loses nothing. */
+/** Keeps one view model for all screens, so that it survives a rotation of the phone. */
 class DemoApp : Application() {
-    /** Tests put the desktop runtime here, and a shorter measurement. */
-    var engines: Engines = AndroidEngines
+    /** Tests set the desktop runtime and a shorter protocol. */
+    var engines: EngineFactory = AndroidEngineFactory
     var protocol = Protocol()
-    val workbench by lazy { Workbench(this, engines, protocol) }
+    val viewModel by lazy { DemoViewModel(this, engines, protocol) }
 }
-
-val android.content.Context.workbench get() = (applicationContext as DemoApp).workbench

@@ -3,13 +3,12 @@ package ecbsr.demo
 import android.content.Context
 import android.os.Build
 import android.os.PowerManager
-import ecbsr.demo.core.DeviceFacts
+import ecbsr.demo.core.DeviceInfo
 import org.tensorflow.lite.TensorFlowLite
 
-/** What the figures belong to. */
-fun deviceFacts(): DeviceFacts {
+fun deviceInfo(): DeviceInfo {
     val model = "${Build.MANUFACTURER} ${Build.MODEL}"
-    return DeviceFacts(
+    return DeviceInfo(
         name = "$model (app)",
         model = model,
         soc = if (Build.VERSION.SDK_INT >= 31) "${Build.SOC_MANUFACTURER} ${Build.SOC_MODEL}" else Build.HARDWARE,
@@ -24,6 +23,6 @@ fun deviceFacts(): DeviceFacts {
     )
 }
 
-/** Android's thermal status, 0 none to 6 shutdown, or null before Android 10. */
+/** Android's thermal status, from 0 (none) to 6 (shutdown), or null before Android 10. */
 fun Context.thermalStatus(): Int? =
     if (Build.VERSION.SDK_INT >= 29) getSystemService(PowerManager::class.java).currentThermalStatus else null

@@ -10,113 +10,117 @@ import android.os.SystemClock
 import android.view.MotionEvent
 import android.view.View
 import android.widget.TextView
-import ecbsr.demo.core.Pixels
 import ecbsr.demo.core.Protocol
 import java.io.ByteArrayInputStream
 import java.io.ByteArrayOutputStream
 import java.io.File
 import org.junit.Before
 import org.junit.runner.RunWith
+import org.junit.runners.model.FrameworkMethod
+import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
 import org.robolectric.internal.bytecode.InstrumentationConfiguration
-import org.junit.runners.model.FrameworkMethod
+import org.robolectric.shadow.api.Shadow
+import org.robolectric.shadows.ShadowPausedLooper
 
-/** Leaves the native runtime outside Robolectric's class loaders, since a library is loaded once only. */
+/** Keeps the native runtime out of Robolectric's class loaders, because a library can be loaded only once. */
 class AppRunner(test: Class<*>) : RobolectricTestRunner(test) {
     override fun createClassLoaderConfig(method: FrameworkMethod): InstrumentationConfiguration =
         InstrumentationConfiguration.Builder(super.createClassLoaderConfig(method)).doNotAcquirePackage("org.bytedeco.").build()
 }
 
-/** The app on Android 14 with true graphics, and the desktop runtime behind the seam. */
+/** Runs the app on Android 14 with native graphics and the desktop runtime. */
 @RunWith(AppRunner::class)
 @Config(sdk = [34], application = DemoApp::class, qualifiers = "w360dp-h720dp-hdpi", shadows = [RegionDecoder::class])
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
 abstract class Screen {
     protected val app: DemoApp get() = RuntimeEnvironment.getApplication() as DemoApp
-    protected val workbench get() = app.workbench
+    protected val viewModel get() = app.viewModel
 
     @Before
-    fun useTheDesktopRuntime() {
-        app.engines = DesktopEngines
-        app.protocol = Protocol(rounds = 2, runs = 3, warmUp = 1)
+    fun useDesktopRuntime() {
+        app.engines = DesktopEngineFactory
+        app.protocol = Protocol(rounds = 2, runs = 3, warmUps = 1)
     }
 
-    /** Waits until nothing runs in the background and the screen has caught up. */
-    protected fun settle(limit: Int = 240) {
-        val end = System.nanoTime() + limit * 1_000_000_000L
-        do {
-            shadowOf(Looper.getMainLooper()).idle()
-            if (workbench.task == null) return
-            Thread.sleep(5)
-        } while (System.nanoTime() < end)
-        error("still at work after $limit s")
+    /** Runs the main looper until [condition] holds. Background threads report changes as messages of the main looper. */
+    protected fun waitUntil(condition: () -> Boolean) {
+        val looper = Shadow.extract<ShadowPausedLooper>(Looper.getMainLooper())
+        looper.idle()
+        while (!condition()) {
+            looper.poll(0) // until the next message
+            looper.idle()
+        }
     }
 
-    /** A document of another app's. */
+    /** Waits until all tasks are complete and shown. */
+    protected fun settle() = waitUntil { viewModel.task == null }
+
+    protected fun <T : Activity> start(screen: Class<T>): T = Robolectric.buildActivity(screen).setup().get().also { settle() }
+
+    /** A document of another app. */
     protected fun document(bytes: ByteArray, name: String): Uri {
         val uri = Uri.parse("content://other.app/$name")
         shadowOf(app.contentResolver).registerInputStreamSupplier(uri) { ByteArrayInputStream(bytes) }
         return uri
     }
 
-    /** A place that another app gave to write to. */
-    protected fun place(name: String): Pair<Uri, ByteArrayOutputStream> {
-        val (uri, out) = Uri.parse("content://other.app/$name") to ByteArrayOutputStream()
-        shadowOf(app.contentResolver).registerOutputStreamSupplier(uri) { out }
-        return uri to out
+    /** A writable document of another app, and its content. */
+    protected fun writableDocument(name: String): Pair<Uri, ByteArrayOutputStream> {
+        val uri = Uri.parse("content://other.app/$name")
+        val content = ByteArrayOutputStream()
+        shadowOf(app.contentResolver).registerOutputStreamSupplier(uri) { content }
+        return uri to content
     }
 
-    /** What the person did in the app that [intent] started: picked [uri]. */
-    protected fun Activity.answer(uri: Uri) {
-        val asked = shadowOf(this).nextStartedActivityForResult
-        shadowOf(this).receiveResult(asked.intent, Activity.RESULT_OK, Intent().setData(uri))
+    /** The user picks [uri] in the document picker. */
+    protected fun Activity.pick(uri: Uri) {
+        val request = shadowOf(this).nextStartedActivityForResult
+        shadowOf(this).receiveResult(request.intent, Activity.RESULT_OK, Intent().setData(uri))
     }
 
     protected fun View.touch(action: Int, vararg points: Pair<Float, Float>) {
         val properties = points.indices.map { MotionEvent.PointerProperties().apply { id = it; toolType = MotionEvent.TOOL_TYPE_FINGER } }
-        val places = points.map { (px, py) -> MotionEvent.PointerCoords().apply { x = px; y = py; pressure = 1f; size = 1f } }
+        val coordinates = points.map { (px, py) -> MotionEvent.PointerCoords().apply { x = px; y = py; pressure = 1f; size = 1f } }
         val now = SystemClock.uptimeMillis()
-        val event = MotionEvent.obtain(now, now, action, points.size, properties.toTypedArray(), places.toTypedArray(), 0, 0, 1f, 1f, 0, 0, 0, 0)
+        val event = MotionEvent.obtain(now, now, action, points.size, properties.toTypedArray(), coordinates.toTypedArray(), 0, 0, 1f, 1f, 0, 0, 0, 0)
         dispatchTouchEvent(event)
         event.recycle()
         SystemClock.setCurrentTimeMillis(now + 16)
     }
 
-    /** What is on the screen, also written as a PNG to look at. */
-    protected fun Activity.picture(name: String): Pixels {
+    /** Renders the screen into a PNG after all tasks are complete. */
+    protected fun Activity.screenshot(name: String) {
         settle()
-        return pictureNow(name)
+        screenshotNow(name)
     }
 
-    protected fun Activity.pictureNow(name: String): Pixels {
+    protected fun Activity.screenshotNow(name: String) {
         val root = window.decorView
         val bitmap = Bitmap.createBitmap(root.width, root.height, Bitmap.Config.ARGB_8888)
         root.draw(Canvas(bitmap))
         val folder = File(System.getProperty("ecbsr.screens") ?: "../../build/app/screens").apply { mkdirs() }
         File(folder, "$name.png").outputStream().use { bitmap.compress(Bitmap.CompressFormat.PNG, 100, it) }
-        return bitmap.pixels()
     }
 
-    /** What the system does when it needs the memory: everything that is not saved is gone. */
+    /** The end of the process, when the system needs memory: all unsaved state is lost. */
     protected fun endProcess() {
-        val field = DemoApp::class.java.getDeclaredField("workbench\$delegate").apply { isAccessible = true }
-        field.set(app, lazy { Workbench(app, app.engines, app.protocol) })
+        val field = DemoApp::class.java.getDeclaredField("viewModel\$delegate").apply { isAccessible = true }
+        field.set(app, lazy { DemoViewModel(app, app.engines, app.protocol) })
     }
 
-    /** Whether text is shortened or drawn outside its view. */
-    protected fun TextView.cutOff(): Boolean {
+    protected fun Activity.text(id: Int) = window.decorView.text(id)
+
+    protected fun View.text(id: Int) = findViewById<TextView>(id).text.toString()
+
+    /** Whether text is ellipsized or exceeds its view. */
+    protected fun TextView.isCutOff(): Boolean {
         val lines = layout ?: return true
-        val shortened = (0 until lines.lineCount).any { lines.getEllipsisCount(it) > 0 }
-        return shortened || lines.height > height - compoundPaddingTop - compoundPaddingBottom || lines.lineCount > maxLines
-    }
-
-    protected fun Bitmap.pixels(): Pixels {
-        val argb = IntArray(width * height)
-        getPixels(argb, 0, width, 0, 0, width, height)
-        return Pixels(width, height, argb)
+        val ellipsized = (0 until lines.lineCount).any { lines.getEllipsisCount(it) > 0 }
+        return ellipsized || lines.height > height - compoundPaddingTop - compoundPaddingBottom || lines.lineCount > maxLines
     }
 }

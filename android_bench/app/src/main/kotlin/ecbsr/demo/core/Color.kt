@@ -1,57 +1,64 @@
 package ecbsr.demo.core
 
 /**
- * BT.601 luma and chroma with limited range, as MATLAB's `rgb2ycbcr` (ITU-R BT.601-7, section 2.5).
+ * BT.601 luma and chroma with limited range, as in MATLAB's `rgb2ycbcr` (ITU-R BT.601-7, section 2.5).
  *
- * Planes are row by row, values in 0..255: Y in 16..235, Cb and Cr in 16..240, not rounded. All sums are in
+ * Planes are row-major with values in 0..255: Y in 16..235, Cb and Cr in 16..240, not rounded. All sums are in
  * single precision and in a fixed order, so that a tile gets the same bits as the whole picture.
  */
 object Color {
-    private val toY = floatArrayOf(65.481, 128.553, 24.966)
-    private val toCb = floatArrayOf(-37.797, -74.203, 112.0)
-    private val toCr = floatArrayOf(112.0, -93.786, -18.214)
+    // Rows Y, Cb, Cr, for RGB in 0..255.
+    private val matrix = listOf(65.481, 128.553, 24.966, -37.797, -74.203, 112.0, 112.0, -93.786, -18.214).map { it / 255 }
+    private val toYCbCr = FloatArray(9) { matrix[it].toFloat() }
     private val toRgb = inverse()
 
-    fun luma(argb: IntArray) = plane(argb, toY, 16f)
+    fun luma(argb: IntArray) = plane(argb, 0, 16f)
 
-    fun cb(argb: IntArray) = plane(argb, toCb, 128f)
+    fun cb(argb: IntArray) = plane(argb, 1, 128f)
 
-    fun cr(argb: IntArray) = plane(argb, toCr, 128f)
+    fun cr(argb: IntArray) = plane(argb, 2, 128f)
 
-    /** One channel of packed pixels as values 0..255; [shift] is 16 for red, 8 green, 0 blue, 24 alpha. */
-    fun channel(argb: IntArray, shift: Int) = FloatArray(argb.size) { (argb[it] ushr shift and 255).toFloat() }
+    /** The red, green and blue planes. */
+    fun rgb(argb: IntArray) = listOf(16, 8, 0).map { channel(argb, it) }
 
-    /** Opaque pixels of luma and chroma planes. */
-    fun rgb(y: FloatArray, cb: FloatArray, cr: FloatArray) = IntArray(y.size) {
-        val (a, b, c) = Triple(y[it] - 16f, cb[it] - 128f, cr[it] - 128f)
-        pack(mix(0, a, b, c), mix(1, a, b, c), mix(2, a, b, c))
+    fun alpha(argb: IntArray) = channel(argb, 24)
+
+    /** Opaque pixels from red, green and blue planes, rounded and clipped. */
+    fun fromRgb(planes: List<FloatArray>): IntArray {
+        val (red, green, blue) = planes
+        return IntArray(red.size) { pack(red[it], green[it], blue[it]) }
     }
 
-    /** One opaque pixel of values that are rounded (half up) and clipped to 0..255. */
-    fun pack(red: Float, green: Float, blue: Float) =
-        (255 shl 24) or (round(red) shl 16) or (round(green) shl 8) or round(blue)
+    /** Opaque pixels from luma and chroma planes, rounded and clipped. */
+    fun fromYCbCr(luma: FloatArray, cb: FloatArray, cr: FloatArray) = IntArray(luma.size) {
+        val y = luma[it] - 16f
+        val b = cb[it] - 128f
+        val r = cr[it] - 128f
+        pack(dot(toRgb, 0, y, b, r), dot(toRgb, 1, y, b, r), dot(toRgb, 2, y, b, r))
+    }
 
-    /** Half up, clipped to 0..255, as MATLAB's `uint8()`. */
+    /** Rounds half up and clips to 0..255, as MATLAB's `uint8()` does. */
     fun round(value: Float) = (value.coerceIn(0f, 255f) + 0.5f).toInt()
 
-    private fun mix(row: Int, y: Float, cb: Float, cr: Float) =
-        toRgb[3 * row] * y + toRgb[3 * row + 1] * cb + toRgb[3 * row + 2] * cr
+    private fun pack(red: Float, green: Float, blue: Float) =
+        (255 shl 24) or (round(red) shl 16) or (round(green) shl 8) or round(blue)
 
-    private fun plane(argb: IntArray, weights: FloatArray, offset: Float) = FloatArray(argb.size) {
-        val pixel = argb[it]
-        val red = (pixel shr 16 and 255).toFloat() * weights[0]
-        val green = (pixel shr 8 and 255).toFloat() * weights[1]
-        val blue = (pixel and 255).toFloat() * weights[2]
-        red + green + blue + offset
+    private fun channel(argb: IntArray, shift: Int) = FloatArray(argb.size) { byte(argb[it], shift) }
+
+    private fun plane(argb: IntArray, row: Int, offset: Float) = FloatArray(argb.size) {
+        dot(toYCbCr, row, byte(argb[it], 16), byte(argb[it], 8), byte(argb[it], 0)) + offset
     }
 
-    private fun floatArrayOf(vararg of255: Double) = FloatArray(of255.size) { (of255[it] / 255).toFloat() }
+    private fun byte(pixel: Int, shift: Int) = (pixel ushr shift and 255).toFloat()
 
-    /** The inverse of the matrix whose rows are Y, Cb, Cr, by Cramer's rule. */
+    private fun dot(matrix: FloatArray, row: Int, a: Float, b: Float, c: Float) =
+        matrix[3 * row] * a + matrix[3 * row + 1] * b + matrix[3 * row + 2] * c
+
+    /** The inverse of [matrix], by Cramer's rule. */
     private fun inverse(): FloatArray {
-        val (a, b, c) = listOf(65.481 / 255, 128.553 / 255, 24.966 / 255)
-        val (d, e, f) = listOf(-37.797 / 255, -74.203 / 255, 112.0 / 255)
-        val (g, h, i) = listOf(112.0 / 255, -93.786 / 255, -18.214 / 255)
+        val (a, b, c) = matrix.subList(0, 3)
+        val (d, e, f) = matrix.subList(3, 6)
+        val (g, h, i) = matrix.subList(6, 9)
         val determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
         val adjugate = listOf(
             e * i - f * h, c * h - b * i, b * f - c * e,

@@ -1,9 +1,9 @@
 package ecbsr.demo.core
 
 /**
- * How a camera held its sensor: the value 1 to 8 of the EXIF tag 0x0112 (Exif 2.3, table 6).
+ * The EXIF orientation of a photo: the value 1 to 8 of tag 0x0112 (Exif 2.3, table 6).
  *
- * A stored picture becomes upright by swapping its axes ([transposed]) and then mirroring the result.
+ * A stored picture becomes upright when its axes are swapped ([transposed]) and the result is then mirrored.
  */
 enum class Orientation(val exif: Int, private val transposed: Boolean, private val mirrorX: Boolean, private val mirrorY: Boolean) {
     UPRIGHT(1, false, false, false),
@@ -15,38 +15,34 @@ enum class Orientation(val exif: Int, private val transposed: Boolean, private v
     TRANSVERSED(7, true, true, true),
     THREE_QUARTER_TURN(8, true, false, true);
 
-    /** Width of the upright picture of a stored [width] x [height] one. */
+    /** The width of the upright picture, for a stored picture of [width] x [height]. */
     fun uprightWidth(width: Int, height: Int) = if (transposed) height else width
 
     fun uprightHeight(width: Int, height: Int) = if (transposed) width else height
 
-    /** Where the pixels of an upright [region] are stored in a picture of [width] x [height] as stored. */
+    /** The stored region of an upright [region], for a stored picture of [width] x [height]. */
     fun stored(region: Region, width: Int, height: Int): Region {
-        val (w, h) = uprightWidth(width, height) to uprightHeight(width, height)
-        val left = if (mirrorX) w - region.right else region.left
-        val top = if (mirrorY) h - region.bottom else region.top
-        val (right, bottom) = left + region.width to top + region.height
+        val left = if (mirrorX) uprightWidth(width, height) - region.right else region.left
+        val top = if (mirrorY) uprightHeight(width, height) - region.bottom else region.top
+        val right = left + region.width
+        val bottom = top + region.height
         return if (transposed) Region(top, left, bottom, right) else Region(left, top, right, bottom)
     }
 
-    /** Stored pixels turned upright. */
+    /** Turns stored pixels upright. */
     fun upright(pixels: Pixels): Pixels {
         if (this == UPRIGHT) return pixels
-        val (w, h) = uprightWidth(pixels.width, pixels.height) to uprightHeight(pixels.width, pixels.height)
-        val out = IntArray(w * h)
-        for (y in 0 until h) {
-            val fromY = if (mirrorY) h - 1 - y else y
-            for (x in 0 until w) {
-                val fromX = if (mirrorX) w - 1 - x else x
-                val from = if (transposed) fromX * pixels.width + fromY else fromY * pixels.width + fromX
-                out[y * w + x] = pixels.argb[from]
-            }
+        val width = uprightWidth(pixels.width, pixels.height)
+        val height = uprightHeight(pixels.width, pixels.height)
+        return Pixels.build(width, height) { x, y ->
+            val column = if (mirrorX) width - 1 - x else x
+            val row = if (mirrorY) height - 1 - y else y
+            pixels.argb[if (transposed) column * pixels.width + row else row * pixels.width + column]
         }
-        return Pixels(w, h, out)
     }
 
     companion object {
-        /** The orientation of an EXIF value; anything unknown counts as upright. */
+        /** The orientation of an EXIF value. Unknown values count as upright. */
         fun of(exif: Int) = entries.firstOrNull { it.exif == exif } ?: UPRIGHT
     }
 }

@@ -2,12 +2,13 @@ package ecbsr.demo.core
 
 import java.io.DataOutputStream
 import java.io.OutputStream
+import java.nio.ByteBuffer
 import java.util.zip.CRC32
 import java.util.zip.Deflater
 
 /**
- * Writes a PNG row by row, so that a picture larger than memory can be saved. 8 bits a channel, RGB or RGBA
- * (PNG specification, third edition, https://www.w3.org/TR/png-3/).
+ * Writes a PNG row by row, so that the picture can be larger than memory. The format is RGB or RGBA with 8 bits per
+ * channel (PNG specification, third edition, https://www.w3.org/TR/png-3/).
  */
 class PngWriter(output: OutputStream, private val width: Int, private val height: Int, private val alpha: Boolean) : AutoCloseable {
     private val out = DataOutputStream(output)
@@ -21,23 +22,23 @@ class PngWriter(output: OutputStream, private val width: Int, private val height
 
     init {
         out.write(byteArrayOf(0x89.toByte(), 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a))
-        val header = java.nio.ByteBuffer.allocate(13).putInt(width).putInt(height)
+        val header = ByteBuffer.allocate(13).putInt(width).putInt(height)
         header.put(8).put(if (alpha) 6 else 2).put(0).put(0).put(0)
-        chunk("IHDR", header.array(), 13)
+        writeChunk("IHDR", header.array(), 13)
     }
 
-    /** The next [count] rows, packed as in [Pixels]. */
-    fun rows(argb: IntArray, count: Int) {
-        for (y in 0 until count) row(argb, y * width)
+    /** Writes the next [count] rows of ARGB pixels. */
+    fun writeRows(argb: IntArray, count: Int) {
+        for (y in 0 until count) writeRow(argb, y * width)
     }
 
-    /** Ends the file. A file that was not closed after its last row is not a PNG. */
+    /** Completes the file. The file is a PNG only if all rows are written. */
     override fun close() {
         try {
             if (written == height) {
                 deflater.finish()
-                drain()
-                chunk("IEND", ByteArray(0), 0)
+                writeCompressed()
+                writeChunk("IEND", ByteArray(0), 0)
                 out.flush()
             }
         } finally {
@@ -46,33 +47,33 @@ class PngWriter(output: OutputStream, private val width: Int, private val height
         }
     }
 
-    private fun row(argb: IntArray, from: Int) {
+    private fun writeRow(argb: IntArray, from: Int) {
         check(written < height) { "more than $height rows" }
-        var at = 0
+        var i = 0
         for (x in from until from + width) {
             val pixel = argb[x]
-            row[at++] = (pixel shr 16).toByte()
-            row[at++] = (pixel shr 8).toByte()
-            row[at++] = pixel.toByte()
-            if (alpha) row[at++] = (pixel ushr 24).toByte()
+            row[i++] = (pixel shr 16).toByte()
+            row[i++] = (pixel shr 8).toByte()
+            row[i++] = pixel.toByte()
+            if (alpha) row[i++] = (pixel ushr 24).toByte()
         }
         filtered[0] = UP
-        for (i in row.indices) filtered[1 + i] = (row[i] - above[i]).toByte()
+        for (j in row.indices) filtered[1 + j] = (row[j] - above[j]).toByte()
         deflater.setInput(filtered)
-        drain()
+        writeCompressed()
         row = above.also { above = row }
         written++
     }
 
-    private fun drain() {
+    private fun writeCompressed() {
         while (true) {
             val count = deflater.deflate(compressed)
             if (count == 0) return
-            chunk("IDAT", compressed, count)
+            writeChunk("IDAT", compressed, count)
         }
     }
 
-    private fun chunk(type: String, data: ByteArray, count: Int) {
+    private fun writeChunk(type: String, data: ByteArray, count: Int) {
         val name = type.toByteArray(Charsets.US_ASCII)
         val crc = CRC32().apply { update(name); update(data, 0, count) }
         out.writeInt(count)
@@ -82,7 +83,7 @@ class PngWriter(output: OutputStream, private val width: Int, private val height
     }
 
     private companion object {
-        /** Each byte as its difference from the one above: cheap, and good for enlarged pictures. */
+        /** The difference from the byte above: fast, and effective for upscaled pictures. */
         const val UP: Byte = 2
     }
 }

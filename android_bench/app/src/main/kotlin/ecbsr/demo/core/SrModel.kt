@@ -1,151 +1,155 @@
 package ecbsr.demo.core
 
-import java.io.Serializable
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import org.json.JSONArray
 import org.json.JSONException
 import org.json.JSONObject
 
-/** A width and a height in pixels. */
-data class Size(val width: Int, val height: Int) : Serializable {
-    override fun toString() = "${width}x$height"
-}
-
 /**
- * A super-resolution network in a `.tflite`: one NHWC picture of luma or RGB in, one [scale] times as large out.
+ * A super-resolution network in a `.tflite`. It upscales one NHWC picture, luma or RGB, by [scale].
  *
- * @property fixedSize the only input size that the graph can have, or null where any can be stamped into it.
- * @property halo input pixels around a tile that its output depends on.
- * @property seamless whether tiles give what the whole picture would give.
- * @property recipe how the file was made, from its own metadata, inner keys joined by dots; empty in files of
- *   other makers.
+ * @property fixedSize the only input size of the graph, or null if the graph can be resized.
+ * @property halo the radius around a tile, in input pixels, that its output depends on.
+ * @property seamless whether tiles give the same result as the whole picture.
+ * @property recipe the export settings from the file's metadata, with nested keys joined by dots; empty if the file
+ *   has none.
  */
 class SrModel private constructor(
     val name: String,
     val file: TfliteFile,
     val scale: Int,
-    val colors: Int,
-    val input: Values,
-    val output: Values,
+    val channels: Int,
+    val input: TensorFormat,
+    val output: TensorFormat,
     val storedSize: Size?,
     private val geometry: Geometry?,
     val recipe: Map<String, String>,
 ) {
     val fixedSize get() = if (geometry == null) storedSize else null
-    val halo get() = geometry?.halo ?: minOf(GUESSED_HALO, minOf(storedSize!!.width, storedSize.height) / 4)
+    val halo get() = geometry?.halo ?: minOf(DEFAULT_HALO, storedSize!!.width / 4, storedSize.height / 4)
     val seamless get() = geometry != null
     val nodes get() = file.nodes.size
 
-    /** "int8", "fp32" …: what the recipe says, else what the tensors hold. */
+    /** "int8", "fp32" …, from the recipe or else from the tensors. */
     val precision: String
         get() = recipe["precision"] ?: when {
-            input.type != Values.FLOAT32 -> input.typeName
-            file.tensors.any { it.constant && it.type == Values.FLOAT16 } -> "fp16"
-            file.tensors.any { it.constant && it.type == Values.INT8 } -> "int8"
+            input.type != TensorFormat.FLOAT32 -> input.dtype
+            file.tensors.any { it.constant && it.type == TensorFormat.FLOAT16 } -> "fp16"
+            file.tensors.any { it.constant && it.type == TensorFormat.INT8 } -> "int8"
             else -> "fp32"
         }
 
-    /** How often each operator occurs, in order of first use. */
+    /** The count of each operator, in order of first use. */
     val operators: Map<String, Int> get() = file.nodes.groupingBy { it.operator }.eachCount()
 
     /**
-     * The file with an input of [size], as a direct buffer that an interpreter can map. A delegate that
-     * takes only static shapes sees the size that will run, which resizing the input afterwards would not give.
+     * A copy of the file with the shapes for an input of [size], as a direct buffer for an interpreter. Unlike
+     * resizing the input in the interpreter, it also works with delegates that need static shapes.
      *
-     * @throws Refused when the graph cannot have this size.
+     * @throws UserFacingException when the graph cannot have this size.
      */
-    fun stamped(size: Size): ByteBuffer {
-        val out = ByteBuffer.allocateDirect(file.bytes.size).order(ByteOrder.nativeOrder())
-        out.put(file.bytes).rewind()
-        if (size == storedSize) return out
-        val densities = geometry?.density ?: throw Refused("$name takes pictures of $storedSize only, not $size.")
-        out.order(ByteOrder.LITTLE_ENDIAN)
-        for ((index, density) in densities) {
-            val tensor = file.tensors[index]
-            for (at in listOfNotNull(tensor.shapeAt, tensor.signatureAt)) {
-                out.putInt(at + 4, size.height * density).putInt(at + 8, size.width * density)
+    fun resized(size: Size): ByteBuffer {
+        val copy = ByteBuffer.allocateDirect(file.bytes.size).order(ByteOrder.nativeOrder())
+        copy.put(file.bytes).rewind()
+        if (size == storedSize) return copy
+        val scales = geometry?.scales ?: throw UserFacingException("$name takes pictures of $storedSize only, not $size.")
+        copy.order(ByteOrder.LITTLE_ENDIAN)
+        for ((index, scale) in scales) {
+            for (offset in shapeOffsets(file.tensors[index])) {
+                copy.putInt(offset + 4, size.height * scale).putInt(offset + 8, size.width * scale)
             }
         }
-        return out.order(ByteOrder.nativeOrder())
+        return copy.order(ByteOrder.nativeOrder())
     }
+
+    /** The planes that the model takes as input. */
+    fun inputPlanes(argb: IntArray) = if (channels == 1) listOf(Color.luma(argb)) else Color.rgb(argb)
+
+    fun inputBuffer(size: Size) = input.buffer(size.pixels * channels)
+
+    fun outputBuffer(size: Size) = output.buffer(size.pixels * scale * scale * channels)
 
     companion object {
         private const val RECIPE = "ecbsr_mobile.recipe"
-        private const val GUESSED_HALO = 16 // enough for the nets seen so far; a seam may show
-        private const val LEAST_SIDE = 16
-        private const val MOST_VALUES = 32_000_000L // of one result
+        private const val DEFAULT_HALO = 16 // for an unknown receptive field; seams may be visible
+        private const val MIN_SIDE = 16
+        private const val MAX_OUTPUT_VALUES = 32_000_000L
 
         /**
-         * Reads what [bytes] hold.
+         * Reads a model from the [bytes] of a `.tflite`.
          *
-         * @throws Refused when that is not a super-resolution network, in a sentence that says why.
+         * @throws UserFacingException when the file is not a super-resolution network; the message gives the reason.
          */
         fun read(name: String, bytes: ByteArray): SrModel {
             val file = TfliteFile.read(bytes)
-            fun refuse(why: String): Nothing = throw Refused("This is not a super-resolution model: $why.")
+            fun reject(reason: String): Nothing = throw UserFacingException("This is not a super-resolution model: $reason.")
             if (file.inputs.size != 1 || file.outputs.size != 1) {
-                refuse("it has ${file.inputs.size} inputs and ${file.outputs.size} outputs, not one picture in and one out")
+                reject("it has ${file.inputs.size} inputs and ${file.outputs.size} outputs instead of one each")
             }
-            val (input, output) = file.tensors[file.inputs[0]] to file.tensors[file.outputs[0]]
+            val input = file.tensors[file.inputs[0]]
+            val output = file.tensors[file.outputs[0]]
             for (tensor in listOf(input, output)) {
-                if (tensor.shape.size != 4) refuse("a tensor of shape ${tensor.shape} is not [1, height, width, colours]")
-                if (tensor.shape[0] !in listOf(1, -1)) refuse("it takes ${tensor.shape[0]} pictures at once")
+                if (tensor.shape.size != 4) reject("a tensor of shape ${tensor.shape} is not [1, height, width, channels]")
+                if (tensor.shape[0] !in listOf(1, -1)) reject("it takes ${tensor.shape[0]} pictures at once")
             }
-            val colors = input.shape[3]
-            if (colors != 1 && colors != 3) refuse("it takes $colors channels; luma (1) or RGB (3) was expected")
-            if (output.shape[3] != colors) refuse("it takes $colors channels and gives ${output.shape[3]}")
-            val geometry = Geometry.of(file)?.takeIf { stampable(file, it) }
+            val channels = input.shape[3]
+            if (channels != 1 && channels != 3) reject("it takes $channels channels instead of 1 (luma) or 3 (RGB)")
+            if (output.shape[3] != channels) reject("it takes $channels channels and gives ${output.shape[3]}")
+            val geometry = Geometry.of(file)?.takeIf { canResize(file, it) }
             val scale = scale(file, geometry)
-                ?: refuse("it gives ${shown(output.shape)} for ${shown(input.shape)}, which is not a whole factor of 2 to 8")
+                ?: reject("it gives ${sizeText(output.shape)} for ${sizeText(input.shape)}, which is not an integer factor of 2 to 8")
             val size = if (input.shape[1] > 0 && input.shape[2] > 0) Size(input.shape[2], input.shape[1]) else null
-            if (size == null && geometry == null) refuse("its size is open and ${unknown(file)} hides what it may be")
-            if (geometry == null) checkFixed(size!!, scale, colors, ::refuse)
-            return SrModel(name, file, scale, colors, Values.of(input), Values.of(output), size, geometry, recipe(file))
+            if (size == null && geometry == null) reject("its input size is open and cannot be derived from ${operatorNames(file)}")
+            if (geometry == null) checkFixedSize(size!!, scale, channels, ::reject)
+            return SrModel(name, file, scale, channels, TensorFormat.of(input), TensorFormat.of(output), size, geometry, recipe(file))
         }
 
-        /** A picture is cut into tiles of the one size: each needs an inside, and memory. */
-        private fun checkFixed(size: Size, scale: Int, colors: Int, refuse: (String) -> Nothing) {
-            if (minOf(size.width, size.height) < LEAST_SIDE) refuse("it takes pictures of $size only, too small for tiles")
-            val values = size.width.toLong() * size.height * scale * scale * colors
-            if (values > MOST_VALUES) refuse("it takes pictures of $size only, too large for a phone")
+        /** Every tile has this size: it must be larger than its halo and fit in memory. */
+        private fun checkFixedSize(size: Size, scale: Int, channels: Int, reject: (String) -> Nothing) {
+            if (minOf(size.width, size.height) < MIN_SIDE) reject("it takes pictures of $size only, too small for tiles")
+            val outputValues = size.width.toLong() * size.height * scale * scale * channels
+            if (outputValues > MAX_OUTPUT_VALUES) reject("it takes pictures of $size only, too large for a phone")
         }
 
         private fun scale(file: TfliteFile, geometry: Geometry?): Int? {
-            val (input, output) = file.tensors[file.inputs[0]].shape to file.tensors[file.outputs[0]].shape
+            val input = file.tensors[file.inputs[0]].shape
+            val output = file.tensors[file.outputs[0]].shape
             val factors = (1..2).map { if (input[it] > 0 && output[it] > 0) output[it] / input[it] else 0 }
             val exact = (1..2).all { output[it] == factors[0] * input[it] } && factors[0] == factors[1]
-            val scale = geometry?.density?.getValue(file.outputs[0]) ?: factors[0].takeIf { exact }
+            val scale = geometry?.scales?.getValue(file.outputs[0]) ?: factors[0].takeIf { exact }
             return scale?.takeIf { it in 2..8 && (factors[0] == 0 || exact && factors[0] == it) }
         }
 
-        /** Shapes are overwritten in place, so no two tensors may share one that must come to differ. */
-        private fun stampable(file: TfliteFile, geometry: Geometry): Boolean {
-            val wanted = mutableMapOf<Int, Int>()
+        /** Resizing overwrites shapes in place, so tensors of different scales must not share a shape. */
+        private fun canResize(file: TfliteFile, geometry: Geometry): Boolean {
+            val scaleAtOffset = mutableMapOf<Int, Int>()
             return file.tensors.withIndex().all { (index, tensor) ->
-                val density = geometry.density[index] ?: 0
-                val fits = density == 0 || tensor.shape.size == 4 && tensor.shapeAt != null
-                fits && listOfNotNull(tensor.shapeAt, tensor.signatureAt).all { wanted.getOrPut(it) { density } == density }
+                val scale = geometry.scales[index] ?: 0
+                val hasShape = scale == 0 || tensor.shape.size == 4 && tensor.shapeOffset != null
+                hasShape && shapeOffsets(tensor).all { scaleAtOffset.getOrPut(it) { scale } == scale }
             }
         }
 
-        private fun unknown(file: TfliteFile) = file.nodes.map { it.operator }.distinct().joinToString(limit = 4)
+        private fun shapeOffsets(tensor: Tensor) = listOfNotNull(tensor.shapeOffset, tensor.signatureOffset)
 
-        private fun shown(shape: List<Int>) = "${if (shape[2] < 0) "?" else shape[2]}x${if (shape[1] < 0) "?" else shape[1]}"
+        private fun operatorNames(file: TfliteFile) = file.nodes.map { it.operator }.distinct().joinToString(limit = 4)
+
+        private fun sizeText(shape: List<Int>) = "${if (shape[2] < 0) "?" else shape[2]}x${if (shape[1] < 0) "?" else shape[1]}"
 
         private fun recipe(file: TfliteFile): Map<String, String> {
             val text = file.metadata[RECIPE]?.toString(Charsets.UTF_8) ?: return emptyMap()
             return try {
-                JSONObject(text).flat().toSortedMap()
+                JSONObject(text).flatten().toSortedMap()
             } catch (_: JSONException) {
-                emptyMap() // a recipe is a help, not a condition
+                emptyMap() // the recipe is optional
             }
         }
 
-        /** `{"model": {"name": "x"}}` as `model.name` to `x`; what lies deeper, such as every range, is left out. */
-        private fun JSONObject.flat(prefix: String = ""): Map<String, String> = keys().asSequence().flatMap { key ->
+        /** Maps `{"model": {"name": "x"}}` to `model.name` and `x`. Deeper levels, such as tensor ranges, are omitted. */
+        private fun JSONObject.flatten(prefix: String = ""): Map<String, String> = keys().asSequence().flatMap { key ->
             when (val value = get(key)) {
-                is JSONObject -> if (prefix.isEmpty()) value.flat("$key.").toList() else emptyList()
+                is JSONObject -> if (prefix.isEmpty()) value.flatten("$key.").toList() else emptyList()
                 is JSONArray -> listOf("$prefix$key" to (0 until value.length()).joinToString { "${value.get(it)}" })
                 else -> listOf("$prefix$key" to "$value")
             }

@@ -1,18 +1,18 @@
 package ecbsr.demo.engine
 
 import ecbsr.demo.core.Engine
-import ecbsr.demo.core.Refused
+import ecbsr.demo.core.UserFacingException
 import java.nio.ByteBuffer
 import org.tensorflow.lite.Delegate
 import org.tensorflow.lite.Interpreter
-import org.tensorflow.lite.steps
+import org.tensorflow.lite.executionPlanLength
 
 /**
- * A model loaded by `org.tensorflow.lite`. All that an app needs to run one is in this class.
+ * A model loaded by `org.tensorflow.lite`. An app needs only this class to run a model.
  *
- * @param model direct, in native order; must not change while the engine is open.
- * @param delegate closed with the engine; null for the CPU.
- * @throws Refused when the runtime does not load the model or the delegate does not take it.
+ * @param model a direct buffer in native order that must stay unchanged while the engine is open.
+ * @param delegate is closed with the engine; null for the CPU.
+ * @throws UserFacingException when the runtime or the delegate rejects the model.
  */
 class LiteEngine(model: ByteBuffer, threads: Int, private val delegate: Delegate? = null) : Engine {
     private var interpreter: Interpreter? = null
@@ -21,33 +21,33 @@ class LiteEngine(model: ByteBuffer, threads: Int, private val delegate: Delegate
         val options = Interpreter.Options().setNumThreads(threads).setUseXNNPACK(delegate == null)
         delegate?.let { options.addDelegate(it) }
         try {
-            orRefuse {
+            translateErrors {
                 interpreter = Interpreter(model, options)
                 interpreter!!.allocateTensors()
             }
-        } catch (refused: Refused) {
+        } catch (error: UserFacingException) {
             close()
-            throw refused
+            throw error
         }
     }
 
-    override val steps = steps(interpreter!!)
+    override val planLength = executionPlanLength(interpreter!!)
 
-    override fun run(input: ByteBuffer, output: ByteBuffer) = orRefuse { interpreter!!.run(input, output) }
+    override fun run(input: ByteBuffer, output: ByteBuffer) = translateErrors { interpreter!!.run(input, output) }
 
-    /** The interpreter first: it still uses the delegate. */
+    /** Closes the interpreter first, because it uses the delegate. */
     override fun close() {
         interpreter?.close()
         interpreter = null
         (delegate as? AutoCloseable)?.close()
     }
 
-    private fun orRefuse(work: () -> Unit) = try {
-        work()
+    private fun translateErrors(call: () -> Unit) = try {
+        call()
     } catch (error: LinkageError) {
-        // No library for this processor, or one that this phone does not load, such as one with 16 KB pages.
-        throw Refused("TensorFlow Lite's library does not load on this phone.", error)
+        // There is no library for this processor, or the phone cannot load it, for example because of 16 KB pages.
+        throw UserFacingException("TensorFlow Lite's library does not load on this phone.", error)
     } catch (error: RuntimeException) {
-        throw Refused("The runtime refused the model: ${error.message.orEmpty().trim().lines().first().take(200)}", error)
+        throw UserFacingException("The runtime rejected the model: ${error.message.orEmpty().trim().lines().first().take(200)}", error)
     }
 }

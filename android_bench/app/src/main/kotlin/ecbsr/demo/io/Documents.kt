@@ -5,7 +5,7 @@ import android.net.Uri
 import android.provider.DocumentsContract
 import android.provider.OpenableColumns
 import ecbsr.demo.core.Job
-import ecbsr.demo.core.Refused
+import ecbsr.demo.core.UserFacingException
 import java.io.ByteArrayOutputStream
 import java.io.File
 import java.io.FileNotFoundException
@@ -13,51 +13,42 @@ import java.io.IOException
 import java.io.InputStream
 import java.io.OutputStream
 
-/** Files that belong to other apps: given by the gallery, a file manager or a share. */
+/** Documents of other apps, from the gallery, a file manager or a share. */
 class Documents(private val resolver: ContentResolver) {
-    /** The document's own name, or the last part of its address. */
+    /** The display name of the document, or else the last path segment of its URI. */
     fun name(uri: Uri): String {
         val cursor = try {
             resolver.query(uri, arrayOf(OpenableColumns.DISPLAY_NAME), null, null, null)
         } catch (_: RuntimeException) {
-            null // other apps' providers may throw anything
+            null // providers of other apps can throw anything
         }
-        val shown = cursor?.use { if (it.moveToFirst() && !it.isNull(0)) it.getString(0) else null }
-        return shown ?: uri.lastPathSegment ?: "file"
+        val displayName = cursor?.use { if (it.moveToFirst() && !it.isNull(0)) it.getString(0) else null }
+        return displayName ?: uri.lastPathSegment ?: "file"
     }
 
-    /** @throws Refused when the document cannot be read, or is larger than [most] bytes. @throws Cancelled */
-    fun bytes(uri: Uri, most: Int, job: Job): ByteArray = reading(uri) { input ->
-        val out = ByteArrayOutputStream()
-        copy(input, out, most.toLong(), job)
-        out.toByteArray()
+    /** @throws UserFacingException when the document cannot be read or is larger than [maxBytes]. @throws CanceledException */
+    fun bytes(uri: Uri, maxBytes: Int, job: Job): ByteArray {
+        val output = ByteArrayOutputStream()
+        copy(uri, output, maxBytes.toLong(), job)
+        return output.toByteArray()
     }
 
-    /** Copies a document to a file, whole or not at all. @throws Refused as [bytes] does. */
-    fun copy(uri: Uri, target: File, most: Long, job: Job) {
-        target.parentFile?.mkdirs()
-        val temporary = File(target.path + ".part")
-        try {
-            reading(uri) { input -> temporary.outputStream().use { copy(input, it, most, job) } }
-            if (!temporary.renameTo(target)) throw Refused("The phone's storage cannot be written to.")
-        } finally {
-            temporary.delete()
-        }
-    }
+    /** Copies a document to a file, completely or not at all. @throws UserFacingException as [bytes] does. */
+    fun copy(uri: Uri, target: File, maxBytes: Long, job: Job) = target.writeAtomically { copy(uri, it, maxBytes, job) }
 
-    /** Lets [write] fill a document; what fails or is stopped half-way is deleted. @throws Refused when it cannot be written. */
+    /** Writes a document, and deletes it if [write] fails or is canceled. @throws UserFacingException when writing fails. */
     fun write(uri: Uri, write: (OutputStream) -> Unit) {
-        var done = false
+        var complete = false
         try {
-            val output = resolver.openOutputStream(uri, "wt") ?: throw FileNotFoundException("cannot be opened")
+            val output = resolver.openOutputStream(uri, "wt") ?: throw FileNotFoundException("it cannot be opened")
             output.buffered().use(write)
-            done = true
+            complete = true
         } catch (error: IOException) {
-            throw Refused("The file cannot be written: ${error.message}.", error)
+            throw UserFacingException("The file cannot be written: ${error.message}.", error)
         } catch (error: SecurityException) {
-            throw Refused("The file may not be written to: choose another place.", error)
+            throw UserFacingException("The app has no permission to write the file: choose another location.", error)
         } finally {
-            if (!done) delete(uri)
+            if (!complete) delete(uri)
         }
     }
 
@@ -65,29 +56,29 @@ class Documents(private val resolver: ContentResolver) {
         try {
             DocumentsContract.deleteDocument(resolver, uri)
         } catch (_: Exception) {
-            // The other app does not delete: the reader of the file will see that it is cut short.
+            // The other app does not support deletion. Readers detect the incomplete PNG.
         }
     }
 
-    private fun <T> reading(uri: Uri, use: (InputStream) -> T): T = try {
-        (resolver.openInputStream(uri) ?: throw FileNotFoundException("nothing there")).use(use)
+    private fun copy(uri: Uri, output: OutputStream, maxBytes: Long, job: Job) = try {
+        (resolver.openInputStream(uri) ?: throw FileNotFoundException("it does not exist")).use { copy(it, output, maxBytes, job) }
     } catch (error: IOException) {
-        throw Refused("The file cannot be read: ${error.message}.", error)
+        throw UserFacingException("The file cannot be read: ${error.message}.", error)
     } catch (error: SecurityException) {
-        throw Refused("The other app did not let this one read the file: share or choose it again.", error)
+        throw UserFacingException("The app has no permission to read the file: share or choose it again.", error)
     } catch (error: RuntimeException) {
-        throw Refused("The other app failed to give the file: ${error.message}.", error)
+        throw UserFacingException("The other app failed to provide the file: ${error.message}.", error)
     }
 
-    private fun copy(input: InputStream, output: OutputStream, most: Long, job: Job) {
+    private fun copy(input: InputStream, output: OutputStream, maxBytes: Long, job: Job) {
         val buffer = ByteArray(64 * 1024)
         var total = 0L
         while (true) {
-            job.check() // a file may come from far away
+            job.throwIfCanceled() // the download of a remote file can be slow
             val count = input.read(buffer)
             if (count < 0) return
             total += count
-            if (total > most) throw Refused("The file is larger than ${most / 1024 / 1024} MB.")
+            if (total > maxBytes) throw UserFacingException("The file is larger than ${maxBytes / 1024 / 1024} MB.")
             output.write(buffer, 0, count)
         }
     }

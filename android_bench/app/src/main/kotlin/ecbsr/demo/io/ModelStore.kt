@@ -3,55 +3,51 @@ package ecbsr.demo.io
 import android.content.Context
 import android.net.Uri
 import ecbsr.demo.core.Job
-import ecbsr.demo.core.Refused
 import ecbsr.demo.core.SrModel
 import ecbsr.demo.core.TfliteFile
+import ecbsr.demo.core.UserFacingException
 import java.io.File
 import java.io.IOException
 
-/** The models of the app, from its assets, and those that the person opened, kept in the app's files. */
+/** The bundled models, from the assets, and the user's models, from the app's files. */
 class ModelStore(private val context: Context) {
     private val folder = File(context.filesDir, "models")
+    private val documents = Documents(context.contentResolver)
     private val loaded = mutableMapOf<String, SrModel>()
 
-    /** Names without `.tflite`, the app's own first. */
-    fun names(): List<String> = bundled() + opened().filter { it !in bundled() }
+    /** The names without `.tflite`, the bundled models first. */
+    fun names(): List<String> = (bundled() + modelNames(folder.list())).distinct()
 
     fun isBundled(name: String) = name in bundled()
 
-    /** @throws Refused when the model is gone or cannot be used. */
+    /** @throws UserFacingException when the model is missing or unusable. */
     @Synchronized
     fun load(name: String): SrModel = loaded.getOrPut(name) {
         val bytes = try {
-            if (isBundled(name)) context.assets.open("$name$ENDING").use { it.readBytes() } else file(name).readBytes()
+            if (isBundled(name)) context.assets.open("$name$EXTENSION").use { it.readBytes() } else file(name).readBytes()
         } catch (error: IOException) {
-            throw Refused("The model $name is not there any more.", error)
+            throw UserFacingException("The model $name is no longer available.", error)
         } catch (error: OutOfMemoryError) {
-            throw Refused("There is not enough memory to read $name.", error)
+            throw UserFacingException("There is not enough memory to read $name.", error)
         }
         SrModel.read(name, bytes)
     }
 
-    /** Takes a model of the person's own; it is kept only if it can be used. @throws Refused when not. */
+    /** Imports a model of the user if it is usable. @throws UserFacingException when it is not. */
     fun add(uri: Uri, job: Job): SrModel {
-        val documents = Documents(context.contentResolver)
-        val name = documents.name(uri).removeSuffix(ENDING).filter { it.isLetterOrDigit() || it in "-_. " }.trim('.', ' ').take(80)
-        val model = SrModel.read(name.ifEmpty { "model" }, documents.bytes(uri, TfliteFile.MOST_BYTES, job))
-        val free = generateSequence(1) { it + 1 }.map { if (it == 1) model.name else "${model.name} ($it)" }.first { !isBundled(it) }
+        val name = documents.name(uri).removeSuffix(EXTENSION).filter { it.isLetterOrDigit() || it in "-_. " }.trim('.', ' ').take(80)
+        val model = SrModel.read(name.ifEmpty { "model" }, documents.bytes(uri, TfliteFile.MAX_BYTES, job))
+        val names = sequenceOf(model.name) + generateSequence(2) { it + 1 }.map { "${model.name} ($it)" }
+        val unusedName = names.first { !isBundled(it) }
         synchronized(this) {
-            folder.mkdirs()
-            val temporary = File(folder, "$free.part")
             try {
-                temporary.writeBytes(model.file.bytes)
-                temporary.renameTo(file(free))
+                file(unusedName).writeAtomically { it.write(model.file.bytes) }
             } catch (error: IOException) {
-                throw Refused("The model cannot be kept: ${error.message}.", error)
-            } finally {
-                temporary.delete()
+                throw UserFacingException("The model cannot be stored: ${error.message}.", error)
             }
-            loaded.remove(free)
+            loaded.remove(unusedName)
         }
-        return load(free)
+        return load(unusedName)
     }
 
     @Synchronized
@@ -60,13 +56,14 @@ class ModelStore(private val context: Context) {
         loaded.remove(name)
     }
 
-    private fun file(name: String) = File(folder, "$name$ENDING")
+    private fun file(name: String) = File(folder, "$name$EXTENSION")
 
-    private fun bundled() = context.assets.list("").orEmpty().filter { it.endsWith(ENDING) }.map { it.removeSuffix(ENDING) }.sorted()
+    private fun bundled() = modelNames(context.assets.list(""))
 
-    private fun opened() = folder.list().orEmpty().filter { it.endsWith(ENDING) }.map { it.removeSuffix(ENDING) }.sorted()
+    private fun modelNames(files: Array<String>?) =
+        files.orEmpty().filter { it.endsWith(EXTENSION) }.map { it.removeSuffix(EXTENSION) }.sorted()
 
     private companion object {
-        const val ENDING = ".tflite"
+        const val EXTENSION = ".tflite"
     }
 }

@@ -8,10 +8,13 @@ import android.database.MatrixCursor
 import android.net.Uri
 import android.os.ParcelFileDescriptor
 import android.provider.OpenableColumns
+import ecbsr.demo.core.UserFacingException
 import java.io.File
 import java.io.FileNotFoundException
+import java.io.IOException
+import java.io.OutputStream
 
-/** Lets the app that something is shared with read that one file, and nothing else. */
+/** Gives other apps read access to a shared file, and to nothing else. */
 class SharedFiles : ContentProvider() {
     override fun onCreate() = true
 
@@ -22,31 +25,41 @@ class SharedFiles : ContentProvider() {
 
     override fun getType(uri: Uri) = if (uri.path.orEmpty().endsWith(".json")) "application/json" else "image/png"
 
-    override fun query(uri: Uri, columns: Array<String>?, where: String?, arguments: Array<String>?, order: String?): Cursor {
+    override fun query(uri: Uri, columns: Array<String>?, selection: String?, arguments: Array<String>?, sortOrder: String?): Cursor {
         val file = file(uri)
-        val known = mapOf(OpenableColumns.DISPLAY_NAME to file.name, OpenableColumns.SIZE to file.length())
-        val wanted = (columns ?: known.keys.toTypedArray()).filter { it in known }
-        return MatrixCursor(wanted.toTypedArray()).apply { addRow(wanted.map { known.getValue(it) }) }
+        val values = mapOf(OpenableColumns.DISPLAY_NAME to file.name, OpenableColumns.SIZE to file.length())
+        val requested = (columns ?: values.keys.toTypedArray()).filter { it in values }
+        return MatrixCursor(requested.toTypedArray()).apply { addRow(requested.map { values.getValue(it) }) }
     }
 
     override fun insert(uri: Uri, values: ContentValues?) = throw UnsupportedOperationException("read only")
 
-    override fun update(uri: Uri, values: ContentValues?, where: String?, arguments: Array<String>?) =
+    override fun update(uri: Uri, values: ContentValues?, selection: String?, arguments: Array<String>?) =
         throw UnsupportedOperationException("read only")
 
-    override fun delete(uri: Uri, where: String?, arguments: Array<String>?) = throw UnsupportedOperationException("read only")
+    override fun delete(uri: Uri, selection: String?, arguments: Array<String>?) = throw UnsupportedOperationException("read only")
 
     private fun file(uri: Uri): File {
         val file = File(folder(context!!), uri.lastPathSegment.orEmpty())
-        // A name such as ../x would lead out of the folder.
+        // Rejects names such as ../x, which point outside the folder.
         if (file.canonicalFile.parentFile != folder(context!!).canonicalFile || !file.isFile) throw FileNotFoundException("$uri")
         return file
     }
 
     companion object {
-        fun folder(context: Context) = File(context.cacheDir, "shared")
+        /** Writes a file that other apps can read, and deletes the previous one. @throws UserFacingException when writing fails. */
+        fun create(context: Context, name: String, write: (OutputStream) -> Unit): Uri {
+            val folder = folder(context)
+            folder.deleteRecursively()
+            folder.mkdirs()
+            try {
+                File(folder, name).outputStream().buffered().use(write)
+            } catch (error: IOException) {
+                throw UserFacingException("The result cannot be written: ${error.message}.", error)
+            }
+            return Uri.Builder().scheme("content").authority("${context.packageName}.files").appendPath(name).build()
+        }
 
-        fun uri(context: Context, file: File): Uri =
-            Uri.Builder().scheme("content").authority("${context.packageName}.files").appendPath(file.name).build()
+        private fun folder(context: Context) = File(context.cacheDir, "shared")
     }
 }

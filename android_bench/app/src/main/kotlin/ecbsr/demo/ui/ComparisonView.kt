@@ -6,9 +6,11 @@ import android.graphics.Canvas
 import android.graphics.Matrix
 import android.graphics.Paint
 import android.graphics.Path
+import android.os.Build
 import android.os.Bundle
 import android.os.Parcelable
 import android.util.AttributeSet
+import android.util.DisplayMetrics
 import android.view.GestureDetector
 import android.view.MotionEvent
 import android.view.ScaleGestureDetector
@@ -22,10 +24,10 @@ import kotlin.math.ceil
 import kotlin.math.floor
 
 /**
- * A picture enlarged two ways, bicubic left of a divider and super-resolution right of it. The divider is
- * dragged; two fingers zoom, one moves, a double tap goes near or shows all. Both sides move as one.
+ * A picture with bicubic upscaling left of a divider and super-resolution right of it. The user drags the divider,
+ * zooms with two fingers or a double tap, and scrolls with one finger. Both sides move together.
  *
- * Places in the picture are in its own (low-resolution) pixels; [zoom] is screen pixels per such pixel.
+ * Picture coordinates are in low-resolution pixels; [zoom] is the number of screen pixels per such pixel.
  */
 class ComparisonView(context: Context, attributes: AttributeSet?) : View(context, attributes) {
     private var overview: Bitmap? = null
@@ -33,11 +35,11 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
     private var pictureHeight = 1
     private var comparison: Comparison? = null
 
-    /** Where the divider stands, 0 at the left edge to 1 at the right. */
+    /** The position of the divider, from 0 (left) to 1 (right). */
     var divider = 0.5f
         set(value) {
             field = value.coerceIn(0f, 1f)
-            stateDescriptionChanged()
+            updateStateDescription()
             invalidate()
         }
     var zoom = 0f
@@ -45,35 +47,36 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
     private var centerX = 0f
     private var centerY = 0f
 
-    /** Called when the person let go, or the view was laid out, with what is on the screen. */
+    /** Called with the visible region after a gesture or a layout. */
     var onViewport: (Region) -> Unit = {}
 
     private val density = resources.displayMetrics.density
-    private val smooth = Paint(Paint.FILTER_BITMAP_FLAG)
-    private val squares = Paint().apply { isFilterBitmap = false } // on by default since Android 10
-    private val line = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = 0xffffffff.toInt() }
-    private val shade = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = 0x99000000.toInt() }
-    private val label = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = 0xffffffff.toInt() }
+    private val bilinear = Paint(Paint.FILTER_BITMAP_FLAG)
+    private val nearest = Paint().apply { isFilterBitmap = false } // the default is true since Android 10
+    private val white = paint(0xffffffff)
+    private val shade = paint(0x99000000)
+    private val black = paint(0xff000000)
+    private val label = paint(0xffffffff)
     private val matrix = Matrix()
     private var draggingDivider = false
-    private var touched = false
+    private var movedByUser = false
 
-    private val scaling = ScaleGestureDetector(context, object : ScaleGestureDetector.SimpleOnScaleGestureListener() {
+    private val zoomDetector = ScaleGestureDetector(context, object : ScaleGestureDetector.SimpleOnScaleGestureListener() {
         override fun onScale(detector: ScaleGestureDetector): Boolean {
             zoomTo(zoom * detector.scaleFactor, detector.focusX, detector.focusY)
             return true
         }
     })
-    private val moving = GestureDetector(context, object : GestureDetector.SimpleOnGestureListener() {
+    private val scrollDetector = GestureDetector(context, object : GestureDetector.SimpleOnGestureListener() {
         override fun onDown(event: MotionEvent) = true
 
-        override fun onScroll(first: MotionEvent?, now: MotionEvent, dx: Float, dy: Float): Boolean {
+        override fun onScroll(start: MotionEvent?, event: MotionEvent, dx: Float, dy: Float): Boolean {
             if (!draggingDivider) moveTo(centerX + dx / zoom, centerY + dy / zoom)
             return true
         }
 
         override fun onDoubleTap(event: MotionEvent): Boolean {
-            zoomTo(if (zoom > fit() * 1.5f) fit() else fit() * 4, event.x, event.y)
+            zoomTo(if (zoom > minZoom() * 1.5f) minZoom() else minZoom() * 4, event.x, event.y)
             return true
         }
     })
@@ -83,18 +86,18 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
         contentDescription = context.getString(R.string.comparison_description)
     }
 
-    /** Shows a picture of [width] x [height] pixels, of which [overview] is a small form. */
+    /** Shows a picture of [width] x [height] pixels with its downsampled [overview]. */
     fun showPicture(overview: Bitmap, width: Int, height: Int) {
         if (this.overview === overview) return
-        val first = this.overview == null && zoom > 0 // a restored place is kept
+        val isRestored = this.overview == null && zoom > 0
         this.overview = overview
         pictureWidth = width
         pictureHeight = height
-        if (!first) {
-            zoom = 0f
-            place()
-        } else {
+        if (isRestored) {
             moveTo(centerX, centerY)
+        } else {
+            zoom = 0f
+            resetViewport()
         }
         invalidate()
     }
@@ -104,19 +107,21 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
         invalidate()
     }
 
-    /** Zooms to [wanted] screen pixels per picture pixel; what lies under ([x], [y]) stays there. */
-    fun zoomTo(wanted: Float, x: Float = width / 2f, y: Float = height / 2f) {
-        val (pictureX, pictureY) = centerX + (x - width / 2f) / zoom to centerY + (y - height / 2f) / zoom
-        zoom = wanted.coerceIn(fit(), maxOf(fit(), mostZoom()))
+    /** Zooms around the screen position ([x], [y]), to at most the maximum zoom. */
+    fun zoomTo(newZoom: Float, x: Float = width / 2f, y: Float = height / 2f) {
+        val pictureX = centerX + (x - width / 2f) / zoom
+        val pictureY = centerY + (y - height / 2f) / zoom
+        zoom = newZoom.coerceIn(minZoom(), maxOf(minZoom(), maxZoom()))
         moveTo(pictureX - (x - width / 2f) / zoom, pictureY - (y - height / 2f) / zoom)
     }
 
-    /** The place of the picture in the middle of the view. */
+    /** The picture coordinates at the center of the view. */
     fun center() = centerX to centerY
 
-    /** What is on the screen, in whole pixels of the picture. */
+    /** The visible region, in whole pixels of the picture. */
     fun viewport(): Region {
-        val (halfWidth, halfHeight) = width / 2f / zoom to height / 2f / zoom
+        val halfWidth = width / 2f / zoom
+        val halfHeight = height / 2f / zoom
         return Region(
             floor(centerX - halfWidth).toInt(), floor(centerY - halfHeight).toInt(),
             ceil(centerX + halfWidth).toInt(), ceil(centerY + halfHeight).toInt(),
@@ -124,22 +129,22 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
     }
 
     override fun onSizeChanged(width: Int, height: Int, oldWidth: Int, oldHeight: Int) {
-        label.textSize = LABEL * resources.displayMetrics.scaledDensityCompat
-        while (pillWidth(resources.getString(R.string.super_resolution)) > width * 0.45f && label.textSize > 1) label.textSize *= 0.95f
-        if (overview != null) place()
+        label.textSize = LABEL_SIZE * resources.displayMetrics.scaledDensityCompat
+        while (labelWidth(resources.getString(R.string.super_resolution)) > width * 0.45f && label.textSize > 1) label.textSize *= 0.95f
+        if (overview != null) resetViewport()
     }
 
     override fun onTouchEvent(event: MotionEvent): Boolean {
         if (overview == null || zoom == 0f) return false
         if (event.actionMasked == MotionEvent.ACTION_DOWN) {
-            draggingDivider = abs(event.x - divider * width) < GRIP * density
-            touched = true
+            draggingDivider = abs(event.x - divider * width) < GRIP_RADIUS * density
+            movedByUser = true
             parent?.requestDisallowInterceptTouchEvent(true)
         }
         if (event.pointerCount > 1) draggingDivider = false
         if (draggingDivider && event.actionMasked == MotionEvent.ACTION_MOVE) divider = event.x / width
-        scaling.onTouchEvent(event)
-        moving.onTouchEvent(event)
+        zoomDetector.onTouchEvent(event)
+        scrollDetector.onTouchEvent(event)
         if (event.actionMasked == MotionEvent.ACTION_UP || event.actionMasked == MotionEvent.ACTION_CANCEL) {
             if (!draggingDivider) onViewport(viewport())
             draggingDivider = false
@@ -150,20 +155,22 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
     override fun onDraw(canvas: Canvas) {
         val overview = overview ?: return
         val x = divider * width
-        half(canvas, 0f, x, overview, comparison?.bicubic)
-        half(canvas, x, width.toFloat(), overview, comparison?.upscaled)
-        divider(canvas, x)
-        labels(canvas, x)
+        drawSide(canvas, 0f, x, overview, comparison?.bicubic)
+        drawSide(canvas, x, width.toFloat(), overview, comparison?.superResolution)
+        drawDivider(canvas, x)
+        drawLabels(canvas, x)
     }
 
-    private fun half(canvas: Canvas, from: Float, until: Float, overview: Bitmap, detail: Bitmap?) {
-        if (until <= from) return
+    private fun drawSide(canvas: Canvas, left: Float, right: Float, overview: Bitmap, upscaled: Bitmap?) {
+        if (right <= left) return
         canvas.save()
-        canvas.clipRect(from, 0f, until, height.toFloat())
-        comparison?.let { if (detail != null) draw(canvas, detail, it.region) }
-        // Around it only: through a transparent picture it would show.
-        comparison?.region?.let { canvas.clipOutRect(screenX(it.left), screenY(it.top), screenX(it.right), screenY(it.bottom)) }
-        draw(canvas, overview, Region(0, 0, pictureWidth, pictureHeight))
+        canvas.clipRect(left, 0f, right, height.toFloat())
+        comparison?.region?.let {
+            if (upscaled != null) drawRegion(canvas, upscaled, it)
+            // The overview would be visible through a transparent picture.
+            canvas.clipOutRect(screenX(it.left), screenY(it.top), screenX(it.right), screenY(it.bottom))
+        }
+        drawRegion(canvas, overview, Region(0, 0, pictureWidth, pictureHeight))
         canvas.restore()
     }
 
@@ -171,47 +178,48 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
 
     private fun screenY(y: Int) = height / 2f + (y - centerY) * zoom
 
-    private fun draw(canvas: Canvas, bitmap: Bitmap, region: Region) {
-        val (scaleX, scaleY) = region.width * zoom / bitmap.width to region.height * zoom / bitmap.height
-        matrix.setScale(scaleX, scaleY)
+    private fun drawRegion(canvas: Canvas, bitmap: Bitmap, region: Region) {
+        val scaleX = region.width * zoom / bitmap.width
+        matrix.setScale(scaleX, region.height * zoom / bitmap.height)
         matrix.postTranslate(screenX(region.left), screenY(region.top))
-        // From here on single pixels are looked at: they must be squares, not a third way of enlarging.
-        canvas.drawBitmap(bitmap, matrix, if (scaleX >= SQUARES_FROM * density) squares else smooth)
+        // Large pixels are squares. Interpolation would be a third way of upscaling.
+        canvas.drawBitmap(bitmap, matrix, if (scaleX >= NEAREST_FROM * density) nearest else bilinear)
     }
 
-    private fun divider(canvas: Canvas, x: Float) {
-        val (half, y) = density to height * 0.5f
-        canvas.drawRect(x - 2 * half, 0f, x + 2 * half, height.toFloat(), shade)
-        canvas.drawRect(x - half, 0f, x + half, height.toFloat(), line)
+    private fun drawDivider(canvas: Canvas, x: Float) {
+        val y = height * 0.5f
+        canvas.drawRect(x - 2 * density, 0f, x + 2 * density, height.toFloat(), shade)
+        canvas.drawRect(x - density, 0f, x + density, height.toFloat(), white)
         canvas.drawCircle(x, y, 21 * density, shade)
-        canvas.drawCircle(x, y, 20 * density, line)
+        canvas.drawCircle(x, y, 20 * density, white)
         for (side in listOf(-1, 1)) {
             val arrow = Path()
             arrow.moveTo(x + side * 13 * density, y)
             arrow.lineTo(x + side * 6 * density, y - 6 * density)
             arrow.lineTo(x + side * 6 * density, y + 6 * density)
             arrow.close()
-            canvas.drawPath(arrow, Paint(shade).apply { alpha = 255 })
+            canvas.drawPath(arrow, black)
         }
     }
 
-    private fun labels(canvas: Canvas, x: Float) {
-        val (left, right) = resources.getString(R.string.bicubic) to resources.getString(R.string.super_resolution)
-        pill(canvas, left, 12 * density, 0f, x)
-        pill(canvas, right, width - 12 * density - pillWidth(right), x, width.toFloat())
+    private fun drawLabels(canvas: Canvas, x: Float) {
+        val right = resources.getString(R.string.super_resolution)
+        drawLabel(canvas, resources.getString(R.string.bicubic), 12 * density, 0f, x)
+        drawLabel(canvas, right, width - 12 * density - labelWidth(right), x, width.toFloat())
     }
 
-    /** A name on its side of the divider, hidden by the other side. */
-    private fun pill(canvas: Canvas, text: String, at: Float, from: Float, until: Float) {
-        val (padding, tall) = 8 * density to label.textSize + 10 * density
+    /** A label at [x], clipped to its side of the divider. */
+    private fun drawLabel(canvas: Canvas, text: String, x: Float, clipLeft: Float, clipRight: Float) {
+        val padding = 8 * density
+        val labelHeight = label.textSize + 10 * density
         canvas.save()
-        canvas.clipRect(from, 0f, until, height.toFloat())
-        canvas.drawRoundRect(at, padding, at + pillWidth(text), padding + tall, tall / 2, tall / 2, shade)
-        canvas.drawText(text, at + 1.5f * padding, padding + tall / 2 - (label.ascent() + label.descent()) / 2, label)
+        canvas.clipRect(clipLeft, 0f, clipRight, height.toFloat())
+        canvas.drawRoundRect(x, padding, x + labelWidth(text), padding + labelHeight, labelHeight / 2, labelHeight / 2, shade)
+        canvas.drawText(text, x + 1.5f * padding, padding + labelHeight / 2 - (label.ascent() + label.descent()) / 2, label)
         canvas.restore()
     }
 
-    private fun pillWidth(text: String) = label.measureText(text) + 24 * density
+    private fun labelWidth(text: String) = label.measureText(text) + 24 * density
 
     override fun onInitializeAccessibilityNodeInfo(info: AccessibilityNodeInfo) {
         super.onInitializeAccessibilityNodeInfo(info)
@@ -231,26 +239,27 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
     override fun onSaveInstanceState(): Parcelable = Bundle().apply {
         putParcelable("view", super.onSaveInstanceState())
         putFloat("divider", divider)
-        if (touched) putFloatArray("place", floatArrayOf(zoom, centerX, centerY))
+        if (movedByUser) putFloatArray("viewport", floatArrayOf(zoom, centerX, centerY))
     }
 
     override fun onRestoreInstanceState(state: Parcelable?) {
         val bundle = state as? Bundle ?: return super.onRestoreInstanceState(state)
-        @Suppress("DEPRECATION") // the typed form came with Android 13
+        @Suppress("DEPRECATION") // the typed variant needs Android 13
         super.onRestoreInstanceState(bundle.getParcelable("view"))
         divider = bundle.getFloat("divider", 0.5f)
-        bundle.getFloatArray("place")?.let { (savedZoom, x, y) ->
+        bundle.getFloatArray("viewport")?.let { (savedZoom, x, y) ->
             zoom = savedZoom
             centerX = x
             centerY = y
-            touched = true
+            movedByUser = true
         }
     }
 
-    private fun place() {
+    /** Fits the picture into the view, unless the user moved it. */
+    private fun resetViewport() {
         if (width == 0 || height == 0) return
-        if (zoom == 0f || !touched) {
-            zoom = fit()
+        if (zoom == 0f || !movedByUser) {
+            zoom = minZoom()
             centerX = pictureWidth / 2f
             centerY = pictureHeight / 2f
         }
@@ -258,32 +267,35 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
         onViewport(viewport())
     }
 
-    /** Moves so that no side shows more emptiness than the picture's shape needs. */
+    /** Moves the center to ([x], [y]), with as little empty space around the picture as possible. */
     private fun moveTo(x: Float, y: Float) {
         if (zoom == 0f || width == 0) return
-        centerX = kept(x, width / 2f / zoom, pictureWidth)
-        centerY = kept(y, height / 2f / zoom, pictureHeight)
+        centerX = clampedCenter(x, width / 2f / zoom, pictureWidth)
+        centerY = clampedCenter(y, height / 2f / zoom, pictureHeight)
         invalidate()
     }
 
-    private fun kept(center: Float, half: Float, length: Int) =
-        if (2 * half >= length) length / 2f else center.coerceIn(half, length - half)
+    private fun clampedCenter(center: Float, halfView: Float, length: Int) =
+        if (2 * halfView >= length) length / 2f else center.coerceIn(halfView, length - halfView)
 
-    private fun fit() = minOf(width.toFloat() / pictureWidth, height.toFloat() / pictureHeight)
+    /** The zoom at which the whole picture fits. */
+    private fun minZoom() = minOf(width.toFloat() / pictureWidth, height.toFloat() / pictureHeight)
 
-    private fun mostZoom() = LARGEST_PIXEL * density * (comparison?.scale ?: 2)
+    private fun maxZoom() = MAX_PIXEL_SIZE * density * (comparison?.scale ?: 2)
 
-    @Suppress("DEPRECATION") // exact enough for a label; its successor came with Android 14
-    private val android.util.DisplayMetrics.scaledDensityCompat get() = scaledDensity
+    @Suppress("DEPRECATION") // exact enough for a label; the replacement needs Android 14
+    private val DisplayMetrics.scaledDensityCompat get() = scaledDensity
 
-    private fun stateDescriptionChanged() {
-        if (android.os.Build.VERSION.SDK_INT >= 30) stateDescription = resources.getString(R.string.divider_at, (divider * 100).toInt())
+    private fun updateStateDescription() {
+        if (Build.VERSION.SDK_INT >= 30) stateDescription = resources.getString(R.string.divider_at, (divider * 100).toInt())
     }
 
+    private fun paint(argb: Long) = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = argb.toInt() }
+
     private companion object {
-        const val LABEL = 14f // sp, or less where both names would not fit
-        const val GRIP = 28f // dp at each side of the divider in which a finger takes it
-        const val SQUARES_FROM = 2f // dp per pixel
-        const val LARGEST_PIXEL = 24f // dp per pixel of the result at the strongest zoom
+        const val LABEL_SIZE = 14f // sp; smaller if both labels do not fit
+        const val GRIP_RADIUS = 28f // dp
+        const val NEAREST_FROM = 2f // dp per pixel
+        const val MAX_PIXEL_SIZE = 24f // dp per pixel of the result
     }
 }

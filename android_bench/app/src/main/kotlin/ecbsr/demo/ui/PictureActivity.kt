@@ -1,50 +1,36 @@
 package ecbsr.demo.ui
 
-import android.app.Activity
 import android.content.Intent
 import android.net.Uri
 import android.os.Bundle
-import android.view.Menu
 import android.view.MenuItem
 import android.view.View
 import android.widget.Button
 import android.widget.TextView
-import android.widget.Toast
-import ecbsr.demo.OpenPicture
 import ecbsr.demo.R
 import ecbsr.demo.core.Region
 import ecbsr.demo.core.SrModel
-import ecbsr.demo.workbench
+import ecbsr.demo.io.PictureFile
 
-/** One picture, enlarged by bicubic and by the chosen model, side by side. */
-class PictureActivity : Activity() {
+/** Compares a picture upscaled by bicubic and by the selected model. */
+class PictureActivity : DemoActivity(R.layout.picture, R.menu.picture) {
     private val view by lazy { findViewById<ComparisonView>(R.id.comparison) }
-    private lateinit var status: Status
-    private val watcher = ::show
-    private var seen: Region? = null
+    private var viewport: Region? = null
 
-    /** What was asked for last, so that what failed or was stopped is not asked for again by itself. */
-    private var asked: Triple<OpenPicture, SrModel, Region>? = null
+    /** The last comparison that was started, so that a failed or canceled one does not start again by itself. */
+    private var lastComparison: Triple<PictureFile, SrModel, Region>? = null
+
+    private var restoredModel: String? = null
+
+    /** A location that the user picked while the system ended the process. Saving waits for picture and model. */
+    private var pendingSave: Uri? = null
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
-        setContentView(R.layout.picture)
-        status = Status(this, workbench)
-        view.onViewport = { seen = it; compare() }
+        view.onViewport = { viewport = it; compare() }
         findViewById<Button>(R.id.model).setOnClickListener { startActivity(Intent(this, ModelsActivity::class.java)) }
-        begin(state)
-    }
-
-    /** Only what is on the screen acts: of two such screens, each wants another part of the picture. */
-    override fun onStart() {
-        super.onStart()
-        workbench.watch(watcher)
-        show()
-    }
-
-    override fun onStop() {
-        super.onStop()
-        workbench.unwatch(watcher)
+        loadPicture(state)
+        restoredModel = state?.getString(MODEL)
     }
 
     override fun onNewIntent(intent: Intent) {
@@ -55,118 +41,96 @@ class PictureActivity : Activity() {
 
     override fun onResume() {
         super.onResume()
-        asked = null // what another screen did may have taken the comparison's turn
+        lastComparison = null // a task of another screen may have canceled it
         compare()
     }
 
-    override fun onSaveInstanceState(out: Bundle) {
-        super.onSaveInstanceState(out)
-        workbench.picture?.let { out.putString(PICTURE, it.name) }
-        workbench.model?.let { out.putString(MODEL, it.name) }
+    override fun onSaveInstanceState(state: Bundle) {
+        super.onSaveInstanceState(state)
+        viewModel.picture?.let { state.putString(PICTURE, it.name) }
+        viewModel.model?.let { state.putString(MODEL, it.name) }
     }
 
-    /** A fresh start, a turn of the phone, or a return after the system ended the app. */
-    private fun begin(state: Bundle?) {
+    /** Loads a picture at the first start, and restores it after the system ended the process. */
+    private fun loadPicture(state: Bundle?) {
         if (state == null && intent.action == Intent.ACTION_SEND) {
             openShared()
-        } else if (workbench.picture == null && workbench.task?.label != R.string.task_open) {
+        } else if (viewModel.picture == null && viewModel.task?.label != R.string.task_open) {
             val name = state?.getString(PICTURE)
-            if (name != null) workbench.reopen(name) else workbench.openSample()
+            if (name != null) viewModel.reopenPicture(name) else viewModel.openSample()
         }
-        restoredModel = state?.getString(MODEL)
     }
-
-    private var restoredModel: String? = null
-
-    /** Where to save, picked while the system had ended the app: done once picture and model are there again. */
-    private var pendingSave: Uri? = null
 
     private fun openShared() {
-        @Suppress("DEPRECATION") // the typed form came with Android 13
+        @Suppress("DEPRECATION") // the typed variant needs Android 13
         val uri: Uri? = intent.getParcelableExtra(Intent.EXTRA_STREAM)
-        if (uri == null) workbench.say(getString(R.string.nothing_shared)) else workbench.open(uri)
+        if (uri == null) viewModel.showError(getString(R.string.nothing_shared)) else viewModel.openPicture(uri)
     }
 
-    private fun show() {
-        val (model, picture) = workbench.model to workbench.picture
+    override fun show() {
+        val model = viewModel.model
+        val picture = viewModel.picture
         findViewById<Button>(R.id.model).text = if (model == null) getString(R.string.models) else getString(R.string.model_button, model.name)
         findViewById<TextView>(R.id.name).text = picture?.name.orEmpty()
         if (picture != null) {
-            val (width, height) = picture.file.width to picture.file.height
             val scale = model?.scale ?: 1
-            findViewById<TextView>(R.id.sizes).text = getString(R.string.sizes, width, height, width * scale, height * scale)
-            view.showPicture(picture.file.overview, width, height)
+            findViewById<TextView>(R.id.sizes).text =
+                getString(R.string.sizes, picture.width, picture.height, picture.width * scale, picture.height * scale)
+            view.showPicture(picture.overview, picture.width, picture.height)
         }
-        view.showComparison(workbench.comparison)
-        status.show()
-        invalidateOptionsMenu()
-        if (workbench.task == null) next()
+        view.showComparison(viewModel.comparison)
+        if (viewModel.task == null) startNextTask()
     }
 
-    /** The chain of a start: picture, model, comparison. */
-    private fun next() {
-        if (workbench.picture == null) {
+    /** After a start: loads the model once the picture is open, then saves or compares. */
+    private fun startNextTask() {
+        if (viewModel.picture == null) {
             pendingSave = null
-        } else if (workbench.model == null) {
-            if (workbench.message == null) workbench.choose(restoredModel?.takeIf { it in workbench.models.names() } ?: workbench.models.names().first())
+        } else if (viewModel.model == null) {
+            val names = viewModel.models.names()
+            if (viewModel.error == null) viewModel.selectModel(restoredModel?.takeIf { it in names } ?: names.first())
         } else {
             pendingSave?.let { pendingSave = null; save(it) } ?: compare()
         }
     }
 
-    private fun save(uri: Uri) = workbench.save(uri) { Toast.makeText(this, R.string.saved, Toast.LENGTH_SHORT).show() }
+    private fun save(uri: Uri) = viewModel.savePicture(uri, ::showSaved)
 
     private fun compare() {
-        val (picture, model) = (workbench.picture ?: return) to (workbench.model ?: return)
-        val visible = seen ?: return
-        val region = workbench.regionFor(visible)
-        findViewById<View>(R.id.closer).visibility = if (region == null) View.VISIBLE else View.GONE
-        val there = workbench.comparison?.region
-        if (region == null || there != null && there.covers(visible) || workbench.task != null) return
-        if (Triple(picture, model, region) == asked) return
-        asked = Triple(picture, model, region)
-        workbench.compare(region)
+        val picture = viewModel.picture ?: return
+        val model = viewModel.model ?: return
+        val visible = viewport ?: return
+        val region = viewModel.regionFor(visible)
+        findViewById<View>(R.id.zoom_hint).visibility = if (region == null) View.VISIBLE else View.GONE
+        val isUpToDate = viewModel.comparison?.let { visible in it.region } ?: false
+        if (region == null || isUpToDate || viewModel.task != null) return
+        val comparison = Triple(picture, model, region)
+        if (comparison == lastComparison) return
+        lastComparison = comparison
+        viewModel.compare(region)
     }
 
-    override fun onCreateOptionsMenu(menu: Menu): Boolean {
-        menuInflater.inflate(R.menu.picture, menu)
-        return true
-    }
-
-    override fun onPrepareOptionsMenu(menu: Menu): Boolean {
-        val ready = workbench.picture != null && workbench.model != null
-        for (id in listOf(R.id.share, R.id.save)) {
-            menu.findItem(id).isEnabled = ready
-            menu.findItem(id).icon?.mutate()?.alpha = if (ready) 255 else 100
-        }
-        return true
-    }
+    override val canExport get() = viewModel.hasResult
 
     override fun onOptionsItemSelected(item: MenuItem): Boolean {
-        asked = null
+        lastComparison = null
         when (item.itemId) {
-            R.id.open -> ask(chooseFile("image/*"), OPEN)
-            R.id.save -> ask(createFile("image/png", resultName()), SAVE)
-            R.id.share -> workbench.share { offer(it, "image/png") }
+            R.id.open -> openDocument("image/*", OPEN)
+            R.id.save -> createDocument("image/png", viewModel.resultName, SAVE)
+            R.id.share -> viewModel.sharePicture { share(it, "image/png") }
             R.id.timing -> startActivity(Intent(this, TimingActivity::class.java))
-            R.id.sample -> workbench.openSample()
+            R.id.sample -> viewModel.openSample()
             else -> return super.onOptionsItemSelected(item)
         }
         return true
     }
 
-    private fun resultName() = "${workbench.picture?.name?.substringBeforeLast('.')}-x${workbench.model?.scale}.png"
-
-    override fun onActivityResult(request: Int, result: Int, data: Intent?) {
-        val uri = data?.data?.takeIf { result == RESULT_OK } ?: return
+    override fun onDocument(request: Int, uri: Uri) {
         when (request) {
-            OPEN -> workbench.open(uri)
-            SAVE -> if (workbench.picture == null || workbench.model == null) pendingSave = uri else save(uri)
+            OPEN -> viewModel.openPicture(uri)
+            SAVE -> if (viewModel.hasResult) save(uri) else pendingSave = uri
         }
     }
-
-    private fun Region.covers(other: Region) =
-        left <= other.left && top <= other.top && right >= other.right && bottom >= other.bottom
 
     private companion object {
         const val OPEN = 1

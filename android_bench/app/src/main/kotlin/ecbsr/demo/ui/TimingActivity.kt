@@ -1,109 +1,93 @@
 package ecbsr.demo.ui
 
-import android.app.Activity
-import android.content.Intent
+import android.net.Uri
 import android.os.Bundle
-import android.view.Menu
 import android.view.MenuItem
 import android.view.View
 import android.view.ViewGroup
 import android.widget.Button
 import android.widget.TextView
-import android.widget.Toast
 import ecbsr.demo.R
+import ecbsr.demo.ResultExporter
 import ecbsr.demo.TimingRecord
 import ecbsr.demo.core.Backend
 import ecbsr.demo.core.Case
 import ecbsr.demo.core.Row
 import ecbsr.demo.core.SrModel
-import ecbsr.demo.deviceFacts
 import ecbsr.demo.thermalStatus
-import ecbsr.demo.workbench
 import java.util.Locale
 
-/** Milliseconds of the chosen model on this phone, per resolution and backend. */
-class TimingActivity : Activity() {
-    private lateinit var status: Status
-    private val watcher = ::show
-    private val timing get() = workbench.timing
+/** Measures the latency of the selected model on this phone, per resolution and backend. */
+class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
+    private val isMeasuring get() = viewModel.task?.label == R.string.task_timing
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
-        setContentView(R.layout.timing)
-        actionBar?.setDisplayHomeAsUpEnabled(true)
-        status = Status(this, workbench)
-        findViewById<Button>(R.id.start).setOnClickListener { if (running()) workbench.cancel() else workbench.measure() }
-        @Suppress("DEPRECATION") // the typed form came with Android 13
-        val saved = state?.getSerializable(RECORD) as TimingRecord?
-        if (saved != null && timing == null) workbench.timing = saved
-        if (workbench.model == null && workbench.task == null) workbench.choose(state?.getString(MODEL) ?: workbench.models.names().first())
-    }
-
-    override fun onStart() {
-        super.onStart()
-        workbench.watch(watcher)
-        show()
+        findViewById<Button>(R.id.start).setOnClickListener { if (isMeasuring) viewModel.cancel() else viewModel.measure() }
+        @Suppress("DEPRECATION") // the typed variant needs Android 13
+        val record = state?.getSerializable(RECORD) as TimingRecord?
+        if (record != null && viewModel.timing == null) viewModel.timing = record
+        if (viewModel.model == null && viewModel.task == null) {
+            viewModel.selectModel(state?.getString(MODEL) ?: viewModel.models.names().first())
+        }
     }
 
     override fun onStop() {
+        // In the background the system slows the app down, so the times would be wrong.
+        if (!isChangingConfigurations && isMeasuring) viewModel.cancel()
         super.onStop()
-        // Behind another app the system slows this one down: what would be measured is not the phone.
-        if (!isChangingConfigurations && running()) workbench.cancel()
-        workbench.unwatch(watcher)
     }
 
-    override fun onSaveInstanceState(out: Bundle) {
-        super.onSaveInstanceState(out)
-        out.putSerializable(RECORD, timing)
-        workbench.model?.let { out.putString(MODEL, it.name) }
+    override fun onSaveInstanceState(state: Bundle) {
+        super.onSaveInstanceState(state)
+        state.putSerializable(RECORD, viewModel.timing)
+        viewModel.model?.let { state.putString(MODEL, it.name) }
     }
 
-    private fun running() = workbench.task?.label == R.string.task_timing
-
-    private fun show() {
-        val model = workbench.model
+    override fun show() {
+        val model = viewModel.model
         findViewById<TextView>(R.id.model).text =
             model?.let { getString(R.string.timing_model, it.name, it.scale, it.precision) }.orEmpty()
-        val thermal = thermalStatus()
-        findViewById<TextView>(R.id.thermal).text = if (thermal == null) getString(R.string.thermal_unknown) else {
-            getString(R.string.thermal, resources.getStringArray(R.array.thermal_statuses).getOrElse(thermal) { "$thermal" })
-        }
+        findViewById<TextView>(R.id.thermal).text = thermalStatus()?.let { status ->
+            getString(R.string.thermal, resources.getStringArray(R.array.thermal_statuses).getOrElse(status) { "$status" })
+        } ?: getString(R.string.thermal_unknown)
         if (model != null) showRows(model)
         findViewById<Button>(R.id.start).apply {
-            setText(if (running()) R.string.stop else R.string.start)
+            setText(if (isMeasuring) R.string.stop else R.string.start)
             isEnabled = model != null
         }
-        status.show()
-        invalidateOptionsMenu()
     }
 
-    /** Rows keep their views, so that a screen reader does not lose its place at every figure. */
+    /** Updates the rows in place, so that a screen reader keeps its position. */
     private fun showRows(model: SrModel) {
         val list = findViewById<ViewGroup>(R.id.rows)
-        val cases = workbench.cases(model)
-        if (list.tag != cases) build(list, cases)
-        for (case in cases) fill(list.findViewWithTag(case), timing?.rows?.firstOrNull { it.model == model.name && it.case == case })
+        val cases = viewModel.cases(model)
+        if (list.tag != cases) addRows(list, cases)
+        for (case in cases) {
+            val row = viewModel.timing?.rows?.firstOrNull { it.model == model.name && it.case == case }
+            showRow(list.findViewWithTag(case), row)
+        }
     }
 
-    private fun build(list: ViewGroup, cases: List<Case>) {
+    private fun addRows(list: ViewGroup, cases: List<Case>) {
         list.removeAllViews()
         list.tag = cases
-        for ((size, same) in cases.groupBy { it.size }) {
+        for ((size, sizeCases) in cases.groupBy { it.size }) {
             val heading = layoutInflater.inflate(R.layout.heading_timing, list, false) as TextView
             heading.text = getString(R.string.size_heading, RESOLUTIONS[size.height] ?: "$size", size.width, size.height)
             list.addView(heading)
-            for (case in same) {
-                val row = layoutInflater.inflate(R.layout.row_timing, list, false)
-                row.tag = case
-                row.findViewById<TextView>(R.id.backend).text = name(case.backend)
-                list.addView(row)
+            for (case in sizeCases) {
+                val view = layoutInflater.inflate(R.layout.row_timing, list, false)
+                view.tag = case
+                view.findViewById<TextView>(R.id.backend).text = name(case.backend)
+                list.addView(view)
             }
         }
     }
 
-    private fun fill(view: View, row: Row?) {
-        view.findViewById<TextView>(R.id.median).text = row?.median?.let { getString(R.string.milliseconds, shown(it)) } ?: "–"
-        view.findViewById<TextView>(R.id.details).text = if (row == null) getString(R.string.waiting) else details(row)
+    private fun showRow(view: View, row: Row?) {
+        view.findViewById<TextView>(R.id.median).text = row?.median?.let { getString(R.string.milliseconds, rounded(it)) } ?: "–"
+        view.findViewById<TextView>(R.id.details).text = if (row == null) getString(R.string.not_measured) else details(row)
     }
 
     private fun name(backend: Backend) = when (backend) {
@@ -113,50 +97,34 @@ class TimingActivity : Activity() {
     }
 
     private fun details(row: Row): String {
-        val (p95, fps) = row.p95 to row.fps
-        if (p95 == null || fps == null) return row.note
-        val nodes = row.nodesDelegated?.let { getString(R.string.nodes_taken, it, row.nodesTotal) } ?: getString(R.string.nodes_unknown)
-        val figures = getString(R.string.row_details, shown(p95), shown(fps), nodes)
-        return if (row.note.isEmpty()) figures else "$figures\n${row.note}"
+        val p95 = row.p95 ?: return row.note
+        val fps = row.fps ?: return row.note
+        val nodes = row.nodesDelegated?.let { getString(R.string.nodes_delegated, it, row.nodesTotal) } ?: getString(R.string.nodes_unknown)
+        val details = getString(R.string.row_details, rounded(p95), rounded(fps), nodes)
+        return if (row.note.isEmpty()) details else "$details\n${row.note}"
     }
 
-    /** Three digits are all that a repeated run confirms. */
-    private fun shown(value: Double) = String.format(Locale.ENGLISH, if (value < 10) "%.2f" else if (value < 100) "%.1f" else "%.0f", value)
+    /** Three significant digits, because a repeated run confirms no more. */
+    private fun rounded(value: Double) = String.format(Locale.ENGLISH, if (value < 10) "%.2f" else if (value < 100) "%.1f" else "%.0f", value)
 
-    override fun onCreateOptionsMenu(menu: Menu): Boolean {
-        menuInflater.inflate(R.menu.timing, menu)
-        return true
-    }
-
-    override fun onPrepareOptionsMenu(menu: Menu): Boolean {
-        val ready = timing != null && !running()
-        for (id in listOf(R.id.share, R.id.save)) {
-            menu.findItem(id).isEnabled = ready
-            menu.findItem(id).icon?.mutate()?.alpha = if (ready) 255 else 100
-        }
-        return true
-    }
+    override val canExport get() = viewModel.timing != null && !isMeasuring
 
     override fun onOptionsItemSelected(item: MenuItem): Boolean {
         when (item.itemId) {
-            R.id.save -> ask(createFile("application/json", FILE), SAVE)
-            R.id.share -> workbench.shareTiming(deviceFacts()) { offer(it, "application/json") }
-            android.R.id.home -> finish()
+            R.id.save -> createDocument(JSON, ResultExporter.TIMING_NAME, SAVE)
+            R.id.share -> viewModel.shareTiming { share(it, JSON) }
             else -> return super.onOptionsItemSelected(item)
         }
         return true
     }
 
-    override fun onActivityResult(request: Int, result: Int, data: Intent?) {
-        val uri = data?.data?.takeIf { result == RESULT_OK } ?: return
-        workbench.saveTiming(uri, deviceFacts()) { Toast.makeText(this, R.string.saved, Toast.LENGTH_SHORT).show() }
-    }
+    override fun onDocument(request: Int, uri: Uri) = viewModel.saveTiming(uri, ::showSaved)
 
     private companion object {
         const val SAVE = 1
         const val RECORD = "record"
         const val MODEL = "model"
-        const val FILE = "ecbsr-timing.json"
+        const val JSON = "application/json"
         val RESOLUTIONS = mapOf(270 to "270p", 360 to "360p", 540 to "540p", 720 to "720p")
     }
 }

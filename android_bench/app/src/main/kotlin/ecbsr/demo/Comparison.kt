@@ -1,0 +1,7 @@
+package ecbsr.demo
+
+import android.graphics.Bitmap
+import ecbsr.demo.core.Region
+
+/** The same [region] of the picture, upscaled both ways. */
+class Comparison(val region: Region, val scale: Int, val bicubic: Bitmap, val superResolution: Bitmap)

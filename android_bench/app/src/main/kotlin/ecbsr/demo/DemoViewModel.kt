@@ -1,0 +1,167 @@
+package ecbsr.demo
+
+import android.content.Context
+import android.net.Uri
+import ecbsr.demo.core.Backend
+import ecbsr.demo.core.Benchmark
+import ecbsr.demo.core.BicubicUpscaler
+import ecbsr.demo.core.Case
+import ecbsr.demo.core.EngineFactory
+import ecbsr.demo.core.Job
+import ecbsr.demo.core.Protocol
+import ecbsr.demo.core.Region
+import ecbsr.demo.core.Size
+import ecbsr.demo.core.SrModel
+import ecbsr.demo.core.SrUpscaler
+import ecbsr.demo.core.ThermalSample
+import ecbsr.demo.core.upscaleToPixels
+import ecbsr.demo.io.ModelStore
+import ecbsr.demo.io.PictureFile
+import ecbsr.demo.io.PictureStore
+import ecbsr.demo.io.toBitmap
+import java.time.Instant
+
+/** The state of all screens and the user's actions. The main thread uses it; long work runs as a [Task]. */
+class DemoViewModel(private val context: Context, private val engines: EngineFactory, private val protocol: Protocol) {
+    val models = ModelStore(context)
+    var model: SrModel? = null
+        private set
+    var picture: PictureFile? = null
+        private set
+    var comparison: Comparison? = null
+        private set
+
+    /** The last measurement, also if it is incomplete. */
+    var timing: TimingRecord? = null
+
+    private val pictures = PictureStore(context)
+    private val exporter = ResultExporter(context, engines)
+    private val listeners = mutableSetOf<() -> Unit>()
+    private val tasks = TaskRunner(::notifyListeners)
+    val task get() = tasks.task
+    val error get() = tasks.error
+
+    fun addListener(listener: () -> Unit) {
+        listeners += listener
+    }
+
+    fun removeListener(listener: () -> Unit) {
+        listeners -= listener
+    }
+
+    fun cancel() = tasks.cancel()
+
+    fun showError(message: String) = tasks.showError(message)
+
+    fun selectModel(name: String) = tasks.start(R.string.task_model, { models.load(name) }, ::use)
+
+    fun importModel(uri: Uri) = tasks.start(R.string.task_model, { models.add(uri, it) }, ::use)
+
+    private fun use(selected: SrModel) {
+        if (selected !== model) comparison = null
+        model = selected
+    }
+
+    fun openSample() = showPicture { pictures.openSample() }
+
+    fun openPicture(uri: Uri) = showPicture { pictures.open(uri, it) }
+
+    /** Opens the last picture after the system ended the process. */
+    fun reopenPicture(name: String) = showPicture { pictures.reopen(name) }
+
+    private fun showPicture(open: (Job) -> PictureFile) = tasks.start(R.string.task_open, open) {
+        picture?.let { previous -> tasks.execute(previous::close) }
+        picture = it
+        comparison = null
+    }
+
+    /** The region to upscale when [visible] is on the screen, or null if that is too large. */
+    fun regionFor(visible: Region): Region? {
+        val picture = picture ?: return null
+        val scale = model?.scale ?: return null
+        return listOf(picture.whole, visible.withMargin().within(picture.width, picture.height), visible).firstOrNull { fits(it, scale) }
+    }
+
+    /** Upscales [region] both ways for the screen. */
+    fun compare(region: Region) = withResult { model, picture ->
+        tasks.start(R.string.task_upscale, { job ->
+            val firstHalf = Job { done, total -> job.report(done, 2 * total) }
+            val secondHalf = Job { done, total -> job.report(total + done, 2 * total) }
+            val bicubic = upscaleToPixels(picture, region, BicubicUpscaler(model.scale), firstHalf).toBitmap()
+            val superResolution = SrUpscaler(model, engines).use { upscaleToPixels(picture, region, it, secondHalf) }.toBitmap()
+            Comparison(region, model.scale, bicubic, superResolution)
+        }) { comparison = it }
+    }
+
+    /** The file name for the upscaled picture. */
+    val resultName get() = withResult(ResultExporter::pictureName)
+
+    fun savePicture(uri: Uri, onSuccess: () -> Unit) = withResult { model, picture ->
+        tasks.start(R.string.task_save, { exporter.savePicture(model, picture, uri, it) }) { onSuccess() }
+    }
+
+    fun sharePicture(onSuccess: (Uri) -> Unit) = withResult { model, picture ->
+        tasks.start(R.string.task_save, { exporter.sharePicture(model, picture, it) }, onSuccess)
+    }
+
+    /** Whether a picture and a model are loaded. */
+    val hasResult get() = withResult { _, _ -> true } ?: false
+
+    private fun <T> withResult(action: (SrModel, PictureFile) -> T): T? {
+        return action(model ?: return null, picture ?: return null)
+    }
+
+    /** The cases to measure: the standard resolutions, or the fixed size of the model. */
+    fun cases(model: SrModel): List<Case> {
+        val sizes = model.fixedSize?.let { listOf(it) } ?: SIZES
+        return sizes.flatMap { size -> BACKENDS.map { Case(it, size) } }
+    }
+
+    fun measure() {
+        val model = model ?: return
+        val record = TimingRecord(Instant.now().toString())
+        timing = record
+        val start = System.nanoTime()
+        tasks.start(R.string.task_timing, { job ->
+            val sample = pictures.samplePixels()
+            val benchmark = Benchmark(model, engines, protocol, sample::repeated, System::nanoTime, context::thermalStatus)
+            benchmark.run(cases(model), job) { row ->
+                val thermal = ThermalSample((System.nanoTime() - start) / 1e9, context.thermalStatus())
+                tasks.post {
+                    record.put(row, thermal)
+                    notifyListeners()
+                }
+            }
+        }) { }
+    }
+
+    fun saveTiming(uri: Uri, onSuccess: () -> Unit) {
+        val json = timingJson() ?: return
+        tasks.start(R.string.task_save, { exporter.saveTiming(json, uri) }) { onSuccess() }
+    }
+
+    fun shareTiming(onSuccess: (Uri) -> Unit) {
+        val json = timingJson() ?: return
+        tasks.start(R.string.task_save, { exporter.shareTiming(json) }, onSuccess)
+    }
+
+    private fun timingJson() = timing?.toJson(deviceInfo(), protocol)
+
+    private fun notifyListeners() = listeners.toList().forEach { it() }
+
+    private companion object {
+        val SIZES = listOf(Size(480, 270), Size(640, 360), Size(960, 540), Size(1280, 720))
+        val BACKENDS = listOf(Backend.Cpu(1), Backend.Cpu(4), Backend.Gpu, Backend.Nnapi)
+        const val MAX_SIDE = 4096 // some phones draw no larger bitmap
+        const val MAX_PIXELS = 6_000_000L // 24 MB for each bitmap
+
+        fun fits(region: Region, scale: Int): Boolean {
+            val width = region.width.toLong() * scale
+            val height = region.height.toLong() * scale
+            return width in 1..MAX_SIDE && height in 1..MAX_SIDE && width * height <= MAX_PIXELS
+        }
+
+        /** Adds a quarter on each side, so that a small move needs no new result. */
+        fun Region.withMargin() = Region(left - width / 4, top - height / 4, right + width / 4, bottom + height / 4)
+    }
+}

@@ -1,0 +1,44 @@
+package ecbsr.demo
+
+import android.content.Context
+import android.net.Uri
+import ecbsr.demo.core.EngineFactory
+import ecbsr.demo.core.Job
+import ecbsr.demo.core.PngWriter
+import ecbsr.demo.core.SrModel
+import ecbsr.demo.core.SrUpscaler
+import ecbsr.demo.core.upscale
+import ecbsr.demo.io.Documents
+import ecbsr.demo.io.PictureFile
+import ecbsr.demo.io.SharedFiles
+import java.io.OutputStream
+
+/** Writes results to documents of other apps, or to files that other apps can read. Runs in the background. */
+class ResultExporter(private val context: Context, private val engines: EngineFactory) {
+    private val documents = Documents(context.contentResolver)
+
+    /** Saves the upscaled picture as a PNG. */
+    fun savePicture(model: SrModel, picture: PictureFile, uri: Uri, job: Job) =
+        documents.write(uri) { writePng(model, picture, it, job) }
+
+    fun sharePicture(model: SrModel, picture: PictureFile, job: Job): Uri =
+        SharedFiles.create(context, pictureName(model, picture)) { writePng(model, picture, it, job) }
+
+    fun saveTiming(json: String, uri: Uri) = documents.write(uri) { it.write(json.toByteArray()) }
+
+    fun shareTiming(json: String): Uri = SharedFiles.create(context, TIMING_NAME) { it.write(json.toByteArray()) }
+
+    private fun writePng(model: SrModel, picture: PictureFile, output: OutputStream, job: Job) =
+        SrUpscaler(model, engines).use { upscaler ->
+            PngWriter(output, picture.width * model.scale, picture.height * model.scale, picture.hasAlpha).use { png ->
+                upscale(picture, picture.whole, upscaler, job, png::writeRows)
+            }
+        }
+
+    companion object {
+        const val TIMING_NAME = "ecbsr-timing.json"
+
+        fun pictureName(model: SrModel, picture: PictureFile) =
+            "${picture.name.substringBeforeLast('.')}-x${model.scale}.png".replace('/', '_')
+    }
+}

@@ -1,0 +1,23 @@
+package ecbsr.demo
+
+import ecbsr.demo.core.DeviceInfo
+import ecbsr.demo.core.Protocol
+import ecbsr.demo.core.Row
+import ecbsr.demo.core.ThermalSample
+import ecbsr.demo.core.resultsJson
+import java.io.Serializable
+
+/** The rows and thermal states of a measurement. The instance state keeps it when the system ends the process. */
+class TimingRecord(private val started: String) : Serializable {
+    val rows = mutableListOf<Row>()
+    private val thermal = mutableListOf<ThermalSample>()
+
+    /** Adds a row, or replaces the one of the same case. */
+    fun put(row: Row, sample: ThermalSample) {
+        rows.removeAll { it.case == row.case }
+        rows += row
+        thermal += sample
+    }
+
+    fun toJson(device: DeviceInfo, protocol: Protocol) = resultsJson(rows, device, thermal, protocol, started)
+}

@@ -1,0 +1,90 @@
+package ecbsr.demo.core
+
+/**
+ * Measures the latency of [model].
+ *
+ * @param picture fills the input with real content, because zeros can be faster.
+ * @param clock nanoseconds.
+ * @param thermalStatus Android's thermal status, from 0 (none) to 6 (shutdown), or null if unknown.
+ */
+class Benchmark(
+    private val model: SrModel,
+    private val engines: EngineFactory,
+    private val protocol: Protocol,
+    private val picture: (Size) -> Pixels,
+    private val clock: () -> Long,
+    private val thermalStatus: () -> Int?,
+) {
+    /**
+     * Measures all cases round by round with a new engine each time, so that a phone that heats up slows all cases
+     * alike. A case that fails is not tried again.
+     *
+     * @param onRow receives the row of a case after each of its rounds.
+     * @return the rows of all measured cases, also when [job] is canceled.
+     */
+    fun run(cases: List<Case>, job: Job, onRow: (Row) -> Unit): List<Row> {
+        val rounds = cases.associateWith { mutableListOf<Round>() }
+        try {
+            for (index in 0 until protocol.rounds) for ((caseIndex, case) in cases.withIndex()) {
+                job.report(index * cases.size + caseIndex, protocol.rounds * cases.size)
+                val caseRounds = rounds.getValue(case)
+                if (caseRounds.any { it.status in Round.FAILED }) continue
+                caseRounds += round(case)
+                onRow(Row.of(model, case, caseRounds))
+            }
+            job.report(1, 1)
+        } catch (_: CanceledException) {
+            // The completed rounds still count.
+        }
+        return rounds.filterValues { it.isNotEmpty() }.map { (case, caseRounds) -> Row.of(model, case, caseRounds) }
+    }
+
+    private fun round(case: Case): Round {
+        var opened = false
+        return try {
+            val output = model.outputBuffer(case.size)
+            val input = model.inputBuffer(case.size)
+            model.input.write(model.inputPlanes(picture(case.size).argb), input)
+            engines.open(model.resized(case.size), case.backend).use { engine ->
+                opened = true
+                val statusBefore = thermalStatus() ?: 0
+                val times = time {
+                    input.rewind()
+                    output.rewind()
+                    engine.run(input, output)
+                }
+                val delegation = Delegation.of(case.backend, model.nodes, engine.planLength)
+                rated(times, delegation, maxOf(statusBefore, thermalStatus() ?: 0))
+            }
+        } catch (error: UserFacingException) {
+            Round(if (opened) "failed" else "unsupported", emptyList(), null, error.message)
+        } catch (_: OutOfMemoryError) {
+            Round("failed", emptyList(), null, "The phone has not enough memory for ${case.size}.")
+        }
+    }
+
+    /** The milliseconds of each run after warm-up. */
+    private fun time(run: () -> Unit): List<Double> {
+        repeat(protocol.warmUps) { run() }
+        val end = clock() + protocol.maxRoundNanos
+        val times = mutableListOf<Double>()
+        while (times.size < protocol.runs && (times.size < MIN_RUNS || clock() < end)) {
+            val start = clock()
+            run()
+            times += (clock() - start) / 1e6
+        }
+        return times
+    }
+
+    private fun rated(times: List<Double>, delegation: Delegation, thermalStatus: Int): Round {
+        if (thermalStatus == 0 || delegation.status !in Round.TIMED) {
+            return Round(delegation.status, times, delegation.nodes, delegation.note)
+        }
+        val note = "The phone was throttling: thermal status $thermalStatus. ${delegation.note}".trimEnd()
+        return Round("throttled", times, delegation.nodes, note)
+    }
+
+    private companion object {
+        const val MIN_RUNS = 3
+    }
+}

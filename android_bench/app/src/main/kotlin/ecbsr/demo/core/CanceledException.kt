@@ -1,0 +1,4 @@
+package ecbsr.demo.core
+
+/** The user cancels a [Job]. */
+class CanceledException : Exception("Canceled.")

@@ -1,0 +1,10 @@
+package ecbsr.demo.core
+
+import java.io.Serializable
+
+/** A width and a height in pixels. */
+data class Size(val width: Int, val height: Int) : Serializable {
+    val pixels get() = width * height
+
+    override fun toString() = "${width}x$height"
+}

@@ -1,0 +1,13 @@
+package ecbsr.demo.core
+
+/** Upscales a tile by a fixed factor. Each output pixel depends on the input pixels within [halo]. */
+interface Upscaler {
+    val scale: Int
+    val halo: Int
+
+    /** The size of every tile, or null if tiles can have any size. */
+    val fixedSize: Size?
+
+    /** @return `scale * width` by `scale * height` ARGB pixels. */
+    fun upscale(tile: Pixels): IntArray
+}

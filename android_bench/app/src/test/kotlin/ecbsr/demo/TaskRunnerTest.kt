@@ -1,0 +1,82 @@
+package ecbsr.demo
+
+import android.net.Uri
+import android.view.View
+import ecbsr.demo.core.EngineFactory
+import java.io.IOException
+import java.io.InputStream
+import java.util.concurrent.CountDownLatch
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertNull
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.robolectric.Shadows.shadowOf
+
+class TaskRunnerTest : PictureScreen() {
+    @Test
+    fun anEndlessFileCanBeCanceled() {
+        val activity = start()
+        val uri = Uri.parse("content://other.app/endless")
+        val reading = CountDownLatch(1)
+        shadowOf(app.contentResolver).registerInputStreamSupplier(uri) {
+            object : InputStream() {
+                override fun read() = 0
+
+                override fun read(buffer: ByteArray, offset: Int, length: Int): Int = 0.also { reading.countDown() }
+            }
+        }
+        viewModel.openPicture(uri)
+        reading.await()
+        activity.findViewById<View>(R.id.cancel).performClick()
+        viewModel.openPicture(document(Fixtures.file("pictures/text.png").readBytes(), "text.png"))
+        settle()
+        assertEquals("text.png", activity.text(R.id.name))
+    }
+
+    @Test
+    fun anUnexpectedExceptionIsShown() {
+        app.engines = EngineFactory { _, _ -> error("odd") }
+        val activity = start()
+        assertTrue(activity.text(R.id.error), activity.text(R.id.error).startsWith("An unexpected error occurred: "))
+    }
+
+    @Test
+    fun missingMemoryIsShown() {
+        app.engines = EngineFactory { _, _ -> throw OutOfMemoryError() }
+        val activity = start()
+        assertTrue(activity.text(R.id.error), activity.text(R.id.error).startsWith("There is not enough memory"))
+        activity.screenshot("no-memory")
+    }
+
+    @Test
+    fun aFailingRuntimeIsShown() {
+        app.engines = EngineFactory { model, backend -> DesktopEngineFactory.open(model.also { it.put(4, 0) }, backend) }
+        val activity = start()
+        assertEquals("The runtime rejected the model.", activity.text(R.id.error))
+    }
+
+    @Test
+    fun aNewTaskReplacesTheRunningOne() {
+        val release = CountDownLatch(1)
+        val results = mutableListOf<String>()
+        val tasks = TaskRunner {}
+        tasks.start(R.string.task_save, { release.await(); "first" }, results::add)
+        tasks.start(R.string.task_model, { "second" }, results::add)
+        assertEquals(R.string.task_model, tasks.task!!.label)
+        release.countDown()
+        waitUntil { tasks.task == null }
+        assertEquals(listOf("second"), results)
+        assertNull(tasks.error)
+    }
+
+    @Test
+    fun theNextTaskClearsTheError() {
+        val tasks = TaskRunner {}
+        tasks.start(R.string.task_save, { throw IOException("disk full") }) {}
+        waitUntil { tasks.task == null }
+        assertEquals("The phone's storage failed: disk full.", tasks.error)
+        tasks.start(R.string.task_save, {}) {}
+        assertNull(tasks.error)
+        waitUntil { tasks.task == null }
+    }
+}

@@ -1,0 +1,80 @@
+package ecbsr.demo.ui
+
+import android.content.Intent
+import android.os.Bundle
+import android.os.Parcel
+import android.view.View
+import android.view.ViewGroup
+import ecbsr.demo.GatedEngineFactory
+import ecbsr.demo.R
+import ecbsr.demo.Screen
+import java.util.concurrent.Semaphore
+import org.json.JSONObject
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertNull
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.robolectric.Robolectric
+import org.robolectric.Shadows.shadowOf
+
+class TimingActivityTest : Screen() {
+    @Test
+    fun measuresAndExports() {
+        viewModel.selectModel("ecbsr-m4c16-x2-int8")
+        settle()
+        val activity = start(TimingActivity::class.java)
+        activity.screenshot("timing-before")
+        activity.findViewById<View>(R.id.start).performClick()
+        assertEquals("Stop", activity.text(R.id.start))
+        settle()
+        val rows = viewModel.timing!!.rows
+        assertEquals(16, rows.size)
+        assertEquals(8, rows.count { it.status == "ok" })
+        assertEquals(8, rows.count { it.status == "unsupported" && it.median == null })
+        activity.screenshot("timing")
+
+        shadowOf(activity).clickMenuItem(R.id.save)
+        val (uri, output) = writableDocument("ecbsr-timing.json")
+        activity.pick(uri)
+        settle()
+        val json = JSONObject(output.toString())
+        assertEquals(16, json.getJSONArray("results").length())
+        shadowOf(activity).clickMenuItem(R.id.share)
+        settle()
+        assertEquals(Intent.ACTION_CHOOSER, shadowOf(activity).nextStartedActivity.action)
+    }
+
+    @Test
+    fun stopsInTheBackgroundAndKeepsItsRows() {
+        val engines = GatedEngineFactory(Semaphore(4)) // the runs of one round
+        app.engines = engines
+        viewModel.selectModel("ecbsr-m4c16-x2-int8")
+        settle()
+        val controller = Robolectric.buildActivity(TimingActivity::class.java).setup()
+        controller.get().findViewById<View>(R.id.start).performClick()
+        waitUntil { viewModel.timing!!.rows.isNotEmpty() }
+        val state = Bundle()
+        controller.pause().stop()
+        assertNull(viewModel.task)
+        val rows = viewModel.timing!!.rows.size
+        controller.saveInstanceState(state).destroy()
+        endProcess()
+        val again = Robolectric.buildActivity(TimingActivity::class.java).setup(parcelled(state)).get()
+        settle()
+        assertEquals(rows, viewModel.timing!!.rows.size)
+        assertTrue("ms" in again.findViewById<ViewGroup>(R.id.rows).getChildAt(1).text(R.id.median))
+        engines.open()
+    }
+
+    /** Writes and reads the bundle, as the system does. */
+    private fun parcelled(bundle: Bundle): Bundle {
+        val parcel = Parcel.obtain()
+        parcel.writeBundle(bundle)
+        val bytes = parcel.marshall()
+        parcel.recycle()
+        val copy = Parcel.obtain()
+        copy.unmarshall(bytes, 0, bytes.size)
+        copy.setDataPosition(0)
+        return copy.readBundle(javaClass.classLoader)!!.also { copy.recycle() }
+    }
+}
