@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds build/ecbsr-demo.apk without Gradle: a fresh Debian machine is enough. Run again, it builds only
-# what changed. Environment: MODELS=FOLDER takes the int8 models from elsewhere than ecbsr_mobile/zoo.
+# Builds build/ecbsr-demo.apk without Gradle; a fresh Debian machine is enough. It does nothing if the APK is up to
+# date. Environment: MODELS, the folder of the int8 models (default ecbsr_mobile/zoo).
 source "$(dirname "$0")/common.sh"
 APK=build/ecbsr-demo.apk
 
@@ -13,25 +13,26 @@ need_java
 fetch_parts
 gather_assets
 link_resources
+rm -rf "$OUT/maven/classes" # the compiler does not delete the classes of removed sources
 maven -P app compile
 
 work=$(mktemp -d "$OUT/apk.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# Kotlin and Java classes to Android's byte code.
+# Converts Kotlin and Java classes to Dalvik bytecode.
 "$JAVA_HOME/bin/jar" --create --file "$work/app.jar" -C "$OUT/maven/classes" .
 quietly "d8" nice "$JAVA_HOME/bin/java" -Xmx1g -cp "$PARTS/r8.jar" com.android.tools.r8.D8 --release --min-api "$(gradle_number minSdk)" \
     --lib "$PARTS/android-all.jar" --lib "$JAVA_HOME" --output "$work" \
     "$work/app.jar" "$PARTS/kotlin-stdlib.jar" "$PARTS"/tensorflow-lite{,-api,-gpu,-gpu-api}.jar
 
-# Resources, assets, code and native libraries in one archive; models stay uncompressed as aapt2 left them.
+# Packs resources, assets, code and native libraries. aapt2 already stored the models without compression.
 cp "$OUT/resources.apk" "$work/unaligned.apk"
 mkdir "$work/lib"
 for abi in $(sed -n 's/.*abiFilters += listOf(\(.*\)).*/\1/p' $APP/build.gradle.kts | tr -d '",'); do cp -r "$PARTS/jni/$abi" "$work/lib/"; done
 (cd "$work" && find lib classes*.dex -exec touch -d 1980-01-01 {} + && quietly "zip" zip -qrX unaligned.apk classes*.dex lib)
 quietly "zipalign" zipalign -p 4 "$work/unaligned.apk" "$work/aligned.apk"
 
-# Android installs only what is signed; this key is good for trying out, not for a shop.
+# Android requires a signature. This debug key is not suitable for an app store.
 [ -f "$OUT/debug.keystore" ] || quietly "keytool" "$JAVA_HOME/bin/keytool" -genkeypair -keystore "$OUT/debug.keystore" -storepass android \
     -alias debug -keypass android -dname "CN=Android Debug" -keyalg RSA -keysize 2048 -validity 10000
 quietly "apksigner" apksigner sign --ks "$OUT/debug.keystore" --ks-pass pass:android --out "$work/signed.apk" "$work/aligned.apk"

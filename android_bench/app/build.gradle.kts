@@ -28,10 +28,10 @@ android {
         targetCompatibility = JavaVersion.VERSION_17
     }
 
-    // The interpreter maps a model straight from the APK only where it is stored uncompressed.
+    // The interpreter can map only an uncompressed model from the APK.
     androidResources { noCompress += "tflite" }
 
-    // Compressed, the native libraries make the APK half as large.
+    // Compressed native libraries halve the size of the APK.
     packaging { jniLibs.useLegacyPackaging = true }
 
     sourceSets["main"].assets.srcDir(layout.buildDirectory.dir("zoo"))
@@ -60,7 +60,7 @@ dependencies {
     testImplementation(libs.junit)
     testImplementation(libs.robolectric)
     testImplementation(libs.androidx.test.monitor)
-    testImplementation(libs.json) // Android's own is a stub in unit tests
+    testImplementation(libs.json) // Android's implementation is a stub in unit tests
     testImplementation(libs.bytedeco.tensorflow.lite)
     testImplementation(variantOf(libs.bytedeco.tensorflow.lite) { classifier("linux-x86_64") })
     testImplementation(variantOf(libs.javacpp) { classifier("linux-x86_64") })

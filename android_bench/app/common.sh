@@ -1,16 +1,16 @@
-# Shared by build-apk.sh and run-tests.sh; sourced, not run. Works from the root of the repository.
+# Common functions of build-apk.sh and run-tests.sh, which source this file. The working directory is the repository.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 APP=android_bench/app
 OUT=build/app
 PARTS=$OUT/parts
-MODELS=${MODELS:-ecbsr_mobile/zoo} # folder of the .tflite files that go into the app
+MODELS=${MODELS:-ecbsr_mobile/zoo} # folder of the bundled .tflite files
 SAMPLE=ecbsr_mobile/zoo/pictures/chelsea.png
 mkdir -p "$OUT"
 
 fail() { echo "$(basename "$0"): $*" >&2; exit 1; }
 
-# quietly LABEL COMMAND...: shows what a command printed only if it failed.
+# quietly LABEL COMMAND...: shows the output of a command only if it fails.
 quietly() {
     local label=$1 log; shift
     log=$(mktemp)
@@ -19,7 +19,7 @@ quietly() {
     fail "$label failed"
 }
 
-# need COMMAND=PACKAGE...: installs what is missing.
+# need COMMAND=PACKAGE...: installs the packages of missing commands.
 need() {
     local pair packages=()
     for pair in "$@"; do command -v "${pair%%=*}" >/dev/null || packages+=("${pair#*=}"); done
@@ -38,7 +38,7 @@ need_java() {
     need mvn=maven unzip=unzip
 }
 
-# maven ARGUMENTS...: quiet, at low priority, and tried again, for downloads are patchy.
+# maven ARGUMENTS...: runs Maven quietly at low priority, and repeats failed downloads.
 maven() {
     local log try
     log=$(mktemp)
@@ -51,7 +51,7 @@ maven() {
     fail "mvn $* failed"
 }
 
-# The libraries that Maven puts on no class path, unpacked under build/app/parts.
+# Fetches and unpacks the libraries that Maven cannot put on a class path.
 fetch_parts() {
     [ "$PARTS/.done" -nt $APP/pom.xml ] && return
     maven -P parts initialize
@@ -59,29 +59,29 @@ fetch_parts() {
     for aar in "$PARTS"/*.aar; do
         name=$(basename "$aar" .aar)
         unzip -p "$aar" classes.jar > "$PARTS/$name.jar"
-        unzip -qo "$aar" 'jni/*' -d "$PARTS" 2>/dev/null || true # not every one has native code
+        unzip -qo "$aar" 'jni/*' -d "$PARTS" 2>/dev/null || true # some have no native code
     done
     touch "$PARTS/.done"
 }
 
-# What the app carries: the package's int8 models and one picture.
+# Copies the assets: the int8 models and the sample picture.
 gather_assets() {
     rm -rf "$OUT/assets"; mkdir -p "$OUT/assets"
     local scale
     for scale in 2 4; do
-        cp "$MODELS/ecbsr-m4c16-x$scale-int8.tflite" "$OUT/assets/" || fail "$MODELS holds no int8 model for x$scale"
+        cp "$MODELS/ecbsr-m4c16-x$scale-int8.tflite" "$OUT/assets/" || fail "$MODELS has no int8 model for x$scale"
     done
     cp $SAMPLE "$OUT/assets/"
 }
 
-# Compiles the resources and links them: R.java, and an APK without code.
+# Compiles and links the resources into R.java and an APK without code.
 link_resources() {
     rm -rf "$OUT/generated" "$OUT/resources.zip"; mkdir -p "$OUT/generated"
     sed "s/\${applicationId}/$(application_id)/" $APP/src/main/AndroidManifest.xml |
         sed "s/<manifest /<manifest package=\"$(application_id)\" /" > "$OUT/AndroidManifest.xml"
     quietly "aapt2 compile" aapt2 compile --dir $APP/src/main/res -o "$OUT/resources.zip"
-    # Debian's aapt2 is older than <uses-native-library>: it warns, and writes it all the same.
-    # The dot belongs to -0: without it nothing is kept uncompressed.
+    # Debian's aapt2 is older than <uses-native-library>. It warns, but writes the element.
+    # The dot in "-0 .tflite" is required.
     quietly "aapt2 link" aapt2 link -o "$OUT/resources.apk" -I "$PARTS/android-all.jar" --manifest "$OUT/AndroidManifest.xml" \
         --min-sdk-version "$(gradle_number minSdk)" --target-sdk-version "$(gradle_number targetSdk)" \
         --version-code "$(gradle_number versionCode)" --version-name "$(gradle_text versionName)" \

@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Compiles the app and runs its tests, on a fresh Debian machine too. The Python side first writes what the
-# app is compared with. Pictures of the screens land in build/app/screens; with --screens, those that the
-# README shows are renewed. Environment: MODELS as for build-apk.sh, PYTHON (.venv/bin/python).
+# Compiles the app and runs its tests; a fresh Debian machine is enough. First the Python side writes the expected
+# results. The tests render the screens into build/app/screens; --screens also updates the screens of the README.
+# Environment: MODELS as for build-apk.sh, PYTHON (default .venv/bin/python).
 source "$(dirname "$0")/common.sh"
 PYTHON=${PYTHON:-.venv/bin/python}
 [ -x "$PYTHON" ] || command -v "$PYTHON" >/dev/null || fail "$PYTHON is missing; 'make test' makes it"
 need aapt2=aapt
 need_java
-[ "$(uname -m)" = x86_64 ] || fail "the desktop runtime of the tests is for x86_64; this machine is $(uname -m)"
+[ "$(uname -m)" = x86_64 ] || fail "the desktop runtime of the tests needs x86_64; this machine is $(uname -m)"
 
 quietly "writing fixtures" env PYTHONPATH=. nice "$PYTHON" -m tests.helpers.make_app_fixtures "$OUT/fixtures" --models "$MODELS"
 fetch_parts
 gather_assets
 link_resources
 
-# Where Robolectric finds the app; Gradle would write the same file.
+# The configuration of Robolectric, as Gradle writes it.
 config=$OUT/test-resources/com/android/tools
 mkdir -p "$config"
 cat > "$config/test_config.properties" <<END
@@ -24,13 +24,13 @@ android_resource_apk=$PWD/$OUT/resources.apk
 android_custom_package=ecbsr.demo
 END
 
-rm -rf "$OUT"/maven*/surefire-reports
+rm -rf "$OUT"/maven* # the compiler does not delete the classes of removed sources
 maven -P app test
 maven -P jni test
 quietly "reading the app's results" "$PYTHON" -m android_bench.cli --import "$OUT/fixtures/results.json" --json
 if [ "${1:-}" = --screens ]; then
     for name in picture pixels models timing; do
-        # Two thirds are what a README shows of them, and half the bytes.
+        # Two thirds of the size are enough for a README.
         "$PYTHON" -c "import cv2; cv2.imwrite('$APP/screens/$name.png',
             cv2.resize(cv2.imread('$OUT/screens/$name.png'), None, fx=2 / 3, fy=2 / 3, interpolation=cv2.INTER_AREA), [cv2.IMWRITE_PNG_COMPRESSION, 9])"
     done
