@@ -1,4 +1,4 @@
-from .phone.adb import phones as phones
+from .phone.adb_server import phones as phones
 from .report.page import html as html
 from .results.baseline import compare as compare
 from .results.types import Results as Results

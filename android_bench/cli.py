@@ -1,25 +1,32 @@
-"""`ecbsr-bench`: milliseconds of `.tflite` models on this machine and on Android phones."""
+"""`ecbsr-bench`: the latency of `.tflite` models on this machine and on Android phones."""
 
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import shlex
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.utils.text import printable
+
+from .config import HOST, Limits, Options
 
 if TYPE_CHECKING:
-    from .config import Settings
     from .results.baseline import Comparison
     from .results.types import Results, Row
 
+MAX_COUNT = 100_000
+
 EPILOG = """\
-A row is "ok" only where the delegate itself says that it took the nodes; otherwise the status says what
-happened. Exit code: 0 every row has an answer ("fallback" and "unsupported" are answers), 1 something failed
-or is slower than --fail-above allows, 2 misuse.
+A row is "ok" only where the delegate reports that it runs the nodes; otherwise the status gives the reason. Exit code:
+0 every row has an answer ("fallback" and "unsupported" are answers), 1 something failed or is slower than --fail-above
+allows, 2 misuse.
 
 examples:
   ecbsr-bench --device host --size 540p --threads 1,4
@@ -30,43 +37,38 @@ examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command's arguments."""
-    parser = common.parser("ecbsr-bench", "Time .tflite models on this machine and on Android phones.")
+    """The argument parser of the command."""
+    parser = common.parser("ecbsr-bench", "Benchmark .tflite models on this machine and on Android phones.")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     add = parser.add_argument
     add("models", nargs="*", metavar="MODEL", help=".tflite files (default: the recommended bundled models)")
-    what = parser.add_argument_group("what is measured")
-    add = what.add_argument
+    add = parser.add_argument_group("what is measured").add_argument
     add("--device", action="append", metavar="SERIAL", help="a phone's serial or host:port; host; all (default: host)")
     add("--size", metavar="SIZE,…", help="low-resolution input: 270p, 360p, 540p, 720p, 1080p or WIDTHxHEIGHT")
     add("--delegate", default="cpu", metavar="NAME,…", help="cpu, gpu, nnapi[:ACCELERATOR], external:/path.so[:k=v,…]")
     add("--threads", default="1", metavar="N,…", help="CPU threads (default: 1)")
-    add("--cores", default="all", metavar="CORES", help="phones: big, little, all or a hexadecimal mask (default: all)")
-    add("--rounds", type=_count, default=6, metavar="N", help="processes for each row, in shuffled order (default: 6)")
-    add("--runs", type=_count, default=20, metavar="N", help="timed iterations in each process (default: 20)")
-    add("--tool", default="tflite", metavar="TOOL", help="phones: tflite, litert or the path of a benchmark_model")
-    add("--check", action="store_true", help="phones: compare the output on a real picture with this machine's")
-    add("--profile", action="store_true", help="phones: each operator's share of the time")
-    add("--cooldown", type=_seconds, default=300, metavar="SECONDS", help="longest wait for a hot phone (default: 300)")
-    where = parser.add_argument_group("results")
-    add = where.add_argument
+    add("--cores", default=Options.cores, metavar="CORES",
+        help="phones: big, little, all or a hexadecimal mask (default: %(default)s)")  # fmt: skip
+    add("--rounds", type=_count, default=Options.rounds, metavar="N",
+        help="processes for each row, in shuffled order (default: %(default)s)")  # fmt: skip
+    add("--runs", dest="iterations", type=_count, default=Options.iterations, metavar="N",
+        help="timed inferences in each process (default: %(default)s)")  # fmt: skip
+    add("--tool", default=Options.tool, metavar="TOOL", help="phones: tflite, litert or the path of a benchmark_model")
+    add("--check", action="store_true", help="phones: compare the output for a real image with this machine's")
+    add("--profile", action="store_true", help="phones: the time of each operator type")
+    add("--cooldown", type=_seconds, default=Limits.cooldown, metavar="SECONDS",
+        help="longest wait for a hot phone (default: %(default)g)")  # fmt: skip
+    add = parser.add_argument_group("results").add_argument
     add("--out", metavar="DIR", help="new folder for results.json, results.csv, report.html and runs.jsonl")
-    add("--resume", metavar="DIR", help="finish the bench in this folder, with its own settings")
-    add(
-        "--import",
-        dest="imported",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="add the rows of another results.json or of the Android app's export (alone: measure nothing)",
-    )
+    add("--resume", metavar="DIR", help="finish the benchmark in this folder, with its own options")
+    add("--import", dest="imported", action="append", default=[], metavar="FILE",
+        help="add the rows of another results.json or of the Android app's export; alone: measure nothing")  # fmt: skip
     add("--baseline", metavar="FILE", help="an earlier results.json to compare with")
-    add("--fail-above", type=_factor, metavar="RATIO", help="exit 1 where a row is slower than the baseline by more")
+    add("--fail-above", type=_ratio, metavar="RATIO", help="exit 1 where a row is slower than the baseline by more")
     add("--json", action="store_true", help="print the results as JSON")
     add("--quiet", action="store_true", help="no progress on standard error")
-    other = parser.add_argument_group("instead of measuring")
-    add = other.add_argument
+    add = parser.add_argument_group("instead of measuring").add_argument
     add("--list", action="store_true", help="list the phones that adb sees")
     add("--dry-run", action="store_true", help="print every adb command, ready for a shell; run none")
     return parser
@@ -77,32 +79,33 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     _validate(arguments)
     if arguments.list:
-        return _list(as_json=arguments.json)
+        return _list_phones(as_json=arguments.json)
     if arguments.dry_run:
         return _dry_run(arguments)
     from .results import baseline, serialize
     from .session import publish
 
-    before = serialize.load(arguments.baseline) if arguments.baseline else None
-    others = [(Path(name).stem, serialize.load(name)) for name in arguments.imported]
-    found = _measure(arguments)
-    for name, other in others:
-        found = serialize.merged(found, other, name)
-    compared = baseline.compare(found, before, arguments.fail_above) if before else ()
-    if (compared or others) and (arguments.out or arguments.resume):
-        publish(Path(arguments.out or arguments.resume), found, compared)
+    before = serialize.read_results(arguments.baseline) if arguments.baseline else None
+    imported = [(Path(name).stem, serialize.read_results(name)) for name in arguments.imported]
+    results = _measure(arguments)
+    for name, other in imported:
+        results = serialize.merge(results, other, name)
+    comparisons = baseline.compare(results, before, arguments.fail_above) if before else ()
+    folder = arguments.out or arguments.resume
+    if folder and (comparisons or imported):
+        publish(Path(folder), results, comparisons)
     if arguments.json:
-        common.print_json(serialize.document(found, compared))
+        common.print_json(serialize.document(results, comparisons))
     else:
-        _print(found, compared)
-    if arguments.out or arguments.resume:
-        common.notice(f"the report is {Path(arguments.out or arguments.resume) / 'report.html'}")
-    if before and all(one.before_ms is None for one in compared):
+        _print_results(results, comparisons)
+    if folder:
+        common.notice(f"the report is {Path(folder) / 'report.html'}")
+    if before and all(comparison.before_ms is None for comparison in comparisons):
         raise EcbsrError(f"{arguments.baseline} has no row of the same model, size, device, delegate and threads")
-    slower = [one for one in compared if one.failed]
-    for one in slower:
-        common.notice(f"{one.label}: {one.note}")
-    return common.DONE if found.answered and not slower else common.FAILED
+    slower = [comparison for comparison in comparisons if comparison.failed]
+    for comparison in slower:
+        common.notice(f"{comparison.label}: {comparison.note}")
+    return common.DONE if results.answered and not slower else common.FAILED
 
 
 def _measure(arguments: argparse.Namespace) -> Results:
@@ -114,45 +117,38 @@ def _measure(arguments: argparse.Namespace) -> Results:
         return Results((), {})  # only the imported rows
     if arguments.resume:
         return session.resume(arguments.resume, progress)
-    return session.start(arguments.models, _settings(arguments), arguments.out, progress)
+    return session.start(arguments.models, _options(arguments), arguments.out, progress)
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
-    from export.resolutions import parse_all
-
-    from . import config
-
-    return config.Settings(
-        devices=tuple(dict.fromkeys(arguments.device or ["host"])),
-        sizes=parse_all(arguments.size.split(",") if arguments.size else ()),
-        delegates=config.parse_delegates(arguments.delegate),
-        threads=tuple(dict.fromkeys(config.parse_threads(text) for text in arguments.threads.split(","))),
-        cores=config.parse_cores(arguments.cores),
-        rounds=arguments.rounds,
-        iterations=arguments.runs,
-        tool=arguments.tool,
-        check=arguments.check,
-        profile=arguments.profile,
-        limits=config.Limits(cooldown=arguments.cooldown),
+def _options(arguments: argparse.Namespace) -> Options:
+    same = ("cores", "rounds", "iterations", "tool", "check", "profile")
+    values = {name: getattr(arguments, name) for name in same}
+    return Options(
+        devices=arguments.device or (HOST,),
+        sizes=arguments.size.split(",") if arguments.size else (),
+        delegates=arguments.delegate,
+        threads=arguments.threads.split(","),
+        limits=Limits(cooldown=arguments.cooldown),
+        **values,
     )
 
 
 def _validate(arguments: argparse.Namespace) -> None:
     if arguments.resume and (arguments.models or arguments.device or arguments.out):
-        raise UsageError("--resume goes on with the models, devices and folder of the bench that it names; drop yours")
+        raise UsageError("--resume uses the models, devices and folder of the benchmark that it names; drop yours")
     if arguments.fail_above and not arguments.baseline:
         raise UsageError("--fail-above needs a --baseline to compare with")
 
 
-def _list(*, as_json: bool) -> int:
-    from .phone import adb
+def _list_phones(*, as_json: bool) -> int:
+    from .phone.adb_server import phones
 
-    phones = adb.phones()
+    listed = phones()
     if as_json:
-        common.print_json({"phones": [vars(phone) for phone in phones]})
-    elif phones:
+        common.print_json({"phones": listed})
+    elif listed:
         common.print_table(
-            ["serial", "state", "model", "what to do"], [[p.serial, p.state, p.model, p.advice] for p in phones]
+            ["serial", "state", "model", "what to do"], [[p.serial, p.state, p.model, p.advice] for p in listed]
         )
     else:
         common.notice("adb sees no phone; connect one by USB, or adb connect HOST:PORT")
@@ -160,40 +156,42 @@ def _list(*, as_json: bool) -> int:
 
 
 def _dry_run(arguments: argparse.Namespace) -> int:
-    from . import session
+    from .phone.dry_run import dry_run
 
     folder = Path(tempfile.mkdtemp(prefix="ecbsr-bench-"))
-    commands = session.rehearse(arguments.models, _settings(arguments), folder)
+    commands = dry_run(arguments.models, _options(arguments), folder)
     if arguments.json:
         common.print_json({"commands": commands})
     else:
-        for one in commands:
-            print(shlex.join(one))
+        for command in commands:
+            print(shlex.join(command))
     common.notice(f"nothing was run; the {len(commands)} commands of one round push files from {folder}")
     return common.DONE
 
 
-def _print(found: Results, compared: tuple[Comparison, ...]) -> None:
+def _print_results(results: Results, comparisons: Sequence[Comparison]) -> None:
     header = ["model", "size", "device", "delegate", "threads", "status", "median ms", "95 % interval", "p95 ms"]
     header += ["fps", "nodes"]
-    cells = [_cells(row) for row in found.results]
-    if any(row.check for row in found.results):
+    lines = [_cells(row) for row in results.results]
+    if any(row.check for row in results.results):
         header.append("output")
-        cells = [[*line, row.check.text if row.check else "-"] for line, row in zip(cells, found.results, strict=True)]
-    if compared:
+        for line, row in zip(lines, results.results, strict=True):
+            line.append(row.check.text if row.check else "-")
+    if comparisons:
         header.append("to baseline")
-        cells = [[*line, one.text] for line, one in zip(cells, compared, strict=True)]
-    common.print_table(header, cells)
-    for device in found.devices.values():
+        for line, comparison in zip(lines, comparisons, strict=True):
+            line.append(comparison.text)
+    common.print_table(header, [[printable(cell) for cell in line] for line in lines])
+    for device in results.devices.values():
         for note in device.notes:
-            common.notice(f"{device.name}: {note}")
-    alike: dict[str, list[str]] = {}
-    for row in found.results:
+            common.notice(printable(f"{device.name}: {note}"))
+    rows_by_note: dict[str, list[str]] = {}
+    for row in results.results:
         if row.note:
-            rows = alike.setdefault(f"{row.device} by {row.delegate}: {row.note}", [])
+            rows = rows_by_note.setdefault(f"{row.device} by {row.delegate}: {row.note}", [])
             rows.append(f"{row.model} {row.size[0]}x{row.size[1]}")
-    for said, rows in alike.items():
-        common.notice(f"{said} ({', '.join(dict.fromkeys(rows))})")
+    for note, rows in rows_by_note.items():
+        common.notice(printable(f"{note} ({', '.join(dict.fromkeys(rows))})"))
 
 
 def _cells(row: Row) -> list[str]:
@@ -209,29 +207,29 @@ def _cells(row: Row) -> list[str]:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    if not re.fullmatch("[0-9]{1,6}", text) or not 1 <= int(text) <= MAX_COUNT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_COUNT}")
     return int(text)
 
 
 def _seconds(text: str) -> float:
-    return _number(text, 0, "seconds from 0 on")
+    return _number(text, "a number of seconds, 0 or more")
 
 
-def _factor(text: str) -> float:
-    value = _number(text, 0, "a ratio such as 1.05")
+def _ratio(text: str) -> float:
+    value = _number(text, "a ratio such as 1.05")
     if value == 0:
-        raise argparse.ArgumentTypeError("0 is no ratio; use e.g. 1.05")
+        raise argparse.ArgumentTypeError("0 is not a ratio; use a ratio such as 1.05")
     return value
 
 
-def _number(text: str, least: float, meaning: str) -> float:
+def _number(text: str, meaning: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = float("nan")
-    if not least <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no {meaning}")
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {meaning}")
     return value
 
 

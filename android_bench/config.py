@@ -1,27 +1,32 @@
-"""What is to be measured: models at sizes, on delegates and threads, in an order of rounds."""
+"""Options of a benchmark: devices, sizes, delegates, threads and limits, validated in one place."""
 
 from __future__ import annotations
 
-import random
+import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from ecbsr_mobile.errors import UsageError
+from export.resolutions import Size, parse_all
 
-USUAL_SIZES = ("270p", "360p", "540p", "720p")
-"""What a model without a fixed size is measured at when no size is asked for."""
+HOST = "host"
+"""The name of this machine among the devices."""
+
+DEFAULT_SIZES = ("270p", "360p", "540p", "720p")
+"""The input sizes of a model without a fixed input size, where the options name none."""
 
 DELEGATES = ("cpu", "gpu", "nnapi", "external")
-MOST_THREADS = 64
+MAX_THREADS = 64
 
 
 @dataclass(frozen=True)
 class Delegate:
-    """What is asked to run the model.
+    """A TFLite delegate as the options name it.
 
-    `name` is one of `DELEGATES`; `argument` is NNAPI's accelerator or the external delegate's library,
-    `options` are the external delegate's settings. "cpu" asks for XNNPACK.
+    `name` is one of `DELEGATES`; "cpu" is XNNPACK. `argument` is the NNAPI accelerator or the library of an
+    external delegate; `options` are key-value pairs for an external delegate.
     """
 
     name: str
@@ -35,7 +40,7 @@ class Delegate:
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the results before it is measured: what is run, on what, and how. `size` is (width, height)."""
+    """What one row of the results measures. `size` is the (width, height) of the low-resolution input."""
 
     model: str
     precision: str
@@ -47,27 +52,57 @@ class Case:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds that things may take before they are given up."""
+    """Time limits in seconds.
 
-    command: float = 20  # a question to the phone: a busy one answers within a few seconds
+    Raises:
+        UsageError: a limit is negative or not finite.
+    """
+
+    command: float = 20  # one adb command; a busy phone answers within a few seconds
     push: float = 300  # a file of some megabytes over slow Wi-Fi
-    timed: float = 60  # the timed block of one run; the warm-up may take as long again
-    run: float = 180  # one run of the tool, warm-up and loading included
-    reconnect: float = 120  # a phone that is lost: a reboot takes a minute or two
-    lock: float = 600  # another bench on the same phone
+    timed: float = 60  # the timed iterations of one run; the warm-up may take as long again
+    run: float = 180  # one run of the benchmark tool, with loading and warm-up
+    reconnect: float = 120  # a disconnected phone; a reboot takes one or two minutes
+    lock: float = 600  # another benchmark on the same phone
     cooldown: float = 300  # a hot phone, before each run
+    poll: float = 2  # between two looks at a phone that is hot, locked or disconnected
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if not 0 <= value < math.inf:
+                raise UsageError(f"the limit {limit.name} is {value}; use a number of seconds, 0 or more")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Everything that decides what `bench` does; one value for the whole session."""
+class Options:
+    """What a benchmark measures, and how.
 
-    devices: tuple[str, ...] = ("host",)
-    sizes: tuple[tuple[int, int], ...] = ()
+    Attributes:
+        devices: "host" for this machine, "all" for every connected phone, or serials of phones.
+        sizes: low-resolution inputs as "540p", "960x540" or (960, 540). Empty: the size that each model is fixed
+            to, or `DEFAULT_SIZES` for a model that accepts any size.
+        delegates: "cpu" (XNNPACK), "gpu", "nnapi", "nnapi:ACCELERATOR", "external:/path.so:key=value,…".
+        threads: CPU threads; each number is a row. The other delegates run once, with the first number.
+        cores: "all", "big", "little" or a hexadecimal CPU mask, on phones.
+        rounds: runs of each case, each in a process of its own, in shuffled order.
+        iterations: timed inferences in each run.
+        seed: seed of the order of the runs.
+        tool: the phones' benchmark tool: "tflite" or "litert" (downloaded once), or the path of a benchmark_model.
+        check: compare the output of each phone for a real image with the output of this machine.
+        profile: run each case once more with the operator profiler of the tool.
+        limits: time limits.
+
+    Raises:
+        UsageError: a value is invalid.
+    """
+
+    devices: tuple[str, ...] = (HOST,)
+    sizes: tuple[Size, ...] = ()
     delegates: tuple[Delegate, ...] = (Delegate("cpu"),)
     threads: tuple[int, ...] = (1,)
     cores: str = "all"
-    rounds: int = 6  # the fewest that give a 95 % interval without assuming a distribution
+    rounds: int = 6  # the smallest number that gives a 95 % interval without assuming a distribution
     iterations: int = 20
     seed: int = 0
     tool: str = "tflite"
@@ -75,20 +110,42 @@ class Settings:
     profile: bool = False
     limits: Limits = field(default_factory=Limits)
 
+    def __post_init__(self) -> None:
+        devices = tuple(dict.fromkeys(_items(self.devices)))
+        if not devices or not all(devices):
+            raise UsageError('no device is named; use "host", "all" or the serial of a phone')
+        for name, count in (("rounds", self.rounds), ("runs", self.iterations)):
+            if count < 1:
+                raise UsageError(f"{name} is {count}; use 1 or more")
+        parsed = {
+            "devices": devices,
+            "sizes": parse_all(_items(self.sizes)),
+            "delegates": parse_delegates(_items(self.delegates)),
+            "threads": tuple(dict.fromkeys(parse_threads(str(count)) for count in _items(self.threads))),
+            "cores": parse_cores(self.cores),
+        }
+        for name, value in parsed.items():
+            object.__setattr__(self, name, value)
+
+
+def _items(value: Any) -> tuple[Any, ...]:
+    """The value as a tuple; a single string is one item."""
+    return (value,) if isinstance(value, str) else tuple(value)
+
 
 def parse_threads(text: str) -> int:
-    """Read a number of threads.
+    """Parse a number of threads.
 
     Raises:
-        UsageError: it is none, or beyond any phone.
+        UsageError: it is not a number from 1 to `MAX_THREADS`.
     """
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_THREADS:
-        raise UsageError(f"{text!r} is no number of threads; use 1 to {MOST_THREADS}")
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MAX_THREADS:
+        raise UsageError(f"{text!r} is not a number of threads; use 1 to {MAX_THREADS}")
     return int(text)
 
 
 def parse_cores(text: str) -> str:
-    """Read "big", "little", "all", or a hexadecimal mask of cores such as "f0".
+    """Parse "big", "little", "all", or a hexadecimal CPU mask such as "f0".
 
     Raises:
         UsageError: the text is none of these.
@@ -101,23 +158,30 @@ def parse_cores(text: str) -> str:
     return mask
 
 
-def parse_delegates(text: str) -> tuple[Delegate, ...]:
-    """Read "cpu,gpu,nnapi:google-edgetpu,external:/path.so:key=value,key=value".
+def parse_delegates(delegates: Iterable[str | Delegate]) -> tuple[Delegate, ...]:
+    """Parse "cpu,gpu", "nnapi:google-edgetpu", "external:/path.so:key=value,key=value"; duplicates are dropped.
 
     Raises:
-        UsageError: a name is unknown, or a part does not fit it.
+        UsageError: a delegate is unknown, or its arguments do not match it.
     """
+    parsed: list[Delegate] = []
+    for item in delegates:
+        parsed += [item] if isinstance(item, Delegate) else map(_parse_delegate, _split_delegates(item))
+    return tuple(dict.fromkeys(parsed))
+
+
+def _split_delegates(text: str) -> list[str]:
     parts: list[str] = []
     for part in text.split(","):
-        # A comma also stands between the options of an external delegate: those hold "=" and no delegate's name.
+        # Commas also separate the options of an external delegate, which contain "=" and no delegate name.
         if parts and "=" in part and part.split(":")[0] not in DELEGATES:
             parts[-1] += "," + part
         else:
             parts.append(part)
-    return tuple(dict.fromkeys(_delegate(part) for part in parts))
+    return parts
 
 
-def _delegate(text: str) -> Delegate:
+def _parse_delegate(text: str) -> Delegate:
     name, _, rest = text.partition(":")
     if name not in DELEGATES:
         raise UsageError(
@@ -134,14 +198,3 @@ def _delegate(text: str) -> Delegate:
     if not all(key and sign for key, sign, _ in pairs):
         raise UsageError(f"delegate {text!r}: options are key=value, separated by commas")
     return Delegate(name, library, tuple((key, value) for key, _, value in pairs))
-
-
-def shuffled(cases: Sequence[Case], rounds: int, seed: int) -> Iterable[tuple[int, Case]]:
-    """Each case once a round, each round in another order: slow drift meets all cases alike.
-
-    The same seed gives the same order. Rounds count from 1.
-    """
-    for number in range(1, rounds + 1):
-        order = list(cases)
-        random.Random(f"{seed}/{number}").shuffle(order)
-        yield from ((number, case) for case in order)

@@ -1,4 +1,4 @@
-"""The models of a session: `.tflite` files as given, and the bytes of each at a size."""
+"""The models of a benchmark: `.tflite` files, and their bytes with the input size of a case."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.files import write_bytes
 from export import recipe, resolutions, tflite
 
-from . import config
+from .config import DEFAULT_SIZES, Case
 
-PRECISIONS = ("int8", "fp32")
+BUNDLED_PRECISIONS = ("int8", "fp32")
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A `.tflite` file. `recipe` is what the file says about its own making; None for others' files."""
+    """A `.tflite` file. `recipe` records how our exporter made it; None for other files."""
 
     name: str
     path: Path
@@ -33,23 +33,23 @@ class Model:
     sha256: str
     recipe: dict[str, Any] | None
 
-    def at(self, size: tuple[int, int]) -> bytes:
-        """The file's bytes with every shape fixed for `size`, (width, height).
+    def resized(self, size: tuple[int, int]) -> bytes:
+        """The bytes of the file with every tensor shape fixed for the input `size`, (width, height).
 
         Raises:
-            EcbsrError: the model cannot be given that size.
+            EcbsrError: the model does not support that size.
         """
         return tflite.write(tflite.at_size(self.graph, *size))
 
-    def sizes(self) -> tuple[tuple[int, int], ...]:
-        """The sizes to measure when none is asked for: the model's own, or the usual ones if it takes any."""
+    def default_sizes(self) -> tuple[tuple[int, int], ...]:
+        """The (width, height) that the model is fixed to, or `DEFAULT_SIZES` where it accepts any size."""
         width, height = tflite.input_size(self.graph)
         if width > 1 and height > 1:
             return ((width, height),)
-        return tuple(resolutions.SIZES[name] for name in config.USUAL_SIZES)
+        return tuple(resolutions.SIZES[name] for name in DEFAULT_SIZES)
 
-    def facts(self) -> dict[str, Any]:
-        """What results say about the model."""
+    def info(self) -> dict[str, Any]:
+        """What `results.json` records about the model."""
         return {
             "path": str(self.path),
             "sha256": self.sha256,
@@ -60,30 +60,30 @@ class Model:
         }
 
 
-def load(paths: Sequence[str | os.PathLike[str]]) -> tuple[Model, ...]:
-    """The models in `paths`, or the bundled ones that are recommended if there are none; names are unique.
+def read_models(paths: Sequence[str | os.PathLike[str]]) -> dict[str, Model]:
+    """Read `.tflite` files, or the recommended bundled models where `paths` is empty; by unique name.
 
     Raises:
-        EcbsrError: a file is missing, or is no super-resolution model that can be timed.
+        EcbsrError: a file is missing, or is not a super-resolution model.
     """
     chosen = [Path(path) for path in paths]
     if not chosen:
-        chosen = [zoo.tflite(name, precision) for name in zoo.recommended() for precision in PRECISIONS]
-    return tuple(_load(path, name) for path, name in zip(chosen, _names(chosen), strict=True))
+        chosen = [zoo.tflite(name, precision) for name in zoo.recommended() for precision in BUNDLED_PRECISIONS]
+    return {name: _read_model(path, name) for path, name in zip(chosen, _names(chosen), strict=True)}
 
 
-def _load(path: Path, name: str) -> Model:
+def _read_model(path: Path, name: str) -> Model:
     graph = tflite.read(path)
     try:
         tflite.image_input(graph)
     except EcbsrError as error:
         raise EcbsrError(f"{path}: {error}") from None
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Model(name, path.resolve(), graph, precision(graph), digest, recipe.read(graph))
+    return Model(name, path.resolve(), graph, precision_of(graph), digest, recipe.read(graph))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """File names without their ending; where two are alike, with the folder, then with a number."""
+    """File names without suffix; equal names get the name of their folder, then a number."""
     names = [path.stem for path in paths]
     names = [
         f"{path.resolve().parent.name}/{name}" if names.count(name) > 1 else name
@@ -97,28 +97,28 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return unique
 
 
-def stamped(loaded: Mapping[str, Model], case: config.Case, folder: Path) -> Path:
-    """The file in `folder` of the case's model at the case's size, written where it is missing.
+def resized_file(models: Mapping[str, Model], case: Case, folder: Path) -> Path:
+    """The path in `folder` of the case's model with the case's input size; written where it is missing.
 
     Raises:
-        EcbsrError: the model cannot be given that size, or the file cannot be written.
+        EcbsrError: the model does not support that size, or the file cannot be written.
     """
     width, height = case.size
-    path = folder / f"{list(loaded).index(case.model)}-{width}x{height}.tflite"
+    path = folder / f"{list(models).index(case.model)}-{width}x{height}.tflite"
     if not path.exists():
-        write_bytes(path, loaded[case.model].at(case.size))
+        write_bytes(path, models[case.model].resized(case.size))
     return path
 
 
-def precision(graph: tflite.Graph) -> str:
-    """One of "int8", "int16", "fp16" (weights alone), "dynamic" (int8 weights, float arithmetic) and "fp32"."""
-    kinds = Counter[str]()
+def precision_of(graph: tflite.Graph) -> str:
+    """One of "int8", "int16", "fp16" (float16 weights), "dynamic" (int8 weights, float activations) and "fp32"."""
+    precisions = Counter[str]()
     for node in graph.nodes:
         if node.operator in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            image, weights = (graph.tensors[index] for index in node.inputs[:2])
-            arithmetic = image.type_name.lower().replace("uint8", "int8")
-            kinds["dynamic" if (arithmetic, weights.type_name) == ("float32", "INT8") else arithmetic] += 1
-    kind = kinds.most_common(1)[0][0] if kinds else tflite.image_input(graph).type_name.lower()
-    if kind == "float32" and any(tensor.data is not None and tensor.dtype == np.float16 for tensor in graph.tensors):
+            activations, weights = (graph.tensors[index].type_name for index in node.inputs[:2])
+            dtype = activations.lower().replace("uint8", "int8")
+            precisions["dynamic" if (dtype, weights) == ("float32", "INT8") else dtype] += 1
+    precision = precisions.most_common(1)[0][0] if precisions else tflite.image_input(graph).type_name.lower()
+    if precision == "float32" and any(t.data is not None and t.dtype == np.float16 for t in graph.tensors):
         return "fp16"
-    return {"float32": "fp32", "float16": "fp16"}.get(kind, kind)
+    return {"float32": "fp32", "float16": "fp16"}.get(precision, precision)

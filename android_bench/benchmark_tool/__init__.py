@@ -1,1 +1,1 @@
-"""TFLite's benchmark tool: where it comes from, its flags, its log, and what a run of it is worth."""
+"""TFLite's benchmark tool: its file, its flags, its log, and the status of a run."""

@@ -1,11 +1,11 @@
-"""The benchmark tool as a file: where it is downloaded from, and whether it matches the phone."""
+"""The file of the benchmark tool: where it is downloaded from, and whether it matches the phone."""
 
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import json
-import os
 import shutil
 import struct
 import urllib.error
@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.message import Message
+from http.client import HTTPException
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
@@ -28,14 +29,17 @@ ADDRESSES = {
     ("tflite", "armeabi-v7a"): f"{_NIGHTLY}/android_arm_benchmark_model",
     ("litert", "arm64-v8a"): f"{_LITERT}/android_arm64/benchmark_model",
 }
-"""Where the tools' makers publish them, by kind and ABI. TFLite's is a nightly build: its hash is recorded."""
+"""The published tools by kind and ABI. TFLite's is a nightly build: its hash is recorded."""
+
+PUBLISHED = ("tflite", "litert")
+CURRENT_ABI = "arm64-v8a"  # of today's phones
 
 MACHINES = {0xB7: "arm64-v8a", 0x28: "armeabi-v7a", 0x3E: "x86_64", 0x03: "x86"}
-"""The `e_machine` field of an ELF file → Android's name of the ABI."""
+"""The field `e_machine` of an ELF file, and Android's name of the ABI."""
 
-SMALLEST, LARGEST = 100_000, 200_000_000  # bytes; the published tools have 2 to 30 million
-FETCH_LIMIT = 60  # seconds without a byte
-_OWN_TO_LITERT = b"benchmark_litert_model"
+MIN_BYTES, MAX_BYTES = 100_000, 200_000_000  # the published tools have 2 to 30 million bytes
+DOWNLOAD_TIMEOUT = 60  # seconds without a byte
+_ONLY_IN_LITERT = b"benchmark_litert_model"
 
 
 @dataclass(frozen=True)
@@ -44,103 +48,117 @@ class Binary:
 
     path: Path
     abi: str
-    facts: Tool
+    info: Tool
 
 
-def find(wanted: str, abis: Sequence[str], progress: Callable[[str], None]) -> Binary:
-    """The tool for a phone that takes `abis`, best first: "tflite" or "litert" from the cache, or a path.
+def find(tool: str, abis: Sequence[str], progress: Callable[[str], None]) -> Binary:
+    """The tool for a phone that supports `abis`, best first.
 
-    What is not in the cache is fetched once. The ELF header must fit the phone.
+    `tool` is "tflite" or "litert", which are downloaded into the cache once, or a path. The ELF header must match
+    the phone.
 
     Raises:
-        EcbsrError: there is no such file, no network, or the file does not fit.
+        EcbsrError: there is no such file, no network, or the file does not match the phone.
     """
-    if wanted not in ("tflite", "litert"):
-        return _examined(_named(wanted), "", abis)
-    abi = next((abi for abi in abis if (wanted, abi) in ADDRESSES), None)
+    if tool not in PUBLISHED:
+        return _examined(_existing(tool), "", abis)
+    abi = next((abi for abi in abis if (tool, abi) in ADDRESSES), None)
     if abi is None:
         raise EcbsrError(
-            f"no {wanted} tool is published for {', '.join(abis) or 'this phone'}; "
+            f"no {tool} tool is published for {', '.join(abis) or 'this phone'}; "
             "build benchmark_model for it and give its path with --tool"
         )
-    address = ADDRESSES[wanted, abi]
-    path = cache() / f"{wanted}-{abi}" / "benchmark_model"
+    address = ADDRESSES[tool, abi]
+    path = _cached(tool, abi)
     record = path.with_name("source.json")
-    if not _intact(path, record):
-        progress(f"fetching {address}")
-        _fetch(address, path, record)
+    if not _is_intact(path, record):
+        progress(f"downloading {address}")
+        _download(address, path, record)
     version = str(json.loads(record.read_text())["last_modified"] or "")
-    return _examined(path, f"{wanted} {version}".strip(), abis)
+    return _examined(path, f"{tool} {version}".strip(), abis)
 
 
-def planned(wanted: str) -> Binary:
-    """The tool as a dry run names it: not fetched, for a phone of today.
+def find_for_dry_run(tool: str) -> Binary:
+    """The tool as a dry run names it: not downloaded, for a phone with `CURRENT_ABI`.
 
     Raises:
         EcbsrError: there is no such file.
     """
-    if wanted not in ("tflite", "litert"):
-        path = _named(wanted)
-        return Binary(path, "", Tool("litert" if _OWN_TO_LITERT in path.read_bytes() else "tflite", ""))
-    return Binary(cache() / f"{wanted}-arm64-v8a" / "benchmark_model", "arm64-v8a", Tool(wanted, ""))
+    if tool not in PUBLISHED:
+        path = _existing(tool)
+        return Binary(path, "", Tool(_kind(path.read_bytes()), ""))
+    return Binary(_cached(tool, CURRENT_ABI), CURRENT_ABI, Tool(tool, ""))
 
 
-def fetching(planned: Binary) -> tuple[str, ...]:
-    """The command that fetches what `planned` names; empty where the file is there."""
-    if planned.path.exists():
+def download_command(binary: Binary) -> tuple[str, ...]:
+    """The command that downloads the tool of `find_for_dry_run`; empty where the file exists."""
+    if binary.path.exists():
         return ()
-    address = ADDRESSES[planned.facts.kind, planned.abi]
-    return ("curl", "--fail", "--location", "--create-dirs", "--output", str(planned.path), address)
+    address = ADDRESSES[binary.info.kind, binary.abi]
+    return ("curl", "--fail", "--location", "--create-dirs", "--output", str(binary.path), address)
 
 
-def _named(wanted: str) -> Path:
-    path = Path(wanted)
+def cache_folder() -> Path:
+    """The folder for downloaded tools."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("ecbsr-bench", appauthor=False))
+
+
+def _cached(tool: str, abi: str) -> Path:
+    return cache_folder() / f"{tool}-{abi}" / "benchmark_model"
+
+
+def _existing(tool: str) -> Path:
+    path = Path(tool)
     if not path.is_file():
-        raise EcbsrError(f"there is no tool at {wanted}; give the path of a benchmark_model, or tflite, or litert")
+        raise EcbsrError(f"there is no tool at {tool}; give the path of a benchmark_model, or tflite, or litert")
     return path
 
 
-def cache() -> Path:
-    """The folder for fetched tools."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "ecbsr-bench"
-
-
-def _intact(path: Path, record: Path) -> bool:
+def _is_intact(path: Path, record: Path) -> bool:
     try:
         return json.loads(record.read_text())["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _fetch(address: str, path: Path, record: Path) -> None:
-    by_hand = f"fetch {address} elsewhere and give its path with --tool"
+def _download(address: str, path: Path, record: Path) -> None:
+    advice = f"download {address} elsewhere and give its path with --tool"
     try:
-        with urllib.request.urlopen(address, timeout=FETCH_LIMIT) as answer, atomic_write(path) as temporary:
+        with urllib.request.urlopen(address, timeout=DOWNLOAD_TIMEOUT) as answer, atomic_write(path) as temporary:
             with temporary.open("wb") as file:
                 shutil.copyfileobj(answer, file)
             _check_download(temporary, answer.headers, address)
             headers = answer.headers
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, HTTPException) as error:
         reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
-        raise EcbsrError(f"cannot fetch {address}: {reason}; {by_hand}") from None
+        raise EcbsrError(f"cannot download {address}: {reason}; {advice}") from None
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    facts = {"address": address, "sha256": digest, "last_modified": headers.get("Last-Modified")}
-    write_bytes(record, json.dumps(facts).encode())
+    source = {"address": address, "sha256": digest, "last_modified": headers.get("Last-Modified")}
+    write_bytes(record, json.dumps(source).encode())
 
 
 def _check_download(path: Path, headers: Message, address: str) -> None:
-    """Hold a download against what its server says of it; an ELF file is looked at when it is used."""
+    """Compare a download with the length and the hash that its server states; `_examined` reads the ELF header."""
     content = path.read_bytes()
     length = headers.get("Content-Length")
-    if length and len(content) != int(length):
-        raise EcbsrError(f"{address} broke off after {len(content)} of {length} bytes; try again")
-    if not SMALLEST <= len(content) <= LARGEST or content[:4] != b"\x7fELF":
-        raise EcbsrError(f"{address} gave {len(content)} bytes that are no program; see it in a browser, or use --tool")
+    if length and str(len(content)) != length.strip():
+        raise EcbsrError(f"{address} ended after {len(content)} of {length} bytes; try again")
+    if not MIN_BYTES <= len(content) <= MAX_BYTES or content[:4] != b"\x7fELF":
+        message = f"{address} gave {len(content)} bytes that are not a program; open it in a browser, or use --tool"
+        raise EcbsrError(message)
     for stated in ",".join(headers.get_all("x-goog-hash") or []).split(","):
         kind, _, value = stated.strip().partition("=")
-        if kind == "md5" and base64.b64decode(value) != hashlib.md5(content, usedforsecurity=False).digest():
-            raise EcbsrError(f"{address} arrived damaged: its MD5 is not the one that the server states; try again")
+        if kind == "md5" and _decoded(value) != hashlib.md5(content, usedforsecurity=False).digest():
+            raise EcbsrError(f"{address} is damaged: its MD5 is not the one that the server states; try again")
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except binascii.Error:
+        return b""
 
 
 def _examined(path: Path, version: str, abis: Sequence[str]) -> Binary:
@@ -150,16 +168,20 @@ def _examined(path: Path, version: str, abis: Sequence[str]) -> Binary:
         raise EcbsrError(f"cannot read {path}: {error.strerror}") from None
     abi = elf_abi(content)
     if abi is None:
-        raise EcbsrError(f"{path} is no program for Android (it has no ELF header of a known machine)")
+        raise EcbsrError(f"{path} is not a program for Android (it has no ELF header of a known machine)")
     if abi not in abis:
-        raise EcbsrError(f"{path} is for {abi}, but the phone takes {', '.join(abis)}; give the tool built for it")
-    kind = "litert" if _OWN_TO_LITERT in content else "tflite"
+        message = f"{path} is for {abi}, but the phone supports {', '.join(abis)}; give the tool built for it"
+        raise EcbsrError(message)
     digest = hashlib.sha256(content).hexdigest()
-    return Binary(path, abi, Tool(kind, version or path.name, digest, len(content)))
+    return Binary(path, abi, Tool(_kind(content), version or path.name, digest, len(content)))
+
+
+def _kind(content: bytes) -> str:
+    return "litert" if _ONLY_IN_LITERT in content else "tflite"
 
 
 def elf_abi(content: bytes) -> str | None:
-    """The ABI of an ELF file by its header; None where it is none, or for a machine that Android lacks."""
+    """The ABI in the header of an ELF file; None for another file, or a machine that Android does not support."""
     if len(content) < 20 or content[:4] != b"\x7fELF" or content[5] != 1:  # little-endian
         return None
     return MACHINES.get(struct.unpack_from("<H", content, 18)[0])

@@ -4,36 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..config import Case, Delegate, Settings
+from ..config import Case, Delegate, Options
+
+NNAPI_SINCE, NNAPI_PRELU_SINCE, NNAPI_DEPRECATED_SINCE = 27, 29, 35  # API levels
 
 
-def offered(kind: str, delegate: Delegate, api: int | None) -> str:
-    """Why this tool or phone cannot run the delegate; "" where it can."""
+def unsupported_reason(kind: str, delegate: Delegate, api: int | None) -> str:
+    """Why the tool of this `kind`, or a phone of this API level, has no such delegate; "" where it has."""
     if kind == "litert" and delegate.name in ("nnapi", "external"):
         return f"LiteRT's tool has no {delegate.name} delegate; use --tool tflite"
-    if delegate.name == "nnapi" and api is not None and api < 27:
-        return f"NNAPI begins with API level 27 (Android 8.1); this phone has {api}"
+    if delegate.name == "nnapi" and api is not None and api < NNAPI_SINCE:
+        return f"NNAPI needs API level {NNAPI_SINCE} (Android 8.1); this phone has {api}"
     return ""
 
 
-def remark(delegate: Delegate, api: int | None) -> str:
-    """What a reader should know about the delegate on this phone; mostly nothing."""
+def delegate_note(delegate: Delegate, api: int | None) -> str:
+    """A note about the delegate on a phone of this API level; mostly ""."""
     if delegate.name == "nnapi" and api is not None:
-        if api >= 35:
-            return "NNAPI is deprecated from Android 15 on; prefer gpu or a vendor's delegate"
-        if api < 29:
-            return "NNAPI takes PRELU and LEAKY_RELU from API level 29 on"
+        if api >= NNAPI_DEPRECATED_SINCE:
+            return "NNAPI is deprecated since Android 15; prefer gpu or a delegate of the vendor"
+        if api < NNAPI_PRELU_SINCE:
+            return f"NNAPI supports PRELU and LEAKY_RELU from API level {NNAPI_PRELU_SINCE} on"
     return ""
 
 
-def arguments(kind: str, case: Case, delegate: Delegate, model: str, settings: Settings) -> list[str]:
-    """The tool's flags for one timed run of the file `model` on the phone."""
+def timing_flags(kind: str, case: Case, delegate: Delegate, model: str, options: Options) -> list[str]:
+    """The flags of a timed run of the file `model` on the phone."""
     return [
         f"--graph={model}",
         f"--num_threads={case.threads}",
-        f"--num_runs={settings.iterations}",
+        f"--num_runs={options.iterations}",
         "--min_secs=0",
-        f"--max_secs={settings.limits.timed:g}",
+        f"--max_secs={options.limits.timed:g}",
         "--warmup_runs=1",
         "--warmup_min_secs=0.5",
         "--report_peak_memory_footprint=true",
@@ -47,7 +49,7 @@ def _delegate_flags(kind: str, delegate: Delegate) -> list[str]:
     if delegate.name == "gpu":
         return ["--use_gpu=true"] if kind == "litert" else ["--use_gpu=true", "--gpu_precision_loss_allowed=true"]
     if delegate.name == "nnapi":
-        # NNAPI's own CPU reference would pass for an accelerator.
+        # Without this flag, the reference implementation of NNAPI on the CPU counts as an accelerator.
         accelerator = [f"--nnapi_accelerator_name={delegate.argument}"] if delegate.argument else []
         return ["--use_nnapi=true", "--disable_nnapi_cpu=true", *accelerator]
     options = ";".join(f"{key}:{value}" for key, value in delegate.options)
@@ -57,8 +59,8 @@ def _delegate_flags(kind: str, delegate: Delegate) -> list[str]:
 
 
 def check_flags(input_name: str, shape: Sequence[int], values: str, output: str) -> list[str]:
-    """Further flags for one inference on the file `values`, its result written to the file `output`."""
-    name = input_name.replace(":", "::")  # the tool's own way to write a name that holds a colon
+    """Additional flags: one inference with the input in the file `values`, writing the file `output`."""
+    name = input_name.replace(":", "::")  # the tool's escape for a colon in a name
     return [
         "--num_runs=1",
         "--warmup_runs=1",
@@ -71,5 +73,11 @@ def check_flags(input_name: str, shape: Sequence[int], values: str, output: str)
 
 
 def profile_flags(kind: str) -> list[str]:
-    """Further flags for a run with the operator profile."""
+    """Additional flags: the operator profiler."""
     return ["--use_profiler=true"] if kind == "litert" else ["--enable_op_profiling=true"]
+
+
+def merge_flags(flags: Sequence[str], changed: Sequence[str]) -> list[str]:
+    """`flags` with those in `changed` added; a flag in both has the value of `changed`."""
+    names = {flag.split("=")[0] for flag in changed}
+    return [flag for flag in flags if flag.split("=")[0] not in names] + list(changed)

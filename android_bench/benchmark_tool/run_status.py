@@ -1,8 +1,8 @@
-"""Whether a run of the tool may be believed: from its log and exit code to a status.
+"""The status of a run of the benchmark tool, from its log and exit code.
 
-The tool lies silently: it times the CPU with exit code 0 where a delegate is not there, and prints
-timings after a failed inference. A figure counts only with all of: exit code 0, a complete timed block,
-the delegate's own word that it took nodes, and the file that was meant.
+The tool times the CPU, with exit code 0, where a delegate is not available, and prints timings after a failed
+inference. A latency therefore counts only with all of: exit code 0, complete timed statistics, a line in which the
+delegate reports its nodes, and the requested model and input shape.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import signal
 from dataclasses import dataclass
 
 from ..config import Delegate
-from .log_parser import ToolLog
+from .log_parser import Delegation, ToolLog
 
 _NAMES = {
     "cpu": re.compile("xnnpack", re.IGNORECASE),
     "gpu": re.compile("gpu|litert_cl|opencl|webgpu|mldrift|ml_drift", re.IGNORECASE),
     "nnapi": re.compile("nnapi", re.IGNORECASE),
 }
-"""How delegates call themselves in the tool's lines; an external one has any name but XNNPACK's."""
+"""The names of the delegates in the lines of the tool. An external delegate can have any name but that of XNNPACK."""
 
-SIGNALS_FROM = 128  # a shell's exit code for a program that a signal ended is 128 + the signal's number
+SIGNALS_FROM = 128  # the exit code of a program that a signal ended is 128 + the number of the signal
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a run should have been: the delegate, the pushed file, its nodes, and (height, width, channels)."""
+    """What the run was started with. `shape` is the (height, width, channels) of the input."""
 
     delegate: Delegate
     model_bytes: int
@@ -36,110 +36,112 @@ class Expected:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A status of `results.STATUSES`, the reason, and what the delegate took (None: it did not say)."""
+    """One of `results.types.STATUSES`, the reason, and the delegated nodes. None is not reported."""
 
     status: str
     note: str = ""
-    taken: int | None = None
+    delegated: int | None = None
     total: int | None = None
     partitions: int | None = None
 
 
-def judge(log: ToolLog, code: int, expected: Expected) -> RunStatus:
-    """The verdict on a run that ended by itself with exit code `code`."""
-    failed = _failure(log, code)
-    if failed:
-        return failed
-    wrong = _mismatch(log, expected)
-    if wrong:
-        return RunStatus("mismatch", wrong)
-    missing = _unknown_flags(log, expected.delegate)
-    if missing:
-        return RunStatus("unsupported", f"the tool does not know {missing}")
-    evidence = _evidence(log, expected)
+def run_status(log: ToolLog, exit_code: int, expected: Expected) -> RunStatus:
+    """The status of a run that ended by itself."""
+    failure = _failure(log, exit_code)
+    if failure:
+        return failure
+    mismatch = _mismatch(log, expected)
+    if mismatch:
+        return RunStatus("mismatch", mismatch)
+    unknown = _unknown_flags(log, expected.delegate)
+    if unknown:
+        return RunStatus("unsupported", f"the tool does not know {unknown}")
+    delegation = _delegation(log, expected)
     if expected.delegate.name == "cpu":
-        return _cpu(evidence)
-    return _accelerator(log, evidence, expected)
+        return _cpu_status(delegation)
+    return _delegate_status(log, delegation, expected)
 
 
-def _failure(log: ToolLog, code: int) -> RunStatus | None:
-    if code > SIGNALS_FROM and code - SIGNALS_FROM in set(signal.Signals):
-        return RunStatus("crashed", f"ended by {signal.Signals(code - SIGNALS_FROM).name}{_said(log)}")
-    if code:
-        return RunStatus("failed", f"exit code {code}{_said(log)}")
+def _failure(log: ToolLog, exit_code: int) -> RunStatus | None:
+    number = exit_code - SIGNALS_FROM
+    if number > 0 and number in set(signal.Signals):
+        return RunStatus("crashed", f"ended by {signal.Signals(number).name}{_first_error(log)}")
+    if exit_code:
+        return RunStatus("failed", f"exit code {exit_code}{_first_error(log)}")
     if log.timed is None or not log.complete:
-        return RunStatus("failed", f"exit code 0, but no complete timed block{_said(log)}")
+        return RunStatus("failed", f"exit code 0, but no complete timed statistics{_first_error(log)}")
     if any("Benchmarking failed" in line for line in log.errors):
-        return RunStatus("failed", f"exit code 0, but the tool says that it failed{_said(log)}")
+        return RunStatus("failed", f"exit code 0, but the tool reports a failure{_first_error(log)}")
     return None
 
 
-def _said(log: ToolLog) -> str:
+def _first_error(log: ToolLog) -> str:
     lines = [line for line in log.errors if "Benchmarking failed" not in line] or list(log.errors)
     return f": {lines[0]}" if lines else ""
 
 
 def _mismatch(log: ToolLog, expected: Expected) -> str:
-    height, width, channels = expected.shape
     for shape in log.input_shapes[:1]:
-        if shape[1:] != (height, width, channels):
-            return f"the tool ran with the input shape {list(shape)}, not {[1, height, width, channels]}"
+        if shape[1:] != expected.shape:
+            return f"the tool ran with the input shape {list(shape)}, not {[1, *expected.shape]}"
     megabytes = log.model_megabytes
-    # Printed with six significant digits.
+    # The size is printed with six significant digits.
     if megabytes is not None and abs(megabytes * 1e6 - expected.model_bytes) > max(1, expected.model_bytes * 1e-5):
-        return f"the tool ran a model of {megabytes * 1e6:.0f} bytes, not the one of {expected.model_bytes} bytes"
+        return f"the tool ran a model of {megabytes * 1e6:.0f} bytes, not of {expected.model_bytes} bytes"
     return ""
 
 
 def _unknown_flags(log: ToolLog, delegate: Delegate) -> str:
-    """The flags that choose the delegate, among those that the tool did not take."""
+    """The flags that the tool does not know and that decide what it runs."""
     word = {"cpu": "", "gpu": "use_gpu", "nnapi": "nnapi", "external": "external_delegate"}[delegate.name]
-    unknown = [flag for flag in log.unconsumed if word and word in flag]
-    needed = ("num_threads", "num_runs", "min_secs", "graph")
-    unknown += [flag for flag in log.unconsumed if flag.lstrip("-").split("=")[0] in needed]
+    unknown = [flag for flag in log.unknown_flags if word and word in flag]
+    required = ("num_threads", "num_runs", "min_secs", "graph")
+    unknown += [flag for flag in log.unknown_flags if flag.lstrip("-").split("=")[0] in required]
     return " ".join(unknown)
 
 
-def _evidence(log: ToolLog, expected: Expected) -> RunStatus | None:
-    """What the delegate that was asked for said it took; None where it said nothing."""
-    if any(_is(expected.delegate, name) for name in log.not_executed):
-        return RunStatus("", taken=0, total=expected.nodes, partitions=0)
-    known = [one for one in log.replaced if _is(expected.delegate, one.delegate)]
-    counted = [one for one in known if one.taken is not None]
+def _delegation(log: ToolLog, expected: Expected) -> Delegation | None:
+    """The nodes that the requested delegate reports; None where the log has no line about it."""
+    name = expected.delegate.name
+    if any(_is_name_of(expected.delegate, reported) for reported in log.not_delegated):
+        return Delegation(name, 0, expected.nodes, 0)
+    reports = [report for report in log.delegations if _is_name_of(expected.delegate, report.delegate)]
+    counted = [report for report in reports if report.nodes is not None]
     if counted:
-        # Lines of one and the same application repeat the figures; the largest is the whole.
-        best = max(counted, key=lambda one: one.taken or 0)
-        partitions = next((one.partitions for one in known if one.partitions is not None), None)
-        return RunStatus("", taken=best.taken, total=best.total, partitions=partitions)
-    if any(_is(expected.delegate, name) for name in log.wholly):
-        return RunStatus("", taken=expected.nodes, total=expected.nodes, partitions=1)
-    return RunStatus("", total=expected.nodes, partitions=known[0].partitions) if known else None
+        # Several lines can report the same application of a delegate; the largest one covers it completely.
+        largest = max(counted, key=lambda report: report.nodes or 0)
+        partitions = next((report.partitions for report in reports if report.partitions is not None), None)
+        return Delegation(name, largest.nodes, largest.total, partitions)
+    if any(_is_name_of(expected.delegate, reported) for reported in log.fully_delegated):
+        return Delegation(name, expected.nodes, expected.nodes, 1)
+    return Delegation(name, None, expected.nodes, reports[0].partitions) if reports else None
 
 
-def _is(delegate: Delegate, name: str) -> bool:
+def _is_name_of(delegate: Delegate, name: str) -> bool:
     if delegate.name == "external":
         return not _NAMES["cpu"].search(name)
     return bool(_NAMES[delegate.name].search(name))
 
 
-def _cpu(evidence: RunStatus | None) -> RunStatus:
-    if evidence is None or evidence.taken is None:
-        partitions = evidence.partitions if evidence else None
-        return RunStatus("ok", "the tool did not say how many nodes XNNPACK took", partitions=partitions)
-    note = "XNNPACK took no node: the built-in kernels were timed" if evidence.taken == 0 else ""
-    return RunStatus("ok", note, evidence.taken, evidence.total, evidence.partitions)
+def _cpu_status(delegation: Delegation | None) -> RunStatus:
+    if delegation is None or delegation.nodes is None:
+        partitions = delegation.partitions if delegation else None
+        return RunStatus("ok", "the tool does not report how many nodes XNNPACK runs", partitions=partitions)
+    note = "XNNPACK runs no node: the built-in kernels were timed" if delegation.nodes == 0 else ""
+    return RunStatus("ok", note, delegation.nodes, delegation.total, delegation.partitions)
 
 
-def _accelerator(log: ToolLog, evidence: RunStatus | None, expected: Expected) -> RunStatus:
+def _delegate_status(log: ToolLog, delegation: Delegation | None, expected: Expected) -> RunStatus:
     name = expected.delegate.name
-    if log.unsupported and (evidence is None or not evidence.taken):
+    if log.unsupported and (delegation is None or not delegation.nodes):
         return RunStatus("fallback", f"{log.unsupported[-1]} The CPU was timed", 0, expected.nodes, 0)
-    if evidence is None:
-        return RunStatus("fallback", f"no sign that {name} took any node; the CPU was timed", None, expected.nodes)
-    if evidence.taken == 0:
-        return RunStatus("fallback", f"{name} took no node; the CPU was timed", 0, evidence.total, 0)
-    if evidence.taken is None or evidence.taken < (evidence.total or 0):
-        taken = "some" if evidence.taken is None else str(evidence.taken)
-        note = f"{name} took {taken} of {evidence.total} nodes, the CPU the rest"
-        return RunStatus("partial", note, evidence.taken, evidence.total, evidence.partitions)
-    return RunStatus("ok", "", evidence.taken, evidence.total, evidence.partitions)
+    if delegation is None:
+        note = f"the tool does not report that {name} runs any node; the CPU was timed"
+        return RunStatus("fallback", note, None, expected.nodes)
+    nodes, total, partitions = delegation.nodes, delegation.total, delegation.partitions
+    if nodes == 0:
+        return RunStatus("fallback", f"{name} runs no node; the CPU was timed", 0, total, 0)
+    if nodes is None or nodes < (total or 0):
+        count = "some" if nodes is None else str(nodes)
+        return RunStatus("partial", f"{name} runs {count} of {total} nodes, the CPU the rest", nodes, total, partitions)
+    return RunStatus("ok", "", nodes, total, partitions)

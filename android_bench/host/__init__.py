@@ -1,1 +1,1 @@
-"""Benchmarking on this machine."""
+"""Benchmarks on this machine."""

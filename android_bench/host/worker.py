@@ -2,7 +2,7 @@
 
     python -P worker.py MODEL.tflite THREADS ITERATIONS MAX_SECONDS   prints one JSON document
 
-Imports numpy and the TFLite interpreter alone.
+It imports only numpy and the TFLite interpreter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-WARMUP_SECONDS = 0.5  # as the phone's tool does: clocks and caches settle
+WARMUP_SECONDS = 0.5  # as in the phone's tool; clocks and caches settle
 
 
 def main(model: str, threads: int, iterations: int, max_seconds: float) -> dict[str, Any]:
@@ -29,45 +29,49 @@ def main(model: str, threads: int, iterations: int, max_seconds: float) -> dict[
     start = time.perf_counter()
     interpreter = Interpreter(model_path=model, num_threads=threads)
     interpreter.allocate_tensors()
-    initialised = time.perf_counter() - start
+    init = time.perf_counter() - start
     details = interpreter.get_input_details()
     for index, tensor in enumerate(details):
-        interpreter.set_tensor(tensor["index"], noise(tensor["shape"], tensor["dtype"], seed=index))
-    first = timed(interpreter)
-    until = time.perf_counter() + WARMUP_SECONDS - first
-    while time.perf_counter() < until:
-        interpreter.invoke()
+        interpreter.set_tensor(tensor["index"], random_input(tensor["shape"], tensor["dtype"], seed=index))
+    warm_up(interpreter)
     times: list[float] = []
-    until = time.perf_counter() + max_seconds
-    while len(times) < iterations and (not times or time.perf_counter() < until):
-        times.append(timed(interpreter))
+    end = time.perf_counter() + max_seconds
+    while len(times) < iterations and (not times or time.perf_counter() < end):
+        times.append(invoke_seconds(interpreter))
     return {
-        "init_ms": initialised * 1e3,
-        "first_ms": first * 1e3,
+        "init_ms": init * 1e3,
         "times_ms": [seconds * 1e3 for seconds in times],
-        "nodes": [plain(node) for node in interpreter._get_ops_details()],
+        "nodes": [plain_node(node) for node in interpreter._get_ops_details()],
         "input_shape": details[0]["shape"].tolist(),
         "peak_memory_mb": peak_memory_mb(),
     }
 
 
-def peak_memory_mb() -> float | None:
-    """The most memory that this process held; None where the system does not say."""
-    if resource is None:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+def warm_up(interpreter: Interpreter) -> None:
+    """Invoke for `WARMUP_SECONDS`, and at least once."""
+    end = time.perf_counter() + WARMUP_SECONDS
+    interpreter.invoke()
+    while time.perf_counter() < end:
+        interpreter.invoke()
 
 
-def timed(interpreter: Interpreter) -> float:
+def invoke_seconds(interpreter: Interpreter) -> float:
     """Seconds of one inference."""
     start = time.perf_counter()
     interpreter.invoke()
     return time.perf_counter() - start
 
 
-def noise(shape: Sequence[int], dtype: type, seed: int) -> np.ndarray:
-    """Random input: [0, 1) for floating point, every value for integers."""
+def peak_memory_mb() -> float | None:
+    """The peak resident memory of this process; None where the system does not report it."""
+    if resource is None:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def random_input(shape: Sequence[int], dtype: type, seed: int) -> np.ndarray:
+    """Random values: [0, 1) for floating point, the full range for integers."""
     generator = np.random.default_rng(seed)
     if np.issubdtype(dtype, np.floating):
         return generator.random(shape, np.float32).astype(dtype)
@@ -75,8 +79,8 @@ def noise(shape: Sequence[int], dtype: type, seed: int) -> np.ndarray:
     return generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
 
 
-def plain(node: dict[str, Any]) -> dict[str, Any]:
-    """A node of the runtime's list as JSON values, as `export.tflite.xnnpack_probe.delegated_nodes` reads it."""
+def plain_node(node: dict[str, Any]) -> dict[str, Any]:
+    """A node of the interpreter as JSON values, in the form that `xnnpack_probe.delegated_nodes` reads."""
     return {
         "op_name": node["op_name"],
         "index": int(node["index"]),

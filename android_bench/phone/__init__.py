@@ -1,1 +1,1 @@
-"""Benchmarking on a phone over adb."""
+"""Benchmarks on a phone over adb."""

@@ -1,4 +1,4 @@
-"""A phone made ready for the benchmark tool, kept so across restarts, and left as it was found."""
+"""A phone prepared for the benchmark tool: kept ready across reboots, and restored at the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import shlex
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -14,24 +14,24 @@ from typing import TypeVar
 from ecbsr_mobile.errors import EcbsrError
 
 from ..benchmark_tool import binary
-from ..config import Settings
-from . import adb as adb_client
+from ..config import Options
 from . import device_info
-from .adb import Adb, AdbError, AdbTimeout, PhoneLost
+from .adb import ADVICE, Adb, AdbError, AdbTimeout, PhoneLost
+from .adb_server import ensure_server
 from .lock import REFRESH, Lock
 
 FOLDER = "/data/local/tmp/ecbsr-bench"
-"""Ours alone on the phone, in the one place where a shell user may run programs."""
+"""Our folder on the phone, in the one place where a shell user may execute programs."""
 
 STAY_AWAKE = f"""s={FOLDER}/screen
 [ -s $s ] || {{ settings get global stay_on_while_plugged_in; dumpsys power | grep mWakefulness=; }} > $s
 svc power stayon true
 if grep -q -e Asleep -e Dozing $s; then input keyevent KEYCODE_WAKEUP; fi"""
-"""Keeps the screen on, as for an app in use: a dark phone clocks its cores down. What was found is noted on
-the phone itself, unless a bench that was cut off has left its note there."""
+"""Keeps the screen on, as in an app: a phone with its screen off lowers its clocks. The original settings are saved on
+the phone, unless an interrupted benchmark has already saved them."""
 
 KEEP_AWAKE = "dumpsys power | grep -q mWakefulness=Awake || input keyevent KEYCODE_WAKEUP"
-"""Staying awake is heeded by a phone that is charged alone: one on the network may have gone dark since."""
+"""Only a charging phone stays awake by the setting: one on the network may have turned its screen off since."""
 
 LET_SLEEP = f"""s={FOLDER}/screen
 [ -s $s ] || exit 0
@@ -40,182 +40,179 @@ case $v in [0-9]*) settings put global stay_on_while_plugged_in $v;;
 *) settings delete global stay_on_while_plugged_in;; esac
 if grep -q -e Asleep -e Dozing $s; then input keyevent KEYCODE_SLEEP; fi"""
 
-TRIES = 2  # of what the phone goes away in: that itself may be what restarts it
-RECONNECT_POLL = 1.0
+TRIES = 2  # of an action during which the phone disconnects: the action itself can cause the reboot
 
 T = TypeVar("T")
 
 
 class Device:
-    """The phone `serial` with our tool on it. Use as a context manager: leaving it cleans the phone up.
+    """The phone `serial` with the benchmark tool on it. A context manager: leaving it restores the phone."""
 
-    With `record`, every adb command is handed to it and none is run.
-    """
-
-    def __init__(
-        self,
-        serial: str,
-        settings: Settings,
-        stop: threading.Event,
-        progress: Callable[[str], None],
-        record: Callable[[Sequence[str]], None] | None = None,
-    ) -> None:
-        self.serial, self.settings, self.stop, self.progress = serial, settings, stop, progress
-        self.adb = Adb(serial, stop, record)
-        self.facts = device_info.describe("")
+    def __init__(self, serial: str, options: Options, stop: threading.Event, progress: Callable[[str], None]) -> None:
+        self.serial, self.options, self.stop, self.progress = serial, options, stop, progress
+        self.adb = self._client(stop)
+        self.properties = device_info.parse_properties("")
         self.lock = Lock("")
         self.mask: str | None = None
-        self.clocks: tuple[int, ...] = ()  # what each core was allowed at the start, in MHz
+        self.clocks: tuple[int, ...] = ()  # the highest allowed clock of each core at the start, in MHz
         self._pushed: dict[Path, str] = {}
         self._remote_tool = ""
 
     def __enter__(self) -> Device:
         try:
-            self._reach()
-            self.facts = device_info.describe(self.adb.ask(device_info.DESCRIBE))
-            self.lock = Lock(self.facts.boot)
-            self.mask = device_info.mask(self.facts.cores, self.settings.cores)
-            if self.adb.record is None:
-                self.tool = binary.find(self.settings.tool, self.facts.abis, self.progress)
-            else:
-                self.tool = binary.planned(self.settings.tool)
-            self.enduring(self._prepare)
+            self._connect()
+            self.properties = device_info.parse_properties(self.adb.shell_output(device_info.READ_PROPERTIES))
+            self.lock = Lock(self.properties.boot)
+            self.mask = device_info.cpu_mask(self.properties.cores, self.options.cores)
+            self.tool = self._find_tool()
+            self.retrying(self._prepare)
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Clean up, also when the session is being stopped: no process, file, setting or lock stays."""
-        own = Adb(self.serial, None, self.adb.record)  # not ended by the stop flag
+        """Restore the phone, also when the session is being stopped: no process, file, setting or lock is left."""
+        adb = self._client(None)  # the stop flag does not end these commands
         try:
-            if self.lock.ours(own):
-                self._restore(own)
-                self.lock.give_back(own)
+            if self.lock.is_held(adb):
+                self._restore(adb)
+                self.lock.release(adb)
         except EcbsrError as error:
-            self.progress(f"{self.serial} could not be cleaned up ({error}); the next bench does it")
+            self.progress(f"{self.serial} could not be cleaned up ({error}); the next benchmark does it")
         finally:
-            self.lock.let_go()
+            self.lock.end_session()
 
-    def run(self, flags: Sequence[str]) -> tuple[str, int | None]:
-        """Run the tool; what it printed, and its exit code: None if it did not end and was ended.
+    def run(self, flags: list[str]) -> tuple[str, int | None]:
+        """Run the tool; its output and its exit code, which is None where it was killed at the time limit.
 
         Raises:
-            PhoneLost: the phone went away meanwhile.
+            PhoneLost: the phone disconnected during the run.
         """
         command = [*(["taskset", self.mask] if self.mask else []), self._remote_tool, *flags]
-        # The inner shell notes its own process and becomes the tool, so that it can be found and ended.
+        # The inner shell writes its process id and becomes the tool, so that the tool can be found and killed.
         script = f"cd {FOLDER} && LD_LIBRARY_PATH={FOLDER} sh -c 'echo $$ > pid; exec \"$@\"' sh {shlex.join(command)}"
         try:
-            answer = self.adb.shell(script, self.settings.limits.run)
+            result = self.adb.shell(script, self.options.limits.run)
         except AdbTimeout as late:
-            self._kill(self.adb)
+            self._kill_tool(self.adb)
             return late.out + late.err, None
-        return answer.out + answer.err, answer.code
+        return result.out + result.err, result.code
 
     def push(self, local: Path, name: str) -> str:
-        """Have the file on the phone, under a name by its content; copy it only if it is not there.
+        """Copy a file to the phone where it is not there yet; its path there, which contains its hash.
 
         Raises:
-            AdbError: the phone does not take it.
+            AdbError: the phone refuses the file.
         """
-        fetched = self.adb.record is None or local.exists()  # a dry run may name a tool that is still to be fetched
-        digest = hashlib.sha256(local.read_bytes()).hexdigest() if fetched else "hash-not-known"
+        digest = self._digest(local)
         remote = f"{FOLDER}/{digest[:16]}-{name}"
         if self._pushed.get(local) == remote:
             return remote
-        if not self._there(remote, digest):
-            self.adb.push(local, remote, self.settings.limits.push)
-            if self.adb.record is None and not self._there(remote, digest):
-                raise AdbError(f"{self.serial}: {local.name} arrived damaged; check the cable and the phone's storage")
+        if not self._is_there(remote, digest):
+            self.adb.push(local, remote, self.options.limits.push)
+            self._verify(local, remote, digest)
         self._pushed[local] = remote
         return remote
 
-    def reading(self) -> device_info.Reading:
-        """The phone's condition now; asking keeps the lock fresh and the screen on."""
-        return device_info.reading(self.adb.shell(f"{REFRESH}\n{KEEP_AWAKE}\n{device_info.STATE}").out)
+    def read_condition(self) -> device_info.Reading:
+        """The condition of the phone now. Also refreshes the lock and keeps the screen on."""
+        script = f"{REFRESH}\n{KEEP_AWAKE}\n{device_info.READ_CONDITION}"
+        return device_info.parse_reading(self.adb.shell(script).out)
 
-    def enduring(self, action: Callable[[], T]) -> T:
-        """Do `action`, again where the phone went away meanwhile and came back.
+    def retrying(self, action: Callable[[], T]) -> T:
+        """The result of `action`, which is repeated where the phone disconnects during it and comes back.
 
         Raises:
-            PhoneLost: it went away every time, though it came back.
-            EcbsrError: it did not come back.
+            PhoneLost: the phone disconnected during every try, and came back each time.
+            EcbsrError: the phone did not come back.
         """
-        for left in reversed(range(TRIES)):
+        for remaining in reversed(range(TRIES)):
             try:
                 return action()
-            except (PhoneLost, AdbTimeout) as lost:
-                self.progress(f"{lost}; waiting up to {self.settings.limits.reconnect:g} s for it to come back")
-                self._reconnect()
-                if not left:
-                    raise PhoneLost(str(lost), command=lost.command, serial=lost.serial) from lost
+            except (PhoneLost, AdbTimeout) as error:
+                self.progress(f"{error}; waiting up to {self.options.limits.reconnect:g} s for it to come back")
+                self._wait_until_back()
+                if not remaining:
+                    raise PhoneLost(str(error), command=error.command, serial=error.serial) from error
         raise AssertionError("unreachable")
 
-    def _reach(self) -> None:
-        if self.adb.record is None:
-            adb_client.ensure_server()
+    def _client(self, stop: threading.Event | None) -> Adb:
+        return Adb(self.serial, stop, self.options.limits.command)
+
+    def _find_tool(self) -> binary.Binary:
+        return binary.find(self.options.tool, self.properties.abis, self.progress)
+
+    def _digest(self, local: Path) -> str:
+        return hashlib.sha256(local.read_bytes()).hexdigest()
+
+    def _verify(self, local: Path, remote: str, digest: str) -> None:
+        if not self._is_there(remote, digest):
+            raise AdbError(f"{self.serial}: {local.name} was damaged on the way; check the cable and the storage")
+
+    def _connect(self) -> None:
+        ensure_server()
         self.adb.connect()
         state = self.adb.state()
         if state == "device":
             return
         if not state:
             raise EcbsrError(f"adb sees no phone {self.serial}; ecbsr-bench --list shows those that it sees")
-        advice = adb_client.ADVICE.get(state, "start Android on it")
-        raise EcbsrError(f"{self.serial} is {state}; {advice}")
+        raise EcbsrError(f"{self.serial} is {state}; {ADVICE.get(state, 'start Android on it')}")
 
     def _prepare(self) -> None:
-        """What a phone needs before its first run, and again after a restart."""
-        self.lock.take(self.adb, self.settings.limits.lock, self.stop, self.progress)
-        self._kill(self.adb)
-        self.adb.ask(f"mkdir -p {FOLDER}")
+        """Everything that a phone needs before its first run, and again after a reboot."""
+        self.lock.acquire(self.adb, self.options.limits, self.stop, self.progress)
+        self._kill_tool(self.adb)
+        self.adb.shell_output(f"mkdir -p {FOLDER}")
         self._pushed.clear()
         self._remote_tool = self.push(self.tool.path, "benchmark_model")
-        self.adb.ask(f"chmod 755 {shlex.quote(self._remote_tool)}")
-        self.adb.ask(STAY_AWAKE)
-        self.clocks = self.reading().max_mhz
+        self.adb.shell_output(f"chmod 755 {shlex.quote(self._remote_tool)}")
+        self.adb.shell_output(STAY_AWAKE)
+        self.clocks = self.read_condition().max_mhz
 
-    def _restore(self, own: Adb) -> None:
-        self._kill(own)
-        own.shell(LET_SLEEP)
-        own.shell(f"rm -rf {FOLDER}")
+    def _restore(self, adb: Adb) -> None:
+        self._kill_tool(adb)
+        adb.shell(LET_SLEEP)
+        adb.shell(f"rm -rf {FOLDER}")
 
-    def _there(self, remote: str, digest: str) -> bool:
+    def _is_there(self, remote: str, digest: str) -> bool:
         return self.adb.shell(f"sha256sum {shlex.quote(remote)}").out.startswith(digest)
 
-    def _kill(self, own: Adb) -> None:
-        """End a run that is still going on the phone. Its number may since be another process's: look first."""
-        ours = f"p=$(cat {FOLDER}/pid 2>/dev/null) && tr '\\0' ' ' < /proc/$p/cmdline | grep -q ecbsr-bench"
-        own.shell(f"{ours} && kill -9 $p; rm -f {FOLDER}/pid")
+    def _kill_tool(self, adb: Adb) -> None:
+        """Kill a tool that is still running. Its process id can belong to another process by now: checked first."""
+        is_ours = f"p=$(cat {FOLDER}/pid 2>/dev/null) && tr '\\0' ' ' < /proc/$p/cmdline | grep -q ecbsr-bench"
+        adb.shell(f"{is_ours} && kill -9 $p; rm -f {FOLDER}/pid")
 
-    def _reconnect(self) -> None:
-        """Wait for the phone, see that it is the same one, and have it ready again.
+    def _wait_until_back(self) -> None:
+        """Wait for the phone, check that it is the same one, and prepare it again after a reboot.
 
         Raises:
             EcbsrError: it did not come back within the limit, or another phone answers.
         """
-        limit = self.settings.limits.reconnect
-        end = time.monotonic() + limit
+        limits = self.options.limits
+        end = time.monotonic() + limits.reconnect
         while time.monotonic() < end:
             with suppress(AdbError):
-                self._reach_again()
-                now = device_info.describe(self.adb.ask(device_info.DESCRIBE))
-                if (now.fingerprint, now.serial) != (self.facts.fingerprint, self.facts.serial):
-                    raise EcbsrError(f"another phone answers at {self.serial} now; start a new bench for it")
-                restarted = now.boot != self.facts.boot
-                self.facts = now
-                if restarted:
+                self._reconnect()
+                now = device_info.parse_properties(self.adb.shell_output(device_info.READ_PROPERTIES))
+                if (now.fingerprint, now.serial) != (self.properties.fingerprint, self.properties.serial):
+                    raise EcbsrError(f"another phone answers at {self.serial} now; start a new benchmark for it")
+                rebooted = now.boot != self.properties.boot
+                self.properties = now
+                if rebooted:
                     self.lock = Lock(now.boot)
                     self._prepare()
                 else:
-                    self._kill(self.adb)
-                self.progress(f"{self.serial}: it is back{' after a restart' if restarted else ''}")
+                    self._kill_tool(self.adb)
+                self.progress(f"{self.serial}: it is back{' after a reboot' if rebooted else ''}")
                 return
-            self.stop.wait(RECONNECT_POLL)
-        raise EcbsrError(f"{self.serial} did not come back within {limit:g} s; --resume goes on where this stopped")
+            self.stop.wait(limits.poll)
+        message = f"{self.serial} did not come back within {limits.reconnect:g} s; --resume continues the benchmark"
+        raise EcbsrError(message)
 
-    def _reach_again(self) -> None:
-        adb_client.ensure_server()
+    def _reconnect(self) -> None:
+        ensure_server()
         self.adb.connect()
-        if self.adb.ask("getprop sys.boot_completed").strip() not in ("1", ""):
+        if self.adb.shell_output("getprop sys.boot_completed").strip() not in ("1", ""):
             raise AdbError(f"{self.serial} is still starting")

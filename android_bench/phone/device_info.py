@@ -1,4 +1,4 @@
-"""What a phone says about itself: questions for its shell, and pure functions that read the answers."""
+"""The properties and the condition of a phone: shell scripts, and pure functions that parse their output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..results.types import Core
 
 _CPU = "/sys/devices/system/cpu"
 
-DESCRIBE = f"""getprop
+READ_PROPERTIES = f"""getprop
 echo @@cores
 for f in {_CPU}/cpu[0-9]*/cpufreq/cpuinfo_max_freq; do echo "$f $(cat "$f" 2>/dev/null)"; done
 echo @@boot
@@ -20,7 +20,7 @@ cat /proc/sys/kernel/random/boot_id
 echo @@power
 settings get global low_power"""
 
-STATE = f"""dumpsys battery
+READ_CONDITION = f"""dumpsys battery
 echo @@thermal
 dumpsys thermalservice
 echo @@cores
@@ -29,13 +29,15 @@ echo "$d $(cat "$d/scaling_max_freq" 2>/dev/null) $(cat "$d/scaling_governor" 2>
 
 
 _PROPERTY = re.compile(r"^\[([^\]]+)\]: \[(.*)\]$", re.MULTILINE)
-_HAL = re.compile(r"Temperature\{mValue=(-?[\d.]+), mType=(-?\d+), mName=([^,]*), mStatus=\d+\}")
+_HAL = re.compile(
+    r"Temperature\{mValue=(-?[0-9]{1,9}(?:\.[0-9]+)?), mType=(-?[0-9]{1,9}), mName=[^,]*, mStatus=[0-9]+\}"
+)
 _SKIN = 3  # android.os.Temperature.TYPE_SKIN
 
 
 @dataclass(frozen=True)
-class Facts:
-    """A phone's identity."""
+class PhoneProperties:
+    """What identifies a phone. Empty strings and None are not reported."""
 
     model: str
     soc: str
@@ -44,14 +46,14 @@ class Facts:
     fingerprint: str
     abis: tuple[str, ...]
     cores: tuple[Core, ...]
-    boot: str  # changes with every start of the phone
-    serial: str  # the phone's own, whatever the address that it is reached at
-    saving_power: bool
+    boot: str  # identifies the current boot
+    serial: str  # of the phone itself, whatever its address is
+    battery_saver: bool
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A phone's condition; None is what it does not say. Degrees are Celsius."""
+    """The condition of a phone at one moment. None is not reported."""
 
     battery_celsius: float | None
     battery_percent: int | None
@@ -61,88 +63,96 @@ class Reading:
     governors: tuple[str, ...]
 
 
-def describe(text: str) -> Facts:
-    """Read the answer to `DESCRIBE`."""
+def parse_properties(text: str) -> PhoneProperties:
+    """Parse the output of `READ_PROPERTIES`."""
     parts = _sections(text)
-    found = dict(_PROPERTY.findall(parts[""]))
+    properties = dict(_PROPERTY.findall(parts[""]))
 
     def first(*names: str) -> str:
-        return next((found[name].strip() for name in names if found.get(name, "").strip()), "")
+        return next((properties[name].strip() for name in names if properties.get(name, "").strip()), "")
 
-    maker, model = first("ro.product.manufacturer"), first("ro.product.model")
+    manufacturer, model = first("ro.product.manufacturer"), first("ro.product.model")
     soc = " ".join(part for part in (first("ro.soc.manufacturer"), first("ro.soc.model")) if part)
     api = first("ro.build.version.sdk")
     release = first("ro.build.version.release")
-    return Facts(
-        model=model if model.lower().startswith(maker.lower()) else f"{maker} {model}".strip(),
+    return PhoneProperties(
+        model=model if model.lower().startswith(manufacturer.lower()) else f"{manufacturer} {model}".strip(),
         soc=soc if first("ro.soc.model") else first("ro.board.platform", "ro.hardware"),
         system=f"Android {release or '?'} (API {api or '?'})",
-        api=int(api) if api.isdecimal() else None,
+        api=_number(api),
         fingerprint=first("ro.build.fingerprint"),
         abis=tuple(abi for abi in first("ro.product.cpu.abilist", "ro.product.cpu.abi").split(",") if abi),
         cores=tuple(_cores(parts.get("cores", ""))),
         boot=parts.get("boot", "").strip(),
         serial=first("ro.serialno", "ro.boot.serialno"),
-        saving_power=parts.get("power", "").strip() == "1",
+        battery_saver=parts.get("power", "").strip() == "1",
     )
 
 
-def reading(text: str) -> Reading:
-    """Read the answer to `STATE`."""
+def parse_reading(text: str) -> Reading:
+    """Parse the output of `READ_CONDITION`."""
     parts = _sections(text)
     battery, thermal = parts[""], parts.get("thermal", "")
-    tenths, percent = _integer(r"^\s*temperature: (-?\d+)", battery), _integer(r"^\s*level: (\d+)", battery)
+    tenths, percent = (
+        _integer(r"^\s*temperature: (-?[0-9]{1,9})\b", battery),
+        _integer(r"^\s*level: ([0-9]{1,9})\b", battery),
+    )
     current = thermal.partition("Current temperatures from HAL")[2] or thermal
-    skins = [float(value) for value, kind, _ in _HAL.findall(current) if int(kind) == _SKIN]
+    skins = [float(value) for value, kind in _HAL.findall(current) if int(kind) == _SKIN]
     lines = [line.split() for line in parts.get("cores", "").splitlines()]
     numbered = sorted((_index(line[0]), line[1:]) for line in lines if line and _index(line[0]) is not None)
     return Reading(
         battery_celsius=None if tenths is None else tenths / 10,
         battery_percent=percent,
-        thermal_status=_integer(r"^\s*Thermal Status: (\d+)", thermal),
+        thermal_status=_integer(r"^\s*Thermal Status: ([0-9]{1,9})\b", thermal),
         skin_celsius=max(skins) if skins else None,
-        max_mhz=tuple(int(rest[0]) // 1000 for _, rest in numbered if rest and rest[0].isdecimal()),
+        max_mhz=tuple(khz // 1000 for _, rest in numbered if rest and (khz := _number(rest[0])) is not None),
         governors=tuple(dict.fromkeys(rest[1] for _, rest in numbered if len(rest) > 1)),
     )
 
 
-def mask(cores: Sequence[Core], wanted: str) -> str | None:
-    """The hexadecimal mask for `taskset` of "big", "little" or "all" cores, or `wanted` itself; None pins nothing.
+def cpu_mask(cores: Sequence[Core], option: str) -> str | None:
+    """The hexadecimal mask for `taskset` of the "big" or "little" cores; None for "all"; another `option` is a mask.
 
-    Little cores are those of the lowest top frequency, big ones all others; where all are alike they are both.
+    Little cores have the lowest maximum frequency, big cores all others; equal cores are both.
 
     Raises:
-        EcbsrError: the phone does not tell its cores apart.
+        EcbsrError: the phone does not report the frequencies of its cores.
     """
-    if wanted == "all":
+    if option == "all":
         return None
-    if wanted not in ("big", "little"):
-        return wanted
+    if option not in ("big", "little"):
+        return option
     known = [(core.max_mhz, core.index) for core in cores if core.max_mhz]
     if not known:
-        raise EcbsrError("the phone does not say how fast its cores are; give --cores as a mask such as f0")
+        raise EcbsrError("the phone does not report how fast its cores are; give --cores as a mask such as f0")
     lowest = min(known)[0]
-    chosen = [index for mhz, index in known if (mhz == lowest) == (wanted == "little")]
+    chosen = [index for mhz, index in known if (mhz == lowest) == (option == "little")]
     return f"{sum(1 << index for index in chosen or [index for _, index in known]):x}"
 
 
 def _sections(text: str) -> dict[str, str]:
-    """The text before the first line `@@name` under "", and what follows each such line under its name."""
+    """The text before the first line `@@name` under "", and the text after each such line under its name."""
     first, *rest = re.split(r"^@@(\w+)$", text.replace("\r", ""), flags=re.MULTILINE)
     return {"": first, **dict(zip(rest[::2], rest[1::2], strict=True))}
 
 
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch("[0-9]{1,12}", text) else None
+
+
 def _cores(text: str) -> list[Core]:
-    found = []
+    cores = []
     for line in text.splitlines():
-        index, value = _index(line), line.split()[-1] if line.split() else ""
+        index = _index(line)
         if index is not None:
-            found.append(Core(index, int(value) // 1000 if value.isdecimal() else None))
-    return sorted(found, key=lambda core: core.index)
+            khz = _number(line.split()[-1])
+            cores.append(Core(index, None if khz is None else khz // 1000))
+    return sorted(cores, key=lambda core: core.index)
 
 
 def _index(path: str) -> int | None:
-    match = re.search(r"/cpu(\d+)/", path + "/")
+    match = re.search(r"/cpu([0-9]{1,4})/", path + "/")
     return int(match[1]) if match else None
 
 

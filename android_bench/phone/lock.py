@@ -1,7 +1,7 @@
-"""One bench at a time on a phone, whichever computer, user or cable it comes from.
+"""One benchmark at a time on a phone, whichever computer or user it comes from.
 
-The lock is a folder on the phone itself. It is stale once the phone has restarted, its owner's process is
-gone (where that is this computer's to see), or it has not been refreshed for a while.
+The lock is a folder on the phone. It is stale after the phone has rebooted, when the process of its owner has ended
+(known only for owners on this computer), or when nobody has refreshed it for `STALE` seconds.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from collections.abc import Callable
 from typing import Any
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils.text import last_line, printable
 
+from ..config import Limits
 from .adb import Adb, AdbError
 
 FOLDER = "/data/local/tmp/ecbsr-bench.lock"
-STALE = 900  # seconds without a refresh; the longest step between two is well below
-POLL = 2.0
+STALE = 900  # seconds without a refresh; the longest step between two refreshes is far shorter
+EMPTY_POLL = 0.2  # seconds; an owner file without content is being written at this moment
 
-_LOOK = f"""cat {FOLDER}/owner
+_READ_OWNER = f"""cat {FOLDER}/owner
 echo
 echo @@
 echo $(cat /proc/sys/kernel/random/boot_id)
@@ -33,101 +35,104 @@ f={FOLDER}/owner; [ -e $f ] || f={FOLDER}
 expr $(date +%s) - $(stat -c %Y $f)"""
 
 REFRESH = f"touch {FOLDER}/owner"
-"""A script that keeps the lock fresh, to be sent with another."""
+"""A script line that refreshes the lock."""
 
 
-_held: set[str] = set()
-"""Tokens of this process's own sessions that still go on."""
+_active: set[str] = set()
+"""The tokens of the sessions of this process that are still running."""
 
 
 class Lock:
-    """Holds the phone behind `adb` for one session."""
+    """The lock of one session on a phone. `boot` identifies the current boot of the phone."""
 
     def __init__(self, boot: str) -> None:
         self.token = uuid.uuid4().hex
         self.boot = boot
-        self.tried = self.taken = False
+        self.tried = self.acquired = False
 
-    def take(self, adb: Adb, limit: float, stop: threading.Event, progress: Callable[[str], None]) -> None:
-        """Take the phone, waiting at most `limit` seconds for another bench to end.
+    def acquire(self, adb: Adb, limits: Limits, stop: threading.Event, progress: Callable[[str], None]) -> None:
+        """Acquire the lock; wait at most `limits.lock` seconds for another benchmark to end.
 
         Raises:
-            EcbsrError: another bench still has it.
-            AdbError: the phone's folder cannot be written to.
+            EcbsrError: another benchmark still holds it.
+            AdbError: the folder cannot be created on the phone.
         """
-        end = time.monotonic() + limit
-        told = ""
-        while not self._try(adb):
-            owner = self._owner(adb)
-            if owner is None or self.taken:
-                continue  # it was given back, found stale, or is ours: taken before the connection broke
+        end = time.monotonic() + limits.lock
+        reported = ""
+        while not self._try_acquire(adb):
+            owner = self._owner(adb, stop)
+            if owner is None or self.acquired:
+                continue  # released, stale, or acquired by this session before the connection broke
             if time.monotonic() >= end:
-                raise EcbsrError(f"{adb.serial} is in use by {owner}; wait for that bench to end, or end it")
-            if owner != told:
-                progress(f"{adb.serial} is in use by {owner}; waiting up to {limit:g} s")
-                told = owner
-            stop.wait(POLL)
+                raise EcbsrError(f"{adb.serial} is in use by {owner}; wait for that benchmark to end, or end it")
+            if owner != reported:
+                progress(f"{adb.serial} is in use by {owner}; waiting up to {limits.lock:g} s")
+                reported = owner
+            stop.wait(limits.poll)
 
-    def let_go(self) -> None:
-        """Say that this session has ended, even where the phone could not be reached to free it."""
-        _held.discard(self.token)
+    def end_session(self) -> None:
+        """Mark the session as ended, also where the phone cannot be reached to release the lock."""
+        _active.discard(self.token)
 
-    def ours(self, adb: Adb) -> bool:
-        """Whether the phone is held by this lock, also where the answer to taking it never came."""
+    def is_held(self, adb: Adb) -> bool:
+        """Whether this lock is on the phone, also where the answer to creating it was lost."""
         return self.tried and adb.shell(f"grep -q {self.token} {FOLDER}/owner").code == 0
 
-    def give_back(self, adb: Adb) -> None:
-        """Free the phone, which must be ours."""
+    def release(self, adb: Adb) -> None:
+        """Release the lock, which must be held."""
         adb.shell(f"rm -rf {FOLDER}")
-        self.taken = self.tried = False
+        self.acquired = self.tried = False
 
-    def _try(self, adb: Adb) -> bool:
-        if self.taken:
+    def _try_acquire(self, adb: Adb) -> bool:
+        if self.acquired:
             return True
         self.tried = True
-        _held.add(self.token)
-        owner = {"who": f"{_user()}@{socket.gethostname()}", "machine": _machine(), "pid": os.getpid()}
+        _active.add(self.token)
+        owner = {"who": f"{_user()}@{socket.gethostname()}", "machine": machine_id(), "pid": os.getpid()}
         text = shlex.quote(json.dumps({**owner, "boot": self.boot, "token": self.token}))
-        answer = adb.shell(f"mkdir {FOLDER} && echo {text} > {FOLDER}/owner")
-        if answer.code == 0:
-            self.taken = True
+        result = adb.shell(f"mkdir {FOLDER} && echo {text} > {FOLDER}/owner")
+        if result.code == 0:
+            self.acquired = True
             return True
-        if "exists" in answer.err + answer.out:
+        if "exists" in result.err + result.out:
             return False
-        said = (answer.err or answer.out).strip().splitlines()
-        reason = said[-1] if said else f"exit code {answer.code}"
+        reason = last_line(result.err or result.out, f"exit code {result.code}")
         message = f"{adb.serial}: cannot write to /data/local/tmp: {reason}; free or repair the phone's storage"
-        raise AdbError(message, streams=(answer.out, answer.err), code=answer.code, serial=adb.serial)
+        raise AdbError(message, streams=(result.out, result.err), code=result.code, serial=adb.serial)
 
-    def _owner(self, adb: Adb) -> str | None:
-        """Who has the phone; None where nobody has, a stale lock being removed."""
-        answer = adb.shell(_LOOK)
-        text, _, rest = answer.out.partition("@@")
+    def _owner(self, adb: Adb, stop: threading.Event) -> str | None:
+        """The owner of the lock; None where it is free. A stale lock is removed."""
+        text, _, rest = adb.shell(_READ_OWNER).out.partition("@@")
         boot, _, age = rest.strip().partition("\n")
-        try:
-            owner: dict[str, Any] = json.loads(text)
-            int(owner["pid"])
-        except (ValueError, KeyError, TypeError):
-            owner = {}
+        owner = _parse_owner(text)
         stale = age.strip().isdecimal() and int(age) > STALE
-        if not owner:  # being written at this moment, or given back
-            time.sleep(0.2)
-        elif owner.get("token") == self.token:
-            self.taken = True
+        if not owner:  # being written at this moment, or released
+            stop.wait(EMPTY_POLL)
+        elif owner["token"] == self.token:
+            self.acquired = True
         else:
-            gone = owner.get("machine") == _machine() and not _going_on(int(owner["pid"]), owner.get("token"))
-            if not (stale or gone or boot != owner.get("boot")):
-                return f"{owner.get('who')} (process {owner.get('pid')})"
+            ended = owner["machine"] == machine_id() and not _is_running(owner["pid"], owner["token"])
+            if not (stale or ended or boot != owner["boot"]):
+                return printable(f"{owner['who']} (process {owner['pid']})", 100)
             stale = True
         if stale:
-            self._remove(adb, str(owner.get("token", "")))
+            self._remove(adb, owner.get("token", ""))
         return None
 
     def _remove(self, adb: Adb, token: str) -> None:
-        # Renamed first: of two benches that find the same stale lock, one alone succeeds.
+        # Renamed first: of two benchmarks that find the same stale lock, only one succeeds.
         away = f"{FOLDER}.{self.token}"
-        same = f"grep -q {shlex.quote(token)} {FOLDER}/owner" if token else f"[ ! -s {FOLDER}/owner ]"
-        adb.shell(f"{same} && mv {FOLDER} {away} && rm -rf {away}")
+        unchanged = f"grep -q {shlex.quote(token)} {FOLDER}/owner" if token else f"[ ! -s {FOLDER}/owner ]"
+        adb.shell(f"{unchanged} && mv {FOLDER} {away} && rm -rf {away}")
+
+
+def _parse_owner(text: str) -> dict[str, Any]:
+    """The owner file; {} where it is empty or has another form."""
+    try:
+        owner = json.loads(text)
+        return {"pid": int(owner["pid"]), **{key: str(owner.get(key)) for key in ("who", "machine", "boot", "token")}}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        return {}
 
 
 def _user() -> str:
@@ -137,18 +142,19 @@ def _user() -> str:
         return "someone"
 
 
-def _machine() -> str:
+def machine_id() -> str:
+    """An identifier of this computer."""
     return f"{uuid.getnode():x}"
 
 
-def _going_on(pid: int, token: object) -> bool:
-    """Whether the session of another lock on this computer still runs."""
+def _is_running(pid: int, token: str) -> bool:
+    """Whether the session of another lock on this computer is still running."""
     if pid == os.getpid():
-        return token in _held
+        return token in _active
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # of another user
+    except OSError:  # a process of another user
         return True
     return True

@@ -1,1 +1,1 @@
-"""Results of a bench: rows, their statistics, their journal and their JSON."""
+"""The results of a benchmark: rows, statistics, journal and JSON."""

@@ -1,47 +1,54 @@
-"""What a session found, as frozen values.
+"""The results of a benchmark as frozen dataclasses.
 
-A `Run` is one process on one device, as it is written to `runs.jsonl` when it ends. A `Row` is what the
-runs of one `Case` add up to. Everything else (tables, the page) is a view of `Results`.
+A `Run` is one process on one device; it is written to `runs.jsonl` when it ends. A `Row` aggregates the runs of
+one `Case`. Text tables, CSV and the report page are views of `Results`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
+
+import msgspec
 
 from ..config import Case
 from . import stats
 
+SCHEMA = 1
+"""The version of the JSON documents."""
+
 STATUSES = {
-    "ok": "timed; the delegate itself says that it took the nodes",
-    "partial": "timed, but the delegate took only some of the nodes",
-    "throttled": "timed while the device was holding itself back because of heat",
-    "fallback": "the delegate took nothing, so the CPU was timed: no figure",
+    "ok": "timed; the delegate reports that it runs every node",
+    "partial": "timed, but the delegate runs only some of the nodes",
+    "throttled": "timed while the device was throttled because of heat",
+    "fallback": "the delegate runs no node, so the CPU was timed: no latency",
     "unsupported": "the tool or the device does not offer the delegate",
-    "mismatch": "what ran is not what was asked for: another shape or file, or a wrong output",
+    "mismatch": "another shape, another file or a wrong output than requested",
     "failed": "the tool reported an error",
-    "timeout": "no end within the limit",
+    "timeout": "not finished within the time limit",
     "crashed": "the tool was ended by a signal",
-    "lost": "the device went away",
+    "lost": "the device disconnected",
 }
-"""Every status, and what it says."""
+"""Every status and its meaning."""
 
 TIMED = ("ok", "partial", "throttled")
-"""The statuses whose rows carry a figure."""
+"""The statuses of rows with a latency."""
 
 ANSWERED = (*TIMED, "fallback", "unsupported")
-"""The statuses that are an answer about the device; the others mean that something went wrong."""
-
+"""The statuses that are a property of the device; every other status means that something went wrong."""
 
 WRONG = "wrong output"
-"""How a `Check` that found a wrong output begins its note."""
+"""The note of a `Check` that found a wrong output begins with this."""
+
+Milliseconds = Annotated[float, msgspec.Meta(gt=1e-9, lt=1e9)]
+Limit = Annotated[float, msgspec.Meta(gt=1e-200, lt=1e200)]  # the interval of two runs can be very wide
 
 
 @dataclass(frozen=True)
 class State:
-    """A device at one moment; None where it does not say. `seconds` counts from the session's start."""
+    """The condition of a device at one moment; None is not reported. `seconds` counts from the session's start."""
 
     seconds: float
     battery_celsius: float | None = None
@@ -49,15 +56,15 @@ class State:
     thermal_status: int | None = None  # Android's scale: 0 none, 1 light, 2 moderate, 3 severe, ...
     battery_percent: int | None = None
     governors: tuple[str, ...] = ()
-    max_mhz: tuple[int, ...] = ()  # what the governor may use at most, per core
+    max_mhz: tuple[int, ...] = ()  # the highest clock that is currently allowed, per core
 
 
 @dataclass(frozen=True)
 class Check:
-    """The output on a device against the reference on this machine, for the same real picture.
+    """The output of a device compared with the output of this machine, for the same real image.
 
-    `largest` is the largest difference in steps of 1/255, `psnr_db` compares the two outputs (peak 255; None
-    if they are equal). `note` says why there is no comparison.
+    `largest` is the largest absolute difference on the scale 0..255. `psnr_db` compares the two outputs with the
+    peak 255; it is None where they are identical. `note` is the reason where there is no comparison.
     """
 
     largest: float | None = None
@@ -66,7 +73,7 @@ class Check:
 
     @property
     def text(self) -> str:
-        """For a table's cell."""
+        """The comparison as a table cell."""
         if self.largest is None:
             return "not compared" if self.note else "-"
         return "identical" if self.psnr_db is None else f"{self.psnr_db} dB, at most {self.largest}"
@@ -74,7 +81,7 @@ class Check:
 
 @dataclass(frozen=True)
 class OperatorTime:
-    """An operator's share of the time, from the tool's own profile. `share` is in 0..1."""
+    """The time of one operator type, from the profiler of the tool. `share` is in 0..1."""
 
     operator: str
     count: int
@@ -84,15 +91,15 @@ class OperatorTime:
 
 @dataclass(frozen=True)
 class Run:
-    """One process: what it printed, in milliseconds and nodes. None is what the tool did not say."""
+    """One process: what the tool printed, in milliseconds and nodes. None is not reported."""
 
     case: Case
     round: int
     status: str
     note: str = ""
-    median_ms: float | None = None
+    median_ms: Milliseconds | None = None
     p95_ms: float | None = None
-    mean: bool = False  # median_ms is a mean: the tool printed no median
+    mean: bool = False  # median_ms holds a mean, because the tool prints no median
     iterations: int = 0
     init_ms: float | None = None
     peak_memory_mb: float | None = None
@@ -102,20 +109,28 @@ class Run:
     before: State | None = None
     after: State | None = None
 
+    def __post_init__(self) -> None:
+        _check_status(self.status)
 
-@dataclass(frozen=True)
+
+def _check_status(status: str) -> None:
+    if status not in STATUSES:
+        raise ValueError(f"unknown status {status[:20]!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row(Case):
-    """A case with its result. Times are milliseconds and None unless `status` is one of `TIMED`."""
+    """A case with its result. Times are milliseconds, and None unless `status` is one of `TIMED`."""
 
     status: str
-    median_ms: float | None
-    ci95_ms: tuple[float, float] | None
-    p95_ms: float | None
-    fps: float | None
+    median_ms: Milliseconds | None
+    ci95_ms: tuple[Limit, Limit] | None = None
+    p95_ms: float | None = None
+    fps: float | None = None
     runs: int
-    nodes_delegated: int | None
-    nodes_total: int | None
-    note: str
+    nodes_delegated: int | None = None
+    nodes_total: int | None = None
+    note: str = ""
     partitions: int | None = None
     init_ms: float | None = None
     peak_memory_mb: float | None = None
@@ -123,15 +138,18 @@ class Row(Case):
     check: Check | None = None
     profile: tuple[OperatorTime, ...] = ()
 
+    def __post_init__(self) -> None:
+        _check_status(self.status)
+
     @property
     def case(self) -> Case:
-        """What was measured: the row's key."""
-        return Case(**{one.name: getattr(self, one.name) for one in fields(Case)})
+        """The key of the row."""
+        return Case(**{key.name: getattr(self, key.name) for key in fields(Case)})
 
 
 @dataclass(frozen=True)
 class Core:
-    """One CPU core and the highest clock that it is built for."""
+    """One CPU core and its highest clock by design."""
 
     index: int
     max_mhz: int | None = None
@@ -139,7 +157,7 @@ class Core:
 
 @dataclass(frozen=True)
 class Tool:
-    """The benchmark tool that ran: "tflite" or "litert" on phones, the Python runtime on this machine."""
+    """The program that ran: "tflite" or "litert" on phones, "interpreter" on this machine, "app" for the app."""
 
     kind: str
     version: str
@@ -149,10 +167,10 @@ class Tool:
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """What a figure belongs to."""
+    """What identifies a device. `name` is "host" or the serial, `kind` is "host" or "phone"."""
 
-    name: str
-    kind: str  # "host" or "phone"
+    name: str = ""
+    kind: str = "phone"
     model: str = ""
     soc: str = ""
     system: str = ""
@@ -164,22 +182,22 @@ class DeviceInfo:
 
     @property
     def text(self) -> str:
-        """In one line: what it is and what runs on it."""
+        """One line: the device and its tool."""
         clocks = Counter(core.max_mhz for core in self.cores)
         cores = ", ".join(
             f"{count} x {mhz} MHz" if mhz else f"{count} core{'s' * (count > 1)}" for mhz, count in clocks.items()
         )
         tool = f"{self.tool.kind} {self.tool.version} {self.tool.sha256[:12]}".strip() if self.tool else ""
-        known = (self.model, self.soc, self.system, cores, self.fingerprint, tool and f"tool {tool}")
-        return f"{self.name}: {'; '.join(part for part in known if part)}"
+        parts = (self.model, self.soc, self.system, cores, self.fingerprint, tool and f"tool {tool}")
+        return f"{self.name}: {'; '.join(part for part in parts if part)}"
 
 
 @dataclass(frozen=True)
 class Results:
-    """A whole session.
+    """The results of a whole session.
 
-    `models` holds each model's facts, `states` each device's temperatures over time, `failures` why a device
-    could not be used, or no longer.
+    `models` holds the `Model.info` of each model, `states` the states of each device over time, `failures` the
+    reason why a device could not be used, or no longer.
     """
 
     results: tuple[Row, ...]
@@ -192,10 +210,10 @@ class Results:
     method: str = stats.METHOD
 
     def as_json(self) -> dict[str, Any]:
-        """The whole as plain values for `json.dumps`."""
-        return asdict(self)
+        """The results as plain values for `json.dumps`, with the version of the document as "schema"."""
+        return {"schema": SCHEMA, **msgspec.to_builtins(self)}
 
     @property
     def answered(self) -> bool:
-        """Whether every row has an answer and no device failed; a command exits with 1 where not."""
+        """Whether no device failed and the status of every row is one of `ANSWERED`."""
         return not self.failures and all(row.status in ANSWERED for row in self.results)

@@ -523,7 +523,7 @@ def private_adb(home: Path) -> Iterator[dict[str, str]]:
     finally:
         from android_bench.phone import adb
 
-        subprocess.run([adb.binary(), "-P", str(port), "kill-server"], capture_output=True, check=False, timeout=30)
+        subprocess.run([adb.adb_path(), "-P", str(port), "kill-server"], capture_output=True, check=False, timeout=30)
 
 
 @contextmanager

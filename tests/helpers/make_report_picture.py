@@ -52,7 +52,7 @@ def bench(folder: Path, out: Path) -> None:
     with private_adb(folder / "home") as environment:
         os.environ.update(environment)
         phone = Device(folder / "phone", behaviour, **named, **chip)
-        subprocess.run([adb.binary(), "connect", phone.serial], check=True, capture_output=True)
+        subprocess.run([adb.adb_path(), "connect", phone.serial], check=True, capture_output=True)
         try:
             with renamed(int(environment["ANDROID_ADB_SERVER_PORT"]), {SERIAL: phone.serial}) as port:
                 os.environ["ANDROID_ADB_SERVER_PORT"] = str(port)

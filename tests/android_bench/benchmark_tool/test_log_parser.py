@@ -10,6 +10,7 @@ import pytest
 
 from android_bench.benchmark_tool import log_parser, run_status
 from android_bench.config import Delegate, parse_delegates
+from android_bench.results import types
 from tests.helpers import bench_logs as logs
 from tests.helpers.paths import REFERENCE
 
@@ -21,7 +22,7 @@ DELEGATES = (CPU, GPU, NNAPI, EXTERNAL)
 
 def verdict(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_status.RunStatus:
     expected = run_status.Expected(delegate, logs.MODEL_BYTES, logs.NODES, logs.SHAPE)
-    return run_status.judge(log_parser.tool_log("".join(log)), code, expected)
+    return run_status.run_status(log_parser.parse_log("".join(log)), code, expected)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def verdict(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_stat
 )
 def test_status_and_nodes(name: str, delegate: Delegate, status: str, nodes: tuple[int | None, ...]) -> None:
     found = verdict(getattr(logs, name), delegate)
-    assert (found.status, (found.taken, found.total, found.partitions)) == (status, nodes)
+    assert (found.status, (found.delegated, found.total, found.partitions)) == (status, nodes)
     assert found.note or status == "ok"
 
 
@@ -63,7 +64,7 @@ def test_no_exit_code_but_0_is_ok() -> None:
 
 
 def test_figures_of_both_generations() -> None:
-    new, old, litert = (log_parser.tool_log("".join(log)) for log in (logs.CPU, logs.CPU_OLD, logs.LITERT))
+    new, old, litert = (log_parser.parse_log("".join(log)) for log in (logs.CPU, logs.CPU_OLD, logs.LITERT))
     assert new.timed == log_parser.Timing(20, 4795.35, 4788, 4921, 4711, 4951)
     assert (new.init, new.first, new.peak_memory_mb, new.generation) == (5123, 9012, 37.824, "tflite")
     assert old.timed == log_parser.Timing(20, 1.22156e7, None, None, 11.8e6, 13.002e6)
@@ -78,7 +79,7 @@ def test_other_forms_of_the_statistics() -> None:
     )
 
     def timed(line: str) -> log_parser.Timing | None:
-        return log_parser.tool_log(f"{headers}count=1 curr=7\n\n{headers}{line}\n").timed
+        return log_parser.parse_log(f"{headers}count=1 curr=7\n\n{headers}{line}\n").timed
 
     assert timed("count=4 curr=250(all same)") == log_parser.Timing(4, 250, 250, 250, 250, 250)
     assert timed("count=1 curr=9") == log_parser.Timing(1, 9, 9, 9, 9, 9)
@@ -89,7 +90,7 @@ def test_other_forms_of_the_statistics() -> None:
 def test_the_warm_up_is_never_taken_for_the_timed_block() -> None:
     text = logs.CPU[0]
     second = [match.start() for match in re.finditer("INFO: Running benchmark", text)][1]
-    log = log_parser.tool_log(text[:second])
+    log = log_parser.parse_log(text[:second])
     assert log.warmup is not None and log.timed is None
 
 
@@ -106,7 +107,7 @@ LOGCAT = (
 def test_prefixes_and_line_ends_change_nothing(name: str, prefix: str, end: str) -> None:
     text = "".join(getattr(logs, name))
     wrapped = "".join(prefix + line + end for line in text.splitlines())
-    assert log_parser.tool_log(wrapped) == log_parser.tool_log(text)
+    assert log_parser.parse_log(wrapped) == log_parser.parse_log(text)
 
 
 @pytest.mark.parametrize(
@@ -124,35 +125,35 @@ def test_a_cut_inside_a_character_is_judged_honestly() -> None:
 
 def _no_cut_lies(text: str, expected: Sequence[run_status.Expected]) -> None:
     """Cut at every byte. What is judged can only change with a line's end, which is held to at every other cut."""
-    whole, content = log_parser.tool_log(text), text.encode()
+    whole, content = log_parser.parse_log(text), text.encode()
     lines = log_parser.clean_lines(text)
     for end in range(len(content) + 1):
         cut = content[:end].decode(errors="replace")
         if end and content[end - 1 : end] != b"\n":
             assert log_parser.clean_lines(cut) == lines[: content.count(b"\n", 0, end)]
             continue
-        log = log_parser.tool_log(cut)
+        log = log_parser.parse_log(cut)
         for one in expected:
-            found = run_status.judge(log, 0, one)
+            found = run_status.run_status(log, 0, one)
             if found.status in ("ok", "partial"):
                 assert log.timed == whole.timed, f"another figure after {end} bytes"
-                assert found.taken is None or found.taken <= one.nodes
-                assert found.taken != 0 or one.delegate.name == "cpu"
+                assert found.delegated is None or found.delegated <= one.nodes
+                assert found.delegated != 0 or one.delegate.name == "cpu"
 
 
 def test_profiles_as_table_and_as_csv() -> None:
-    wanted = (log_parser.Share("CONV_2D", 6, 3.6, 0.75), log_parser.Share("DEPTH_TO_SPACE", 1, 1.2, 0.25))
-    assert log_parser.tool_log("".join(logs.PROFILE_TABLE)).profile == wanted
-    assert log_parser.tool_log(logs.PROFILE_CSV).profile == wanted
-    assert log_parser.tool_log("".join(logs.CPU)).profile == ()
+    wanted = (types.OperatorTime("CONV_2D", 6, 3.6, 0.75), types.OperatorTime("DEPTH_TO_SPACE", 1, 1.2, 0.25))
+    assert log_parser.parse_log("".join(logs.PROFILE_TABLE)).profile == wanted
+    assert log_parser.parse_log(logs.PROFILE_CSV).profile == wanted
+    assert log_parser.parse_log("".join(logs.CPU)).profile == ()
     for text in (logs.PROFILE_CSV, "".join(logs.PROFILE_TABLE)):
         for end in range(len(text)):
-            assert log_parser.tool_log(text[:end]).profile in ((), wanted[:1], wanted)
+            assert log_parser.parse_log(text[:end]).profile in ((), wanted[:1], wanted)
 
 
 def test_delegates_on_the_command_line() -> None:
     text = "cpu,gpu,nnapi:google-edgetpu,external:/a b.so:backend_type=htp,htp_performance_mode=2,nnapi"
-    found = parse_delegates(text)
+    found = parse_delegates([text])
     assert [str(one) for one in found] == [
         "cpu",
         "gpu",
@@ -190,26 +191,26 @@ def real_log(name: str) -> str:
 def test_real_logs(name: str) -> None:
     text = real_log(name)
     delegate, code, status = REAL[name]
-    log = log_parser.tool_log(text)
+    log = log_parser.parse_log(text)
     shape = log.input_shapes[0][1:] if log.input_shapes else (1, 1, 3)
     expected = run_status.Expected(delegate, 56784, 14, (shape[0], shape[1], shape[2]))
-    found = run_status.judge(log, code, expected)
+    found = run_status.run_status(log, code, expected)
     assert found.status == status, found.note
     _no_cut_lies(text, [replace(expected, delegate=one) for one in (delegate, *DELEGATES)])
     wrong = replace(expected, shape=(999, 999, 3))
     if status == "ok" and log.input_shapes:
-        assert run_status.judge(log, code, wrong).status == "mismatch"
+        assert run_status.run_status(log, code, wrong).status == "mismatch"
 
 
 def test_figures_of_real_logs() -> None:
-    slow = log_parser.tool_log(real_log("2022_xnnpack_explicit"))
+    slow = log_parser.parse_log(real_log("2022_xnnpack_explicit"))
     assert slow.timed == log_parser.Timing(5, 5.2658e6, None, None, 5093479, 5430988)
     assert (slow.init, slow.first) == (607, 5434808)
-    memory = log_parser.tool_log(real_log("2022_dyn_shape_48x64_peakmem"))
+    memory = log_parser.parse_log(real_log("2022_dyn_shape_48x64_peakmem"))
     assert (memory.peak_memory_mb, memory.input_shapes) == (8.63281, ((1, 48, 64, 3),))
     assert memory.timed and memory.timed.mean == 144167
-    table = log_parser.tool_log(real_log("2022_op_profiling_stdout")).profile
-    csv = log_parser.tool_log(real_log("2022_op_profiling.csv")).profile
+    table = log_parser.parse_log(real_log("2022_op_profiling_stdout")).profile
+    csv = log_parser.parse_log(real_log("2022_op_profiling.csv")).profile
     _no_cut_lies(real_log("2022_op_profiling.csv"), [run_status.Expected(CPU, 56784, 14, (48, 64, 3))])
     assert [share.operator for share in table][:1] == ["CONV_2D"]
     assert {share.operator for share in table} == {share.operator for share in csv}

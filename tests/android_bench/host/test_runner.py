@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
@@ -17,8 +18,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 import android_bench
-from android_bench import cli, config, models, session
+from android_bench import cli, config, models, schedule, session
 from android_bench.host import worker
+from android_bench.host.runner import HostRunner
 from android_bench.results import serialize
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from export import recipe, tflite
@@ -75,7 +77,7 @@ def test_nodes_taken_agree_with_the_nodes_that_still_run_on_their_own(files: dic
     interpreter = Interpreter(model_content=tflite.write(graph))
     interpreter.allocate_tensors()
     details = interpreter._get_ops_details()
-    nodes, kernels = xnnpack_probe.delegated_nodes([worker.plain(node) for node in details])
+    nodes, kernels = xnnpack_probe.delegated_nodes([worker.plain_node(node) for node in details])
     taken, total = len(nodes), len(details) - kernels
     assert (taken, total) == (total - 2, 5)
 
@@ -86,7 +88,7 @@ def test_results_are_frozen_and_turn_into_json_and_back(found: android_bench.Res
     document = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert set(document) >= {"results", "devices"}
     assert set(document["results"][0]) >= ROW_KEYS
-    again = serialize.from_json(document, "memory")
+    again = serialize.parse_results(json.dumps(document).encode(), "memory")
     assert again.results == found.results
     assert again.devices == found.devices
 
@@ -100,9 +102,14 @@ def test_a_model_of_a_fixed_size_is_timed_at_it_and_a_dynamic_one_at_the_usual_s
     fixed = plain_network(size=(20, 12))
     path = tmp_path / "m.tflite"
     path.write_bytes(tflite.write(fixed))
-    assert models.load([path])[0].sizes() == ((20, 12),)
+    assert next(iter(models.read_models([path]).values())).default_sizes() == ((20, 12),)
     path.write_bytes(tflite.write(_dynamic(fixed)))
-    assert models.load([path])[0].sizes() == ((480, 270), (640, 360), (960, 540), (1280, 720))
+    assert next(iter(models.read_models([path]).values())).default_sizes() == (
+        (480, 270),
+        (640, 360),
+        (960, 540),
+        (1280, 720),
+    )
 
 
 def _dynamic(graph: tflite.Graph) -> tflite.Graph:
@@ -208,10 +215,12 @@ def test_misuse_is_exit_code_2(files: dict[str, Path]) -> None:
 
 
 def test_a_size_too_large_for_this_machine_is_a_failed_row_not_a_traceback(files: dict[str, Path]) -> None:
-    settings = config.Settings(sizes=((60000, 60000),), rounds=1, iterations=1)
-    found = session.start([files["float"]], settings)
-    assert found.results[0].status in ("failed", "crashed")
-    assert found.results[0].median_ms is None and found.results[0].note
+    loaded = models.read_models([files["float"]])
+    case = config.Case("float", "fp32", "host", "cpu", 1, (60000, 60000))
+    with HostRunner(loaded, config.Options(iterations=1), threading.Event(), time.monotonic()) as runner:
+        run = runner.measure(case, 1)
+    assert run.status in ("failed", "crashed")
+    assert run.median_ms is None and run.note
 
 
 def test_what_never_ends_is_a_timeout(files: dict[str, Path]) -> None:
@@ -281,29 +290,29 @@ def test_models_of_the_same_name_stay_apart(tmp_path: Path, files: dict[str, Pat
     for path in paths:
         path.parent.mkdir()
         path.write_bytes(files["float"].read_bytes())
-    names = [model.name for model in models.load([*paths, paths[0]])]
+    names = list(models.read_models([*paths, paths[0]]))
     assert names == ["a/m", "b/m", "a/m#2"]
 
 
 def test_order_differs_between_rounds_and_repeats_with_the_seed() -> None:
     cases = [config.Case("m", "fp32", "host", "cpu", threads, (8, 8)) for threads in range(1, 9)]
-    order = list(config.shuffled(cases, 4, 0))
-    assert order == list(config.shuffled(cases, 4, 0))
-    assert order != list(config.shuffled(cases, 4, 1))
+    order = list(schedule.shuffled(cases, 4, 0))
+    assert order == list(schedule.shuffled(cases, 4, 0))
+    assert order != list(schedule.shuffled(cases, 4, 1))
     rounds = [[case for number, case in order if number == wanted] for wanted in (1, 2, 3, 4)]
     assert all(sorted(one, key=lambda case: case.threads) == cases for one in rounds)
     assert len({tuple(one) for one in rounds}) == 4
 
 
 def test_precision_is_read_from_the_graph() -> None:
-    assert models.precision(plain_network()) == "fp32"
-    assert models.precision(plain_network("int8")) == "int8"
+    assert models.precision_of(plain_network()) == "fp32"
+    assert models.precision_of(plain_network("int8")) == "int8"
     half = plain_network()
     tensors = [
         replace(t, data=t.data.astype(np.float16), dtype=np.dtype(np.float16)) if t.data is not None else t
         for t in half.tensors
     ]
-    assert models.precision(replace(half, tensors=tuple(tensors))) == "fp16"
+    assert models.precision_of(replace(half, tensors=tuple(tensors))) == "fp16"
 
 
 def test_the_recipe_in_the_file_is_part_of_the_results(tmp_path: Path) -> None:

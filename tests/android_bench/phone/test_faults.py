@@ -21,12 +21,12 @@ import android_bench
 from android_bench import session
 from android_bench.benchmark_tool import binary as tool_module
 from android_bench.config import Limits
-from android_bench.phone import adb
+from android_bench.phone import adb, adb_server
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device, elf
 from tests.helpers.bench_logs import LITERT
 
-QUICK = Limits(reconnect=90, lock=60, cooldown=60, run=120)
+QUICK = Limits(poll=0.05, reconnect=90, lock=60, cooldown=60, run=120)
 
 
 def measure(device: Device, model: Path, tool: str, **choices: Any) -> android_bench.Results:
@@ -50,7 +50,7 @@ def test_cable_pulled_or_restart_during_a_run(device: Device, model: Path, tool:
     said: list[str] = []
     found = measure(device, model, tool, progress=said.append)
     assert (found.results[0].status, found.results[0].runs) == ("ok", 2)
-    assert any("it is back after a restart" in line for line in said) == reboots
+    assert any("it is back after a reboot" in line for line in said) == reboots
     device.assert_clean()
 
 
@@ -68,7 +68,7 @@ def test_a_phone_that_stays_away_keeps_what_was_measured_and_resume_finishes_it(
 
     device.watcher = pull_at_the_third_run
     device.set_tool({"sleep": 1})
-    found = measure(device, model, tool, rounds=4, limits=Limits(reconnect=1.5), out=tmp_path / "out")
+    found = measure(device, model, tool, rounds=4, limits=Limits(reconnect=1.5, poll=0.05), out=tmp_path / "out")
     row = found.results[0]
     assert (row.status, row.runs) == ("ok", 2) and "2 of 4 rounds" in row.note
     assert not found.answered and "did not come back" in found.failures[device.serial]
@@ -94,7 +94,7 @@ def test_a_run_that_takes_the_phone_away_every_time_is_lost(device: Device, mode
     device.set_tool({"sleep": 1})
     found = measure(device, model, tool, delegates=["cpu,gpu"])
     assert [(row.status, row.runs) for row in found.results] == [("ok", 2), ("lost", 0)]
-    assert "went away 2 times" in found.results[1].note and not found.answered
+    assert "disconnected 2 times" in found.results[1].note and not found.answered
     device.assert_clean()
 
 
@@ -118,7 +118,7 @@ def test_an_adb_server_that_restarts(device: Device, model: Path, tool: str) -> 
         if "benchmark_model --graph" in script:
             starts.append(script)
             if len(starts) == 1:
-                subprocess.run([adb.binary(), "kill-server"], capture_output=True, check=False, timeout=30)
+                subprocess.run([adb.adb_path(), "kill-server"], capture_output=True, check=False, timeout=30)
 
     device.watcher = kill_at_the_first_run
     device.set_tool({"sleep": 0.5})
@@ -145,7 +145,7 @@ def test_storage_that_takes_nothing(device: Device, model: Path, tool: str, trou
         ({"signal": int(signal.SIGSEGV)}, "crashed", "SIGSEGV"),
         ({"signal": int(signal.SIGKILL)}, "crashed", "SIGKILL"),
         ({"replay": ["", "ERROR: Failed to mmap model\nBenchmarking failed.\n", 1]}, "failed", "Failed to mmap"),
-        ({"replay": ["STARTING!\n", "", 0]}, "failed", "no complete timed block"),
+        ({"replay": ["STARTING!\n", "", 0]}, "failed", "no complete timed statistics"),
         ({"unknown": ["num_runs"]}, "unsupported", "--num_runs"),
     ],
 )
@@ -187,7 +187,7 @@ def test_a_tool_that_is_gone_from_the_phone_fails(device: Device, model: Path, t
 
 def test_wrong_architecture_is_refused_before_anything_is_pushed(device: Device, model: Path, tmp_path: Path) -> None:
     wrong = tmp_path / "tool"
-    for content, words in ((elf(machine=0xB7), "arm64-v8a"), (b"#!/bin/sh\n", "no program"), (b"", "no program")):
+    for content, words in ((elf(machine=0xB7), "arm64-v8a"), (b"#!/bin/sh\n", "not a program"), (b"", "not a program")):
         wrong.write_bytes(content)
         with pytest.raises(EcbsrError, match=words):
             measure(device, model, str(wrong))
@@ -261,18 +261,18 @@ def test_an_adb_server_of_another_version_is_left_alone(monkeypatch: pytest.Monk
 
 
 def test_the_server_is_found_by_the_usual_variables(monkeypatch: pytest.MonkeyPatch, device: Device) -> None:
-    subprocess.run([adb.binary(), "connect", device.serial], check=True, capture_output=True)
+    subprocess.run([adb.adb_path(), "connect", device.serial], check=True, capture_output=True)
     port = os.environ["ANDROID_ADB_SERVER_PORT"]
     monkeypatch.delenv("ANDROID_ADB_SERVER_PORT")
     monkeypatch.setenv("ADB_SERVER_SOCKET", f"tcp:127.0.0.1:{port}")
-    assert device.serial in [phone.serial for phone in adb.phones()]
+    assert device.serial in [phone.serial for phone in adb_server.phones()]
     monkeypatch.delenv("ADB_SERVER_SOCKET")
     monkeypatch.setenv("ANDROID_ADB_SERVER_ADDRESS", "192.0.2.1.invalid")
     with pytest.raises(EcbsrError, match=r"no adb server answers at 192\.0\.2\.1\.invalid"):
-        adb.phones()
+        adb_server.phones()
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "many")
     with pytest.raises(EcbsrError, match="must be a port number"):
-        adb.phones()
+        adb_server.phones()
 
 
 # What a session does: its mark in the commands that reach the phone, and further arguments of the command.
@@ -333,7 +333,7 @@ def test_ctrl_c_at_each_step(device: Device, model: Path, tool: str, tmp_path: P
         assert (lock / "owner").exists(), "the other bench still has the phone"
         shutil.rmtree(lock)
     elif step == "wait for a phone that is gone":
-        assert "the next bench does it" in errors
+        assert "the next benchmark does it" in errors
         device.gone_until, device.watcher = 0, lambda _event: None
         assert measure(device, model, tool).results[0].status == "ok"
     device.assert_clean()
@@ -370,7 +370,7 @@ def test_a_bench_that_was_killed_is_cleaned_up_by_the_next(device: Device, model
 
 @pytest.fixture
 def download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, Any]]:
-    answer: dict[str, Any] = {"content": elf(0xB7, bytes(tool_module.SMALLEST)), "headers": {}, "requests": 0}
+    answer: dict[str, Any] = {"content": elf(0xB7, bytes(tool_module.MIN_BYTES)), "headers": {}, "requests": 0}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -401,7 +401,7 @@ def find() -> tool_module.Binary:
 
 def test_the_tool_is_fetched_once_and_again_when_the_cache_is_damaged(download: dict[str, Any]) -> None:
     first = find()
-    assert (first.abi, first.facts.kind, first.facts.version) == ("arm64-v8a", "tflite", "tflite a day")
+    assert (first.abi, first.info.kind, first.info.version) == ("arm64-v8a", "tflite", "tflite a day")
     assert first.path.read_bytes() == download["content"]
     assert find() == first and download["requests"] == 1
     first.path.write_bytes(b"damaged")
@@ -412,9 +412,9 @@ def test_the_tool_is_fetched_once_and_again_when_the_cache_is_damaged(download: 
     ("change", "words"),
     [
         ({"code": 404}, "404"),
-        ({"content": b"<html>sign in</html>"}, "no program"),
-        ({"content": elf(0xB7)}, "no program"),
-        ({"content": elf(0x3E, bytes(tool_module.SMALLEST))}, "is for x86_64"),
+        ({"content": b"<html>sign in</html>"}, "not a program"),
+        ({"content": elf(0xB7)}, "not a program"),
+        ({"content": elf(0x3E, bytes(tool_module.MIN_BYTES))}, "is for x86_64"),
         ({"headers": {"x-goog-hash": "crc32c=AAAAAA==,md5=1B2M2Y8AsgTpgAmY7PhCfg=="}}, "damaged"),
     ],
 )
@@ -428,7 +428,7 @@ def test_a_download_that_breaks_off(download: dict[str, Any]) -> None:
     download["headers"] = {"Content-Length": len(download["content"]) + 5}
     with pytest.raises(EcbsrError):
         find()
-    assert not list(tool_module.cache().rglob("benchmark_model")), "nothing half-written carries the tool's name"
+    assert not list(tool_module.cache_folder().rglob("benchmark_model")), "nothing half-written carries the tool's name"
 
 
 def test_no_network_says_how_to_get_the_tool_by_hand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -436,7 +436,7 @@ def test_no_network_says_how_to_get_the_tool_by_hand(monkeypatch: pytest.MonkeyP
         address = f"http://127.0.0.1:{closed.getsockname()[1]}/tool"
     monkeypatch.setattr(tool_module, "ADDRESSES", {("tflite", "arm64-v8a"): address})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(EcbsrError, match=r"fetch .*/tool elsewhere and give its path with --tool"):
+    with pytest.raises(EcbsrError, match=r"download .*/tool elsewhere and give its path with --tool"):
         find()
 
 

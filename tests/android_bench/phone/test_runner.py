@@ -17,13 +17,13 @@ import pytest
 import android_bench
 from android_bench import cli
 from android_bench.config import Limits
-from android_bench.phone import adb, device_info, runner
+from android_bench.phone import adb, adb_server, device_info
 from android_bench.results.types import Core
 from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import OLD_FEATURES, Device, elf, renamed
 
-QUICK = Limits(reconnect=90, lock=60, cooldown=60, run=120)
+QUICK = Limits(poll=0.05, reconnect=90, lock=60, cooldown=60, run=120)
 
 
 def test_a_whole_journey(device: Device, model: Path, int8: Path, tool: str, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_host_and_two_phones_with_odd_serials_in_one_report(
         (tmp_path / name).mkdir()
         devices.append(Device(tmp_path / name, {"ms": 5}))
         devices[-1].watcher = _waiting_for_the_other(meeting)
-        subprocess.run([adb.binary(), "connect", devices[-1].serial], check=True, capture_output=True, timeout=60)
+        subprocess.run([adb.adb_path(), "connect", devices[-1].serial], check=True, capture_output=True, timeout=60)
     out = tmp_path / 'it\'s "out"'
     arguments = [str(model), "--size=24x16", "--rounds=2", "--runs=2", "--tool", tool, "--json", "--out", str(out)]
     arguments += ["--device=host", *(f"--device={serial}" for serial in serials)]
@@ -113,16 +113,16 @@ def test_host_and_two_phones_with_odd_serials_in_one_report(
     try:
         with renamed(int(os.environ["ANDROID_ADB_SERVER_PORT"]), names) as port:
             monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
-            assert set(serials) <= {phone.serial for phone in adb.phones()}
+            assert set(serials) <= {phone.serial for phone in adb_server.phones()}
             assert cli.main(arguments) == 0
         rows = json.loads(capsys.readouterr().out)["results"]
         assert [(row["device"], row["status"], row["runs"]) for row in rows] == [
             (name, "ok", 2) for name in ("host", *serials)
         ]
         assert not meeting.broken, "two phones are measured at the same time"
-        page = (out / "report.html").read_text()
+        page = html.unescape((out / "report.html").read_text())
         # Both phones are of one model, so their addresses tell them apart.
-        assert all(f"{html.escape(name)} · cpu" in page for name in ("host", *serials))
+        assert all(f"{name} · cpu" in page for name in ("host", *serials))
         for one in devices:
             one.assert_clean()
     finally:
@@ -175,7 +175,7 @@ def test_an_old_phone_without_exit_codes_and_a_tool_without_percentiles(tmp_path
         )
         cpu, nnapi = found.results
         assert (cpu.status, cpu.median_ms, cpu.p95_ms, cpu.nodes_delegated) == ("ok", 12216, None, 0)
-        assert "mean" in cpu.note and "XNNPACK took no node" in cpu.note
+        assert "mean" in cpu.note and "XNNPACK runs no node" in cpu.note
         assert (nnapi.status, nnapi.median_ms) == ("unsupported", None) and "API level 27" in nnapi.note
         old.set_tool({"replay": ["", "", 3]})
         found = android_bench.bench([model], devices=[old.serial], sizes=["24x16"], rounds=1, tool=tool, limits=QUICK)
@@ -209,14 +209,13 @@ def test_check_compares_the_output_for_a_real_picture(device: Device, model: Pat
 def test_a_second_bench_waits_for_the_first_or_says_who_has_the_phone(
     device: Device, model: Path, tool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("android_bench.phone.lock.POLL", 0.1)
     device.set_tool({"sleep": 1.5})
     begun, said = threading.Event(), list[str]()
     device.watcher = lambda script: begun.set() if "--graph" in script else None
     first: list[android_bench.Results] = []
 
     def measure(lock: float) -> android_bench.Results:
-        limits = Limits(lock=lock)
+        limits = Limits(lock=lock, poll=0.05)
         return android_bench.bench(
             [model], devices=[device.serial], sizes=["24x16"], rounds=2, tool=tool, limits=limits, progress=said.append
         )
@@ -238,7 +237,7 @@ def test_a_stale_lock_is_taken_over(device: Device, model: Path, tool: str) -> N
     lock = device.path("/data/local/tmp/ecbsr-bench.lock")
     for owner in (
         {"who": "a@b", "machine": "other", "pid": 1, "boot": "an earlier start", "token": "x"},
-        {"who": "a@b", "machine": android_bench.phone.lock._machine(), "pid": 2**22 - 1, "boot": "", "token": "x"},
+        {"who": "a@b", "machine": android_bench.phone.lock.machine_id(), "pid": 2**22 - 1, "boot": "", "token": "x"},
     ):
         lock.mkdir()
         if not owner["boot"]:
@@ -254,11 +253,10 @@ def test_a_stale_lock_is_taken_over(device: Device, model: Path, tool: str) -> N
 def test_a_hot_phone_is_waited_for_and_a_throttled_figure_is_marked(
     device: Device, model: Path, tool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "COOL_POLL", 0.05)
     said: list[str] = []
 
     def measure(cooldown: float) -> android_bench.Row:
-        limits = Limits(cooldown=cooldown)
+        limits = Limits(cooldown=cooldown, poll=0.05)
         return android_bench.bench(
             [model], devices=[device.serial], sizes=["24x16"], rounds=2, tool=tool, limits=limits, progress=said.append
         ).results[0]
@@ -300,7 +298,7 @@ def test_a_held_back_core_marks_the_figure(device: Device, model: Path, tool: st
         [model], devices=[device.serial], sizes=["24x16"], rounds=1, tool=tool, limits=Limits(cooldown=0)
     )
     assert found.results[0].status == "throttled"
-    assert "held at 1500 of 3000 MHz" in found.results[0].note
+    assert "limited to 1500 of 3000 MHz" in found.results[0].note
 
 
 def test_commands_of_a_dry_run_can_be_pasted_into_a_shell(
@@ -327,9 +325,11 @@ def test_commands_of_a_dry_run_can_be_pasted_into_a_shell(
     assert [Path(command[4]).exists() for command in pushed] == [True, True]
     assert sum("--use_gpu=true" in command[-1] for command in commands) == 1
     # The same commands, with the stand-in's serial, do what they say.
-    subprocess.run([adb.binary(), "connect", device.serial], check=True, capture_output=True)
+    subprocess.run([adb.adb_path(), "connect", device.serial], check=True, capture_output=True)
     for command in commands:
-        subprocess.run([adb.binary(), "-s", device.serial, *command[3:]], check=True, capture_output=True, timeout=300)
+        subprocess.run(
+            [adb.adb_path(), "-s", device.serial, *command[3:]], check=True, capture_output=True, timeout=300
+        )
     assert len((device.root / "runs").read_text().splitlines()) == 2
     device.assert_clean()
 
@@ -368,7 +368,7 @@ def test_list_shows_phones_and_what_to_do(device: Device, tmp_path: Path, capsys
     other.authorized = False
     try:
         for one in (device, other):
-            subprocess.run([adb.binary(), "connect", one.serial], capture_output=True, check=False, timeout=60)
+            subprocess.run([adb.adb_path(), "connect", one.serial], capture_output=True, check=False, timeout=60)
         assert cli.main(["--list"]) == 0
         table = capsys.readouterr().out
         assert device.serial in table and "allow USB debugging" in table
@@ -388,7 +388,7 @@ def test_list_reads_every_form_of_line() -> None:
         "0123456789ABCDEF       no permissions (missing udev rules? user is in the plugdev group); see [http://x]\n"
         "192.168.1.7:5555       unauthorized transport_id:4\n\n"
     )
-    assert [(one.serial, one.state, one.model) for one in adb.listed(text)] == [
+    assert [(one.serial, one.state, one.model) for one in adb_server.parse_devices(text)] == [
         ("R58M123ABC", "device", "SM G991B"),
         ("emulator 5554", "offline", ""),
         ("0123456789ABCDEF", "no permissions", ""),
@@ -398,19 +398,23 @@ def test_list_reads_every_form_of_line() -> None:
 
 def test_masks_of_cores() -> None:
     three = [Core(index, mhz) for index, mhz in enumerate((1800,) * 4 + (2400,) * 3 + (3000,))]
-    assert (device_info.mask(three, "little"), device_info.mask(three, "big"), device_info.mask(three, "all")) == (
+    assert (
+        device_info.cpu_mask(three, "little"),
+        device_info.cpu_mask(three, "big"),
+        device_info.cpu_mask(three, "all"),
+    ) == (
         "f",
         "f0",
         None,
     )
     alike = [Core(index, 2000) for index in range(4)]
-    assert (device_info.mask(alike, "little"), device_info.mask(alike, "big")) == ("f", "f")
-    assert device_info.mask([], "3f") == "3f"
+    assert (device_info.cpu_mask(alike, "little"), device_info.cpu_mask(alike, "big")) == ("f", "f")
+    assert device_info.cpu_mask([], "3f") == "3f"
     with pytest.raises(EcbsrError, match="mask such as f0"):
-        device_info.mask([Core(0)], "big")
+        device_info.cpu_mask([Core(0)], "big")
 
 
 def test_a_phone_that_says_nothing_is_described_by_nothing() -> None:
-    empty = device_info.describe("")
+    empty = device_info.parse_properties("")
     assert (empty.model, empty.soc, empty.api, empty.abis, empty.cores) == ("", "", None, (), ())
-    assert device_info.reading("") == device_info.Reading(None, None, None, None, (), ())
+    assert device_info.parse_reading("") == device_info.Reading(None, None, None, None, (), ())

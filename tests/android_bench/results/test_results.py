@@ -170,7 +170,7 @@ def test_a_file_that_is_no_baseline(tmp_path: Path, content: bytes | None) -> No
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(EcbsrError, match=r"results\.json"):
-        serialize.load(path)
+        serialize.read_results(path)
 
 
 def test_results_of_others_need_only_the_documented_keys() -> None:
@@ -192,12 +192,14 @@ def test_results_of_others_need_only_the_documented_keys() -> None:
         "note": "",
         "something_new": 1,
     }
-    found = serialize.from_json({"results": [one], "devices": {"d": {"model": "Phone"}}}, "memory")
+    found = serialize.parse_results(
+        json.dumps({"results": [one], "devices": {"d": {"model": "Phone"}}}).encode(), "memory"
+    )
     assert found.results[0].size == (480, 270) and found.devices["d"].model == "Phone"
 
 
 def test_csv_has_a_line_per_row() -> None:
-    lines = list(csv.DictReader(io.StringIO(serialize.as_csv(session(10, None)))))
+    lines = list(csv.DictReader(io.StringIO(serialize.to_csv(session(10, None)))))
     assert [line["median_ms"] for line in lines] == ["10", ""]
     assert (lines[0]["size"], lines[0]["ci95_low_ms"], lines[1]["status"]) == ("960x540", "9.9", "lost")
 

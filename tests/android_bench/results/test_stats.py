@@ -38,12 +38,6 @@ def test_interval_of_equal_values_is_that_value() -> None:
         assert limits == pytest.approx((3.0, 3.0))
 
 
-def test_percentile_agrees_with_numpy() -> None:
-    values = list(np.random.default_rng(0).random(37))
-    for fraction in (0, 0.05, 0.5, 0.95, 1):
-        assert stats.percentile(values, fraction) == pytest.approx(np.quantile(values, fraction))
-
-
 def test_ratio_interval_holds_the_ratio_of_two_medians() -> None:
     generator = np.random.default_rng(1)
     held = 0

@@ -1,0 +1,133 @@
+"""The adb commands of a benchmark, recorded instead of run."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.utils import subprocess_runner
+
+from .. import schedule
+from ..benchmark_tool import binary
+from ..config import HOST, Case, Options
+from ..models import Model, read_models
+from ..results.types import Check
+from .adb import Adb, ShellResult
+from .device import Device
+from .runner import PhoneRunner
+
+UNKNOWN_HASH = "hash-not-known"  # of a tool that is not downloaded yet
+
+
+class RecordingAdb(Adb):
+    """Records every command. Each one succeeds and prints nothing."""
+
+    def __init__(self, serial: str, commands: list[tuple[str, ...]]) -> None:
+        super().__init__(serial)
+        self.commands = commands
+
+    def shell(self, script: str, limit: float | None = None) -> ShellResult:
+        """Record a script."""
+        self._run(self._command("shell", self._with_status(script)))
+        return ShellResult(0, "", "")
+
+    def state(self) -> str:
+        """The state of a phone that is ready."""
+        return "device"
+
+    def connect(self) -> None:
+        """Record the command that connects to a phone on the network."""
+        if self.is_network:
+            self._run([self.program, "connect", self.serial])
+
+    def _find_program(self) -> str:
+        return "adb"
+
+    def _run(self, command: Sequence[str], limit: float | None = None) -> subprocess_runner.Completed:
+        self.commands.append(tuple(command))
+        return subprocess_runner.Completed(0, b"", b"")
+
+
+class DryRunDevice(Device):
+    """A current phone that is cool, unused, and has none of our files."""
+
+    def __init__(
+        self, serial: str, options: Options, progress: Callable[[str], None], commands: list[tuple[str, ...]]
+    ) -> None:
+        self.commands = commands
+        super().__init__(serial, options, threading.Event(), progress)
+
+    def _client(self, stop: threading.Event | None) -> Adb:
+        return RecordingAdb(self.serial, self.commands)
+
+    def _connect(self) -> None:
+        self.adb.connect()
+
+    def _find_tool(self) -> binary.Binary:
+        return binary.find_for_dry_run(self.options.tool)
+
+    def _digest(self, local: Path) -> str:
+        return super()._digest(local) if local.exists() else UNKNOWN_HASH
+
+    def _verify(self, local: Path, remote: str, digest: str) -> None: ...
+
+
+class DryRunRunner(PhoneRunner):
+    """Runs cases on a `DryRunDevice`. The files that the commands push are in `folder`."""
+
+    def __init__(
+        self,
+        serial: str,
+        models: Mapping[str, Model],
+        options: Options,
+        commands: list[tuple[str, ...]],
+        folder: Path,
+    ) -> None:
+        self.commands = commands
+        super().__init__(
+            serial, models, options, stop=threading.Event(), started=time.monotonic(), progress=lambda _line: None
+        )
+        self.folder = folder
+
+    def _device(self, serial: str) -> Device:
+        return DryRunDevice(serial, self.options, self.progress, self.commands)
+
+    def _compare(self, model: Path, values: Path, output: Path) -> Check:
+        return Check()
+
+
+def dry_run(paths: Sequence[str | os.PathLike[str]], options: Options, folder: Path) -> list[tuple[str, ...]]:
+    """The adb commands of the first round of a benchmark, in order; none is run.
+
+    The first one downloads the tool where it is not in the cache. The files that the commands push are written to
+    `folder`. Where a command depends on the answer of a phone, it is the command for a `DryRunDevice`.
+
+    Raises:
+        UsageError: a command would depend on what only the phone knows.
+    """
+    serials = [name for name in options.devices if name != HOST]
+    if not serials or "all" in serials:
+        raise UsageError("a dry run needs the serial of a phone: --device SERIAL")
+    if options.cores in ("big", "little"):
+        raise UsageError(f"only the phone knows its {options.cores} cores; give a mask such as f0 to a dry run")
+    models = read_models(paths)
+    download = binary.download_command(binary.find_for_dry_run(options.tool))
+    commands = [download] if download else []
+    for serial in serials:
+        with DryRunRunner(serial, models, options, commands, folder) as runner:
+            _record(runner, schedule.cases(models, options, serial), options)
+    return commands
+
+
+def _record(runner: PhoneRunner, cases: Sequence[Case], options: Options) -> None:
+    for number, case in schedule.shuffled(cases, 1, options.seed):
+        runner.measure(case, number)
+    for case in cases:
+        if options.check:
+            runner.check(case)
+        if options.profile:
+            runner.profile(case)
