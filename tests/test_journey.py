@@ -1,4 +1,4 @@
-"""The whole way as a user walks it: weights of another implementation to files, audit, milliseconds, a picture."""
+"""A user's whole way: from weights of another implementation to files, an audit, latencies and an upscaled image."""
 
 from __future__ import annotations
 
@@ -46,11 +46,12 @@ def test_journey(weights: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "assuming" in result.stderr
     assert "where bicubic gives" in result.stderr  # it is not trained
-    told = json.loads(result.stdout)
-    assert set(told["model"]) >= MODEL_KEYS
-    assert told["model"]["name"] == "ecbsr-m1c8-rgb-x3"
-    assert all(set(file) >= FILE_KEYS for file in told["files"])
-    files = {(f["format"], f["precision"], tuple(f["size"] or ())): Path(f["path"]) for f in told["files"]}
+    document = json.loads(result.stdout)
+    assert document["schema"] == 1
+    assert set(document["model"]) >= MODEL_KEYS
+    assert document["model"]["name"] == "ecbsr-m1c8-rgb-x3"
+    assert all(set(file) >= FILE_KEYS for file in document["files"])
+    files = {(f["format"], f["precision"], tuple(f["size"] or ())): Path(f["path"]) for f in document["files"]}
     assert sorted(files.values()) == sorted((tmp_path / "out").iterdir())
     int8 = files["tflite", "int8", (50, 31)]
     detail = Interpreter(str(int8)).get_input_details()[0]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils import text
 
 from .. import tflite
 from .onnx_builder import INPUT, OUTPUT
@@ -51,8 +52,7 @@ class Converter:
         except subprocess.TimeoutExpired:
             raise EcbsrError(f"the conversion to TFLite did not end within {TIMEOUT_S} s") from None
         if self._process.returncode or not self._result.exists():
-            lines = [line.strip() for line in errors.decode(errors="replace").splitlines() if line.strip()]
-            reason = lines[-1] if lines else f"exit code {self._process.returncode}"
+            reason = text.last_line(errors, f"exit code {self._process.returncode}")
             raise EcbsrError(f"onnx2tf and TensorFlow could not convert the model: {reason}")
         return _with_our_names(tflite.read(self._result))
 

@@ -96,17 +96,17 @@ def calibrate(graph: Graph, samples: Sequence[Sample], progress: Callable[[str],
     )
 
 
-def sheet(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def sheet(views: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Up to 24 blocks of 64x64 pixels of images [h, w, C], one above the other: [64·n, 64, C].
 
     One image runs faster than many, and its size does not depend on the images. Half of the blocks are those with the
     most detail, which decide the ranges; the others are spread evenly over the rest.
     """
     blocks = []
-    for picture in pictures:
-        for y in range(0, picture.shape[0], BLOCK):
-            for x in range(0, picture.shape[1], BLOCK):
-                blocks.append(images.pad_to_size(picture[y : y + BLOCK, x : x + BLOCK], (BLOCK, BLOCK)))
+    for view in views:
+        for y in range(0, view.shape[0], BLOCK):
+            for x in range(0, view.shape[1], BLOCK):
+                blocks.append(images.pad_to_size(view[y : y + BLOCK, x : x + BLOCK], (BLOCK, BLOCK)))
     blocks.sort(key=images.detail, reverse=True)
     detailed, rest = blocks[: MAX_BLOCKS // 2], blocks[MAX_BLOCKS // 2 :]
     spread = np.linspace(0, len(rest) - 1, min(len(rest), MAX_BLOCKS - len(detailed))).round().astype(int)

@@ -15,7 +15,7 @@ from tests.helpers.networks import net
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
 @pytest.mark.parametrize("size", [None, (17, 9)])
-def test_onnxruntime_gives_what_torch_gives(colors, scale, activation, size, random) -> None:
+def test_onnxruntime_gives_the_result_of_torch(colors, scale, activation, size, random) -> None:
     plain = net(colors, scale, activation)
     model = onnx_model(plain, size)
     onnx.checker.check_model(model, full_check=True)
@@ -28,7 +28,7 @@ def test_onnxruntime_gives_what_torch_gives(colors, scale, activation, size, ran
     assert np.abs(result - expected).max() < 1e-5 * max(1, np.abs(expected).max())
 
 
-def test_shuffle_is_one_dcr_and_the_residual_a_convolution_of_ones() -> None:
+def test_pixel_shuffle_is_one_dcr_and_the_residual_a_convolution_of_ones() -> None:
     graph = onnx_model(net(3, 2, "prelu")).graph
     assert [node.op_type for node in graph.node] == ["Conv", "PRelu"] * 3 + ["Conv", "Conv", "Add", "DepthToSpace"]
     assert {a.name: onnx.helper.get_attribute_value(a) for a in graph.node[-1].attribute}["mode"] == b"DCR"

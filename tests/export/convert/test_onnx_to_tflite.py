@@ -24,30 +24,31 @@ CASES = [(1, 2, "prelu"), (3, 3, "leaky"), (3, 4, "relu")]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-def test_float_graph_gives_what_onnxruntime_gives(case, random) -> None:
-    found = graph(*case)
+def test_the_float_graph_gives_the_result_of_onnxruntime(case, random) -> None:
+    float_graph = graph(*case)
     session = onnxruntime.InferenceSession(onnx_model(net(*case)).SerializeToString())
     for width, height in (SIZE, (31, 7), (1, 1), (2, 45)):
         image = random.random((height, width, case[0]), np.float32)
         expected = session.run(None, {"image": image.transpose(2, 0, 1)[None]})[0][0].transpose(1, 2, 0)
-        result = interpreter.run(found, image)
+        result = interpreter.run(float_graph, image)
         assert result.shape == expected.shape
         assert np.abs(result - expected).max() < 1e-5 * max(1, np.abs(expected).max())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-def test_float_graph_holds_portable_operators_only(case) -> None:
-    found = graph(*case)
+def test_the_float_graph_has_only_portable_operators(case) -> None:
+    float_graph = graph(*case)
     acts = {"prelu": {"PRELU"}, "leaky": {"LEAKY_RELU"}, "relu": set()}[case[2]]
-    assert set(tflite.operators(found)) == {"CONV_2D", "ADD", "DEPTH_TO_SPACE"} | acts
-    assert max(len(tensor.shape) for tensor in found.tensors) == 4
-    assert [found.tensors[index].name for index in (*found.inputs, *found.outputs)] == ["image", "upscaled"]
-    assert found.signature == ("serving_default", {"image": found.inputs[0]}, {"upscaled": found.outputs[0]})
+    assert set(tflite.operators(float_graph)) == {"CONV_2D", "ADD", "DEPTH_TO_SPACE"} | acts
+    assert max(len(tensor.shape) for tensor in float_graph.tensors) == 4
+    (image,), (upscaled,) = float_graph.inputs, float_graph.outputs
+    assert (float_graph.tensors[image].name, float_graph.tensors[upscaled].name) == ("image", "upscaled")
+    assert float_graph.signature == ("serving_default", {"image": image}, {"upscaled": upscaled})
 
 
 @pytest.mark.slow
-def test_a_model_that_cannot_be_converted_is_one_sentence() -> None:
+def test_a_model_that_cannot_be_converted_is_reported_in_one_sentence() -> None:
     model = onnx_model(net(1, 2, "relu"), SIZE)
     model.graph.node[0].op_type = "NoSuchOperator"
     with (
@@ -58,7 +59,7 @@ def test_a_model_that_cannot_be_converted_is_one_sentence() -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_leaving_early_leaves_no_process_and_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_leaves_no_process_and_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     with pytest.raises(KeyboardInterrupt), onnx_to_tflite.converter():
@@ -70,7 +71,7 @@ def test_leaving_early_leaves_no_process_and_no_folder(tmp_path: Path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
-def test_the_converter_is_kept_off_the_network() -> None:
+def test_the_converter_cannot_reach_the_network() -> None:
     code = (
         "import sys, urllib.request\nfrom export.convert import onnx2tf_worker\n"
         "sys.addaudithook(onnx2tf_worker.refuse_network)\n"

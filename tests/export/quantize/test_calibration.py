@@ -14,11 +14,11 @@ from tests.helpers.networks import graph, observed_ranges, photo
 @pytest.mark.slow
 def test_calibration_beats_observed_ranges_and_is_repeatable() -> None:
     decomposed = decompose_prelu(graph(1, 2, "prelu"), "cpu")
-    picture = (photo(1, 64, 64) * 255).round().astype(np.uint8)
-    sample = Sample("photo.png", picture, np.zeros((1, 1), np.uint8), (picture,))
+    pixels = (photo(1, 64, 64) * 255).round().astype(np.uint8)
+    sample = Sample("photo.png", pixels, np.zeros((1, 1), np.uint8), (pixels,))
     first, second = calibrate(decomposed, [sample]), calibrate(decomposed, [sample])
     assert (first.ranges, first.error_db) == (second.ranges, second.error_db)
-    image = sheet([picture]).astype(np.float32) / np.float32(255)
+    image = sheet([pixels]).astype(np.float32) / np.float32(255)
     expected = np.clip(interpreter.run(decomposed, image), 0, 1)
 
     def error(quantized: Graph) -> float:

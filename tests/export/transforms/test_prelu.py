@@ -23,14 +23,14 @@ def assert_same(first: tflite.Graph, second: tflite.Graph, random: np.random.Gen
 
 def leaky(alpha: float) -> tflite.Graph:
     """The leaky network with one slope everywhere."""
-    found = graph(3, 3, "leaky")
+    original = graph(3, 3, "leaky")
     nodes = []
-    for node in found.nodes:
+    for node in original.nodes:
         options = copy.copy(node.options)
         if node.operator == "LEAKY_RELU":
             options.alpha = alpha
         nodes.append(replace(node, options=options))
-    return replace(found, nodes=tuple(nodes))
+    return replace(original, nodes=tuple(nodes))
 
 
 def test_the_depthwise_decomposition_of_prelu_is_the_same_function(random) -> None:
