@@ -5,7 +5,7 @@ import org.json.JSONObject
 
 /** The document that `ecbsr-bench --import` reads. */
 fun resultsJson(rows: List<Row>, device: DeviceInfo, thermal: List<ThermalSample>, protocol: Protocol, started: String): String {
-    val document = JSONObject()
+    val document = JSONObject().put("schema", SCHEMA)
     document.put("results", JSONArray(rows.map { rowJson(it, device.name) }))
     document.put("devices", JSONObject().put(device.name, deviceJson(device)))
     val states = thermal.map { JSONObject().put("seconds", it.seconds).put("thermal_status", it.status ?: JSONObject.NULL) }
@@ -47,6 +47,9 @@ private fun deviceJson(device: DeviceInfo) = JSONObject().apply {
 }
 
 private fun ms(value: Double) = Math.round(value * 10_000) / 10_000.0
+
+/** The version of the document's form, which `android_bench.results.serialize` checks. */
+private const val SCHEMA = 1
 
 private const val METHOD =
     "Measured by the demo app in one process: each round loads the model, warms up and times its runs; the rounds of " +

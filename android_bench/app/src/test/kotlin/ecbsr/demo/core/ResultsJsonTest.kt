@@ -18,6 +18,7 @@ class ResultsJsonTest {
         val row = json.getJSONArray("results").getJSONObject(0)
         val fields = "ci95_ms delegate device fps median_ms model nodes_delegated nodes_total note p95_ms precision run_ms runs size status threads"
         assertEquals(fields.split(" "), row.keys().asSequence().toList().sorted())
+        assertEquals(1, json.getInt("schema"))
         assertEquals("d", json.getJSONObject("devices").keys().next())
         // run-tests.sh imports this file with ecbsr-bench.
         Fixtures.file("models").resolveSibling("results.json").writeText(json.toString(2))
