@@ -1,8 +1,8 @@
-"""Writes what the app's JVM tests compare with: models, pictures, and what the Python side makes of them.
+"""Writes the references of the app's JVM tests: models, images, and the results of the Python implementation.
 
     python -m tests.helpers.make_app_fixtures build/app/fixtures [--models ecbsr_mobile/zoo]
 
-android_bench/app/run-tests.sh runs it before the tests, so that both sides are always of the same moment.
+android_bench/app/run-tests.sh runs it before the tests, so that both sides come from the same revision.
 """
 
 from __future__ import annotations
@@ -59,18 +59,18 @@ def write_models(out: Path, bundled: Path) -> None:
             shutil.copy(path, out / "models")
     for name, graph in {
         "made-rgb-x3-float": plain_network(size=(64, 48), colors=3, scale=3),
-        "made-rgb-x2-uint8": uint8(),
+        "made-rgb-x2-uint8": uint8_rgb(),
         "made-y-x4-int8": plain_network("int8", size=(32, 24), scale=4, blocks=2),
-        "made-y-x2-open": opened(plain_network(size=(1, 1))),
-        "made-y-x2-fixed": fixed(),
+        "made-y-x2-open": with_dynamic_size(plain_network(size=(1, 1))),
+        "made-y-x2-fixed": fixed_size(),
     }.items():
         (out / "models" / f"{name}.tflite").write_bytes(tflite.write(graph))
-    for name, graph in wrong_graphs().items():
+    for name, graph in unusable_graphs().items():
         (out / "wrong" / f"{name}.tflite").write_bytes(tflite.write(graph))
-    (out / "models.json").write_text(json.dumps({p.stem: facts(p) for p in sorted((out / "models").iterdir())}))
+    (out / "models.json").write_text(json.dumps({p.stem: description(p) for p in sorted((out / "models").iterdir())}))
 
 
-def facts(path: Path) -> dict[str, object]:
+def description(path: Path) -> dict[str, object]:
     graph = tflite.read(path)
     return {"operators": tflite.operators(graph), "scale": tflite.scale_of(graph), "size": tflite.input_size(graph)}
 
@@ -86,29 +86,29 @@ def write_expected(picture: Path, out: Path) -> None:
         if picture.stem in ("coffee", "wide") and not model.stem.endswith("-int8"):
             continue
         if model.stem == "made-y-x2-fixed":
-            continue  # takes one size only, which the command does not cut pictures for
+            continue  # its size is fixed, and the command does not crop images to it
         if "rgb" in model.stem and picture.stem == "text":
-            continue  # the command keeps a grey file grey; Android knows no grey pictures
+            continue  # the command keeps a gray file gray; Android has no gray bitmaps
         target = out / "upscaled" / f"{model.stem}--{picture.stem}.png"
         if upscale.main([str(picture), str(target), "--model", str(model), "--json"]):
             sys.exit(f"ecbsr-upscale failed for {model.name} and {picture.name}")
 
 
-def opened(graph: Graph) -> Graph:
-    """The graph with its height and width left to the caller, as a converter writes it."""
+def with_dynamic_size(graph: Graph) -> Graph:
+    """The graph with dynamic height and width, as a converter writes it."""
     tensors = [replace(t, signature=(1, -1, -1, t.shape[3])) if t.data is None else t for t in graph.tensors]
     return replace(graph, tensors=tuple(tensors))
 
 
-def uint8() -> Graph:
-    """RGB in unsigned bytes with one weight scale per tensor, as the older converters wrote them."""
+def uint8_rgb() -> Graph:
+    """RGB in uint8 with one weight scale per tensor, as older converters wrote it."""
     make = GraphBuilder("uint8", scale=(1 / 255, 0))
     image = make.input((1, 48, 64, 3))
     return make.graph(make.depth_to_space(make.conv(image, 12, per_channel=False, weight_zero_point=128), 2))
 
 
-def fixed(width: int = 64, height: int = 48) -> Graph:
-    """A network with an operator that looks at the whole picture: it cannot be stamped or cut exactly."""
+def fixed_size(width: int = 64, height: int = 48) -> Graph:
+    """A network with an operator that reads the whole image: it can be neither resized nor tiled exactly."""
     make = GraphBuilder()
     image = make.input((1, height, width, 1))
     features = make.conv(image, 4)
@@ -117,7 +117,7 @@ def fixed(width: int = 64, height: int = 48) -> Graph:
     return make.graph(make.depth_to_space(make.add(features, mean), 2))
 
 
-def wrong_graphs() -> dict[str, Graph]:
+def unusable_graphs() -> dict[str, Graph]:
     def graph(shape: tuple[int, ...], outputs: int, block: int = 2) -> Graph:
         make = GraphBuilder()
         source = make.conv(make.input(shape), outputs)
@@ -135,10 +135,10 @@ def wrong_graphs() -> dict[str, Graph]:
         ),
         "four-channels": graph((1, 8, 8, 4), 16),
         "two-pictures": graph((2, 8, 8, 1), 4),
-        "other-colours": graph((1, 8, 8, 3), 4),
+        "other-colors": graph((1, 8, 8, 3), 4),
         "not-larger": graph((1, 8, 8, 1), 1, block=1),
-        "too-small": fixed(4, 4),
-        "too-large": fixed(60000, 60000),
+        "too-small": fixed_size(4, 4),
+        "too-large": fixed_size(60000, 60000),
     }
 
 

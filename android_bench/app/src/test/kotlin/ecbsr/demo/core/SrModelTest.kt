@@ -69,7 +69,7 @@ class SrModelTest {
     fun rejectsOtherModels() {
         val expected = mapOf(
             "two-inputs" to "2 inputs", "classifier" to "[1, 3]", "four-channels" to "4 channels",
-            "two-pictures" to "2 pictures", "other-colours" to "gives 1", "not-larger" to "integer factor",
+            "two-pictures" to "2 pictures", "other-colors" to "gives 1", "not-larger" to "integer factor",
             "too-small" to "4x4 only, too small", "too-large" to "60000x60000 only, too large",
         )
         assertEquals(expected.keys.sorted(), Fixtures.wrong.map { it.nameWithoutExtension })
