@@ -40,9 +40,10 @@ def read(graph: Graph) -> dict[str, Any] | None:
         text = graph.metadata.get(NAME, b"null").decode()
         recipe = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_integer)
         json.dumps(recipe, ensure_ascii=False).encode()
+        too_deep = _depth(recipe) > MAX_DEPTH
     except (ValueError, RecursionError):
         return None
-    return recipe if isinstance(recipe, dict) and _depth(recipe) <= MAX_DEPTH else None
+    return recipe if isinstance(recipe, dict) and not too_deep else None
 
 
 def write(graph: Graph, recipe: Mapping[str, Any]) -> Graph:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import sys
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def test_a_recipe_is_read_as_it_was_written() -> None:
         b'{"name": "\xed\xa0\x80"}',
         b'{"name": "\\ud800"}',
         b'{"a": ' + b"[" * 40 + b"]" * 40 + b"}",
+        b'{"a": ' + b"[" * 2000 + b"]" * 2000 + b"}",
         b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'["a list"]',
         b'"text"',
@@ -48,15 +50,31 @@ def test_what_is_no_strict_json_object_is_no_recipe(text: bytes) -> None:
     assert recipe.read(stored(text)) is None
 
 
-@pytest.mark.parametrize("text", [b'{"loss": NaN}', b'{"loss": 1e400}', b'{"a": ' + b"[" * 2000 + b"]" * 2000 + b"}"])
-def test_commands_read_a_model_with_a_broken_recipe(text: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "model.tflite"
-    path.write_bytes(tflite.write(stored(text)))
-    audited = call("ecbsr-audit", path, "--json")
-    assert audited.returncode == 0, audited.stderr
-    assert json.loads(audited.stdout)["files"][0]["recipe"] is None
-    if sys.platform == "linux":
-        timed = call("ecbsr-bench", path, "--device", "host", "--size", "32x24", "--rounds", "2", "--runs", "2",
-            "--json")  # fmt: skip
-        assert timed.returncode == 0, timed.stderr
-        assert json.loads(timed.stdout, parse_constant=pytest.fail)["models"]["model"]["recipe"] is None
+BROKEN = [b'{"loss": NaN}', b'{"loss": 1e400}', b'{"a": ' + b"[" * 2000 + b"]" * 2000 + b"}"]
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> list[Path]:
+    """Models whose recipe cannot be read."""
+    paths = [tmp_path / f"{number}.tflite" for number in range(len(BROKEN))]
+    for path, text in zip(paths, BROKEN, strict=True):
+        path.write_bytes(tflite.write(stored(text)))
+    return paths
+
+
+def test_an_audit_of_models_with_broken_recipes(broken: list[Path]) -> None:
+    result = call("ecbsr-audit", *broken, "--json")
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout, parse_constant=pytest.fail)
+    assert [file["recipe"] for file in document["files"]] == [None] * len(BROKEN)
+
+
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the host bench runs on Linux on x86-64"
+)
+def test_a_bench_of_models_with_broken_recipes(broken: list[Path]) -> None:
+    options = ("--device", "host", "--size", "32x24", "--rounds", "2", "--runs", "2", "--json")
+    result = call("ecbsr-bench", *broken, *options)
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout, parse_constant=pytest.fail)
+    assert [model["recipe"] for model in document["models"].values()] == [None] * len(BROKEN)
