@@ -1,53 +1,109 @@
-"""What the tests of the bench on phones share: a private adb server, a stand-in, its tool, models."""
+"""Fixtures for the tests of benchmarks on phones: a private adb server, a stand-in phone, its tool, models."""
 
 from __future__ import annotations
 
 import platform
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import android_bench
+from android_bench.phone.adb import adb_path
 from export import tflite
-from tests.helpers.adb_device import Device, elf, private_adb
+from tests.helpers.adb_device import Device
+from tests.helpers.adb_servers import private_adb
+from tests.helpers.bench import QUICK
+from tests.helpers.standin_tool import elf
 from tests.helpers.tflite_models import plain_network
 
+LINUX = (sys.platform, platform.machine()) == ("linux", "x86_64")
 
-@pytest.fixture(scope="module")
-def adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with private_adb(tmp_path_factory.mktemp("home")) as environment, pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        yield
+
+@pytest.fixture(scope="session")
+def _adb_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    if not LINUX:
+        pytest.skip("the stand-in phone and its benchmark tool need Linux on x86-64")
+    with private_adb(tmp_path_factory.mktemp("home")) as environment:
+        yield environment
 
 
 @pytest.fixture
-def device(adb_server: None, tmp_path: Path) -> Iterator[Device]:
-    (tmp_path / "phone").mkdir()
-    standin = Device(tmp_path / "phone")
-    yield standin
-    standin.close()
+def adb_server(_adb_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of this worker's own adb server."""
+    for name, value in _adb_environment.items():
+        monkeypatch.setenv(name, value)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def new_device(adb_server: None, tmp_path: Path) -> Iterator[Callable[..., Device]]:
+    """Make stand-in phones, which are turned off at the end."""
+    with ExitStack() as stack:
+
+        def make(*arguments: Any, **properties: str) -> Device:
+            root = tmp_path / f"phone{len(list(tmp_path.glob('phone*')))}"
+            root.mkdir()
+            device = Device(root, *arguments, **properties)
+            stack.callback(subprocess.run, [adb_path(), "disconnect", device.serial], capture_output=True)
+            stack.callback(device.close)
+            return device
+
+        yield make
+
+
+@pytest.fixture
+def device(new_device: Callable[..., Device]) -> Device:
+    """A stand-in phone."""
+    return new_device()
+
+
+@pytest.fixture(scope="session")
 def tool(tmp_path_factory: pytest.TempPathFactory) -> str:
-    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        pytest.skip("the stand-in's benchmark tool is a program for Linux on x86-64")
+    """The path of the stand-in's benchmark tool."""
     path = tmp_path_factory.mktemp("tool") / 'it\'s a "tool"'
     path.write_bytes(elf())
     return str(path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A float model in a path with quotes and spaces."""
     path = tmp_path_factory.mktemp("the 'models' here") / 'float "x2".tflite'
     path.write_bytes(tflite.write(plain_network()))
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def int8(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An int8 model with PRELU."""
     path = tmp_path_factory.mktemp("models") / "int8.tflite"
     path.write_bytes(tflite.write(plain_network("int8")))
     return path
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A float model and an int8 model with PRELU."""
+    folder = tmp_path_factory.mktemp("models")
+    graphs = {"float": plain_network(), "int8-prelu": plain_network("int8")}
+    for name, graph in graphs.items():
+        (folder / f"{name}.tflite").write_bytes(tflite.write(graph))
+    return {name: folder / f"{name}.tflite" for name in graphs}
+
+
+Bench = Callable[..., android_bench.Results]
+
+
+@pytest.fixture
+def bench(device: Device, model: Path, tool: str) -> Bench:
+    """Benchmark the float model on the stand-in phone, with other options of `android_bench.bench` where given."""
+
+    def call(**options: Any) -> android_bench.Results:
+        defaults: dict[str, Any] = {"devices": [device.serial], "sizes": ["24x16"], "rounds": 2, "limits": QUICK}
+        return android_bench.bench(options.pop("models", [model]), **{**defaults, "tool": tool, **options})
+
+    return call

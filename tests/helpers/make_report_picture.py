@@ -22,7 +22,9 @@ from playwright.sync_api import sync_playwright
 from android_bench import cli
 from android_bench.phone import adb
 from ecbsr_mobile import zoo
-from tests.helpers.adb_device import Device, elf, private_adb, renamed
+from tests.helpers.adb_device import Device
+from tests.helpers.adb_servers import private_adb, renamed
+from tests.helpers.standin_tool import elf
 
 SERIAL = "stand-in"
 LOOKS = {"light": (1060, "light"), "dark": (1060, "dark"), "narrow": (360, "light")}

@@ -1,29 +1,34 @@
-"""Whole journeys of the bench on a phone: the real adb client and server against a stand-in (`adb_device`)."""
+"""Whole journeys of a benchmark on a phone, with the real adb client and server and a stand-in phone."""
 
 from __future__ import annotations
 
 import html
 import json
 import os
-import shlex
+import signal
 import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import android_bench
 from android_bench import cli
 from android_bench.config import Limits
-from android_bench.phone import adb, adb_server, device_info
-from android_bench.results.types import Core
+from android_bench.phone import adb, adb_server
 from ecbsr_mobile import zoo
-from ecbsr_mobile.errors import EcbsrError
-from tests.helpers.adb_device import OLD_FEATURES, Device, elf, renamed
+from tests.helpers.adb_device import Device
+from tests.helpers.adb_protocol import OLD_FEATURES
+from tests.helpers.adb_servers import renamed
+from tests.helpers.bench import QUICK
+from tests.helpers.bench_logs import LITERT
+from tests.helpers.standin_tool import elf
 
-QUICK = Limits(poll=0.05, reconnect=90, lock=60, cooldown=60, run=120)
+Bench = Callable[..., android_bench.Results]
 
 
 def test_a_whole_journey(device: Device, model: Path, int8: Path, tool: str, tmp_path: Path) -> None:
@@ -143,18 +148,6 @@ def _waiting_for_the_other(meeting: threading.Barrier) -> Callable[[str], None]:
     return watch
 
 
-def test_a_screen_that_goes_dark_between_two_runs_is_lit_again(device: Device, model: Path, tool: str) -> None:
-    def sleep_after_a_run(script: str) -> None:
-        if "--graph" in script:
-            (device.root / "dumpsys/power").write_text("  mWakefulness=Dozing\n")
-
-    device.watcher = sleep_after_a_run
-    found = android_bench.bench([model], devices=[device.serial], sizes=["24x16"], rounds=2, tool=tool, limits=QUICK)
-    assert found.results[0].status == "ok"
-    assert device.actions().count("input keyevent KEYCODE_WAKEUP") >= 3  # at the start, and after each run
-    device.assert_clean()
-
-
 @pytest.mark.usefixtures("adb_server")
 def test_an_old_phone_without_exit_codes_and_a_tool_without_percentiles(tmp_path: Path, model: Path, tool: str) -> None:
     from tests.helpers.bench_logs import CPU_OLD
@@ -189,8 +182,8 @@ def test_check_compares_the_output_for_a_real_picture(device: Device, model: Pat
     if not zoo.pictures():
         pytest.skip("no picture is bundled")
 
-    def row(path: Path, **behaviour: object) -> android_bench.Row:
-        device.set_tool(behaviour)
+    def row(path: Path, **behavior: object) -> android_bench.Row:
+        device.set_tool(behavior)
         return android_bench.bench(
             [path], devices=[device.serial], sizes=["24x16"], rounds=1, tool=tool, check=True, limits=QUICK
         ).results[0]
@@ -204,50 +197,6 @@ def test_check_compares_the_output_for_a_real_picture(device: Device, model: Pat
     silent = row(model, unknown=["output_filepath"])
     assert silent.status == "ok" and "cannot write its output" in silent.note
     device.assert_clean()
-
-
-def test_a_second_bench_waits_for_the_first_or_says_who_has_the_phone(
-    device: Device, model: Path, tool: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    device.set_tool({"sleep": 1.5})
-    begun, said = threading.Event(), list[str]()
-    device.watcher = lambda script: begun.set() if "--graph" in script else None
-    first: list[android_bench.Results] = []
-
-    def measure(lock: float) -> android_bench.Results:
-        limits = Limits(lock=lock, poll=0.05)
-        return android_bench.bench(
-            [model], devices=[device.serial], sizes=["24x16"], rounds=2, tool=tool, limits=limits, progress=said.append
-        )
-
-    thread = threading.Thread(target=lambda: first.append(measure(1)))
-    thread.start()
-    assert begun.wait(300)
-    with pytest.raises(EcbsrError, match=r"in use by \w+@.+ \(process \d+\)"):
-        measure(0)
-    assert device.left_behind(), "the one that was refused has not cleaned up the other's files"
-    second = measure(60)
-    thread.join(300)
-    assert [found.results[0].status for found in (*first, second)] == ["ok", "ok"]
-    assert any("waiting up to 60 s" in line for line in said)
-    device.assert_clean()
-
-
-def test_a_stale_lock_is_taken_over(device: Device, model: Path, tool: str) -> None:
-    lock = device.path("/data/local/tmp/ecbsr-bench.lock")
-    for owner in (
-        {"who": "a@b", "machine": "other", "pid": 1, "boot": "an earlier start", "token": "x"},
-        {"who": "a@b", "machine": android_bench.phone.lock.machine_id(), "pid": 2**22 - 1, "boot": "", "token": "x"},
-    ):
-        lock.mkdir()
-        if not owner["boot"]:
-            owner["boot"] = device.path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        (lock / "owner").write_text(json.dumps(owner))
-        found = android_bench.bench(
-            [model], devices=[device.serial], sizes=["24x16"], rounds=1, tool=tool, limits=QUICK
-        )
-        assert found.results[0].status == "ok"
-        device.assert_clean()
 
 
 def test_a_hot_phone_is_waited_for_and_a_throttled_figure_is_marked(
@@ -281,7 +230,7 @@ def test_a_hot_phone_is_waited_for_and_a_throttled_figure_is_marked(
     device.watcher = lambda _script: None
     device.set_heat(0, tenths=480)
     said.clear()
-    row = measure(4)
+    row = measure(0.2)
     assert row.status == "ok" and any("48.0 °C" in line for line in said)
     device.assert_clean()
 
@@ -301,120 +250,59 @@ def test_a_held_back_core_marks_the_figure(device: Device, model: Path, tool: st
     assert "limited to 1500 of 3000 MHz" in found.results[0].note
 
 
-def test_commands_of_a_dry_run_can_be_pasted_into_a_shell(
-    device: Device, model: Path, tool: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    serial = 'it\'s "a" $erial'
-    arguments = [
-        str(model),
-        "--device",
-        serial,
-        "--size",
-        "24x16",
-        "--delegate",
-        "cpu,gpu",
-        "--tool",
-        tool,
-        "--cores=f0",
-    ]
-    assert cli.main([*arguments, "--dry-run"]) == 0
-    commands = [shlex.split(line) for line in "\n".join(_joined(capsys.readouterr().out)).split("\n\0\n")]
-    assert all(command[:3] == ["adb", "-s", serial] for command in commands)
-    assert device.shells == []
-    pushed = [command for command in commands if command[3] == "push"]
-    assert [Path(command[4]).exists() for command in pushed] == [True, True]
-    assert sum("--use_gpu=true" in command[-1] for command in commands) == 1
-    # The same commands, with the stand-in's serial, do what they say.
-    subprocess.run([adb.adb_path(), "connect", device.serial], check=True, capture_output=True)
-    for command in commands:
-        subprocess.run(
-            [adb.adb_path(), "-s", device.serial, *command[3:]], check=True, capture_output=True, timeout=300
-        )
-    assert len((device.root / "runs").read_text().splitlines()) == 2
+@pytest.mark.parametrize(
+    ("behavior", "status", "words"),
+    [
+        ({"signal": int(signal.SIGSEGV)}, "crashed", "SIGSEGV"),
+        ({"signal": int(signal.SIGKILL)}, "crashed", "SIGKILL"),
+        ({"replay": ["", "ERROR: Failed to mmap model\nBenchmarking failed.\n", 1]}, "failed", "Failed to mmap"),
+        ({"replay": ["STARTING!\n", "", 0]}, "failed", "no complete timed statistics"),
+        ({"unknown": ["num_runs"]}, "unsupported", "--num_runs"),
+    ],
+)
+def test_a_tool_that_fails(device: Device, bench: Bench, behavior: dict[str, Any], status: str, words: str) -> None:
+    device.set_tool(behavior)
+    row = bench(rounds=4).results[0]
+    assert (row.status, row.median_ms) == (status, None)
+    assert words in row.note
+    assert len((device.root / "runs").read_text().splitlines()) <= 2, "a case that failed twice is not tried again"
     device.assert_clean()
 
 
-def test_a_dry_run_whose_tool_was_never_fetched(
-    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    arguments = [str(model), "--device", "R58M", "--size", "24x16", "--dry-run"]
-    assert cli.main([*arguments, "--json"]) == 0
-    fetch, *commands = json.loads(capsys.readouterr().out)["commands"]
-    (push,) = (one for one in commands if one[3] == "push" and one[5].endswith("benchmark_model"))
-    assert fetch[0] == "curl" and fetch[-1].startswith("https://") and fetch[-2] == push[4]
-    assert not (tmp_path / "cache").exists()
-    with pytest.raises(EcbsrError, match="there is no tool at"):
-        cli.main([*arguments, "--tool", str(tmp_path / "nowhere")])
+def test_a_tool_without_the_delegate(device: Device, bench: Bench) -> None:
+    device.set_tool({"unknown": ["use_gpu"]})
+    rows = bench(delegates=["cpu,gpu"]).results
+    assert [(row.status, row.median_ms is None) for row in rows] == [("ok", False), ("unsupported", True)]
+    assert "--use_gpu=true" in rows[1].note
 
 
-def _joined(text: str) -> list[str]:
-    """Shell commands may hold line ends inside quotes: gather each whole command, then a mark."""
-    gathered, parts = [], list[str]()
-    for line in text.splitlines():
-        parts.append(line)
-        try:
-            shlex.split("\n".join(parts))
-        except ValueError:
-            continue
-        gathered += [*parts, "\0"]
-        parts = []
-    return gathered[:-1]
+def test_a_tool_that_never_ends_is_killed(device: Device, bench: Bench) -> None:
+    device.set_tool({"hang": True})
+    row = bench(rounds=1, limits=replace(QUICK, run=1.5)).results[0]
+    assert (row.status, row.median_ms) == ("timeout", None) and "1.5 s" in row.note
+    device.assert_clean()
 
 
-def test_list_shows_phones_and_what_to_do(device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "other").mkdir()
-    other = Device(tmp_path / "other")
-    other.authorized = False
-    try:
-        for one in (device, other):
-            subprocess.run([adb.adb_path(), "connect", one.serial], capture_output=True, check=False, timeout=60)
-        assert cli.main(["--list"]) == 0
-        table = capsys.readouterr().out
-        assert device.serial in table and "allow USB debugging" in table
-        assert cli.main(["--list", "--json"]) == 0
-        phones = {one["serial"]: one for one in json.loads(capsys.readouterr().out)["phones"]}
-        assert phones[device.serial]["state"] == "device" and phones[device.serial]["model"] == "Phone S 1"
-        assert phones[other.serial]["state"] in ("unauthorized", "authorizing")
-    finally:
-        other.close()
+def test_a_tool_that_was_removed_from_the_phone_fails(device: Device, bench: Bench) -> None:
+    def remove(script: str) -> None:
+        if "--graph" in script:
+            for path in device.path("/data/local/tmp/ecbsr-bench").glob("*benchmark_model"):
+                path.unlink()
+
+    device.watcher = remove
+    row = bench(rounds=1).results[0]
+    assert row.status == "failed" and "127" in row.note
 
 
-def test_list_reads_every_form_of_line() -> None:
-    text = (
-        "* daemon not running; starting now at tcp:5037\n* daemon started successfully\nList of devices attached\r\n"
-        "R58M123ABC             device usb:1-1 product:a model:SM_G991B device:o1s transport_id:1\r\n"
-        "emulator 5554          offline transport_id:2\n"
-        "0123456789ABCDEF       no permissions (missing udev rules? user is in the plugdev group); see [http://x]\n"
-        "192.168.1.7:5555       unauthorized transport_id:4\n\n"
-    )
-    assert [(one.serial, one.state, one.model) for one in adb_server.parse_devices(text)] == [
-        ("R58M123ABC", "device", "SM G991B"),
-        ("emulator 5554", "offline", ""),
-        ("0123456789ABCDEF", "no permissions", ""),
-        ("192.168.1.7:5555", "unauthorized", ""),
-    ]
-
-
-def test_masks_of_cores() -> None:
-    three = [Core(index, mhz) for index, mhz in enumerate((1800,) * 4 + (2400,) * 3 + (3000,))]
-    assert (
-        device_info.cpu_mask(three, "little"),
-        device_info.cpu_mask(three, "big"),
-        device_info.cpu_mask(three, "all"),
-    ) == (
-        "f",
-        "f0",
-        None,
-    )
-    alike = [Core(index, 2000) for index in range(4)]
-    assert (device_info.cpu_mask(alike, "little"), device_info.cpu_mask(alike, "big")) == ("f", "f")
-    assert device_info.cpu_mask([], "3f") == "3f"
-    with pytest.raises(EcbsrError, match="mask such as f0"):
-        device_info.cpu_mask([Core(0)], "big")
-
-
-def test_a_phone_that_says_nothing_is_described_by_nothing() -> None:
-    empty = device_info.parse_properties("")
-    assert (empty.model, empty.soc, empty.api, empty.abis, empty.cores) == ("", "", None, (), ())
-    assert device_info.parse_reading("") == device_info.Reading(None, None, None, None, (), ())
+def test_litert_has_no_nnapi_and_takes_no_input(device: Device, bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "tool"
+    path.write_bytes(elf(extra=b"litert/tools/benchmark_litert_model.h\0"))
+    out, err = (text.replace("0.056784", "{megabytes}").replace("49 out of 49", "8 out of 8") for text in LITERT)
+    device.set_tool({"replay": [out, err, 0]})
+    delegates = ["cpu", "nnapi", "external:/vendor/lib.so"]
+    rows = bench(tool=str(path), delegates=delegates, rounds=1, check=True).results
+    assert [row.status for row in rows] == ["ok", "unsupported", "unsupported"]
+    assert (rows[0].median_ms, rows[0].p95_ms, rows[0].init_ms, rows[0].nodes_delegated) == (0.942, 0.991, 5.76, 8)
+    assert "LiteRT's tool takes no input" in rows[0].note
+    assert json.loads((device.root / "runs").read_text().splitlines()[0])["use_cpu"] == "true"
+    device.assert_clean()

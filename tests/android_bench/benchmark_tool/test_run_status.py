@@ -1,0 +1,145 @@
+"""The status of a run: only complete logs of the requested delegate give a latency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from android_bench.benchmark_tool import log_parser, run_status
+from android_bench.config import Delegate
+from tests.helpers import bench_logs as logs
+from tests.helpers.paths import REFERENCE
+
+REAL_LOGS = REFERENCE / "benchmark_logs"
+CPU, GPU, NNAPI = Delegate("cpu"), Delegate("gpu"), Delegate("nnapi")
+EXTERNAL = Delegate("external", "/vendor/lib64/libQnnTFLiteDelegate.so")
+DELEGATES = (CPU, GPU, NNAPI, EXTERNAL)
+
+
+def verdict(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_status.RunStatus:
+    expected = run_status.Expected(delegate, logs.MODEL_BYTES, logs.NODES, logs.SHAPE)
+    return run_status.run_status(log_parser.parse_log("".join(log)), code, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "delegate", "status", "nodes"),
+    [
+        ("CPU", CPU, "ok", (49, 49, 1)),
+        ("CPU_OLD", CPU, "ok", (0, 49, 0)),
+        ("LITERT", CPU, "ok", (49, 49, 1)),
+        ("GPU", GPU, "ok", (49, 49, 1)),
+        ("GPU_PARTIAL", GPU, "partial", (13, 49, 3)),
+        ("GPU_UNSUPPORTED", GPU, "fallback", (0, 49, 0)),
+        ("GPU_UNKNOWN_FLAG", GPU, "unsupported", (None, None, None)),
+        ("CPU", GPU, "fallback", (None, 49, None)),
+        ("NNAPI", NNAPI, "ok", (49, 49, 1)),
+        ("NNAPI_PARTIAL", NNAPI, "partial", (None, 49, 11)),
+        ("NNAPI_NOTHING", NNAPI, "fallback", (0, 49, 0)),
+        ("GPU", NNAPI, "fallback", (None, 49, None)),
+        ("EXTERNAL_CREATED", EXTERNAL, "fallback", (None, 49, None)),
+        ("QNN_NOTHING", EXTERNAL, "fallback", (0, 49, 0)),
+        ("QNN", EXTERNAL, "ok", (49, 49, 1)),
+        ("CPU", EXTERNAL, "fallback", (None, 49, None)),
+        ("DYNAMIC", CPU, "mismatch", (None, None, None)),
+        ("OTHER_MODEL", CPU, "mismatch", (None, None, None)),
+        ("FAILED_INVOKE", CPU, "failed", (None, None, None)),
+        ("NO_MODEL", CPU, "failed", (None, None, None)),
+    ],
+)
+def test_status_and_nodes(name: str, delegate: Delegate, status: str, nodes: tuple[int | None, ...]) -> None:
+    found = verdict(getattr(logs, name), delegate)
+    assert (found.status, (found.delegated, found.total, found.partitions)) == (status, nodes)
+    assert found.note or status == "ok"
+
+
+def test_no_exit_code_but_0_is_ok() -> None:
+    for code, status in ((1, "failed"), (139, "crashed"), (137, "crashed"), (255, "failed")):
+        found = verdict(logs.CPU, CPU, code)
+        assert found.status == status and found.note
+    assert "SIGSEGV" in verdict(("", ""), CPU, 139).note
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in dir(logs) if isinstance(getattr(logs, name), tuple) and name != "SHAPE"]
+)
+def test_every_cut_is_judged_honestly(name: str) -> None:
+    text = "".join(getattr(logs, name))
+    _no_cut_lies(text, [run_status.Expected(one, logs.MODEL_BYTES, logs.NODES, logs.SHAPE) for one in DELEGATES])
+
+
+def test_a_cut_inside_a_character_is_judged_honestly() -> None:
+    text = "".join(logs.CPU).replace("/x/", "/模型 é/")
+    _no_cut_lies(text, [run_status.Expected(CPU, logs.MODEL_BYTES, logs.NODES, logs.SHAPE)])
+
+
+def _no_cut_lies(text: str, expected: Sequence[run_status.Expected]) -> None:
+    """Cut at every byte. What is judged can only change with a line's end, which is held to at every other cut."""
+    whole, content = log_parser.parse_log(text), text.encode()
+    lines = log_parser.clean_lines(text)
+    for end in range(len(content) + 1):
+        cut = content[:end].decode(errors="replace")
+        if end and content[end - 1 : end] != b"\n":
+            assert log_parser.clean_lines(cut) == lines[: content.count(b"\n", 0, end)]
+            continue
+        log = log_parser.parse_log(cut)
+        for one in expected:
+            found = run_status.run_status(log, 0, one)
+            if found.status in ("ok", "partial"):
+                assert log.timed == whole.timed, f"another figure after {end} bytes"
+                assert found.delegated is None or found.delegated <= one.nodes
+                assert found.delegated != 0 or one.delegate.name == "cpu"
+
+
+REAL = {
+    "2022_dry_run": (CPU, 0, "failed"),
+    "2022_dyn_shape_48x64_peakmem": (CPU, 0, "ok"),
+    "2022_fail_missing_model": (CPU, 1, "failed"),
+    "2022_fail_truncated_model": (CPU, 139, "crashed"),
+    "2022_gpu_unsupported_silent_cpu_fallback": (GPU, 0, "fallback"),
+    "2022_killed_by_timeout_truncated": (CPU, 0, "failed"),
+    "2022_nnapi_unsupported_silent_cpu_fallback": (Delegate("nnapi", "google-edgetpu"), 0, "fallback"),
+    "2022_op_profiling_stdout": (CPU, 0, "ok"),
+    "2022_unknown_flag": (CPU, 0, "ok"),
+    "2022_xnnpack_explicit": (CPU, 0, "ok"),
+}
+
+
+def real_log(name: str) -> str:
+    path = REAL_LOGS / f"{name}.txt"
+    if not path.exists():
+        pytest.skip(f"the tool's own logs are not on this machine ({path.name})")
+    return path.read_text().split("\n", 1)[1].replace("# --- stderr ---\n", "")
+
+
+@pytest.mark.parametrize("name", sorted(REAL))
+def test_real_logs(name: str) -> None:
+    text = real_log(name)
+    delegate, code, status = REAL[name]
+    log = log_parser.parse_log(text)
+    shape = log.input_shapes[0][1:] if log.input_shapes else (1, 1, 3)
+    expected = run_status.Expected(delegate, 56784, 14, (shape[0], shape[1], shape[2]))
+    found = run_status.run_status(log, code, expected)
+    assert found.status == status, found.note
+    _no_cut_lies(text, [replace(expected, delegate=one) for one in (delegate, *DELEGATES)])
+    wrong = replace(expected, shape=(999, 999, 3))
+    if status == "ok" and log.input_shapes:
+        assert run_status.run_status(log, code, wrong).status == "mismatch"
+
+
+def test_figures_of_real_logs() -> None:
+    slow = log_parser.parse_log(real_log("2022_xnnpack_explicit"))
+    assert slow.timed == log_parser.Timing(5, 5.2658e6, None, None, 5093479, 5430988)
+    assert (slow.init, slow.first) == (607, 5434808)
+    memory = log_parser.parse_log(real_log("2022_dyn_shape_48x64_peakmem"))
+    assert (memory.peak_memory_mb, memory.input_shapes) == (8.63281, ((1, 48, 64, 3),))
+    assert memory.timed and memory.timed.mean == 144167
+    table = log_parser.parse_log(real_log("2022_op_profiling_stdout")).profile
+    csv = log_parser.parse_log(real_log("2022_op_profiling.csv")).profile
+    _no_cut_lies(real_log("2022_op_profiling.csv"), [run_status.Expected(CPU, 56784, 14, (48, 64, 3))])
+    assert [share.operator for share in table][:1] == ["CONV_2D"]
+    assert {share.operator for share in table} == {share.operator for share in csv}
+    for shares in (table, csv):
+        assert sum(share.share for share in shares) == pytest.approx(1, abs=0.01)
+        assert sum(share.count for share in shares) == 14

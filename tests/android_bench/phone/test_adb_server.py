@@ -1,0 +1,76 @@
+"""The adb server and the list of phones."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+import android_bench
+from android_bench.phone import adb, adb_server
+from ecbsr_mobile.errors import EcbsrError
+from tests.helpers.adb_device import Device
+
+
+def test_no_adb_at_all(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(EcbsrError, match="no adb on this machine"):
+        android_bench.bench([model], devices=["SERIAL"])
+
+
+def test_an_adb_server_of_another_version_is_left_alone(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    heard.append(connection.recv(64))
+                    connection.sendall(b"OKAY0004001f")
+
+        threading.Thread(target=serve, daemon=True).start()
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.getsockname()[1]))
+        with pytest.raises(EcbsrError, match=r"has version 31, .* has 41"):
+            android_bench.bench([model], devices=["SERIAL"])
+        server.shutdown(socket.SHUT_RDWR)
+    assert heard == [b"000chost:version"], "nothing but the question reached the server"
+
+
+def test_the_server_is_found_by_the_usual_variables(monkeypatch: pytest.MonkeyPatch, device: Device) -> None:
+    subprocess.run([adb.adb_path(), "connect", device.serial], check=True, capture_output=True)
+    port = os.environ["ANDROID_ADB_SERVER_PORT"]
+    monkeypatch.delenv("ANDROID_ADB_SERVER_PORT")
+    monkeypatch.setenv("ADB_SERVER_SOCKET", f"tcp:127.0.0.1:{port}")
+    assert device.serial in [phone.serial for phone in adb_server.phones()]
+    monkeypatch.delenv("ADB_SERVER_SOCKET")
+    monkeypatch.setenv("ANDROID_ADB_SERVER_ADDRESS", "192.0.2.1.invalid")
+    with pytest.raises(EcbsrError, match=r"no adb server answers at 192\.0\.2\.1\.invalid"):
+        adb_server.phones()
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "many")
+    with pytest.raises(EcbsrError, match="must be a port number"):
+        adb_server.phones()
+
+
+def test_list_reads_every_form_of_line() -> None:
+    text = (
+        "* daemon not running; starting now at tcp:5037\n* daemon started successfully\nList of devices attached\r\n"
+        "R58M123ABC             device usb:1-1 product:a model:SM_G991B device:o1s transport_id:1\r\n"
+        "emulator 5554          offline transport_id:2\n"
+        "0123456789ABCDEF       no permissions (missing udev rules? user is in the plugdev group); see [http://x]\n"
+        "192.168.1.7:5555       unauthorized transport_id:4\n\n"
+    )
+    assert [(one.serial, one.state, one.model) for one in adb_server.parse_devices(text)] == [
+        ("R58M123ABC", "device", "SM G991B"),
+        ("emulator 5554", "offline", ""),
+        ("0123456789ABCDEF", "no permissions", ""),
+        ("192.168.1.7:5555", "unauthorized", ""),
+    ]

@@ -1,0 +1,179 @@
+"""A phone that disconnects, reboots, refuses files or is not ready: status, message, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import android_bench
+from android_bench import session
+from android_bench.phone import adb
+from ecbsr_mobile.errors import EcbsrError
+from tests.helpers.adb_device import Device, wait_until
+from tests.helpers.bench import QUICK, command
+from tests.helpers.paths import ROOT
+from tests.helpers.standin_tool import elf
+
+Bench = Callable[..., android_bench.Results]
+
+
+def test_cable_pulled_during_a_push(device: Device, bench: Bench) -> None:
+    device.cut_push_after = 1
+    lines: list[str] = []
+    results = bench(progress=lines.append)
+    assert (results.results[0].status, results.results[0].runs) == ("ok", 2)
+    assert any("it is back" in line for line in lines)
+    device.assert_clean()
+
+
+@pytest.mark.parametrize("reboots", [False, True])
+def test_cable_pulled_or_reboot_during_a_run(device: Device, bench: Bench, reboots: bool) -> None:
+    device.reboots = reboots
+    device.set_tool({"hang": [1]})
+    device.during_run(lambda script, number: "--graph" in script and number == 1, device.pull_the_cable)
+    lines: list[str] = []
+    results = bench(progress=lines.append)
+    assert (results.results[0].status, results.results[0].runs) == ("ok", 2)
+    assert any("it is back after a reboot" in line for line in lines) == reboots
+    device.assert_clean()
+
+
+def test_a_phone_that_stays_away_keeps_its_runs_and_resume_finishes_them(
+    device: Device, bench: Bench, tmp_path: Path
+) -> None:
+    device.away = None
+    device.set_tool({"hang": [3]})
+    device.during_run(lambda script, number: "--graph" in script and number == 3, device.pull_the_cable)
+    results = bench(rounds=4, limits=replace(QUICK, reconnect=0.5), out=tmp_path / "out")
+    row = results.results[0]
+    assert (row.status, row.runs) == ("ok", 2) and "2 of 4 rounds" in row.note
+    assert not results.answered and "did not come back" in results.failures[device.serial]
+    device.plug_in()
+    finished = session.resume(tmp_path / "out")
+    assert (finished.results[0].status, finished.results[0].runs, finished.failures) == ("ok", 4, {})
+    runs = [json.loads(line).get("run") for line in (tmp_path / "out/runs.jsonl").read_text().splitlines()]
+    times = [run[when]["seconds"] for run in runs if run for when in ("before", "after") if run[when]]
+    assert times == sorted(times), "a resumed session continues in time"
+    device.shells.clear()
+    assert session.resume(tmp_path / "out").results == finished.results
+    assert device.shells == [], "a phone with nothing left to do need not be connected"
+    device.assert_clean()
+
+
+def test_a_run_that_disconnects_the_phone_every_time_is_lost(device: Device, bench: Bench) -> None:
+    device.reboots = True
+    device.set_tool({"hang_with": "use_gpu"})
+    device.during_run(lambda script, _number: "--use_gpu=true" in script, device.pull_the_cable)
+    results = bench(delegates=["cpu,gpu"])
+    assert [(row.status, row.runs) for row in results.results] == [("ok", 2), ("lost", 0)]
+    assert "disconnected 2 times" in results.results[1].note and not results.answered
+    device.assert_clean()
+
+
+def test_another_phone_at_the_same_address_is_refused(device: Device, bench: Bench) -> None:
+    def swap(script: str) -> None:
+        if "--graph" in script:
+            properties = device.root / "properties"
+            properties.write_text(properties.read_text().replace("ro.serialno]: [", "ro.serialno]: [other"))
+            device.pull_the_cable()
+
+    device.watcher, device.reboots = swap, True
+    with pytest.raises(EcbsrError, match="another phone answers"):
+        bench()
+
+
+def test_an_adb_server_that_restarts(device: Device, bench: Bench) -> None:
+    def kill_server() -> None:
+        subprocess.run([adb.adb_path(), "kill-server"], capture_output=True, check=False, timeout=300)
+
+    device.set_tool({"hang": [1]})
+    device.during_run(lambda script, number: "--graph" in script and number == 1, kill_server)
+    results = bench()
+    assert (results.results[0].status, results.results[0].runs) == ("ok", 2)
+    device.assert_clean()
+
+
+@pytest.mark.parametrize(("trouble", "words"), [("space", "No space left"), ("read-only", "Read-only file system")])
+def test_storage_that_accepts_no_file(device: Device, bench: Bench, trouble: str, words: str) -> None:
+    if trouble == "space":
+        device.space = 100
+    else:
+        device.set_read_only()
+    with pytest.raises(adb.AdbError, match=words) as error:
+        bench()
+    assert error.value.serial == device.serial
+    device.assert_clean()
+
+
+def test_a_tool_for_another_architecture_is_refused_before_any_push(
+    device: Device, bench: Bench, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "tool"
+    for content, words in ((elf(machine=0xB7), "arm64-v8a"), (b"#!/bin/sh\n", "not a program"), (b"", "not a program")):
+        wrong.write_bytes(content)
+        with pytest.raises(EcbsrError, match=words):
+            bench(tool=str(wrong))
+    with pytest.raises(EcbsrError, match="no tflite tool is published for x86_64"):
+        bench(tool="tflite")
+    with pytest.raises(EcbsrError, match="there is no tool at"):
+        bench(tool=str(tmp_path / "nowhere"))
+    assert device.pushes == []
+
+
+def test_a_phone_that_is_not_ready(device: Device, bench: Bench, tmp_path: Path) -> None:
+    device.authorized = False
+    with pytest.raises(EcbsrError, match="allow USB debugging"):
+        bench(out=tmp_path / "out")
+    assert not (tmp_path / "out/runs.jsonl").exists(), "the folder can be used again"
+    with pytest.raises(EcbsrError, match="sees no phone"):
+        bench(devices=["NOSUCHSERIAL"])
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        dead = f"127.0.0.1:{closed.getsockname()[1]}"
+    with pytest.raises(EcbsrError, match="sees no phone"):  # the exit code of adb connect is 0
+        bench(devices=[dead])
+
+
+@pytest.mark.slow
+def test_a_phone_that_is_offline(device: Device, bench: Bench) -> None:
+    """Slow: adb itself waits 10 seconds for the phone to answer."""
+    device.silent = True
+    with pytest.raises(EcbsrError, match=r"is offline; plug it in again"):
+        bench()
+
+
+def test_one_bad_phone_does_not_stop_the_others(device: Device, bench: Bench) -> None:
+    results = bench(devices=["NOSUCHSERIAL", device.serial], rounds=1)
+    assert [row.status for row in results.results] == ["lost", "ok"]
+    assert "sees no phone" in results.results[0].note and not results.answered
+
+
+def test_a_killed_benchmark_is_cleaned_up_by_the_next(device: Device, bench: Bench, model: Path, tool: str) -> None:
+    arguments = [str(model), "--device", device.serial, "--size=24x16", "--tool", tool, "--quiet"]
+    device.set_tool({"hang": [1]})
+    with subprocess.Popen(command(*arguments), cwd=ROOT) as process:
+        wait_until(lambda: len(device.runs()) == 1, "the tool to start")
+        process.kill()
+    files = [device.path(f"/data/local/tmp/{name}") for name in device.left_behind()]
+    (pushed,) = (path for path in files if path.name.endswith("model.tflite"))
+    pushed.write_bytes(pushed.read_bytes()[:-1])
+    device.pushes.clear()
+    assert bench().results[0].status == "ok"
+    assert [Path(remote).name for remote in device.pushes] == [pushed.name], "only the damaged file is pushed again"
+    device.assert_clean()
+
+
+def test_a_screen_that_turns_off_between_two_runs_is_turned_on_again(device: Device, bench: Bench) -> None:
+    def sleep_after_a_run(script: str) -> None:
+        if "--graph" in script:
+            (device.root / "dumpsys/power").write_text("  mWakefulness=Dozing\n")
+
+    device.watcher = sleep_after_a_run
+    assert bench().results[0].status == "ok"
+    assert device.actions().count("input keyevent KEYCODE_WAKEUP") >= 3  # at the start, and after each run
+    device.assert_clean()

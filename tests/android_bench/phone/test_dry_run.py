@@ -1,0 +1,76 @@
+"""The commands of a dry run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from android_bench import cli
+from android_bench.phone import adb
+from ecbsr_mobile.errors import EcbsrError
+from tests.helpers.adb_device import Device
+
+
+def test_commands_of_a_dry_run_can_be_pasted_into_a_shell(
+    device: Device, model: Path, tool: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serial = 'it\'s "a" $erial'
+    arguments = [
+        str(model),
+        "--device",
+        serial,
+        "--size",
+        "24x16",
+        "--delegate",
+        "cpu,gpu",
+        "--tool",
+        tool,
+        "--cores=f0",
+    ]
+    assert cli.main([*arguments, "--dry-run"]) == 0
+    commands = [shlex.split(line) for line in "\n".join(_joined(capsys.readouterr().out)).split("\n\0\n")]
+    assert all(command[:3] == ["adb", "-s", serial] for command in commands)
+    assert device.shells == []
+    pushed = [command for command in commands if command[3] == "push"]
+    assert [Path(command[4]).exists() for command in pushed] == [True, True]
+    assert sum("--use_gpu=true" in command[-1] for command in commands) == 1
+    # The same commands, with the stand-in's serial, do what they say.
+    subprocess.run([adb.adb_path(), "connect", device.serial], check=True, capture_output=True)
+    for command in commands:
+        subprocess.run(
+            [adb.adb_path(), "-s", device.serial, *command[3:]], check=True, capture_output=True, timeout=300
+        )
+    assert len((device.root / "runs").read_text().splitlines()) == 2
+    device.assert_clean()
+
+
+def test_a_dry_run_whose_tool_was_never_fetched(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    arguments = [str(model), "--device", "R58M", "--size", "24x16", "--dry-run"]
+    assert cli.main([*arguments, "--json"]) == 0
+    fetch, *commands = json.loads(capsys.readouterr().out)["commands"]
+    (push,) = (one for one in commands if one[3] == "push" and one[5].endswith("benchmark_model"))
+    assert fetch[0] == "curl" and fetch[-1].startswith("https://") and fetch[-2] == push[4]
+    assert not (tmp_path / "cache").exists()
+    with pytest.raises(EcbsrError, match="there is no tool at"):
+        cli.main([*arguments, "--tool", str(tmp_path / "nowhere")])
+
+
+def _joined(text: str) -> list[str]:
+    """Shell commands may hold line ends inside quotes: gather each whole command, then a mark."""
+    gathered, parts = [], list[str]()
+    for line in text.splitlines():
+        parts.append(line)
+        try:
+            shlex.split("\n".join(parts))
+        except ValueError:
+            continue
+        gathered += [*parts, "\0"]
+        parts = []
+    return gathered[:-1]

@@ -1,0 +1,77 @@
+"""One benchmark at a time on a phone: waiting, refusing, and stale locks."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+import android_bench
+from android_bench.phone.lock import machine_id
+from ecbsr_mobile.errors import EcbsrError
+from tests.helpers.adb_device import Device, wait_until
+from tests.helpers.bench import QUICK
+
+Bench = Callable[..., android_bench.Results]
+
+
+def test_a_second_benchmark_waits_for_the_first_or_names_its_owner(device: Device, bench: Bench) -> None:
+    device.set_tool({"wait": True})
+    first: list[android_bench.Results] = []
+    thread = threading.Thread(target=lambda: first.append(bench()))
+    thread.start()
+    wait_until(lambda: len(device.runs()) == 1, "the first benchmark to run the tool")
+    with pytest.raises(EcbsrError, match=r"in use by .+@.+ \(process \d+\)"):
+        bench(limits=replace(QUICK, lock=0))
+    assert device.left_behind(), "the refused benchmark has not removed the files of the other one"
+    lines: list[str] = []
+
+    def progress(line: str) -> None:
+        lines.append(line)
+        if "waiting up to 60 s" in line:
+            device.let_runs_end()
+
+    second = bench(progress=progress)
+    thread.join(300)
+    assert [results.results[0].status for results in (*first, second)] == ["ok", "ok"]
+    assert any("waiting up to 60 s" in line for line in lines)
+    device.assert_clean()
+
+
+@pytest.mark.parametrize("reason", ["earlier boot", "ended process", "no owner"])
+def test_a_stale_lock_is_replaced(device: Device, bench: Bench, reason: str) -> None:
+    boot = device.path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    owner = {"who": "a@b", "machine": "other", "pid": 1, "boot": boot, "token": "x"}
+    changes = {"earlier boot": {"boot": "another"}, "ended process": {"machine": machine_id(), "pid": 2**22 - 1}}
+    lock = device.path("/data/local/tmp/ecbsr-bench.lock")
+    lock.mkdir()
+    if reason == "no owner":
+        os.utime(lock, (0, 0))
+    else:
+        (lock / "owner").write_text(json.dumps({**owner, **changes[reason]}))
+    assert bench(rounds=1).results[0].status == "ok"
+    device.assert_clean()
+
+
+@pytest.mark.parametrize("content", ["", "no JSON", "[]", '{"pid": "x"}', '{"who": "\\u001b[2J", "pid": 1e999}'])
+def test_a_fresh_lock_with_an_unreadable_owner_is_waited_for(device: Device, bench: Bench, content: str) -> None:
+    lock = device.path("/data/local/tmp/ecbsr-bench.lock")
+    lock.mkdir()
+    (lock / "owner").write_text(content)
+    looks: list[str] = []
+
+    def remove_after_two_looks(script: str) -> None:
+        if "cat /data/local/tmp/ecbsr-bench.lock/owner" in script:
+            looks.append(script)
+            if len(looks) == 3:
+                (lock / "owner").unlink()
+                lock.rmdir()
+
+    device.watcher = remove_after_two_looks
+    assert bench(rounds=1).results[0].status == "ok"
+    assert len(looks) == 3
+    device.assert_clean()

@@ -1,0 +1,176 @@
+"""`ecbsr-bench`: arguments, tables, JSON, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from android_bench import cli
+from android_bench.phone import adb
+from android_bench.results import types
+from android_bench.results.types import Check, Results
+from ecbsr_mobile.errors import EcbsrError, UsageError
+from tests.helpers.adb_device import Device
+from tests.helpers.bench import call, results
+from tests.helpers.paths import ROOT
+
+
+def test_the_command_prints_json_alone(files: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = [
+        str(files["float"]),
+        "--size=24x16",
+        "--threads=1,2",
+        "--rounds=1",
+        "--runs=2",
+        "--json",
+        "--out",
+        str(out),
+    ]
+    ended = call(*arguments)
+    assert ended.returncode == 0
+    document = json.loads(ended.stdout)
+    assert document == json.loads((out / "results.json").read_text())
+    assert [row["threads"] for row in document["results"]] == [1, 2]
+    assert len((out / "runs.jsonl").read_text().splitlines()) == 1 + 1 + 2  # settings, device, two runs
+    assert (out / "results.csv").read_text().splitlines()[1].startswith("float,fp32,host,cpu,1,24x16,ok,")
+
+
+def test_neither_the_command_nor_its_worker_loads_torch_or_tensorflow(files: dict[str, Path]) -> None:
+    code = (
+        "import sys, android_bench, android_bench.cli\n"
+        f"android_bench.bench([{str(files['float'])!r}], rounds=1, runs=1)\n"
+        "import android_bench.host.worker\n"
+        "print([m for m in sys.modules if m.split('.')[0] in ('torch', 'tensorflow', 'onnx2tf', 'cv2')])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ended.stdout.strip() == "[]"
+
+
+def test_bad_models_end_in_one_sentence(tmp_path: Path, files: dict[str, Path]) -> None:
+    whole = files["float"].read_bytes()
+    bad = {
+        "missing": None,
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "text": b"this is not a model, it is a line of text",
+    }
+    for name, content in bad.items():
+        path = tmp_path / f"{name}.tflite"
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(EcbsrError, match=rf"{name}\.tflite") as error:
+            cli.main([str(path), "--rounds", "1", "--runs", "1"])
+        assert error.value.exit_code == 1 and "\n" not in str(error.value)
+    ended = call(str(tmp_path / "missing.tflite"))
+    assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (1, "", 1)
+
+
+def test_misuse_is_exit_code_2(files: dict[str, Path]) -> None:
+    for arguments in (
+        ["--size", "540"],
+        ["--size", "0x4"],
+        ["--threads", "0"],
+        ["--threads", "1,two"],
+        ["--delegate", "npu"],
+        ["--delegate", "gpu:fast"],
+        ["--delegate", "external:relative.so"],
+        ["--rounds", "0"],
+        ["--cores", "medium"],
+        ["--fail-above", "1.05"],
+        ["--resume", "x", "--device", "host"],
+    ):
+        with pytest.raises((UsageError, SystemExit)) as error:
+            cli.main([str(files["float"]), *arguments])
+        assert 2 in (getattr(error.value, "exit_code", None), getattr(error.value, "code", None)), arguments
+
+
+def test_fail_above_is_the_exit_code_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tmp_path / "results.json"
+    before.write_text(json.dumps(results(10.0).as_json()))
+    monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(12.0))
+    assert cli.main(["m.tflite", "--baseline", str(before), "--quiet"]) == 0
+    assert "1.200" in capsys.readouterr().out
+    assert cli.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"]) == 1
+    assert "more than 1.05" in capsys.readouterr().err
+    arguments = [
+        "m.tflite",
+        "--baseline",
+        str(before),
+        "--quiet",
+        "--fail-above",
+        "1.5",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert cli.main([*arguments, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document == json.loads((tmp_path / "out/results.json").read_text())
+    (compared,) = document["baseline"]
+    assert (compared["ratio"], compared["failed"]) == (pytest.approx(1.2), False)
+    assert "/baseline/0/ratio" in (tmp_path / "out/report.html").read_text()
+
+
+def test_the_screen_says_how_the_output_compares(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = (Check(0, None), Check(3.25, 51.5), Check(note="not compared: a reason"), None)
+    rows = [replace(one, check=check) for one, check in zip(results(1, 2, 3, 4).results, checks, strict=True)]
+    monkeypatch.setattr("android_bench.session.start", lambda *_arguments: Results(tuple(rows), {}))
+    assert cli.main(["m.tflite", "--quiet"]) == 0
+    header, _, *lines = capsys.readouterr().out.splitlines()
+    assert header.endswith("  output")
+    said = ("identical", "51.5 dB, at most 3.25", "not compared", "-")
+    assert all(line.endswith("  " + words) for line, words in zip(lines, said, strict=True))
+
+
+def test_a_baseline_of_something_else_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tmp_path / "results.json"
+    before.write_text(json.dumps(results(10.0).as_json()).replace('"model": "m"', '"model": "other"'))
+    monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(12.0))
+    with pytest.raises(EcbsrError, match="no row of the same model"):
+        cli.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"])
+
+
+def test_import_puts_the_rows_of_another_file_into_one_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("app", "second"):
+        document = replace(results(10.0), devices={"phone": types.DeviceInfo("phone", "phone", f"of {name}")}).as_json()
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    out = tmp_path / "out"
+    arguments = ["--import", str(tmp_path / "app.json"), "--import", str(tmp_path / "second.json"), "--json"]
+    assert cli.main([*arguments, "--out", str(out)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [row["device"] for row in document["results"]] == ["phone", "phone (second)"]
+    assert {name: one["model"] for name, one in document["devices"].items()} == {
+        "phone": "of app",
+        "phone (second)": "of second",
+    }
+    assert "of second" in (out / "report.html").read_text()
+    assert json.loads((out / "results.json").read_text()) == document
+
+
+def test_list_shows_phones_and_what_to_do(device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "other").mkdir()
+    other = Device(tmp_path / "other")
+    other.authorized = False
+    try:
+        for one in (device, other):
+            subprocess.run([adb.adb_path(), "connect", one.serial], capture_output=True, check=False, timeout=60)
+        assert cli.main(["--list"]) == 0
+        table = capsys.readouterr().out
+        assert device.serial in table and "allow USB debugging" in table
+        assert cli.main(["--list", "--json"]) == 0
+        phones = {one["serial"]: one for one in json.loads(capsys.readouterr().out)["phones"]}
+        assert phones[device.serial]["state"] == "device" and phones[device.serial]["model"] == "Phone S 1"
+        assert phones[other.serial]["state"] in ("unauthorized", "authorizing")
+    finally:
+        other.close()

@@ -1,0 +1,66 @@
+"""Reading models: names, sizes, precision and recipe."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import android_bench
+from android_bench import models
+from export import recipe, tflite
+from tests.helpers.tflite_models import plain_network
+
+
+def test_a_model_of_a_fixed_size_is_timed_at_it_and_a_dynamic_one_at_the_usual_sizes(tmp_path: Path) -> None:
+    fixed = plain_network(size=(20, 12))
+    path = tmp_path / "m.tflite"
+    path.write_bytes(tflite.write(fixed))
+    assert next(iter(models.read_models([path]).values())).default_sizes() == ((20, 12),)
+    path.write_bytes(tflite.write(_dynamic(fixed)))
+    assert next(iter(models.read_models([path]).values())).default_sizes() == (
+        (480, 270),
+        (640, 360),
+        (960, 540),
+        (1280, 720),
+    )
+
+
+def _dynamic(graph: tflite.Graph) -> tflite.Graph:
+    tensors = [
+        replace(t, shape=(1, 1, 1, t.shape[3]), signature=(1, -1, -1, t.shape[3]))
+        if t.data is None and len(t.shape) == 4
+        else t
+        for t in graph.tensors
+    ]
+    return replace(graph, tensors=tuple(tensors))
+
+
+def test_models_of_the_same_name_stay_apart(tmp_path: Path, files: dict[str, Path]) -> None:
+    paths = [tmp_path / folder / "m.tflite" for folder in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(files["float"].read_bytes())
+    names = list(models.read_models([*paths, paths[0]]))
+    assert names == ["a/m", "b/m", "a/m#2"]
+
+
+def test_precision_is_read_from_the_graph() -> None:
+    assert models.precision_of(plain_network()) == "fp32"
+    assert models.precision_of(plain_network("int8")) == "int8"
+    half = plain_network()
+    tensors = [
+        replace(t, data=t.data.astype(np.float16), dtype=np.dtype(np.float16)) if t.data is not None else t
+        for t in half.tensors
+    ]
+    assert models.precision_of(replace(half, tensors=tuple(tensors))) == "fp16"
+
+
+def test_the_recipe_in_the_file_is_part_of_the_results(tmp_path: Path) -> None:
+    content = {"model": "ecbsr-m4c16-x2", "loss": {"psnr_drop_db": 0.07}}
+    path = tmp_path / "m.tflite"
+    path.write_bytes(tflite.write(tflite.with_metadata(plain_network(), recipe.NAME, json.dumps(content).encode())))
+    found = android_bench.bench([path], rounds=1, runs=1)
+    assert found.models["m"]["recipe"] == content
