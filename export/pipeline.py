@@ -170,12 +170,12 @@ def _onnx_file(run: _Run) -> _CheckedFile:
 def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_CheckedFile]:
     arch, options = run.net.architecture, run.options
     run.progress("converting with onnx2tf and TensorFlow, which take about ten seconds to start")
-    images = samples(options.calibration, arch.scale, arch.colors)
+    sample_images = samples(options.calibration, arch.scale, arch.colors)
     reference = Reference(onnx_model(run.net), arch.radius)
-    baseline = _Baseline(reference, images, [reference.run(sample.image) for sample in images])
+    baseline = _Baseline(reference, sample_images, [reference.run(sample.image) for sample in sample_images])
     graph = converter.float_graph(onnx_model(run.net, CONVERSION_SIZE))
     noise = np.random.default_rng(0).random((CONVERSION_SIZE[1], CONVERSION_SIZE[0], arch.colors), np.float32)
-    for image in (noise, frame(images[0], CONVERSION_SIZE)):
+    for image in (noise, frame(sample_images[0], CONVERSION_SIZE)):
         quality.check_float(tflite.write(graph), reference, image, "the converted network")
     graphs = [_precision_graph(run, baseline, precision, graph) for precision in options.precisions]
     reports = _npu_reports(run, graphs)
@@ -185,7 +185,7 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
         run.progress(f"{item.precision}: writing and checking {count} size{'s' * (count > 1)}")
         for size in options.lr_sizes:
             files.append(_tflite_file(run, baseline, item, size, reports.get(item.file_name(run.net, size))))
-    warning = quality.below_bicubic_warning(graphs[-1].loss, images)
+    warning = quality.below_bicubic_warning(graphs[-1].loss, sample_images)
     if warning:
         warnings.warn(warning, UserWarning, stacklevel=3)
     return files
@@ -288,14 +288,10 @@ def _load(net: PlainNet | str | os.PathLike[str], options: ExportOptions) -> Pla
     """The network to export, in float32 on the CPU; one that is given is copied."""
     from ecbsr_mobile.checkpoint import load
 
-    described = {
-        "identity": options.identity,
-        "value_range": options.value_range,
-        "activation": options.activation,
-    }
+    identity, value_range, activation = options.identity, options.value_range, options.activation
     if isinstance(net, str | os.PathLike):
-        return load(net, **described)  # type: ignore[arg-type]
-    if any(value is not None for value in described.values()):
+        return load(net, identity=identity, value_range=value_range, activation=activation)
+    if (identity, value_range, activation) != (None, None, None):
         raise UsageError("identity, value_range and activation belong to a weights file, not to a network")
     return deepcopy(net).cpu().float().requires_grad_(False).eval()
 
