@@ -122,10 +122,11 @@ def _limit_scale_ratios(graph: Graph, ranges: dict[int, Range]) -> dict[int, Ran
         return ranges[index][1] - ranges[index][0]
 
     def widen(index: int, min_width: float) -> None:
-        if width(index) < min_width:
-            factor = min_width / width(index) if width(index) > 0 else 0.0
-            low, high = ranges[index]
-            ranges[index] = (low * factor, high * factor) if factor else (0.0, min_width)
+        if 0 < width(index) < min_width:
+            factor = min_width / width(index)
+            ranges[index] = ranges[index][0] * factor, ranges[index][1] * factor
+        elif width(index) < min_width:
+            ranges[index] = 0.0, min_width
 
     for node in [*graph.nodes, *graph.nodes]:  # twice: an ADD can widen the input of an earlier node
         result = node.outputs[0]
