@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,16 +15,14 @@ from android_bench.phone.adb import adb_path
 from export import tflite
 from tests.helpers.adb_device import Device
 from tests.helpers.adb_servers import private_adb
-from tests.helpers.bench import QUICK
+from tests.helpers.bench import ON_LINUX, QUICK
 from tests.helpers.standin_tool import elf
 from tests.helpers.tflite_models import plain_network
-
-LINUX = (sys.platform, platform.machine()) == ("linux", "x86_64")
 
 
 @pytest.fixture(scope="session")
 def _adb_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    if not LINUX:
+    if not ON_LINUX:
         pytest.skip("the stand-in phone and its benchmark tool need Linux on x86-64")
     with private_adb(tmp_path_factory.mktemp("home")) as environment:
         yield environment

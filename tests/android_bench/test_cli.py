@@ -118,17 +118,17 @@ def test_fail_above_is_the_exit_code_of_the_command(
     assert "/baseline/0/ratio" in (tmp_path / "out/report.html").read_text()
 
 
-def test_the_screen_says_how_the_output_compares(
+def test_the_table_shows_how_the_output_compares(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checks = (Check(0, None), Check(3.25, 51.5), Check(note="not compared: a reason"), None)
-    rows = [replace(one, check=check) for one, check in zip(results(1, 2, 3, 4).results, checks, strict=True)]
+    rows = [replace(row, check=check) for row, check in zip(results(1, 2, 3, 4).results, checks, strict=True)]
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: Results(tuple(rows), {}))
     assert cli.main(["m.tflite", "--quiet"]) == 0
     header, _, *lines = capsys.readouterr().out.splitlines()
     assert header.endswith("  output")
-    said = ("identical", "51.5 dB, at most 3.25", "not compared", "-")
-    assert all(line.endswith("  " + words) for line, words in zip(lines, said, strict=True))
+    cells = ("identical", "51.5 dB, at most 3.25", "not compared", "-")
+    assert all(line.endswith("  " + cell) for line, cell in zip(lines, cells, strict=True))
 
 
 def test_a_baseline_of_something_else_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_import_puts_the_rows_of_another_file_into_one_report(
     assert cli.main([*arguments, "--out", str(out)]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [row["device"] for row in document["results"]] == ["phone", "phone (second)"]
-    assert {name: one["model"] for name, one in document["devices"].items()} == {
+    assert {name: info["model"] for name, info in document["devices"].items()} == {
         "phone": "of app",
         "phone (second)": "of second",
     }
@@ -163,13 +163,13 @@ def test_list_shows_phones_and_what_to_do(device: Device, tmp_path: Path, capsys
     other = Device(tmp_path / "other")
     other.authorized = False
     try:
-        for one in (device, other):
-            subprocess.run([adb.adb_path(), "connect", one.serial], capture_output=True, check=False, timeout=60)
+        for phone in (device, other):
+            subprocess.run([adb.adb_path(), "connect", phone.serial], capture_output=True, check=False, timeout=60)
         assert cli.main(["--list"]) == 0
         table = capsys.readouterr().out
         assert device.serial in table and "allow USB debugging" in table
         assert cli.main(["--list", "--json"]) == 0
-        phones = {one["serial"]: one for one in json.loads(capsys.readouterr().out)["phones"]}
+        phones = {phone["serial"]: phone for phone in json.loads(capsys.readouterr().out)["phones"]}
         assert phones[device.serial]["state"] == "device" and phones[device.serial]["model"] == "Phone S 1"
         assert phones[other.serial]["state"] in ("unauthorized", "authorizing")
     finally:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import android_bench
 from android_bench import models
@@ -14,18 +15,13 @@ from export import recipe, tflite
 from tests.helpers.tflite_models import plain_network
 
 
-def test_a_model_of_a_fixed_size_is_timed_at_it_and_a_dynamic_one_at_the_usual_sizes(tmp_path: Path) -> None:
+def test_the_default_sizes_of_models_of_a_fixed_and_of_any_size(tmp_path: Path) -> None:
     fixed = plain_network(size=(20, 12))
     path = tmp_path / "m.tflite"
     path.write_bytes(tflite.write(fixed))
-    assert next(iter(models.read_models([path]).values())).default_sizes() == ((20, 12),)
+    assert models.read_models([path])["m"].default_sizes() == ((20, 12),)
     path.write_bytes(tflite.write(_dynamic(fixed)))
-    assert next(iter(models.read_models([path]).values())).default_sizes() == (
-        (480, 270),
-        (640, 360),
-        (960, 540),
-        (1280, 720),
-    )
+    assert models.read_models([path])["m"].default_sizes() == ((480, 270), (640, 360), (960, 540), (1280, 720))
 
 
 def _dynamic(graph: tflite.Graph) -> tflite.Graph:
@@ -58,9 +54,18 @@ def test_precision_is_read_from_the_graph() -> None:
     assert models.precision_of(replace(half, tensors=tuple(tensors))) == "fp16"
 
 
+@pytest.mark.parametrize("text", [b'{"loss": {"psnr_drop_db": NaN}}', b'{"loss": 1e999}', b"[", b"\xff", b"[]"])
+def test_a_recipe_that_is_not_json_is_no_recipe(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(tflite.write(tflite.with_metadata(plain_network(), recipe.NAME, text)))
+    info = models.read_models([path])["m"].info()
+    assert info["recipe"] is None
+    json.dumps(info, allow_nan=False)
+
+
 def test_the_recipe_in_the_file_is_part_of_the_results(tmp_path: Path) -> None:
     content = {"model": "ecbsr-m4c16-x2", "loss": {"psnr_drop_db": 0.07}}
     path = tmp_path / "m.tflite"
     path.write_bytes(tflite.write(tflite.with_metadata(plain_network(), recipe.NAME, json.dumps(content).encode())))
-    found = android_bench.bench([path], rounds=1, runs=1)
-    assert found.models["m"]["recipe"] == content
+    results = android_bench.bench([path], rounds=1, runs=1)
+    assert results.models["m"]["recipe"] == content

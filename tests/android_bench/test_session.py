@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,12 @@ import pytest
 import android_bench
 from android_bench import session
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from tests.helpers.bench import command
+from tests.helpers.adb_device import wait_until
+from tests.helpers.bench import command, needs_linux
 from tests.helpers.paths import ROOT
+
+pytestmark = needs_linux
+resource = pytest.importorskip("resource")  # not on Windows
 
 
 def test_a_call_from_python_prints_nothing(files: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
@@ -24,10 +27,10 @@ def test_a_call_from_python_prints_nothing(files: dict[str, Path], capfd: pytest
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_second_bench_does_not_write_over_the_first(files: dict[str, Path], tmp_path: Path) -> None:
+def test_a_second_benchmark_does_not_overwrite_the_first(files: dict[str, Path], tmp_path: Path) -> None:
     android_bench.bench([files["float"]], rounds=1, runs=1, out=tmp_path)
     before = (tmp_path / "results.json").read_bytes()
-    with pytest.raises(UsageError, match="earlier bench"):
+    with pytest.raises(UsageError, match="earlier benchmark"):
         android_bench.bench([files["float"]], rounds=1, runs=1, out=tmp_path)
     assert (tmp_path / "results.json").read_bytes() == before
 
@@ -35,24 +38,25 @@ def test_a_second_bench_does_not_write_over_the_first(files: dict[str, Path], tm
 def test_an_interrupt_keeps_what_was_measured_and_resume_finishes_it(files: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = [str(files["float"]), "--size", "24x16,25x16", "--rounds", "30", "--runs", "1", "--out", str(out)]
-    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # of the workers' models
+    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
     assert process.stderr is not None
-    for _ in range(1 + 3):  # what the machine is, and three runs
+    for _ in range(1 + 3):  # the description of the machine, and three runs
         process.stderr.readline()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
-    assert not _children_running(out)
+    wait_until(lambda: not _processes_with(f"{tmp_path}/ecbsr-bench-"), "the worker to end")
     kept = json.loads((out / "results.json").read_text())["results"]
     assert sum(row["runs"] for row in kept) >= 3
 
     content = (out / "runs.jsonl").read_text()
     header, *runs = content.splitlines()
     shorter = json.loads(header)
-    shorter["session"]["settings"]["rounds"] = 3  # the other 27 rounds prove nothing more
+    shorter["session"]["settings"]["rounds"] = 3  # the other 27 rounds would prove nothing more
     (out / "runs.jsonl").write_text("\n".join([json.dumps(shorter), *runs]) + "\n" + runs[-1][:25])
-    found = session.resume(out)
-    assert [row.status for row in found.results] == ["ok", "ok"]
+    results = session.resume(out)
+    assert [row.status for row in results.results] == ["ok", "ok"]
     lines = [json.loads(line) for line in (out / "runs.jsonl").read_text().splitlines()]
     measured = [(line["run"]["case"]["size"][0], line["run"]["round"]) for line in lines if "run" in line]
     assert len(measured) == len(set(measured)), "a run was repeated"
@@ -61,7 +65,7 @@ def test_an_interrupt_keeps_what_was_measured_and_resume_finishes_it(files: dict
 
 @pytest.mark.parametrize("room", [300, 9000])
 def test_a_full_disk_ends_in_a_sentence(files: dict[str, Path], tmp_path: Path, room: int) -> None:
-    """A limit on the size of files plays the full disk: it strikes the journal, or the report."""
+    """A limit on the size of files simulates the full disk, while the journal or while the report is written."""
     out = tmp_path / "out"
     ended = subprocess.run(
         command(str(files["float"]), "--rounds=1", "--runs=1", "--quiet", "--out", str(out)),
@@ -88,16 +92,10 @@ def test_resume_refuses_a_model_that_changed(tmp_path: Path, files: dict[str, Pa
         session.resume(tmp_path / "nowhere")
 
 
-def _children_running(out: Path) -> list[str]:
-    """Workers of this test's models that are still alive, some moments after their parent ended."""
-    time.sleep(0.2)
-    alive = []
+def _processes_with(text: str) -> list[str]:
+    """The command lines of all processes that contain a text."""
+    commands = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            text = entry.read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        if "android_bench/host/worker.py" in text and f"/{os.getpid()}/" not in str(entry):
-            parent = (entry.parent / "stat").read_text().rsplit(")", 1)[1].split()[1] if entry.exists() else ""
-            alive += [text] if parent == "1" else []
-    return alive
+        with suppress(OSError):
+            commands.append(entry.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in commands if text in line]

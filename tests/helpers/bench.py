@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from dataclasses import replace
+
+import pytest
 
 from android_bench.config import Case, Limits
 from android_bench.results import aggregate
 from android_bench.results.types import Check, Results, Row, Run
 from tests.helpers.paths import ROOT
+
+ON_LINUX = (sys.platform, platform.machine()) == ("linux", "x86_64")
+needs_linux = pytest.mark.skipif(not ON_LINUX, reason="reads /proc, and the delegated nodes are those on Linux x86-64")
 
 QUICK = Limits(reconnect=90, lock=60, cooldown=60, run=120, poll=0.05)
 """Limits that no working test reaches; looks at the phone follow each other quickly."""

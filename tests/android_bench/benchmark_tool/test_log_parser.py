@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import asdict
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from android_bench.benchmark_tool import log_parser
+from android_bench.benchmark_tool import log_parser, run_status
+from android_bench.config import Delegate
 from android_bench.results import types
 from tests.helpers import bench_logs as logs
 from tests.helpers.paths import REFERENCE
@@ -24,7 +29,7 @@ def test_figures_of_both_generations() -> None:
     assert (litert.init, litert.first, litert.peak_memory_mb, litert.generation) == (5760, 2120, 9.25, "litert")
 
 
-def test_other_forms_of_the_statistics() -> None:
+def test_other_formats_of_the_statistics() -> None:
     headers = (
         "Running benchmark for at least 1 iterations and at least 0.5 seconds but terminate if exceeding 9 seconds.\n"
     )
@@ -34,11 +39,11 @@ def test_other_forms_of_the_statistics() -> None:
 
     assert timed("count=4 curr=250(all same)") == log_parser.Timing(4, 250, 250, 250, 250, 250)
     assert timed("count=1 curr=9") == log_parser.Timing(1, 9, 9, 9, 9, 9)
-    for nothing in ("count=0", "count=", "", "count=5 first=x avg=nan", "Timings (microseconds): count=1 curr=34"):
-        assert timed(nothing) is None
+    for line in ("count=0", "count=", "", "count=5 first=x avg=nan", "Timings (microseconds): count=1 curr=34"):
+        assert timed(line) is None
 
 
-def test_the_warm_up_is_never_taken_for_the_timed_block() -> None:
+def test_the_warm_up_is_never_read_as_the_timed_statistics() -> None:
     text = logs.CPU[0]
     second = [match.start() for match in re.finditer("INFO: Running benchmark", text)][1]
     log = log_parser.parse_log(text[:second])
@@ -62,10 +67,77 @@ def test_prefixes_and_line_ends_change_nothing(name: str, prefix: str, end: str)
 
 
 def test_profiles_as_table_and_as_csv() -> None:
-    wanted = (types.OperatorTime("CONV_2D", 6, 3.6, 0.75), types.OperatorTime("DEPTH_TO_SPACE", 1, 1.2, 0.25))
-    assert log_parser.parse_log("".join(logs.PROFILE_TABLE)).profile == wanted
-    assert log_parser.parse_log(logs.PROFILE_CSV).profile == wanted
+    expected = (types.OperatorTime("CONV_2D", 6, 3.6, 0.75), types.OperatorTime("DEPTH_TO_SPACE", 1, 1.2, 0.25))
+    assert log_parser.parse_log("".join(logs.PROFILE_TABLE)).profile == expected
+    assert log_parser.parse_log(logs.PROFILE_CSV).profile == expected
     assert log_parser.parse_log("".join(logs.CPU)).profile == ()
     for text in (logs.PROFILE_CSV, "".join(logs.PROFILE_TABLE)):
         for end in range(len(text)):
-            assert log_parser.parse_log(text[:end]).profile in ((), wanted[:1], wanted)
+            assert log_parser.parse_log(text[:end]).profile in ((), expected[:1], expected)
+
+
+LOGS = [value for name, value in vars(logs).items() if name.isupper() and name not in ("MODEL_BYTES", "NODES", "SHAPE")]
+LINES = sorted(
+    {line for log in LOGS for text in ([log] if isinstance(log, str) else log) for line in text.splitlines()}
+)
+NUMBERS = ("nan", "inf", "-1", "1e999", "9" * 5000, "٣", "0x10", "", "1.2.3")
+
+
+@st.composite
+def mutated_logs(draw: st.DrawFn) -> str:
+    """Lines of real formats in any order, with numbers, cells and characters replaced."""
+    lines = draw(st.lists(st.sampled_from(LINES) | st.text(max_size=30), max_size=12))
+    text = draw(st.sampled_from(["\n", "\r\n"])).join(lines) + "\n"
+    for _ in range(draw(st.integers(0, 5))):
+        number = draw(st.sampled_from([match.span() for match in re.finditer(r"[0-9.e+]+", text)] or [(0, 0)]))
+        text = text[: number[0]] + draw(st.sampled_from(NUMBERS)) + text[number[1] :]
+    return text
+
+
+@given(mutated_logs() | st.text())
+def test_any_log_is_parsed_to_finite_numbers(text: str) -> None:
+    log = log_parser.parse_log(text)
+    json.dumps(asdict(log), allow_nan=False)
+    for delegate in ("cpu", "gpu", "nnapi", "external"):
+        expected = run_status.Expected(Delegate(delegate), logs.MODEL_BYTES, logs.NODES, logs.SHAPE)
+        assert run_status.run_status(log, 0, expected).status in types.STATUSES
+
+
+microseconds = st.floats(0.01, 1e9).map(lambda value: float(f"{value:.6g}"))
+
+
+@given(
+    count=st.integers(1, 10**6),
+    times=st.tuples(*[microseconds] * 5),
+    init=microseconds,
+    first=microseconds,
+    memory=st.floats(0.01, 1e5).map(lambda value: float(f"{value:.6g}")),
+    nodes=st.integers(0, 10**6),
+    prefix=st.sampled_from(["", "INFO: ", *LOGCAT]),
+)
+def test_the_numbers_of_a_printed_log_are_read_back(
+    count: int, times: tuple[float, ...], init: float, first: float, memory: float, nodes: int, prefix: str
+) -> None:
+    minimum, maximum, mean, median, p95 = times
+    header = (
+        "Running benchmark for at least 1 iterations and at least 0.5 seconds but terminate if exceeding 9 seconds."
+    )
+    lines = [
+        header,
+        "count=1 curr=7",
+        "",
+        header,
+        f"count={count} first=1 curr=2 min={minimum:g} max={maximum:g} avg={mean:g} std=3 p5=1 "
+        f"median={median:g} p95={p95:g}",
+        "",
+        f"Inference timings in us: Init: {init:g}, First inference: {first:g}, Warmup (avg): 7, "
+        f"Inference (avg): {mean:g}",
+        f"Overall peak memory footprint (MB) via periodic monitoring: {memory:f}",
+        f"Replacing {nodes} out of {nodes} node(s) with delegate (TfLiteGpuDelegateV2) node, yielding 1 partitions for "
+        "subgraph 0.",
+    ]
+    log = log_parser.parse_log("".join(f"{prefix}{line}\n" for line in lines))
+    assert log.timed == log_parser.Timing(count, mean, median, p95, minimum, maximum)
+    assert (log.init, log.first, log.complete, log.generation) == (init, first, True, "tflite")
+    assert log.peak_memory_mb == pytest.approx(memory, abs=1e-6)
+    assert log.delegations == (log_parser.Delegation("TfLiteGpuDelegateV2", nodes, nodes, 1),)

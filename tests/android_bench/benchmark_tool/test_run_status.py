@@ -18,7 +18,7 @@ EXTERNAL = Delegate("external", "/vendor/lib64/libQnnTFLiteDelegate.so")
 DELEGATES = (CPU, GPU, NNAPI, EXTERNAL)
 
 
-def verdict(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_status.RunStatus:
+def status_of(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_status.RunStatus:
     expected = run_status.Expected(delegate, logs.MODEL_BYTES, logs.NODES, logs.SHAPE)
     return run_status.run_status(log_parser.parse_log("".join(log)), code, expected)
 
@@ -49,33 +49,35 @@ def verdict(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_stat
     ],
 )
 def test_status_and_nodes(name: str, delegate: Delegate, status: str, nodes: tuple[int | None, ...]) -> None:
-    found = verdict(getattr(logs, name), delegate)
-    assert (found.status, (found.delegated, found.total, found.partitions)) == (status, nodes)
-    assert found.note or status == "ok"
+    actual = status_of(getattr(logs, name), delegate)
+    assert (actual.status, (actual.delegated, actual.total, actual.partitions)) == (status, nodes)
+    assert actual.note or status == "ok"
 
 
 def test_no_exit_code_but_0_is_ok() -> None:
     for code, status in ((1, "failed"), (139, "crashed"), (137, "crashed"), (255, "failed")):
-        found = verdict(logs.CPU, CPU, code)
-        assert found.status == status and found.note
-    assert "SIGSEGV" in verdict(("", ""), CPU, 139).note
+        actual = status_of(logs.CPU, CPU, code)
+        assert actual.status == status and actual.note
+    assert "SIGSEGV" in status_of(("", ""), CPU, 139).note
 
 
 @pytest.mark.parametrize(
     "name", [name for name in dir(logs) if isinstance(getattr(logs, name), tuple) and name != "SHAPE"]
 )
-def test_every_cut_is_judged_honestly(name: str) -> None:
+def test_no_cut_of_a_log_gives_another_latency(name: str) -> None:
     text = "".join(getattr(logs, name))
-    _no_cut_lies(text, [run_status.Expected(one, logs.MODEL_BYTES, logs.NODES, logs.SHAPE) for one in DELEGATES])
+    _assert_no_cut_gives_another_latency(
+        text, [run_status.Expected(delegate, logs.MODEL_BYTES, logs.NODES, logs.SHAPE) for delegate in DELEGATES]
+    )
 
 
-def test_a_cut_inside_a_character_is_judged_honestly() -> None:
+def test_no_cut_inside_a_character_gives_another_latency() -> None:
     text = "".join(logs.CPU).replace("/x/", "/模型 é/")
-    _no_cut_lies(text, [run_status.Expected(CPU, logs.MODEL_BYTES, logs.NODES, logs.SHAPE)])
+    _assert_no_cut_gives_another_latency(text, [run_status.Expected(CPU, logs.MODEL_BYTES, logs.NODES, logs.SHAPE)])
 
 
-def _no_cut_lies(text: str, expected: Sequence[run_status.Expected]) -> None:
-    """Cut at every byte. What is judged can only change with a line's end, which is held to at every other cut."""
+def _assert_no_cut_gives_another_latency(text: str, expected: Sequence[run_status.Expected]) -> None:
+    """Cut at every byte. Only a line end changes the complete lines, which every other cut is checked for."""
     whole, content = log_parser.parse_log(text), text.encode()
     lines = log_parser.clean_lines(text)
     for end in range(len(content) + 1):
@@ -84,12 +86,12 @@ def _no_cut_lies(text: str, expected: Sequence[run_status.Expected]) -> None:
             assert log_parser.clean_lines(cut) == lines[: content.count(b"\n", 0, end)]
             continue
         log = log_parser.parse_log(cut)
-        for one in expected:
-            found = run_status.run_status(log, 0, one)
-            if found.status in ("ok", "partial"):
-                assert log.timed == whole.timed, f"another figure after {end} bytes"
-                assert found.delegated is None or found.delegated <= one.nodes
-                assert found.delegated != 0 or one.delegate.name == "cpu"
+        for run in expected:
+            actual = run_status.run_status(log, 0, run)
+            if actual.status in ("ok", "partial"):
+                assert log.timed == whole.timed, f"another latency after {end} bytes"
+                assert actual.delegated is None or actual.delegated <= run.nodes
+                assert actual.delegated != 0 or run.delegate.name == "cpu"
 
 
 REAL = {
@@ -120,9 +122,9 @@ def test_real_logs(name: str) -> None:
     log = log_parser.parse_log(text)
     shape = log.input_shapes[0][1:] if log.input_shapes else (1, 1, 3)
     expected = run_status.Expected(delegate, 56784, 14, (shape[0], shape[1], shape[2]))
-    found = run_status.run_status(log, code, expected)
-    assert found.status == status, found.note
-    _no_cut_lies(text, [replace(expected, delegate=one) for one in (delegate, *DELEGATES)])
+    actual = run_status.run_status(log, code, expected)
+    assert actual.status == status, actual.note
+    _assert_no_cut_gives_another_latency(text, [replace(expected, delegate=other) for other in (delegate, *DELEGATES)])
     wrong = replace(expected, shape=(999, 999, 3))
     if status == "ok" and log.input_shapes:
         assert run_status.run_status(log, code, wrong).status == "mismatch"
@@ -137,7 +139,9 @@ def test_figures_of_real_logs() -> None:
     assert memory.timed and memory.timed.mean == 144167
     table = log_parser.parse_log(real_log("2022_op_profiling_stdout")).profile
     csv = log_parser.parse_log(real_log("2022_op_profiling.csv")).profile
-    _no_cut_lies(real_log("2022_op_profiling.csv"), [run_status.Expected(CPU, 56784, 14, (48, 64, 3))])
+    _assert_no_cut_gives_another_latency(
+        real_log("2022_op_profiling.csv"), [run_status.Expected(CPU, 56784, 14, (48, 64, 3))]
+    )
     assert [share.operator for share in table][:1] == ["CONV_2D"]
     assert {share.operator for share in table} == {share.operator for share in csv}
     for shares in (table, csv):

@@ -18,9 +18,10 @@ from android_bench.host.runner import HostRunner
 from android_bench.results import serialize
 from export import tflite
 from export.tflite import xnnpack_probe
+from tests.helpers.bench import needs_linux
 from tests.helpers.tflite_models import GraphBuilder
 
-pytestmark = pytest.mark.xdist_group("host runner")  # one worker makes `found`
+pytestmark = [needs_linux, pytest.mark.xdist_group("host runner")]  # one worker makes `results`
 
 ROW_KEYS = {
     *("model", "precision", "device", "delegate", "threads", "size", "status", "median_ms", "ci95_ms", "p95_ms"),
@@ -29,32 +30,32 @@ ROW_KEYS = {
 
 
 @pytest.fixture(scope="module")
-def found(files: dict[str, Path]) -> android_bench.Results:
+def results(files: dict[str, Path]) -> android_bench.Results:
     return android_bench.bench(
         [files["float"], files["int8-prelu"]], sizes=["48x32", (33, 17)], threads=[2], rounds=2, runs=3
     )
 
 
-def test_every_model_size_and_thread_count_has_a_row_with_a_figure(found: android_bench.Results) -> None:
-    cases = {(row.model, row.size, row.threads) for row in found.results}
+def test_every_model_size_and_thread_count_has_a_row_with_a_latency(results: android_bench.Results) -> None:
+    cases = {(row.model, row.size, row.threads) for row in results.results}
     assert cases == {(model, size, 2) for model in ("float", "int8-prelu") for size in ((48, 32), (33, 17))}
-    for row in found.results:
+    for row in results.results:
         assert (row.status, row.device, row.delegate, row.runs) == ("ok", "host", "cpu", 2)
         assert row.median_ms and row.ci95_ms and row.p95_ms and row.fps
         assert row.ci95_ms[0] <= min(row.run_ms) <= row.median_ms <= max(row.run_ms) <= row.ci95_ms[1]
         assert row.fps == pytest.approx(1000 / row.median_ms, rel=0.01)
-    assert {row.model: row.precision for row in found.results} == {"float": "fp32", "int8-prelu": "int8"}
+    assert {row.model: row.precision for row in results.results} == {"float": "fp32", "int8-prelu": "int8"}
 
 
-def test_nodes_are_what_the_runtime_itself_took(found: android_bench.Results) -> None:
-    by_model = {row.model: row for row in found.results}
+def test_nodes_are_those_that_the_runtime_delegates(results: android_bench.Results) -> None:
+    by_model = {row.model: row for row in results.results}
     whole, split = by_model["float"], by_model["int8-prelu"]
     assert (whole.nodes_delegated, whole.nodes_total, whole.partitions) == (8, 8, 1)
     # XNNPACK refuses int8 PRELU: each of the two in this chain splits it.
     assert (split.nodes_delegated, split.nodes_total, split.partitions) == (6, 8, 3)
 
 
-def test_nodes_taken_agree_with_the_nodes_that_still_run_on_their_own(files: dict[str, Path]) -> None:
+def test_delegated_nodes_are_all_but_those_of_refused_operators(files: dict[str, Path]) -> None:
     make = GraphBuilder("int8")
     image = make.input((1, 8, 8, 4))
     left = make.prelu(make.conv(image, 4))
@@ -68,18 +69,18 @@ def test_nodes_taken_agree_with_the_nodes_that_still_run_on_their_own(files: dic
     assert (taken, total) == (total - 2, 5)
 
 
-def test_results_are_frozen_and_turn_into_json_and_back(found: android_bench.Results) -> None:
+def test_results_are_frozen_and_turn_into_json_and_back(results: android_bench.Results) -> None:
     with pytest.raises(FrozenInstanceError):
-        found.results[0].median_ms = 1.0  # type: ignore[misc]
-    document = json.loads(json.dumps(found.as_json(), allow_nan=False))
+        results.results[0].median_ms = 1.0  # type: ignore[misc]
+    document = json.loads(json.dumps(results.as_json(), allow_nan=False))
     assert set(document) >= {"results", "devices"}
     assert set(document["results"][0]) >= ROW_KEYS
     again = serialize.parse_results(json.dumps(document).encode(), "memory")
-    assert again.results == found.results
-    assert again.devices == found.devices
+    assert again.results == results.results
+    assert again.devices == results.devices
 
 
-def test_a_model_that_cannot_have_the_size_is_a_failed_row_and_the_others_go_on(
+def test_a_model_that_does_not_support_the_size_is_a_failed_row_and_the_others_go_on(
     tmp_path: Path, files: dict[str, Path]
 ) -> None:
     make = GraphBuilder()
@@ -87,10 +88,10 @@ def test_a_model_that_cannot_have_the_size_is_a_failed_row_and_the_others_go_on(
     odd = make.graph(make.node("MYSTERY", [image], (1, 8, 8, 1), custom=True))
     path = tmp_path / "odd.tflite"
     path.write_bytes(tflite.write(odd))
-    found = android_bench.bench([path, files["float"]], sizes=["24x16"], rounds=2, runs=1)
-    assert [row.status for row in found.results] == ["failed", "ok"]
-    assert "MYSTERY" in found.results[0].note and found.results[0].median_ms is None
-    assert not found.answered
+    results = android_bench.bench([path, files["float"]], sizes=["24x16"], rounds=2, runs=1)
+    assert [row.status for row in results.results] == ["failed", "ok"]
+    assert "MYSTERY" in results.results[0].note and results.results[0].median_ms is None
+    assert not results.answered
 
 
 def test_a_size_too_large_for_this_machine_is_a_failed_row_not_a_traceback(files: dict[str, Path]) -> None:
@@ -102,7 +103,7 @@ def test_a_size_too_large_for_this_machine_is_a_failed_row_not_a_traceback(files
     assert run.median_ms is None and run.note
 
 
-def test_what_never_ends_is_a_timeout(files: dict[str, Path]) -> None:
+def test_a_run_over_its_limit_is_a_timeout(files: dict[str, Path]) -> None:
     limits = config.Limits(run=0.01)
-    found = android_bench.bench([files["float"]], rounds=3, runs=1, limits=limits)
-    assert (found.results[0].status, found.results[0].median_ms) == ("timeout", None)
+    results = android_bench.bench([files["float"]], rounds=3, runs=1, limits=limits)
+    assert (results.results[0].status, results.results[0].median_ms) == ("timeout", None)

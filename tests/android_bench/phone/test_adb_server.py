@@ -24,7 +24,7 @@ def test_no_adb_at_all(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
 
 
 def test_an_adb_server_of_another_version_is_left_alone(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
-    heard: list[bytes] = []
+    requests: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -34,7 +34,7 @@ def test_an_adb_server_of_another_version_is_left_alone(monkeypatch: pytest.Monk
                 except OSError:
                     return
                 with connection:
-                    heard.append(connection.recv(64))
+                    requests.append(connection.recv(64))
                     connection.sendall(b"OKAY0004001f")
 
         threading.Thread(target=serve, daemon=True).start()
@@ -42,7 +42,7 @@ def test_an_adb_server_of_another_version_is_left_alone(monkeypatch: pytest.Monk
         with pytest.raises(EcbsrError, match=r"has version 31, .* has 41"):
             android_bench.bench([model], devices=["SERIAL"])
         server.shutdown(socket.SHUT_RDWR)
-    assert heard == [b"000chost:version"], "nothing but the question reached the server"
+    assert requests == [b"000chost:version"], "only the version request reached the server"
 
 
 def test_the_server_is_found_by_the_usual_variables(monkeypatch: pytest.MonkeyPatch, device: Device) -> None:
@@ -68,7 +68,7 @@ def test_list_reads_every_form_of_line() -> None:
         "0123456789ABCDEF       no permissions (missing udev rules? user is in the plugdev group); see [http://x]\n"
         "192.168.1.7:5555       unauthorized transport_id:4\n\n"
     )
-    assert [(one.serial, one.state, one.model) for one in adb_server.parse_devices(text)] == [
+    assert [(phone.serial, phone.state, phone.model) for phone in adb_server.parse_devices(text)] == [
         ("R58M123ABC", "device", "SM G991B"),
         ("emulator 5554", "offline", ""),
         ("0123456789ABCDEF", "no permissions", ""),

@@ -27,7 +27,7 @@ def test_masks_of_cores() -> None:
         device_info.cpu_mask([Core(0)], "big")
 
 
-def test_a_phone_that_says_nothing_is_described_by_nothing() -> None:
+def test_a_phone_without_output_has_no_properties() -> None:
     empty = device_info.parse_properties("")
     assert (empty.model, empty.soc, empty.api, empty.abis, empty.cores) == ("", "", None, (), ())
     assert device_info.parse_reading("") == device_info.Reading(None, None, None, None, (), ())

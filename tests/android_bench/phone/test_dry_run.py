@@ -48,14 +48,14 @@ def test_commands_of_a_dry_run_can_be_pasted_into_a_shell(
     device.assert_clean()
 
 
-def test_a_dry_run_whose_tool_was_never_fetched(
+def test_a_dry_run_with_a_tool_that_is_not_downloaded(
     model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     arguments = [str(model), "--device", "R58M", "--size", "24x16", "--dry-run"]
     assert cli.main([*arguments, "--json"]) == 0
     fetch, *commands = json.loads(capsys.readouterr().out)["commands"]
-    (push,) = (one for one in commands if one[3] == "push" and one[5].endswith("benchmark_model"))
+    (push,) = (command for command in commands if command[3] == "push" and command[5].endswith("benchmark_model"))
     assert fetch[0] == "curl" and fetch[-1].startswith("https://") and fetch[-2] == push[4]
     assert not (tmp_path / "cache").exists()
     with pytest.raises(EcbsrError, match="there is no tool at"):

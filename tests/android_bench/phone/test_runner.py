@@ -37,7 +37,7 @@ def test_a_whole_journey(device: Device, model: Path, int8: Path, tool: str, tmp
     library.write_bytes(elf())
     out = tmp_path / 'a folder\'s "name"'
     lines: list[str] = []
-    found = android_bench.bench(
+    results = android_bench.bench(
         [model, int8],
         devices=[device.serial],
         sizes=["24x16"],
@@ -52,31 +52,31 @@ def test_a_whole_journey(device: Device, model: Path, int8: Path, tool: str, tmp
         out=out,
         progress=lines.append,
     )
-    rows = {(row.model, row.delegate): row for row in found.results}
-    assert len(rows) == len(found.results) == 2 * 4
+    rows = {(row.model, row.delegate): row for row in results.results}
+    assert len(rows) == len(results.results) == 2 * 4
     expected = {"cpu": ("ok", 8, 8, 2), "gpu": ("partial", 5, 8, 2), "nnapi:some npu": ("fallback", 0, 8, 0)}
     for (_, delegate), row in rows.items():
-        wanted = expected.get(delegate, ("ok", 8, 8, 2))
-        assert (row.status, row.nodes_delegated, row.nodes_total, row.runs) == wanted
-        assert (row.median_ms is None) == (row.status == "fallback"), "a fallback never has a figure"
-    assert [(one.operator, one.ms) for one in rows["int8", "cpu"].profile] == [
+        outcome = expected.get(delegate, ("ok", 8, 8, 2))
+        assert (row.status, row.nodes_delegated, row.nodes_total, row.runs) == outcome
+        assert (row.median_ms is None) == (row.status == "fallback"), "a fallback never has a latency"
+    assert [(time.operator, time.ms) for time in rows["int8", "cpu"].profile] == [
         ("CONV_2D", 3.6),
         ("DEPTH_TO_SPACE", 1.2),
     ]
-    told = found.devices[device.serial]
-    assert (told.model, told.soc, told.system) == ('Standin Phone "S" 1', "Paper P1000", "Android 14 (API 34)")
-    assert [core.max_mhz for core in told.cores] == [1800, 1800, 2400, 3000]
-    assert told.tool and told.tool.bytes == Path(tool).stat().st_size and len(told.tool.sha256) == 64
+    info = results.devices[device.serial]
+    assert (info.model, info.soc, info.system) == ('Standin Phone "S" 1', "Paper P1000", "Android 14 (API 34)")
+    assert [core.max_mhz for core in info.cores] == [1800, 1800, 2400, 3000]
+    assert info.tool and info.tool.bytes == Path(tool).stat().st_size and len(info.tool.sha256) == 64
     assert {line for line in device.actions() if "taskset" in line} == {"taskset c"}
-    states = found.states[device.serial]
+    states = results.states[device.serial]
     assert len(states) == 2 * 2 * (2 + 2 + 2 + 1), "the phone's state is read before and after each run"
     for state in states:
         assert (state.skin_celsius, state.battery_celsius, state.battery_percent) == (33.25, 30, 87)
         assert (state.thermal_status, state.governors, state.max_mhz) == (0, ("schedutil",), (1800, 1800, 2400, 3000))
-    _assert_runs_were_as_asked(device)
+    _assert_runs_are_as_requested(device)
     # Two models, the library and the tool, each once: later rounds find them by their hash.
     assert len(device.pushes) == len(set(device.pushes)) == 4
-    assert json.loads((out / "results.json").read_text()) == json.loads(json.dumps(found.as_json()))
+    assert json.loads((out / "results.json").read_text()) == json.loads(json.dumps(results.as_json()))
     assert len(lines) >= 2 * 5
     identity = (
         'Standin Phone "S" 1; Paper P1000; Android 14 (API 34)',
@@ -88,7 +88,7 @@ def test_a_whole_journey(device: Device, model: Path, int8: Path, tool: str, tmp
     device.assert_clean()
 
 
-def _assert_runs_were_as_asked(device: Device) -> None:
+def _assert_runs_are_as_requested(device: Device) -> None:
     runs = [json.loads(line) for line in (device.root / "runs").read_text().splitlines()]
     timed = [run for run in runs if "enable_op_profiling" not in run]
     assert len(timed) == 2 * (2 + 2 + 2 + 1), "a fallback is not run again"
@@ -157,7 +157,7 @@ def test_an_old_phone_without_exit_codes_and_a_tool_without_percentiles(tmp_path
     out, err = (text.replace("0.056784", "{megabytes}") for text in CPU_OLD)
     old = Device(root, {"replay": [out, err, 0]}, OLD_FEATURES, **{"ro.build.version.sdk": "26"})
     try:
-        found = android_bench.bench(
+        results = android_bench.bench(
             [model],
             devices=[old.serial],
             sizes=["24x16"],
@@ -166,13 +166,13 @@ def test_an_old_phone_without_exit_codes_and_a_tool_without_percentiles(tmp_path
             tool=tool,
             limits=QUICK,
         )
-        cpu, nnapi = found.results
+        cpu, nnapi = results.results
         assert (cpu.status, cpu.median_ms, cpu.p95_ms, cpu.nodes_delegated) == ("ok", 12216, None, 0)
         assert "mean" in cpu.note and "XNNPACK runs no node" in cpu.note
         assert (nnapi.status, nnapi.median_ms) == ("unsupported", None) and "API level 27" in nnapi.note
         old.set_tool({"replay": ["", "", 3]})
-        found = android_bench.bench([model], devices=[old.serial], sizes=["24x16"], rounds=1, tool=tool, limits=QUICK)
-        assert (found.results[0].status, found.results[0].note[:11]) == ("failed", "exit code 3")
+        results = android_bench.bench([model], devices=[old.serial], sizes=["24x16"], rounds=1, tool=tool, limits=QUICK)
+        assert (results.results[0].status, results.results[0].note[:11]) == ("failed", "exit code 3")
         old.assert_clean()
     finally:
         old.close()
@@ -199,15 +199,15 @@ def test_check_compares_the_output_for_a_real_picture(device: Device, model: Pat
     device.assert_clean()
 
 
-def test_a_hot_phone_is_waited_for_and_a_throttled_figure_is_marked(
+def test_a_hot_phone_is_waited_for_and_a_throttled_latency_is_marked(
     device: Device, model: Path, tool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
+    lines: list[str] = []
 
     def measure(cooldown: float) -> android_bench.Row:
         limits = Limits(cooldown=cooldown, poll=0.05)
         return android_bench.bench(
-            [model], devices=[device.serial], sizes=["24x16"], rounds=2, tool=tool, limits=limits, progress=said.append
+            [model], devices=[device.serial], sizes=["24x16"], rounds=2, tool=tool, limits=limits, progress=lines.append
         ).results[0]
 
     readings: list[str] = []
@@ -221,33 +221,33 @@ def test_a_hot_phone_is_waited_for_and_a_throttled_figure_is_marked(
     device.watcher = hot_before_the_first_run
     row = measure(60)
     assert row.status == "ok"
-    (waiting,) = (line for line in said if "waiting to cool down, at most" in line)
+    (waiting,) = (line for line in lines if "waiting to cool down, at most" in line)
     assert "thermal status 2" in waiting
     device.watcher = lambda script: device.set_heat(3) if "--graph" in script else None
-    said.clear()
+    lines.clear()
     row = measure(0)
     assert row.status == "throttled" and row.median_ms and "thermal status 3" in row.note
     device.watcher = lambda _script: None
     device.set_heat(0, tenths=480)
-    said.clear()
+    lines.clear()
     row = measure(0.2)
-    assert row.status == "ok" and any("48.0 °C" in line for line in said)
+    assert row.status == "ok" and any("48.0 °C" in line for line in lines)
     device.assert_clean()
 
 
-def test_a_held_back_core_marks_the_figure(device: Device, model: Path, tool: str) -> None:
+def test_a_core_with_a_lower_clock_marks_the_latency(device: Device, model: Path, tool: str) -> None:
     clock = device.path("/sys/devices/system/cpu/cpu3/cpufreq/scaling_max_freq")
 
-    def hold_back(script: str) -> None:
+    def lower_the_clock(script: str) -> None:
         if "--graph" in script:
             clock.write_text("1500000\n")
 
-    device.watcher = hold_back
-    found = android_bench.bench(
+    device.watcher = lower_the_clock
+    results = android_bench.bench(
         [model], devices=[device.serial], sizes=["24x16"], rounds=1, tool=tool, limits=Limits(cooldown=0)
     )
-    assert found.results[0].status == "throttled"
-    assert "limited to 1500 of 3000 MHz" in found.results[0].note
+    assert results.results[0].status == "throttled"
+    assert "limited to 1500 of 3000 MHz" in results.results[0].note
 
 
 @pytest.mark.parametrize(

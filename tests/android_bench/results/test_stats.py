@@ -1,9 +1,15 @@
-"""The interval of a median, against simulation; ratios against their definition."""
+"""The interval of a median against simulation and SciPy; ratios against their definition."""
 
 from __future__ import annotations
 
+from random import Random
+from statistics import median
+
 import numpy as np
 import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
 
 from android_bench.results import stats
 
@@ -40,16 +46,49 @@ def test_interval_of_equal_values_is_that_value() -> None:
 
 def test_ratio_interval_holds_the_ratio_of_two_medians() -> None:
     generator = np.random.default_rng(1)
-    held = 0
+    covered = 0
     for _ in range(2000):
         now, then = 2 * np.exp(generator.normal(0, 0.1, 9)), np.exp(generator.normal(0, 0.1, 9))
         value, limits = stats.ratio(
             float(np.median(now)), stats.interval(list(now)), float(np.median(then)), stats.interval(list(then))
         )
         assert limits is not None and limits[0] <= value <= limits[1]
-        held += limits[0] <= 2 <= limits[1]
-    assert held > 0.94 * 2000
+        covered += limits[0] <= 2 <= limits[1]
+    assert covered > 0.94 * 2000
 
 
 def test_ratio_without_an_interval_has_none() -> None:
     assert stats.ratio(3, None, 2, (1.9, 2.1)) == (1.5, None)
+
+
+times = st.floats(1e-3, 1e3)
+
+
+@given(st.lists(times, min_size=6, max_size=40))
+def test_the_interval_of_many_runs_is_that_of_scipy(values: list[float]) -> None:
+    expected = scipy.stats.quantile_test(values, p=0.5).confidence_interval(0.95)
+    assert stats.interval(values) == (expected.low, expected.high)
+
+
+@given(st.lists(times, min_size=2, max_size=5))
+def test_the_interval_of_few_runs_is_that_of_scipy(values: list[float]) -> None:
+    logs = np.log(values)
+    margin = scipy.stats.t.ppf(0.975, len(logs) - 1) * scipy.stats.sem(logs)
+    low, high = np.mean(logs) - margin, np.mean(logs) + margin
+    expected = min(*values, np.exp(low)), max(*values, np.exp(high))
+    assert stats.interval(values) == pytest.approx(expected, rel=1e-6)
+
+
+@given(st.lists(times, min_size=2, max_size=20), st.floats(0.1, 10), st.randoms())
+def test_the_interval_scales_with_the_values_in_any_order(values: list[float], factor: float, random: Random) -> None:
+    limits = stats.interval(values)
+    assert limits is not None and limits[0] <= median(values) <= limits[1]
+    scaled = [value * factor for value in values]
+    random.shuffle(scaled)
+    assert stats.interval(scaled) == pytest.approx((limits[0] * factor, limits[1] * factor), rel=1e-6)
+
+
+@given(st.floats(1e-9, 1e9))
+def test_rounding_keeps_five_digits(value: float) -> None:
+    assert stats.rounded(value) == pytest.approx(value, rel=0.5e-4)
+    assert stats.rounded(stats.rounded(value)) == stats.rounded(value)
