@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import ecbsr_mobile
-from ecbsr_mobile import checkpoint, images, zoo
+from ecbsr_mobile import Picture, checkpoint, images, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.network import Int8Weights
 from export import ExportOptions, pipeline, tflite
@@ -27,6 +27,8 @@ from export.pipeline import export
 from tests.helpers import commands, networks
 from tests.helpers.networks import net, use_graph
 from tests.helpers.shared import made_once
+
+pytestmark = pytest.mark.filterwarnings("ignore:the network gives")  # random weights are worse than bicubic
 
 
 @pytest.fixture
@@ -131,11 +133,13 @@ def test_loss_audit_and_recipe_of_the_files(exported: tuple[Path, dict]) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("finetune", [0, 4])
 def test_same_input_gives_same_bytes(ready, finetune: int, tmp_path: Path) -> None:
-    options = ExportOptions(sizes=["40x30"], finetune=finetune, max_drop=5)
+    images.write(Picture(images.read(zoo.pictures()[0]).rgb()[:128, :160]), tmp_path / "images" / "crop.png")
+    options = ExportOptions(sizes=["40x30"], finetune=finetune, max_drop=5, calibration=tmp_path / "images")
     first, second = (export(net(1, 2, "prelu"), tmp_path / name, options) for name in ("a", "b"))
     assert [file.sha256 for file in first.files] == [file.sha256 for file in second.files]
     recipe = recipes.read(tflite.read(first.files[1].path))
     assert ("learned from the float network's results" in recipe["calibration"]["method"]) == (finetune > 0)
+    assert recipe["calibration"]["pictures"] == ["crop.png"]
 
 
 @pytest.mark.slow
