@@ -140,7 +140,8 @@ def upscale(
     """Upscale an image by the factor of `model`.
 
     A luma model upscales BT.601 luma; chroma and alpha are enlarged by bicubic. Tiles overlap by the receptive field of
-    the network, so that the result equals that of the whole image.
+    the network, so that the result equals that of the whole image. (If the image is less than 16 pixels high or wide,
+    PyTorch can choose other kernels for a tile, and single values can be rounded differently.)
 
     Args:
         image: a `Picture`, or RGB pixels [H, W, 3] as uint8 or uint16.

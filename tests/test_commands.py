@@ -1,4 +1,4 @@
-"""The command lines as a user meets them: help without heavy imports, results, sentences, exit codes."""
+"""The command lines in processes of their own: help without heavy imports, results, error messages, exit codes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import resource
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ecbsr_mobile import Picture, __version__, images, load, zoo
-from tests.helpers.commands import COMMANDS, HEAVY, argv, call, environment, refused
+from tests.helpers.commands import COMMANDS, HEAVY, argv, call, call_here, environment, refused
 from tests.helpers.paths import ROOT
 
 
@@ -51,22 +51,24 @@ def test_upscale_a_picture_and_a_folder(picture: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert images.read(tmp_path / "out.png").size == (160, 120)
     (picture.parent / "broken.png").write_bytes(b"x")
-    result = call("ecbsr-upscale", picture.parent, tmp_path / "folder", "--json", "--model", "ecbsr-m4c16-x4")
+    result = call_here("ecbsr-upscale", picture.parent, tmp_path / "folder", "--json", "--model", "ecbsr-m4c16-x4")
     (picture.parent / "broken.png").unlink()
     assert result.returncode == 1
-    told = json.loads(result.stdout)
-    assert [entry["to"] for entry in told["pictures"]] == [[320, 240]]
-    assert "broken.png" in told["failed"][0]
+    document = json.loads(result.stdout)
+    assert [entry["to"] for entry in document["pictures"]] == [[320, 240]]
+    assert "broken.png" in document["failed"][0]
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["picture 1.png"]
 
 
 def test_upscale_refusals(picture: Path, tmp_path: Path) -> None:
-    refused(call("ecbsr-upscale", tmp_path / "none.png", tmp_path / "o.png"), 1, "none.png", "No such file")
-    refused(call("ecbsr-upscale", picture, tmp_path / "o.xyz"), 2, ".xyz")
-    refused(call("ecbsr-upscale", picture, tmp_path / "o.png", "--model", "nothing"), 1, "nothing", "ecbsr-m4c16-x2")
-    refused(call("ecbsr-upscale", picture, tmp_path / "o.png", "--model", picture), 1, "not a weights file")
-    refused(call("ecbsr-upscale", picture.parent, picture), 2, "is a file")
-    refused(call("ecbsr-upscale", picture, picture / "o.png"), 1, "cannot write")
+    refused(call_here("ecbsr-upscale", tmp_path / "none.png", tmp_path / "o.png"), 1, "none.png", "No such file")
+    refused(call_here("ecbsr-upscale", picture, tmp_path / "o.xyz"), 2, ".xyz")
+    refused(
+        call_here("ecbsr-upscale", picture, tmp_path / "o.png", "--model", "nothing"), 1, "nothing", "ecbsr-m4c16-x2"
+    )
+    refused(call_here("ecbsr-upscale", picture, tmp_path / "o.png", "--model", picture), 1, "not a weights file")
+    refused(call_here("ecbsr-upscale", picture.parent, picture), 2, "is a file")
+    refused(call_here("ecbsr-upscale", picture, picture / "o.png"), 1, "cannot write")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -83,51 +85,85 @@ def test_a_full_disk_leaves_nothing(picture: Path, tmp_path: Path) -> None:
 def test_eval(picture: Path) -> None:
     result = call("ecbsr-eval", "--data", picture.parent, "--json")
     assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert told["model"] == zoo.DEFAULT
-    (scores,) = told["sets"]
+    document = json.loads(result.stdout)
+    assert (document["schema"], document["model"]) == (1, zoo.DEFAULT)
+    (scores,) = document["sets"]
     assert scores["psnr"] > scores["bicubic_psnr"] > 20
     assert scores["pictures"] == len(scores["each"]) == 1
-    table = call("ecbsr-eval", "--data", picture.parent, picture.parent, "--each").stdout
+    table = call_here("ecbsr-eval", "--data", picture.parent, picture.parent, "--each").stdout
     assert table.count(f"{scores['psnr']:.2f}") == 4
-    refused(call("ecbsr-eval", "--data", "/nowhere"), 1, "/nowhere: no such folder")
+    refused(call_here("ecbsr-eval", "--data", "/nowhere"), 1, "/nowhere: no such folder")
 
 
 def training(picture: Path, out: Path, *more: object) -> list[object]:
-    """The arguments of a run of small steps."""
+    """The arguments of a run with small steps."""
     small = ["--patch", "8", "--batch", "4", "--blocks", "1", "--channels", "4"]
     small += ["--threads", "1", "--device", "cpu", "--json"]
     return ["--data", picture.parent, "--val", picture.parent, "--out", out, *small, *more]
 
 
-def stopped(arguments: list[str], out: Path) -> tuple[int, str, str]:
-    """Exit code and output of a training that gets SIGTERM behind its first validation."""
+def terminated(arguments: list[str], out: Path) -> tuple[int, str, str]:
+    """Exit code and output of a training that gets SIGTERM when it reports its first validation.
+
+    It reads a line of standard input after each report, so that the signal arrives before the next step.
+    """
     process = subprocess.Popen(
-        arguments, env=environment(), stderr=subprocess.PIPE, text=True, stdout=subprocess.PIPE
-    )  # fmt: skip
-    while not (out / "last.ckpt").exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+        arguments, env=environment(), bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stderr
+    errors = b""
+    while not errors.rpartition(b"\n")[2].startswith(b"step "):
+        byte = process.stderr.read(1)
+        assert byte, errors.decode()
+        errors += byte
     process.send_signal(signal.SIGTERM)
-    told, said = process.communicate(timeout=120)
-    assert "last.ckpt contains the training so far; to continue, add --resume to the command" in said
+    output, rest = process.communicate(b"\n", timeout=120)
+    errors += rest
+    assert b"last.ckpt contains the training so far; to continue, add --resume to the command" in errors
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
-    return process.returncode, told, said
+    return process.returncode, output.decode(), errors.decode()
 
 
-def test_train_is_interrupted_and_goes_on(picture: Path, tmp_path: Path) -> None:
-    """Wherever in a step the signal comes, the resumed run ends as one that was never interrupted."""
+WAITING = """
+import sys
+from collections.abc import Iterator
+from ecbsr_mobile.cli import common, train
+notice = common.notice
+def wait_after_a_report(message):
+    notice(message)
+    if message.startswith("step "):
+        sys.stdin.readline()
+common.notice = wait_after_a_report
+sys.argv[0] = "ecbsr-train"
+train.script()
+"""
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As in the processes of the commands: sums then have the same order."""
     import torch
 
-    options = ["--steps", "600", "--validate-every", "100"]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_train_is_interrupted_and_resumed(picture: Path, tmp_path: Path) -> None:
+    """The resumed run ends like one that was never interrupted."""
+    import torch
+
+    options = ["--steps", "60", "--validate-every", "20"]
     cut, whole = (training(picture, tmp_path / name, *options) for name in ("cut", "whole"))
-    code, told, said = stopped(argv("ecbsr-train", *cut), tmp_path / "cut")
-    assert (code, told) == (128 + signal.SIGTERM, "")
-    assert "Traceback" not in said
-    reached = torch.load(tmp_path / "cut" / "last.ckpt", weights_only=True)["step"]
-    assert 100 <= reached < 600
-    refused(call("ecbsr-train", *cut), 1, "--resume")
-    reports = [json.loads(call("ecbsr-train", *run).stdout) for run in ([*cut, "--resume"], whole)]
+    code, output, errors = terminated([sys.executable, "-c", WAITING, *map(str, cut)], tmp_path / "cut")
+    assert (code, output) == (128 + signal.SIGTERM, "")
+    assert "Traceback" not in errors
+    assert torch.load(tmp_path / "cut" / "last.ckpt", weights_only=True)["step"] == 20
+    refused(call_here("ecbsr-train", *cut), 1, "--resume")
+    reports = [json.loads(call_here("ecbsr-train", *run).stdout) for run in ([*cut, "--resume"], whole)]
     for report in reports:
         del report["seconds_left"], report["weights"]
     assert reports[0] == reports[1]
@@ -142,17 +178,19 @@ def torchrun(count: int, command: list[str]) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_two_processes_train_as_one_with_the_batch_of_both(picture: Path, tmp_path: Path) -> None:
-    """Over gloo, on the loopback: the weights that come out, the log, and one result on standard output."""
+    """Over gloo, on the loopback: compares the weights and the log; one of them prints the result."""
     import torch
 
     options = ["--steps", "12", "--validate-every", "6", "--ema-decay", "0.5"]
-    one = call("ecbsr-train", *training(picture, tmp_path / "one", *options))
+    one = call_here("ecbsr-train", *training(picture, tmp_path / "one", *options))
     arguments = torchrun(2, argv("ecbsr-train", *training(picture, tmp_path / "two", *options)))
     two = subprocess.run(arguments, capture_output=True, text=True, env=environment())
     assert two.returncode == 0, two.stderr
     assert json.loads(two.stdout)["step"] == json.loads(one.stdout)["step"] == 12
-    # The plain networks: of what cancels in them (a bias in front of an edge filter), gradients are rounding errors.
+    # Of the collapsed networks: parameters that cancel in them, such as a bias before an edge filter, have gradients
+    # that are only rounding errors.
     nets = [load(tmp_path / name / "best.safetensors").state_dict() for name in ("one", "two")]
     torch.testing.assert_close(nets[0], nets[1], rtol=0, atol=1e-6)
     logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("one", "two")]
@@ -164,7 +202,7 @@ def test_two_processes_train_as_one_with_the_batch_of_both(picture: Path, tmp_pa
 
 @pytest.mark.slow
 def test_no_thread_of_a_group_outlives_it(picture: Path, tmp_path: Path) -> None:
-    """One that does can want the interpreter while that ends, and aborts it: now and then."""
+    """Such a thread sometimes aborts the interpreter at its end."""
     code = """
 import os, sys
 from ecbsr_mobile.cli.train import main
@@ -184,9 +222,9 @@ def test_two_processes_stop_at_the_same_step(picture: Path, tmp_path: Path) -> N
     import torch
 
     options = training(picture, tmp_path, "--steps", "1000000", "--validate-every", "20")
-    code, told, said = stopped(torchrun(2, argv("ecbsr-train", *options)), tmp_path)
-    assert (code != 0, told) == (True, "")
-    assert said.count("ecbsr-train: interrupted by SIGTERM") == 2
+    code, output, errors = terminated(torchrun(2, argv("ecbsr-train", *options)), tmp_path)
+    assert (code != 0, output) == (True, "")
+    assert errors.count("ecbsr-train: interrupted by SIGTERM") == 2
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] >= 20
 
 

@@ -1,14 +1,17 @@
-"""Weights files of every layout against the outputs of the original code; bad files against a sentence."""
+"""Weights files of every layout against the outputs of the original code, and the messages about bad files."""
 
 from __future__ import annotations
 
 import pickle
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ecbsr_mobile import ECBSR, EcbsrError, PlainNet, UsageError, load, save
 from ecbsr_mobile.architecture import Activation
@@ -59,25 +62,51 @@ def test_training_layouts(tmp_path: Path, wrap: str | None) -> None:
     assert same(quietly(tmp_path / "w.pth"), expected)
 
 
+# The names of the layouts of fused networks, and of trained blocks.
+LAYOUTS = {
+    "plain": lambda net: net.collapse().state_dict(),
+    "etds": lambda net: renamed(net.collapse(), "backbone.{}.0.{}", "backbone.{}.1.{}"),
+    "official": lambda net: renamed(net.collapse(), "backbone.{}.conv3x3.{}", "backbone.{}.act.{}"),
+    "blocks": lambda net: net.state_dict(),
+}
+
+
+def renamed(plain: PlainNet, conv: str, act: str) -> dict[str, torch.Tensor]:
+    """The state dict of a plain network under the names of another layout."""
+    kinds = {"convs": conv, "acts": act}
+    state = {}
+    for name, value in plain.state_dict().items():
+        kind, index, part = name.split(".")
+        state[kinds[kind].format(index, part)] = value
+    return state
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    layout=st.sampled_from(list(LAYOUTS)),
+    prefixes=st.lists(st.sampled_from(["module.", "_orig_mod.", "model.", "net."]), max_size=3),
+    keys=st.lists(st.sampled_from(["params_ema", "params", "model_state_dict", "state_dict", "model"]), max_size=2),
+    activation=st.sampled_from(["prelu", "relu", "leaky"]),
+    reverse=st.booleans(),
+)
+def test_names_are_read_with_any_wrapper(
+    layout: str, prefixes: list[str], keys: list[str], activation: Activation, reverse: bool
+) -> None:
+    net = some_net(activation)
+    state = {"".join(prefixes) + name: value for name, value in LAYOUTS[layout](net).items()}
+    content: object = dict(reversed(state.items())) if reverse else state
+    for key in keys:
+        content = {key: content, "epoch": 3}
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "w.pth")
+        torch.save(content, path)
+        assert same(quietly(path, value_range=1), net.collapse())
+
+
 def test_averaged_weights_come_first(tmp_path: Path) -> None:
     net, other = some_net(), ECBSR(1, 16, 4)
     torch.save({"params": other.state_dict(), "params_ema": net.state_dict()}, tmp_path / "w.pth")
     assert same(quietly(tmp_path / "w.pth"), net.collapse())
-
-
-@pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
-def test_fused_layouts(tmp_path: Path, activation: Activation) -> None:
-    plain = some_net(activation).collapse()
-    etds, official = {}, {}
-    for index, conv in enumerate(plain.convs):
-        for name, value in conv.state_dict().items():
-            etds[f"backbone.{index}.0.{name}"] = official[f"backbone.{index}.conv3x3.{name}"] = value
-    for index, act in enumerate(plain.acts):
-        for name, value in act.state_dict().items():
-            etds[f"backbone.{index}.1.{name}"] = official[f"backbone.{index}.act.{name}"] = value
-    for state in (etds, {f"module.{k}": v for k, v in official.items()}):
-        torch.save(state, tmp_path / "w.pth")
-        assert same(quietly(tmp_path / "w.pth", value_range=1), plain)
 
 
 @pytest.mark.parametrize("identity", [False, True])
@@ -91,7 +120,7 @@ def test_our_own_files_record_everything(tmp_path: Path, activation: Activation,
             assert same(load(tmp_path / "w.safetensors"), net.collapse())
 
 
-def test_options_change_the_reading(tmp_path: Path) -> None:
+def test_identity_is_an_option(tmp_path: Path) -> None:
     torch.save(some_net(identity=True).state_dict(), tmp_path / "w.pth")
     assert same(quietly(tmp_path / "w.pth", identity=True, value_range=1), some_net(identity=True).collapse())
     assert not same(quietly(tmp_path / "w.pth", identity=False, value_range=1), some_net(identity=True).collapse())
@@ -112,7 +141,7 @@ def test_options_that_contradict_the_file(tmp_path: Path, options: dict[str, obj
 
 
 class Bomb:
-    """Pickles as a call that leaves a file behind."""
+    """Pickled as a call that creates a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Upscaling: tiles against the whole, every kind of picture, and a `.tflite` against the interpreter."""
+"""Upscaling: tiles against the whole image, every kind of image, and a `.tflite` against the interpreter."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from skimage import color
 
 from ecbsr_mobile import ECBSR, EcbsrError, Picture, PlainNet, TfliteModel, images, load, upscale, zoo
@@ -18,8 +20,8 @@ def cat() -> Picture:
     return images.read(next(path for path in zoo.pictures() if path.stem == "chelsea"))
 
 
-def wild(scale: int, colors: int) -> PlainNet:
-    """A network that shows a wrong border or seam: it amplifies whatever it is given."""
+def amplifying(scale: int, colors: int) -> PlainNet:
+    """A network that makes a wrong border or seam visible."""
     torch.manual_seed(1)
     net = ECBSR(2, 8, scale, colors).collapse()
     for conv in net.convs[:-1]:
@@ -27,13 +29,24 @@ def wild(scale: int, colors: int) -> PlainNet:
     return net
 
 
+@given(length=st.integers(1, 3000), step=st.integers(1, 700))
+def test_tiles_cover_every_pixel_exactly_once(length: int, step: int) -> None:
+    covered = [position for start, stop in images.tiles(length, step) for position in range(start, stop)]
+    assert covered == list(range(length))
+    assert all(0 < stop - start <= step for start, stop in images.tiles(length, step))
+
+
 @pytest.mark.parametrize(("scale", "colors"), [(2, 1), (3, 3), (4, 1)])
-@pytest.mark.parametrize("tile", [130, 200])
-def test_tiles_equal_the_whole(cat: Picture, scale: int, colors: int, tile: int) -> None:
-    picture = Picture(cat.pixels, cat.pixels[:, :, 0])
-    net = wild(scale, colors)
-    whole, tiled = (upscale(picture, net, tile=size) for size in (1000, tile))
-    assert whole.size == (384 * scale, 264 * scale)
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tile=st.integers(60, 300), left=st.integers(0, 60), top=st.integers(0, 200), height=st.integers(16, 40))
+def test_tiles_equal_the_whole(
+    cat: Picture, scale: int, colors: int, tile: int, left: int, top: int, height: int
+) -> None:
+    """Of a strip that is wider than the smallest input, so that tiles are computed apart."""
+    pixels = cat.pixels[top : top + height, left:]
+    image, net = Picture(pixels, pixels[:, :, 0]), amplifying(scale, colors)
+    whole, tiled = (upscale(image, net, tile=size) for size in (1000, tile))
+    assert whole.size == (pixels.shape[1] * scale, pixels.shape[0] * scale)
     np.testing.assert_array_equal(tiled.pixels, whole.pixels)
     np.testing.assert_array_equal(tiled.alpha, whole.alpha)  # type: ignore[arg-type]
 
@@ -42,7 +55,7 @@ def test_tiles_equal_the_whole(cat: Picture, scale: int, colors: int, tile: int)
 @pytest.mark.parametrize("name", zoo.names())
 def test_tflite_in_tiles_equals_the_interpreter_on_the_whole(cat: Picture, name: str, precision: str) -> None:
     path = zoo.tflite(name, precision)
-    small = cat.pixels[:, :301]
+    small = cat.pixels[100:148]  # 384 pixels wide, more than the smallest input
     interpreter = Interpreter(str(path))
     detail = interpreter.get_input_details()[0]
     in_luma = detail["shape"][3] == 1
@@ -57,31 +70,31 @@ def test_tflite_in_tiles_equals_the_interpreter_on_the_whole(cat: Picture, name:
     interpreter.invoke()
     output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0].astype(np.float64)
     expected = output + 128 if precision == "int8" else output * 255
-    tiled = upscale(small, path, tile=150)
+    tiled = upscale(small, path, tile=100)
     np.testing.assert_array_equal(tiled, upscale(small, path, tile=1000))
     if in_luma:
-        # Rounding to RGB moves luma by less than one, but for colours beyond what RGB can show.
+        # Rounding to RGB moves luma by less than one, except for colors outside of RGB.
         assert np.mean(np.abs(color.rgb2ycbcr(tiled)[..., 0] - expected[:, :, 0]) < 1) > 0.99
     else:
         assert np.abs(tiled - np.clip(expected, 0, 255)).max() <= 0.5 + 1e-3
 
 
-def test_luma_network_keeps_colour(cat: Picture) -> None:
+def test_luma_network_keeps_colors(cat: Picture) -> None:
     result = upscale(cat.pixels, load(zoo.DEFAULT))
     again = images.resize_bicubic(result, cat.size)
     assert np.abs(again.astype(int) - cat.pixels).mean() < 3
 
 
-def test_grey_is_colour_without_chroma(cat: Picture) -> None:
+def test_gray_is_color_without_chroma(cat: Picture) -> None:
     plane = cat.pixels[:40, :50, :1]
     for net in (load(zoo.DEFAULT), ECBSR(2, 8, 2, 3).collapse()):
-        grey = upscale(plane, net)
+        gray = upscale(plane, net)
         rgb = upscale(plane.repeat(3, axis=2), net)
-        assert grey.shape == (80, 100, 1)
-        assert np.abs(grey[:, :, 0].astype(int) - rgb.mean(axis=2)).max() <= 1
+        assert gray.shape == (80, 100, 1)
+        assert np.abs(gray[:, :, 0].astype(int) - rgb.mean(axis=2)).max() <= 1
 
 
-def test_16_bit_equals_8_bit_but_finer(cat: Picture) -> None:
+def test_16_bit_equals_8_bit_up_to_rounding(cat: Picture) -> None:
     small = cat.pixels[:40, :50]
     net = load(zoo.DEFAULT)
     fine = upscale(small.astype(np.uint16) * 257, net)
@@ -91,7 +104,7 @@ def test_16_bit_equals_8_bit_but_finer(cat: Picture) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3)])
-def test_tiny_pictures(size: tuple[int, int]) -> None:
+def test_tiny_images(size: tuple[int, int]) -> None:
     pixels = np.full((size[1], size[0], 3), 100, np.uint8)
     for model in [load(zoo.DEFAULT), *(zoo.tflite(name) for name in zoo.names())]:
         result = upscale(pixels, model)

@@ -1,14 +1,23 @@
-"""The command lines, each called in a process of its own."""
+"""The command lines, called in a process of their own or, where that makes no difference, in the test's."""
 
 from __future__ import annotations
 
 import configparser
+import importlib
+import io
 import os
 import re
+import signal
 import subprocess
 import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
+import pytest
+
+from ecbsr_mobile.cli import common
 from tests.helpers.paths import ROOT
 
 HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edge_litert", "rich", "adbutils",
@@ -32,6 +41,25 @@ def call(
     return subprocess.run(
         argv(command, *arguments), capture_output=True, text=True, cwd=cwd, env=environment(), **options,  # type: ignore[call-overload]
     )  # fmt: skip
+
+
+def call_here(command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The same result from this process, which saves the imports."""
+    main = importlib.import_module(COMMANDS[command].partition(":")[0]).main
+    out, err, handler = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
+    args = [*map(str, arguments)]
+    try:
+        with (
+            patch.object(sys, "argv", [command]),
+            warnings.catch_warnings(),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as ended,
+        ):
+            common.run(main, args)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    return subprocess.CompletedProcess([command, *args], int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def argv(command: str, *arguments: object) -> list[str]:
