@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 TILE = 512
 """LR pixels along a side of a tile: large enough that the halo costs little, small enough for any memory."""
 
-_MIN_SIDE = 256  # for smaller inputs PyTorch chooses kernels that round differently
+_MIN_SIDE = 256  # for inputs of a smaller area than its square, PyTorch chooses kernels that round differently
 _BICUBIC_RADIUS = 2  # LR pixels, when enlarging
 
 
@@ -140,8 +141,7 @@ def upscale(
     """Upscale an image by the factor of `model`.
 
     A luma model upscales BT.601 luma; chroma and alpha are enlarged by bicubic. Tiles overlap by the receptive field of
-    the network, so that the result equals that of the whole image. (If the image is less than 16 pixels high or wide,
-    PyTorch can choose other kernels for a tile, and single values can be rounded differently.)
+    the network, so that the result equals that of the whole image.
 
     Args:
         image: a `Picture`, or RGB pixels [H, W, 3] as uint8 or uint16.
@@ -157,11 +157,13 @@ def upscale(
     model = open_model(model)
     width, height = image.size
     scale, halo = model.scale, max(model.radius, _BICUBIC_RADIUS)
+    min_rows, min_columns = (max(_MIN_SIDE, math.ceil(_MIN_SIDE**2 / side)) for side in (width, height))
     pixels = np.empty((height * scale, width * scale, image.pixels.shape[2]), image.pixels.dtype)
     alpha = None if image.alpha is None else np.empty(pixels.shape[:2], pixels.dtype)
     tiles = [(y, x) for y in images.tiles(height, tile) for x in images.tiles(width, tile)]
     for (top, bottom), (left, right) in progress(tiles, "upscaling") if progress else tiles:
-        rows, columns = _with_halo(top, bottom, halo, height), _with_halo(left, right, halo, width)
+        rows = _with_halo(top, bottom, halo, min_rows, height)
+        columns = _with_halo(left, right, halo, min_columns, width)
         inner = (
             slice((top - rows.start) * scale, (bottom - rows.start) * scale),
             slice((left - columns.start) * scale, (right - columns.start) * scale),
@@ -173,11 +175,11 @@ def upscale(
     return Picture(pixels, alpha)
 
 
-def _with_halo(start: int, stop: int, halo: int, length: int) -> slice:
-    """The part of 0..length to compute for start..stop: `halo` more on each side, and at least `_MIN_SIDE`."""
+def _with_halo(start: int, stop: int, halo: int, minimum: int, length: int) -> slice:
+    """The part of 0..length to compute for start..stop: `halo` more on each side, and at least `minimum` in all."""
     start, stop = max(start - halo, 0), min(stop + halo, length)
-    start = max(min(start, stop - _MIN_SIDE), 0)
-    return slice(start, min(max(stop, start + _MIN_SIDE), length))
+    start = max(min(start, stop - minimum), 0)
+    return slice(start, min(max(stop, start + minimum), length))
 
 
 def _upscale_tile(pixels: NDArray[np.unsignedinteger], model: Model, peak: int) -> NDArray[np.unsignedinteger]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import color
 
@@ -37,13 +37,11 @@ def test_tiles_cover_every_pixel_exactly_once(length: int, step: int) -> None:
 
 
 @pytest.mark.parametrize(("scale", "colors"), [(2, 1), (3, 3), (4, 1)])
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(tile=st.integers(60, 300), left=st.integers(0, 60), top=st.integers(0, 200), height=st.integers(16, 40))
-def test_tiles_equal_the_whole(
-    cat: Picture, scale: int, colors: int, tile: int, left: int, top: int, height: int
-) -> None:
-    """Of a strip that is wider than the smallest input, so that tiles are computed apart."""
-    pixels = cat.pixels[top : top + height, left:]
+@settings(max_examples=4, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_tiles_equal_the_whole(cat: Picture, scale: int, colors: int, data: st.DataObject) -> None:
+    tile, left, top = data.draw(st.integers(100, 300)), data.draw(st.integers(0, 100)), data.draw(st.integers(0, 260))
+    pixels = cat.pixels[top:, left:]
     image, net = Picture(pixels, pixels[:, :, 0]), amplifying(scale, colors)
     whole, tiled = (upscale(image, net, tile=size) for size in (1000, tile))
     assert whole.size == (pixels.shape[1] * scale, pixels.shape[0] * scale)
@@ -51,11 +49,20 @@ def test_tiles_equal_the_whole(
     np.testing.assert_array_equal(tiled.alpha, whole.alpha)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("height", "width"), [(7, 20_000), (20_000, 7), (18, 4_000), (300, 260)])
+def test_tiles_equal_the_whole_of_narrow_images(cat: Picture, height: int, width: int) -> None:
+    """PyTorch rounds differently in small tiles, so that those of narrow images have to be long."""
+    repeats = (-(-height // cat.size[1]), -(-width // cat.size[0]), 1)
+    pixels = np.tile(cat.pixels, repeats)[:height, :width]
+    net = amplifying(2, 3)
+    np.testing.assert_array_equal(upscale(pixels, net, tile=500), upscale(pixels, net, tile=100_000))
+
+
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
 @pytest.mark.parametrize("name", zoo.names())
 def test_tflite_in_tiles_equals_the_interpreter_on_the_whole(cat: Picture, name: str, precision: str) -> None:
     path = zoo.tflite(name, precision)
-    small = cat.pixels[100:148]  # 384 pixels wide, more than the smallest input
+    small = cat.pixels[:, :301]
     interpreter = Interpreter(str(path))
     detail = interpreter.get_input_details()[0]
     in_luma = detail["shape"][3] == 1
@@ -70,7 +77,7 @@ def test_tflite_in_tiles_equals_the_interpreter_on_the_whole(cat: Picture, name:
     interpreter.invoke()
     output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0].astype(np.float64)
     expected = output + 128 if precision == "int8" else output * 255
-    tiled = upscale(small, path, tile=100)
+    tiled = upscale(small, path, tile=150)
     np.testing.assert_array_equal(tiled, upscale(small, path, tile=1000))
     if in_luma:
         # Rounding to RGB moves luma by less than one, except for colors outside of RGB.
