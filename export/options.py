@@ -24,7 +24,7 @@ IO_DTYPES = ("int8", "uint8", "float32")
 """Data types of the input and output of an int8 file."""
 
 FINETUNE_STEPS = 3000
-"""Default number of fine-tuning steps for weights that were not trained for int8: about a minute on two cores."""
+"""Default number of fine-tuning steps for weights that were not trained for int8; ecbsr-m4c16-x2 takes 1.5 minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
