@@ -6,7 +6,7 @@ READY := .venv/.ready
 .PHONY: demo test test-fast coverage lint hooks zoo zoo-check app app-test lock clean
 
 # Parallel tests: PyTorch and OpenCV use one thread each, since the processes fill the cores already.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 # Each line is a command to copy.
 demo: $(READY)
