@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from ecbsr_mobile import ECBSR, EcbsrError, PlainNet, UsageError, load, save
 from ecbsr_mobile.architecture import Activation
+from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
+from tests.helpers.int8 import simulated
 
 ORIGINALS = [
     ("official_m4c16_x4_y_idt_prelu", "ecbsr-m4c16-x4", 255, True),
@@ -208,3 +211,20 @@ def test_missing_and_folder(tmp_path: Path) -> None:
         load(tmp_path / "none.pth")
     with pytest.raises(EcbsrError, match="is a folder"):
         load(tmp_path)
+
+
+def test_int8_weights_are_saved_and_loaded(tmp_path: Path) -> None:
+    plain, path, image = some_net().collapse(), tmp_path / "w.safetensors", torch.rand(1, 1, 20, 24)
+    simulation = FakeQuantNet(fold_steep_slopes(plain))
+    simulation.observe(image)
+    weights = simulation.weights()
+    plain.int8 = {"depthwise": weights}
+    save(plain, path)
+    loaded = load(path)
+    assert set(loaded.int8) == {"depthwise"}
+    np.testing.assert_array_equal(simulated(loaded.int8["depthwise"], image), simulated(weights, image))
+    assert torch.equal(loaded(image), plain(image))
+    plain.int8 = {"depthwise": replace(weights, ranges=weights.ranges[:-1])}
+    save(plain, path)
+    with pytest.raises(EcbsrError, match=r"w\.safetensors: its int8 ranges do not fit"):
+        load(path)
