@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,19 +159,31 @@ def test_import_puts_the_rows_of_another_file_into_one_report(
     assert json.loads((out / "results.json").read_text()) == document
 
 
-def test_list_shows_phones_and_what_to_do(device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "other").mkdir()
-    other = Device(tmp_path / "other")
+def test_escape_sequences_of_an_imported_file_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "\x1b[2J"
+    (row,) = results(10.0).results
+    info = types.DeviceInfo(evil, notes=(evil,))
+    document = Results((replace(row, model=evil, device=evil, note=evil),), {evil: info}).as_json()
+    (tmp_path / "app.json").write_text(json.dumps(document))
+    assert cli.main(["--import", str(tmp_path / "app.json")]) == 0
+    printed = capsys.readouterr()
+    assert "?[2J" in printed.out and "?[2J" in printed.err
+    assert "\x1b" not in printed.out + printed.err
+
+
+def test_list_shows_phones_and_what_to_do(
+    new_device: Callable[..., Device], capsys: pytest.CaptureFixture[str]
+) -> None:
+    device, other = new_device(), new_device()
     other.authorized = False
-    try:
-        for phone in (device, other):
-            subprocess.run([adb.adb_path(), "connect", phone.serial], capture_output=True, check=False, timeout=60)
-        assert cli.main(["--list"]) == 0
-        table = capsys.readouterr().out
-        assert device.serial in table and "allow USB debugging" in table
-        assert cli.main(["--list", "--json"]) == 0
-        phones = {phone["serial"]: phone for phone in json.loads(capsys.readouterr().out)["phones"]}
-        assert phones[device.serial]["state"] == "device" and phones[device.serial]["model"] == "Phone S 1"
-        assert phones[other.serial]["state"] in ("unauthorized", "authorizing")
-    finally:
-        other.close()
+    for phone in (device, other):
+        subprocess.run([adb.adb_path(), "connect", phone.serial], capture_output=True, check=False, timeout=60)
+    assert cli.main(["--list"]) == 0
+    table = capsys.readouterr().out
+    assert device.serial in table and "allow USB debugging" in table
+    assert cli.main(["--list", "--json"]) == 0
+    phones = {phone["serial"]: phone for phone in json.loads(capsys.readouterr().out)["phones"]}
+    assert phones[device.serial]["state"] == "device" and phones[device.serial]["model"] == "Phone S 1"
+    assert phones[other.serial]["state"] in ("unauthorized", "authorizing")

@@ -1,4 +1,4 @@
-"""Output in the formats of the benchmark tools, written by hand after their descriptions: no tool printed these.
+"""Output in the formats of the benchmark tools, written by hand from their descriptions: no tool has printed it.
 
 Each is (standard output, standard error) of a run on a model of 49 nodes in a file of 56784 bytes.
 """
@@ -31,9 +31,9 @@ INFO: Overall peak memory footprint (MB) via periodic monitoring: 37.824
 """
 
 
-def _replaced(taken: int, delegate: str, partitions: int, total: int = NODES) -> str:
+def _replaced(nodes: int, delegate: str, partitions: int, total: int = NODES) -> str:
     return (
-        f"INFO: Replacing {taken} out of {total} node(s) with delegate ({delegate}) node, "
+        f"INFO: Replacing {nodes} out of {total} node(s) with delegate ({delegate}) node, "
         f"yielding {partitions} partitions for subgraph 0.\n"
     )
 
@@ -44,7 +44,7 @@ CPU = (
     + _TAIL_2024,
     "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n" + _replaced(49, "TfLiteXNNPackDelegate", 1),
 )
-CPU_OLD = (  # bare lines, no percentiles, slower than a second
+CPU_OLD = (  # lines without prefix, no percentiles, slower than a second
     """\
 STARTING!
 Min num runs: [20]
@@ -91,7 +91,7 @@ NNAPI_PARTIAL = (
     "delegate kernels.\n" + _TAIL_2024,
     "",
 )
-NNAPI_NOTHING = (  # an earlier line claims success; the later one is the truth
+NNAPI_NOTHING = (  # an earlier line reports success; the later line is correct
     _HEAD_2024 + "INFO: NNAPI delegate created.\n"
     "INFO: Explicitly applied NNAPI delegate, and the model graph will be completely executed by the delegate.\n"
     "INFO: Though NNAPI delegate is explicitly applied, the model graph will not be executed by the delegate.\n"

@@ -18,14 +18,13 @@ import pytest
 
 import android_bench
 from android_bench import cli
-from android_bench.config import Limits
 from android_bench.phone import adb, adb_server
 from ecbsr_mobile import zoo
 from tests.helpers.adb_device import Device
 from tests.helpers.adb_protocol import OLD_FEATURES
 from tests.helpers.adb_servers import renamed
 from tests.helpers.bench import QUICK
-from tests.helpers.bench_logs import LITERT
+from tests.helpers.bench_logs import CPU_OLD, LITERT
 from tests.helpers.standin_tool import elf
 
 Bench = Callable[..., android_bench.Results]
@@ -100,93 +99,73 @@ def _assert_runs_are_as_requested(device: Device) -> None:
             assert run["external_delegate_options"] == "backend:htp;mode:2 fast"
 
 
-@pytest.mark.usefixtures("adb_server")
 def test_host_and_two_phones_with_odd_serials_in_one_report(
-    tmp_path: Path, model: Path, tool: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    new_device: Callable[..., Device],
+    tmp_path: Path,
+    model: Path,
+    tool: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     serials = ("it's a $erial", 'the "second" one; ls')
-    devices, meeting = [], threading.Barrier(2)
-    for name in "ab":
-        (tmp_path / name).mkdir()
-        devices.append(Device(tmp_path / name, {"ms": 5}))
-        devices[-1].watcher = _waiting_for_the_other(meeting)
-        subprocess.run([adb.adb_path(), "connect", devices[-1].serial], check=True, capture_output=True, timeout=60)
+    phones, meeting = [new_device() for _ in serials], threading.Barrier(2)
+    for phone in phones:
+        phone.watcher = _waiting_for_the_other(meeting)
+        subprocess.run([adb.adb_path(), "connect", phone.serial], check=True, capture_output=True, timeout=60)
     out = tmp_path / 'it\'s "out"'
     arguments = [str(model), "--size=24x16", "--rounds=2", "--runs=2", "--tool", tool, "--json", "--out", str(out)]
     arguments += ["--device=host", *(f"--device={serial}" for serial in serials)]
-    names = {serial: one.serial for serial, one in zip(serials, devices, strict=True)}
-    try:
-        with renamed(int(os.environ["ANDROID_ADB_SERVER_PORT"]), names) as port:
-            monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
-            assert set(serials) <= {phone.serial for phone in adb_server.phones()}
-            assert cli.main(arguments) == 0
-        rows = json.loads(capsys.readouterr().out)["results"]
-        assert [(row["device"], row["status"], row["runs"]) for row in rows] == [
-            (name, "ok", 2) for name in ("host", *serials)
-        ]
-        assert not meeting.broken, "two phones are measured at the same time"
-        page = html.unescape((out / "report.html").read_text())
-        # Both phones are of one model, so their addresses tell them apart.
-        assert all(f"{name} · cpu" in page for name in ("host", *serials))
-        for one in devices:
-            one.assert_clean()
-    finally:
-        for one in devices:
-            one.close()
+    names = {serial: phone.serial for serial, phone in zip(serials, phones, strict=True)}
+    with renamed(int(os.environ["ANDROID_ADB_SERVER_PORT"]), names) as port, monkeypatch.context() as patch:
+        patch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+        assert set(serials) <= {phone.serial for phone in adb_server.phones()}
+        assert cli.main(arguments) == 0
+    rows = json.loads(capsys.readouterr().out)["results"]
+    devices = ("host", *serials)
+    assert [(row["device"], row["status"], row["runs"]) for row in rows] == [(name, "ok", 2) for name in devices]
+    assert not meeting.broken, "two phones are measured at the same time"
+    page = html.unescape((out / "report.html").read_text())
+    # Both phones are of one model, so their serials distinguish them.
+    assert all(f"{name} · cpu" in page for name in devices)
+    for phone in phones:
+        phone.assert_clean()
 
 
 def _waiting_for_the_other(meeting: threading.Barrier) -> Callable[[str], None]:
-    """Holds a phone's first run until the other phone's begins as well; gives up after a while."""
+    """Delay the first run on a phone until that on the other phone begins."""
     met = threading.Event()
 
     def watch(script: str) -> None:
         if "benchmark_model --graph" in script and not met.is_set():
             met.set()
             with suppress(threading.BrokenBarrierError):
-                meeting.wait(60)
+                meeting.wait(100)
 
     return watch
 
 
-@pytest.mark.usefixtures("adb_server")
-def test_an_old_phone_without_exit_codes_and_a_tool_without_percentiles(tmp_path: Path, model: Path, tool: str) -> None:
-    from tests.helpers.bench_logs import CPU_OLD
-
-    root = tmp_path / "phone"
-    root.mkdir()
+def test_an_old_phone_without_exit_codes_and_a_tool_without_percentiles(
+    new_device: Callable[..., Device], bench: Bench
+) -> None:
     out, err = (text.replace("0.056784", "{megabytes}") for text in CPU_OLD)
-    old = Device(root, {"replay": [out, err, 0]}, OLD_FEATURES, **{"ro.build.version.sdk": "26"})
-    try:
-        results = android_bench.bench(
-            [model],
-            devices=[old.serial],
-            sizes=["24x16"],
-            delegates=["cpu", "nnapi"],
-            rounds=2,
-            tool=tool,
-            limits=QUICK,
-        )
-        cpu, nnapi = results.results
-        assert (cpu.status, cpu.median_ms, cpu.p95_ms, cpu.nodes_delegated) == ("ok", 12216, None, 0)
-        assert "mean" in cpu.note and "XNNPACK runs no node" in cpu.note
-        assert (nnapi.status, nnapi.median_ms) == ("unsupported", None) and "API level 27" in nnapi.note
-        old.set_tool({"replay": ["", "", 3]})
-        results = android_bench.bench([model], devices=[old.serial], sizes=["24x16"], rounds=1, tool=tool, limits=QUICK)
-        assert (results.results[0].status, results.results[0].note[:11]) == ("failed", "exit code 3")
-        old.assert_clean()
-    finally:
-        old.close()
+    old = new_device({"replay": [out, err, 0]}, OLD_FEATURES, **{"ro.build.version.sdk": "26"})
+    cpu, nnapi = bench(devices=[old.serial], delegates=["cpu", "nnapi"]).results
+    assert (cpu.status, cpu.median_ms, cpu.p95_ms, cpu.nodes_delegated) == ("ok", 12216, None, 0)
+    assert "mean" in cpu.note and "XNNPACK runs no node" in cpu.note
+    assert (nnapi.status, nnapi.median_ms) == ("unsupported", None) and "API level 27" in nnapi.note
+    old.set_tool({"replay": ["", "", 3]})
+    (failed,) = bench(devices=[old.serial], rounds=1).results
+    assert (failed.status, failed.note[:11]) == ("failed", "exit code 3")
+    old.assert_clean()
 
 
-def test_check_compares_the_output_for_a_real_picture(device: Device, model: Path, int8: Path, tool: str) -> None:
+def test_check_compares_the_output_for_a_real_image(device: Device, bench: Bench, model: Path, int8: Path) -> None:
     if not zoo.pictures():
         pytest.skip("no picture is bundled")
 
     def row(path: Path, **behavior: object) -> android_bench.Row:
         device.set_tool(behavior)
-        return android_bench.bench(
-            [path], devices=[device.serial], sizes=["24x16"], rounds=1, tool=tool, check=True, limits=QUICK
-        ).results[0]
+        return bench(models=[path], rounds=1, check=True).results[0]
 
     for path in (model, int8):
         right = row(path)
@@ -194,48 +173,40 @@ def test_check_compares_the_output_for_a_real_picture(device: Device, model: Pat
     wrong = row(int8, wrong=True)
     assert (wrong.status, wrong.median_ms) == ("mismatch", None)
     assert wrong.check and wrong.check.psnr_db and "wrong output" in wrong.note
-    silent = row(model, unknown=["output_filepath"])
-    assert silent.status == "ok" and "cannot write its output" in silent.note
+    unchecked = row(model, unknown=["output_filepath"])
+    assert unchecked.status == "ok" and "cannot write its output" in unchecked.note
     device.assert_clean()
 
 
-def test_a_hot_phone_is_waited_for_and_a_throttled_latency_is_marked(
-    device: Device, model: Path, tool: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hot_phone_is_waited_for_and_a_throttled_latency_is_marked(device: Device, bench: Bench) -> None:
     lines: list[str] = []
 
-    def measure(cooldown: float) -> android_bench.Row:
-        limits = Limits(cooldown=cooldown, poll=0.05)
-        return android_bench.bench(
-            [model], devices=[device.serial], sizes=["24x16"], rounds=2, tool=tool, limits=limits, progress=lines.append
-        ).results[0]
+    def row(cooldown: float) -> android_bench.Row:
+        lines.clear()
+        return bench(limits=replace(QUICK, cooldown=cooldown), progress=lines.append).results[0]
 
     readings: list[str] = []
 
     def hot_before_the_first_run(script: str) -> None:
         if "dumpsys battery" in script:
             readings.append(script)
-            if len(readings) == 2:  # the first one is of the preparation
-                device.set_heat(2, then=0)  # hot once, then cool
+            if len(readings) == 2:  # the first reading belongs to the preparation
+                device.set_heat(2, then=0)
 
     device.watcher = hot_before_the_first_run
-    row = measure(60)
-    assert row.status == "ok"
+    assert row(60).status == "ok"
     (waiting,) = (line for line in lines if "waiting to cool down, at most" in line)
     assert "thermal status 2" in waiting
     device.watcher = lambda script: device.set_heat(3) if "--graph" in script else None
-    lines.clear()
-    row = measure(0)
-    assert row.status == "throttled" and row.median_ms and "thermal status 3" in row.note
+    throttled = row(0)
+    assert throttled.status == "throttled" and throttled.median_ms and "thermal status 3" in throttled.note
     device.watcher = lambda _script: None
     device.set_heat(0, tenths=480)
-    lines.clear()
-    row = measure(0.2)
-    assert row.status == "ok" and any("48.0 °C" in line for line in lines)
+    assert row(0.2).status == "ok" and any("48.0 °C" in line for line in lines)
     device.assert_clean()
 
 
-def test_a_core_with_a_lower_clock_marks_the_latency(device: Device, model: Path, tool: str) -> None:
+def test_a_core_with_a_lower_clock_marks_the_latency(device: Device, bench: Bench) -> None:
     clock = device.path("/sys/devices/system/cpu/cpu3/cpufreq/scaling_max_freq")
 
     def lower_the_clock(script: str) -> None:
@@ -243,11 +214,9 @@ def test_a_core_with_a_lower_clock_marks_the_latency(device: Device, model: Path
             clock.write_text("1500000\n")
 
     device.watcher = lower_the_clock
-    results = android_bench.bench(
-        [model], devices=[device.serial], sizes=["24x16"], rounds=1, tool=tool, limits=Limits(cooldown=0)
-    )
-    assert results.results[0].status == "throttled"
-    assert "limited to 1500 of 3000 MHz" in results.results[0].note
+    (row,) = bench(rounds=1, limits=replace(QUICK, cooldown=0)).results
+    assert row.status == "throttled"
+    assert "limited to 1500 of 3000 MHz" in row.note
 
 
 @pytest.mark.parametrize(

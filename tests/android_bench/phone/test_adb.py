@@ -1,0 +1,67 @@
+"""The adb client against the stand-in phone: exit codes, streams, limits and errors."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from android_bench.phone.adb import Adb, AdbError, AdbTimeout, PhoneLost
+from android_bench.phone.adb_server import ensure_server
+from ecbsr_mobile.utils.subprocess_runner import Cancelled
+from tests.helpers.adb_device import Device
+
+
+@pytest.fixture
+def adb(device: Device) -> Adb:
+    ensure_server()
+    client = Adb(device.serial)
+    client.connect()
+    assert client.state() == "device"
+    return client
+
+
+def test_exit_code_and_both_streams_of_a_script(adb: Adb) -> None:
+    result = adb.shell("echo out; echo err >&2; exit 7")
+    assert (result.code, result.out, result.err) == (7, "out\n", "err\n")
+    assert adb.shell_output("printf 'no line end'") == "no line end"
+    with pytest.raises(AdbError, match=r"failed with exit code 3: the reason") as error:
+        adb.shell_output("echo 'the reason' >&2; exit 3")
+    assert (error.value.code, error.value.serial, error.value.err) == (3, adb.serial, "the reason\n")
+
+
+def test_a_script_over_its_limit_keeps_its_output(adb: Adb) -> None:
+    with pytest.raises(AdbTimeout, match=r"did not end within 1 s") as error:
+        adb.shell("echo begun; sleep 3600", limit=1)
+    assert error.value.out == "begun\n"
+
+
+def test_a_stopped_client_runs_nothing(device: Device, adb: Adb) -> None:
+    stop = threading.Event()
+    stop.set()
+    before = list(device.shells)
+    with pytest.raises(Cancelled):
+        Adb(device.serial, stop).shell("echo")
+    assert device.shells == before
+
+
+def test_files_go_both_ways_and_missing_ones_are_errors(device: Device, adb: Adb, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 2000
+    (tmp_path / "a file").write_bytes(content)
+    adb.push(tmp_path / "a file", "/data/local/tmp/it's there", 60)
+    adb.pull("/data/local/tmp/it's there", tmp_path / "back", 60)
+    assert (tmp_path / "back").read_bytes() == content
+    with pytest.raises(AdbError, match="No such file") as error:
+        adb.pull("/data/local/tmp/nowhere", tmp_path / "nowhere", 60)
+    assert not isinstance(error.value, PhoneLost) and error.value.command[3] == "pull"
+
+
+def test_a_disconnected_phone_is_lost(device: Device, adb: Adb) -> None:
+    device.away = None
+    device.pull_the_cable()
+    with pytest.raises(PhoneLost):
+        adb.shell("echo")
+    device.plug_in()
+    adb.connect()
+    assert adb.shell_output("echo again") == "again\n"
