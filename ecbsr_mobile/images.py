@@ -91,7 +91,7 @@ def read(path: str | os.PathLike[str]) -> Picture:
     return Picture(np.ascontiguousarray(pixels[:, :, 2::-1]), alpha)
 
 
-def write(picture: Picture, path: str | os.PathLike[str]) -> None:
+def write(image: Picture, path: str | os.PathLike[str]) -> None:
     """Write an image in the format of the extension of `path` (see `files.atomic_write`); JPEG with quality 95.
 
     Raises:
@@ -100,14 +100,14 @@ def write(picture: Picture, path: str | os.PathLike[str]) -> None:
     """
     cv2 = _opencv()
     ending = check_format(path)
-    pixels = picture.pixels
+    pixels = image.pixels
     if pixels.dtype == np.uint16 and ending in WITHOUT_16_BIT:
         raise UsageError(f"{path}: a {ending} file cannot have 16 bits per channel; write a .png")
-    if picture.alpha is not None and ending in WITHOUT_ALPHA:
+    if image.alpha is not None and ending in WITHOUT_ALPHA:
         raise UsageError(f"{path}: a {ending} file cannot have transparency; write a .png")
-    if picture.alpha is not None:
+    if image.alpha is not None:
         color = pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, ::-1]
-        stored = np.dstack([color, picture.alpha])
+        stored = np.dstack([color, image.alpha])
     else:
         stored = pixels if pixels.shape[2] == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if ending in (".jpg", ".jpeg") else []

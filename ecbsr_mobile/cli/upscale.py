@@ -23,18 +23,18 @@ def main(argv: list[str] | None = None) -> int:
     done, failures = [], []
     for source, target in jobs:
         try:
-            picture = images.read(source)
-            larger = upscale(picture, model, progress=bar)
-            images.write(larger, target)
+            image = images.read(source)
+            upscaled = upscale(image, model, progress=bar)
+            images.write(upscaled, target)
         except EcbsrError as error:
             if len(jobs) == 1:
                 raise
             failures.append(str(error))  # the other images of the folder are still upscaled
             common.notice(str(error))
             continue
-        done.append({"input": str(source), "output": str(target), "from": picture.size, "to": larger.size})
+        done.append({"input": str(source), "output": str(target), "from": image.size, "to": upscaled.size})
         if not options.json:
-            print(f"{target}: {larger.size[0]}x{larger.size[1]}", flush=True)
+            print(f"{target}: {upscaled.size[0]}x{upscaled.size[1]}", flush=True)
     if options.json:
         common.print_json({"model": model.name, "scale": model.scale, "pictures": done, "failed": failures})
     return common.FAILED if failures else common.DONE

@@ -72,9 +72,9 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def refused(result: subprocess.CompletedProcess[str], code: int, *said: str) -> None:
+def refused(result: subprocess.CompletedProcess[str], code: int, *messages: str) -> None:
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
-    for words in said:
-        assert words in result.stderr
+    for message in messages:
+        assert message in result.stderr

@@ -14,6 +14,7 @@ import torch
 from ecbsr_mobile import ECBSR, Settings, UsageError, load
 from ecbsr_mobile.network import PlainNet
 from ecbsr_mobile.training.crops import Crops
+from ecbsr_mobile.training.gpu_crops import GpuCrops
 from ecbsr_mobile.training.settings import DEFAULT_LR
 from ecbsr_mobile.training.trainer import Trainer
 from tests.helpers.training import QUICK
@@ -68,6 +69,20 @@ def test_the_average_starts_with_the_first_step_and_decays(train_images: Path) -
         expected = [0.75 * a + 0.25 * w for a, w in zip(expected, weights, strict=True)] if step else weights
     for average, value in zip(trainer.ema.parameters(), expected, strict=True):
         torch.testing.assert_close(average.detach(), value)
+
+
+@pytest.mark.parametrize("options", [{"fake_quant_ratio": 0.5}, {"optimizer": "soap"}, {"colors": 3, "loss": "psnr"}])
+def test_a_step_that_cuts_its_crops_itself_is_the_same(train_images: Path, options: dict[str, Any]) -> None:
+    """As a trainer on a GPU does."""
+    settings = replace(QUICK, **options)
+    crops = Crops(train_images, 2, settings.colors, 12)
+    cutting, given = Trainer(settings), Trainer(settings)
+    for trainer in (cutting, given):
+        trainer.prepare(crops)
+    cutting._gpu_crops = GpuCrops(crops, torch.device("cpu"))
+    for step in range(3):
+        low, high, chosen = given.batch(step)
+        assert torch.equal(cutting.train_step(chosen), given.train_step(low, high, chosen))
 
 
 def test_int8_training_refuses_what_it_cannot_start_from() -> None:
