@@ -1,3 +1,5 @@
+from .config import Limits as Limits
+from .config import Options as Options
 from .phone.adb_server import phones as phones
 from .report.page import html as html
 from .results.baseline import compare as compare

@@ -123,9 +123,9 @@ def print_table(header: Iterable[str], rows: Iterable[Iterable[object]], title: 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
     """An argument parser with `--version`; options cannot be abbreviated. argparse exits with code 2 on misuse."""
-    made = argparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
-    made.add_argument("--version", action="version", version=f"{program} {__version__}")
-    return made
+    result = argparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
+    result.add_argument("--version", action="version", version=f"{program} {__version__}")
+    return result
 
 
 def add_weights_options(parser: argparse.ArgumentParser) -> None:
