@@ -28,6 +28,7 @@ def trained(settings: Settings, crops: Crops, start: PlainNet | None = None) -> 
     return trainer, float(np.mean(losses[settings.steps // 2 :]))
 
 
+@pytest.mark.slow
 def test_soap_learns_faster_than_adam(train_images: Path) -> None:
     crops = Crops(train_images, 2, 1, 12)
     losses = {
