@@ -16,6 +16,7 @@ import numpy as np
 
 from .errors import EcbsrError, UsageError
 from .utils.files import atomic_write
+from .utils.opencv import opencv
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def read(path: str | os.PathLike[str]) -> Picture:
     Raises:
         EcbsrError: the file is missing, empty, truncated, or not an image.
     """
-    cv2 = _opencv()
+    cv2 = opencv()
     data = _file_bytes(path)
     try:
         # UNCHANGED keeps alpha but ignores the orientation, which in practice only files without alpha have.
@@ -98,7 +99,7 @@ def write(image: Picture, path: str | os.PathLike[str]) -> None:
         UsageError: the format is unknown, or does not support the image's 16 bits or alpha.
         EcbsrError: the file cannot be written.
     """
-    cv2 = _opencv()
+    cv2 = opencv()
     ending = check_format(path)
     pixels = image.pixels
     if pixels.dtype == np.uint16 and ending in WITHOUT_16_BIT:
@@ -282,13 +283,6 @@ def _weighted_sum(image: FloatArray, weights: FloatArray, taps: NDArray[np.int64
     for tap in range(1, taps.shape[1]):
         total += weights[:, tap].reshape(shape) * image.take(taps[:, tap], axis)
     return total
-
-
-def _opencv() -> Any:
-    import cv2
-
-    cv2.utils.logging.setLogLevel(0)  # it would print warnings about damaged files beside our own message
-    return cv2
 
 
 def _file_bytes(path: str | os.PathLike[str]) -> NDArray[np.uint8]:

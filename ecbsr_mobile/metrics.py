@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import UsageError
+from .utils.opencv import opencv
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def ssim(a: NDArray[Any], b: NDArray[Any], border: int = 0) -> float:
     et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE TIP 2004. NaN for planes
     that are smaller than the window.
     """
-    import cv2
+    cv2 = opencv()
 
     a, b = _inner(a, b, border)
     if min(a.shape) < 11:
