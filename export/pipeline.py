@@ -22,19 +22,20 @@ from . import recipe, resolutions, tflite
 from .audit.model_audit import audit
 from .convert import onnx_to_tflite
 from .convert.onnx_builder import onnx_model
+from .convert.onnx_to_tflite import CONVERSION_SIZE
 from .npu import results as npu_results
 from .npu.results import CompileReports
 from .options import FINETUNE_STEPS, ExportOptions
 from .quantize.int8 import int8_graph
-from .quantize.qat_weights import decomposition_for
 from .resolutions import Size
 from .results import Exported, ExportedFile, io_info
 from .tflite import interpreter
 from .transforms.fp16 import with_fp16_constants
 from .transforms.io_dtype import with_io_dtype
+from .transforms.prelu import decomposition_for
 from .validation import quality
 from .validation.quality import Loss, Reference
-from .validation.sample_images import CONVERSION_SIZE, Sample, frame, samples
+from .validation.sample_images import Sample, frame, samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,7 +129,7 @@ class _PrecisionGraph:
     reference: Reference
 
     def file_name(self, net: PlainNet, size: Size) -> str:
-        """Without the suffix."""
+        """The name of the file at a size, without ".tflite"."""
         target = [] if self.target == ANY_TARGET else [self.target]
         return "-".join([net.name, self.precision, *target, resolutions.name(size)])
 

@@ -135,7 +135,7 @@ def _observed_ranges(graph: Graph, images: Sequence[np.ndarray]) -> dict[str, tu
     from export.quantize import quantizer
     from export.tflite import interpreter
 
-    indices = quantizer.activations(graph)
+    indices = quantizer.activation_indices(graph)
     per_image = [interpreter.activations(graph, image, indices) for image in images]
     return {
         graph.tensors[index].name: (min(float(v.min()) for v in values), max(float(v.max()) for v in values))

@@ -26,6 +26,9 @@ from .onnx_builder import INPUT, OUTPUT
 if TYPE_CHECKING:
     import onnx
 
+CONVERSION_SIZE = (48, 32)
+"""(width, height) at which a network is converted once, small and not square; `tflite.at_size` sets other sizes."""
+
 TIMEOUT_S = 600  # a conversion takes ten seconds on a desktop, and minutes with a cold start from a slow disk
 PACKAGES = ("onnx2tf", "tensorflow")
 WORKER = "export.convert.onnx2tf_worker"

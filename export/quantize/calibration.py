@@ -18,7 +18,7 @@ from ecbsr_mobile import images, metrics
 from ..tflite import Graph, interpreter
 from ..validation.sample_images import Sample
 from .layer_reconstruction import reconstruct_layers
-from .quantizer import Range, activations, pinned, quantize
+from .quantizer import Range, activation_indices, pinned, quantize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class Calibration:
 
 
 def calibrate(graph: Graph, samples: Sequence[Sample], progress: Callable[[str], None] | None = None) -> Calibration:
-    """Search the ranges that `quantize` needs; the same images give the same ranges.
+    """Search for the ranges that `quantize` needs; the same images give the same ranges.
 
     Args:
         graph: a float graph with PReLU written for its target.
@@ -121,7 +121,7 @@ class _Search:
         self.image = pixels.astype(np.float32) / np.float32(255)
         self.evaluations = 0
         fixed = pinned(graph)
-        free = [index for index in activations(graph) if index not in fixed]
+        free = [index for index in activation_indices(graph) if index not in fixed]
         *values, result = interpreter.activations(graph, self.image, [*free, *graph.outputs])
         self.target = np.clip(result, 0, 1)
         named = {graph.tensors[index].name: value for index, value in zip(free, values, strict=True)}

@@ -24,18 +24,17 @@ if TYPE_CHECKING:
 
 BATCH = 8
 PATCH = 32  # LR pixels along a side of a crop
-LR = 4e-3
-FULL_LR_STEPS = 2000  # fewer steps do not recover from the first steps at `LR`: they get a proportionally lower one
+LEARNING_RATE = 4e-3
+FULL_RATE_STEPS = 2000  # shorter runs get a proportionally lower rate: they would not recover from the first steps
 OBSERVED_BATCHES = 32  # batches whose activations set the initial ranges
 
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """Fine-tuned weights and ranges; `steps` is 0 where fine-tuning did not lower the error, and the start is kept."""
+    """Fine-tuned weights and ranges; if fine-tuning did not lower the error, the initial ones, and `steps` is 0."""
 
     weights: Int8Weights
     steps: int
-    batch: int
 
 
 def finetune(
@@ -45,9 +44,9 @@ def finetune(
     steps: int,
     progress: Callable[[str], None] | None = None,
 ) -> FinetuneResult:
-    """Train the int8 form of a network to give the float network's results.
+    """Train a network with fake quantization to give the float network's results.
 
-    Runs on one thread: sums would depend on the number of threads, and the same input is to give the same weights.
+    Runs on one thread, so that the same input gives the same weights: sums depend on the number of threads.
 
     Args:
         net: the float network; not changed.
@@ -82,12 +81,12 @@ def finetune(
             torch.nn.functional.mse_loss(student(image), target).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         if _error(student, net, observed) >= initial_error:
-            return FinetuneResult(initial, 0, BATCH)
-        return FinetuneResult(student.weights(), steps, BATCH)
+            return FinetuneResult(initial, 0)
+        return FinetuneResult(student.weights(), steps)
 
 
 def _lr(step: int, steps: int) -> float:
-    return LR * min(1.0, steps / FULL_LR_STEPS) * 0.5 * (1 + math.cos(math.pi * step / steps))
+    return LEARNING_RATE * min(1.0, steps / FULL_RATE_STEPS) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 @contextmanager

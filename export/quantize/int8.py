@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import recipe, tflite
 from ..convert.onnx_builder import onnx_model
-from ..transforms.prelu import decompose_prelu
+from ..convert.onnx_to_tflite import CONVERSION_SIZE
+from ..transforms.prelu import decompose_prelu, decomposition_for
 from ..validation import quality
-from ..validation.sample_images import CONVERSION_SIZE, Sample, frame
+from ..validation.sample_images import Sample, frame
 from .calibration import calibrate
-from .finetune import finetune
-from .qat_weights import decomposition_for, qat_ranges, with_qat_weights
+from .finetune import BATCH, finetune
+from .qat_weights import qat_ranges, with_qat_weights
 from .quantizer import Range, quantize
 
 if TYPE_CHECKING:
@@ -42,12 +43,13 @@ def int8_graph(
         The int8 graph, and the recipe's entry on its weights and ranges.
 
     Raises:
-        EcbsrError: the int8 weights do not fit the graph.
+        UsageError: `target` is not one of `options.TARGETS`.
+        EcbsrError: the weights trained for int8 do not fit the graph, or the graph cannot be quantized.
     """
     decomposition = decomposition_for(target)
     if finetune_steps:
         result = finetune(net, decomposition, samples, finetune_steps, progress)
-        method = f"learned from the float network's results in {result.steps} steps of {result.batch} crops"
+        method = f"learned from the float network's results in {result.steps} steps of {BATCH} crops"
         entry: dict[str, Any] = {"method": method, "pictures": [sample.name for sample in samples]}
         return _from_int8_weights(graph, result.weights, target, samples[0], entry)
     if decomposition in net.int8:

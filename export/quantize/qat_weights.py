@@ -13,16 +13,10 @@ from ecbsr_mobile.errors import EcbsrError
 from ..convert.onnx_builder import dcr_order
 from ..tflite import Graph
 from ..transforms.prelu import with_unshared_constants
-from .quantizer import Range, activations, copies_image, pinned
+from .quantizer import Range, activation_indices, copies_image, pinned
 
 if TYPE_CHECKING:
-    from ecbsr_mobile.architecture import PReLUDecomposition
     from ecbsr_mobile.network import Int8Weights, PlainNet
-
-
-def decomposition_for(target: str) -> PReLUDecomposition:
-    """How PReLU is written in int8 for a target (see `transforms.prelu`)."""
-    return "depthwise" if target == "cpu" else "native"
 
 
 def with_qat_weights(graph: Graph, net: PlainNet) -> Graph:
@@ -67,7 +61,7 @@ def qat_ranges(graph: Graph, weights: Int8Weights) -> dict[str, Range]:
         EcbsrError: the graph has another number of activations.
     """
     fixed = pinned(graph)
-    free = [graph.tensors[index].name for index in activations(graph) if index not in fixed]
+    free = [graph.tensors[index].name for index in activation_indices(graph) if index not in fixed]
     if len(free) != len(weights.ranges):
         raise EcbsrError(f"{len(weights.ranges)} trained ranges do not fit a graph of {len(free)} activations")
     return {name: (float(low), float(high)) for name, (low, high) in zip(free, weights.ranges.tolist(), strict=True)}

@@ -60,7 +60,7 @@ def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
     return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
 
 
-def activations(graph: Graph) -> list[int]:
+def activation_indices(graph: Graph) -> list[int]:
     """Indices of the tensors that depend on the image, in the order of computation."""
     return [*graph.inputs, *(index for node in graph.nodes for index in node.outputs)]
 
@@ -86,7 +86,7 @@ def pinned(graph: Graph) -> dict[int, Range]:
 def _all_ranges(graph: Graph, ranges: Mapping[str, Range]) -> dict[int, Range]:
     """The range of every activation by index, given or pinned, widened to include 0."""
     result = pinned(graph)
-    for index in activations(graph):
+    for index in activation_indices(graph):
         name = graph.tensors[index].name
         if index in result:
             continue

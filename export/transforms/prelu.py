@@ -16,7 +16,7 @@ Accelerators run PRELU natively, and some refuse a depthwise 1x1 convolution: th
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,19 @@ from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 
 from ..options import TARGETS, check_choice
 from ..tflite import Graph, Node, Tensor
+
+if TYPE_CHECKING:
+    from ecbsr_mobile.architecture import PReLUDecomposition
+
+
+def decomposition_for(target: str) -> PReLUDecomposition:
+    """How PReLU is written in int8 for a target: "depthwise" is DEPTHWISE_CONV_2D + ADD, "native" is PRELU.
+
+    Raises:
+        UsageError: `target` is not one of `TARGETS`.
+    """
+    check_choice("target", target, TARGETS)
+    return "depthwise" if target == "cpu" else "native"
 
 
 def decompose_prelu(graph: Graph, target: str) -> Graph:
@@ -37,14 +50,14 @@ def decompose_prelu(graph: Graph, target: str) -> Graph:
         UsageError: `target` is not one of `TARGETS`.
         EcbsrError: an activation with a slope above 1 that is not between two convolutions.
     """
-    check_choice("target", target, TARGETS)
+    decomposition = decomposition_for(target)
     graph = with_unshared_constants(graph)
     editor = _Editor(graph)
     for node in graph.nodes:
         slopes = _slopes(graph, node)
         if slopes is None:
             editor.nodes.append(node)
-        elif target == "cpu":
+        elif decomposition == "depthwise":
             editor.add_depthwise(node, slopes)
         else:
             editor.add_prelu(node, slopes)
@@ -129,7 +142,7 @@ class _Editor:
 
 
 def with_unshared_constants(graph: Graph) -> Graph:
-    """The graph with one constant per reader: converters merge equal constants, of which some change here."""
+    """The graph with one constant per reader: converters merge equal constants, and edits must not change both."""
     tensors, nodes, used = list(graph.tensors), [], set()
     for node in graph.nodes:
         inputs = list(node.inputs)

@@ -15,9 +15,6 @@ from ecbsr_mobile.errors import EcbsrError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CONVERSION_SIZE = (48, 32)
-"""(width, height) at which a network is converted once, small and not square; `tflite.at_size` sets other sizes."""
-
 MAX_IMAGES = 24
 SCALES = (2, 3, 4)  # every scale that a network can have
 MIN_SIDE = 64  # HR pixels: a smaller image is mostly border
@@ -47,7 +44,12 @@ class Sample:
 
 
 def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int) -> list[Sample]:
-    """Samples of the images in a folder, or of the bundled ones; up to 24, spread evenly over their sorted names.
+    """Samples of the images in a folder; up to 24, spread evenly over their sorted names.
+
+    Args:
+        folder: folder of images; None for the bundled ones.
+        scale: upscaling factor of the network.
+        colors: 1 for luma, 3 for RGB.
 
     Raises:
         EcbsrError: the folder is missing or has no image of at least 64x64 pixels, or an image cannot be read.
@@ -56,7 +58,9 @@ def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int) -> l
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), MAX_IMAGES)).round().astype(int)]
     found = [sample for path in chosen if (sample := _sample(path, scale, colors)) is not None]
     if not found:
-        raise EcbsrError(f"{folder}: has no image of at least {MIN_SIDE}x{MIN_SIDE} pixels to calibrate on")
+        raise EcbsrError(
+            f"{folder or 'this installation'} has no image of at least {MIN_SIDE}x{MIN_SIDE} pixels to calibrate on"
+        )
     return found
 
 

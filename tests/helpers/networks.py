@@ -16,9 +16,9 @@ from ecbsr_mobile.network import PlainNet
 from export import tflite
 from export.convert import onnx_to_tflite
 from export.convert.onnx_builder import onnx_model
-from export.quantize.quantizer import activations
+from export.convert.onnx_to_tflite import CONVERSION_SIZE
+from export.quantize.quantizer import activation_indices
 from export.tflite import Graph, interpreter
-from export.validation.sample_images import CONVERSION_SIZE
 from tests.helpers.shared import made_once
 
 # None is a round number: products with those often lie halfway between two integers, which runtimes round differently.
@@ -81,7 +81,7 @@ def photo(colors: int, height: int = 40, width: int = 56) -> np.ndarray:
 
 def observed_ranges(graph: Graph, image: np.ndarray) -> dict[str, tuple[float, float]]:
     """The minimum and maximum of each activation for an image, by tensor name."""
-    indices = activations(graph)
+    indices = activation_indices(graph)
     values = interpreter.activations(graph, image, indices)
     return {
         graph.tensors[index].name: (float(value.min()), float(value.max()))

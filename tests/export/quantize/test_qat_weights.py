@@ -14,10 +14,10 @@ from ecbsr_mobile.quantization.fake_quant import activation_names, fold_steep_sl
 from export import recipe as recipes
 from export import tflite
 from export.pipeline import export
-from export.quantize.qat_weights import decomposition_for, qat_ranges, with_qat_weights
+from export.quantize.qat_weights import qat_ranges, with_qat_weights
 from export.quantize.quantizer import quantize
 from export.tflite import interpreter
-from export.transforms.prelu import decompose_prelu
+from export.transforms.prelu import decompose_prelu, decomposition_for
 from tests.helpers.int8 import bundled_image, observed, simulated
 from tests.helpers.networks import CASES, graph, net, use_graph
 

@@ -9,7 +9,7 @@ import torch
 from ecbsr_mobile.errors import EcbsrError
 from export import tflite
 from export.audit.invariants import broken_invariants
-from export.quantize.quantizer import activations, pinned, quantization, quantize
+from export.quantize.quantizer import activation_indices, pinned, quantization, quantize
 from export.tflite import Graph, interpreter, xnnpack_probe
 from export.transforms.prelu import decompose_prelu
 from tests.helpers.networks import CASES, graph, observed_ranges, photo
@@ -74,12 +74,12 @@ def test_the_runtime_gives_the_result_of_the_specification(case) -> None:
 def test_activations_and_sums_are_not_requantized(case) -> None:
     """In the runtime's results: the positive half of an activation function, and the image with the residual added."""
     decomposed = decompose_prelu(graph(*case[:3]), case[3])
-    limits = dict.fromkeys((decomposed.tensors[index].name for index in activations(decomposed)), (-1.2, 1.1))
+    limits = dict.fromkeys((decomposed.tensors[index].name for index in activation_indices(decomposed)), (-1.2, 1.1))
     for node in decomposed.nodes:
         if node.operator in ("PRELU", "LEAKY_RELU"):
             limits[decomposed.tensors[node.outputs[0]].name] = (-0.2, 0.5)  # a third of the scale before it
     quantized = quantize(decomposed, limits)
-    indices = activations(quantized)
+    indices = activation_indices(quantized)
     values = dict(zip(indices, interpreter.activations(quantized, photo(case[0]), indices), strict=True))
     qparams = {index: quantized.tensors[index].quantization for index in indices}
     nodes = [node for node in quantized.nodes if node.operator in ("ADD", "PRELU", "LEAKY_RELU")]
@@ -167,7 +167,7 @@ def test_xnnpack_loads_a_graph_with_extreme_weights(factor, layer) -> None:
 def test_a_missing_range_and_an_unknown_operator_are_refused() -> None:
     decomposed = decompose_prelu(graph(1, 2, "prelu"), "cpu")
     ranges = observed_ranges(decomposed, photo(1))
-    free = next(decomposed.tensors[i].name for i in activations(decomposed) if i not in pinned(decomposed))
+    free = next(decomposed.tensors[i].name for i in activation_indices(decomposed) if i not in pinned(decomposed))
     with pytest.raises(EcbsrError, match=f"no range is known for the activation {free}"):
         quantize(decomposed, {name: limits for name, limits in ranges.items() if name != free})
     unknown = replace(decomposed, nodes=(*decomposed.nodes[:-1], replace(decomposed.nodes[-1], operator="TANH")))
