@@ -25,6 +25,9 @@ class Architecture:
 
     `blocks` counts the blocks between the first and the last, so a plain network has `blocks` + 2 convolutions.
     `colors` is 1 (luma) or 3 (RGB).
+
+    Raises:
+        UsageError: a value is not supported.
     """
 
     blocks: int = 4

@@ -59,7 +59,11 @@ def pairs(folder: str | os.PathLike[str], scale: int) -> Iterator[Pair]:
 
 
 def paths(folder: str | os.PathLike[str], scale: int) -> list[tuple[Path, Path | None]]:
-    """The HR file of each pair, and its LR file, or None where LR is made from HR (see `pairs`)."""
+    """The HR file of each pair, and its LR file, or None where LR is made from HR (see `pairs`).
+
+    Raises:
+        EcbsrError: there are no images, or an LR image is missing.
+    """
     root = Path(folder)
     for base in (root / f"x{scale}", root):
         if (base / "HR").is_dir():
@@ -69,7 +73,8 @@ def paths(folder: str | os.PathLike[str], scale: int) -> list[tuple[Path, Path |
     like_div2k = [hr for hr in (root, *sorted(root.glob("*_HR"))) if _lr_beside(hr, scale).is_dir()]
     if len(like_div2k) > 1:
         raise EcbsrError(f"{root}: contains {' and '.join(hr.name for hr in like_div2k)}; give one of them")
-    for hr in like_div2k:
+    if like_div2k:
+        (hr,) = like_div2k
         return _match(hr, _lr_beside(hr, scale), scale)
     try:
         return [(path, None) for path in images.find(root)]
@@ -89,6 +94,7 @@ def _lr_beside(hr: Path, scale: int) -> Path:
 
 
 def _match(hr: Path, lr: Path, scale: int) -> list[tuple[Path, Path | None]]:
+    """The files of two folders in pairs, by name."""
     high, low = images.find(hr), images.find(lr)
     by_stem = {path.stem.removesuffix(f"x{scale}"): path for path in low} | {path.stem: path for path in low}
     for path in high:

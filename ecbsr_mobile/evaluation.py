@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -40,13 +40,15 @@ def evaluate(
     result and the HR luma are rounded to 8 bits; for an RGB model, the RGB result is rounded, as in a file, and its
     luma is not (rounding both lumas costs 0.06 dB at 37 dB). The input of a luma model is the luma of the LR image,
     not rounded unless the model's input is an integer tensor.
+
+    Raises:
+        EcbsrError: see `dataset.pairs`.
     """
     scale = model.scale
     name = Path(folder).name
-    numbers: Iterable[Any] = range(len(dataset.paths(folder, scale)))
-    if progress:
-        numbers = progress(list(numbers), f"evaluating {name}")
-    scores = [score(model, pair) for _, pair in zip(numbers, dataset.pairs(folder, scale), strict=True)]
+    numbers = range(len(dataset.paths(folder, scale)))
+    shown = progress(numbers, f"evaluating {name}") if progress else numbers
+    scores = [score(model, pair) for _, pair in zip(shown, dataset.pairs(folder, scale), strict=True)]
     return mean(name, scores), scores
 
 

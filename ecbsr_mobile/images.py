@@ -123,10 +123,10 @@ def write(image: Picture, path: str | os.PathLike[str]) -> None:
 
 
 def check_format(path: str | os.PathLike[str]) -> str:
-    """The lower-case extension of `path`, if it is that of an image format.
+    """The lower-case extension of `path`, such as `.png`.
 
     Raises:
-        UsageError: it is not.
+        UsageError: it is not the extension of an image format.
     """
     ending = Path(path).suffix.lower()
     if ending not in READABLE:
@@ -203,17 +203,21 @@ def resize_bicubic(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 
 def downscale(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """The LR image of an HR image by MATLAB-compatible bicubic; width and height must be multiples of `scale`."""
+    """The LR image of an HR image by MATLAB-compatible bicubic: [scale·H, scale·W, C] → [H, W, C].
+
+    Raises:
+        UsageError: width or height is not a multiple of `scale`.
+    """
     height, width = image.shape[:2]
     if height % scale or width % scale:
         raise UsageError(
-            f"{width}x{height} pixels are not a multiple of {scale}; crop the image first (see `crop_to_multiple`)"
+            f"{width}x{height} pixels are not a multiple of {scale}; crop the image first (`crop_to_multiple`)"
         )
     return resize_bicubic(image, (width // scale, height // scale))
 
 
 def crop_to_multiple(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """The top left part of an image whose width and height are multiples of `scale`."""
+    """The top left part of an image [H, W, C], with the largest multiples of `scale` as width and height; a view."""
     height, width = image.shape[:2]
     return image[: height - height % scale, : width - width % scale]
 

@@ -1,4 +1,4 @@
-"""Layers that the training network and the plain network share: the activations, and a typed access to a bias."""
+"""Layers that the training network and the plain network share: the activations, and typed access to a bias."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .architecture import Activation
 
 
 def activation_layer(activation: Activation, channels: int) -> nn.Module:
-    """The layer that follows a block of `channels` channels."""
+    """The activation layer that follows a convolution with `channels` output channels."""
     if activation == "relu":
         return nn.ReLU()
     return PReLU(channels) if activation == "prelu" else nn.PReLU(1)

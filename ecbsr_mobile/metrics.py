@@ -17,6 +17,9 @@ def psnr(a: NDArray[Any], b: NDArray[Any], border: int = 0) -> float:
     """Peak signal-to-noise ratio in dB of two planes [H, W] in 0..255, without `border` pixels on each side.
 
     Infinite for equal planes.
+
+    Raises:
+        UsageError: the planes differ in shape, or nothing is left inside the border.
     """
     a, b = _inner(a, b, border)
     return psnr_from_mse(float(np.mean(np.square(a - b))))
@@ -33,6 +36,9 @@ def ssim(a: NDArray[Any], b: NDArray[Any], border: int = 0) -> float:
     Gaussian window of 11×11 with σ = 1.5, K = (0.01, 0.03), averaged over the positions where the window fits: Z. Wang
     et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE TIP 2004. NaN for planes
     that are smaller than the window.
+
+    Raises:
+        UsageError: the planes differ in shape, or nothing is left inside the border.
     """
     cv2 = opencv()
 

@@ -84,18 +84,15 @@ class TfliteModel:
             reason = printable(next(iter(str(error).strip().splitlines()), "it is damaged"))
             raise EcbsrError(f"{path}: cannot be loaded as a .tflite ({reason})") from None
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        shape_in, shape_out = (
-            (tuple(d["shape"]) if len(d["shape"]) == 4 else None for d in (inputs[0], outputs[0]))
-            if len(inputs) == len(outputs) == 1
-            else (None, None)
-        )
-        scale = shape_out[1] // shape_in[1] if shape_in and shape_out else 0
-        if not shape_in or shape_out != (1, scale * shape_in[1], scale * shape_in[2], shape_in[3]) or scale < 1:
+        shapes = [tuple(tensor["shape"].tolist()) for tensor in (*inputs, *outputs)]
+        scale = _scale(*shapes) if len(inputs) == len(outputs) == 1 else None
+        if scale is None:
             raise EcbsrError(f"{path}: is not a super-resolution network (input one NHWC image, output a larger one)")
-        if shape_in[3] not in (1, 3):
-            raise EcbsrError(f"{path}: has an input of {shape_in[3]} channels; only luma (1) and RGB (3) are supported")
+        colors = shapes[0][3]
+        if colors not in (1, 3):
+            raise EcbsrError(f"{path}: has an input of {colors} channels; only luma (1) and RGB (3) are supported")
         self._input, self._output = inputs[0], outputs[0]
-        self.name, self.scale, self.colors = Path(path).stem, int(scale), int(shape_in[3])
+        self.name, self.scale, self.colors = Path(path).stem, scale, colors
         self.radius = self._radius()
 
     def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -110,6 +107,7 @@ class TfliteModel:
         return _from_output(interpreter.get_tensor(self._output["index"])[0], self._output)
 
     def _radius(self) -> int:
+        """Radius of the receptive field in LR pixels: the sum of those of the convolutions."""
         shapes = {d["index"]: d["shape"] for d in self._interpreter.get_tensor_details()}
         convolutions = [op for op in self._interpreter._get_ops_details() if "CONV" in op["op_name"]]
         return sum((int(max(shapes[op["inputs"][1]][1:3])) - 1) // 2 for op in convolutions)
@@ -119,6 +117,9 @@ def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any)
     """A model from a plain network, a weights file, the name of a bundled model, or a `.tflite`.
 
     `options` are those of `checkpoint.load`, for weights.
+
+    Raises:
+        EcbsrError: see `checkpoint.load` and `TfliteModel`.
     """
     if isinstance(model, str | os.PathLike):
         if Path(model).suffix == ".tflite":
@@ -144,13 +145,16 @@ def upscale(
     the network, so that the result equals that of the whole image.
 
     Args:
-        image: a `Picture`, or RGB pixels [H, W, 3] as uint8 or uint16.
+        image: a `Picture`, or pixels [H, W, 3] (RGB) or [H, W, 1] (gray) as uint8 or uint16.
         model: a network, a weights file, the name of a bundled model, or a `.tflite`.
         tile: LR pixels along a side of a tile.
         progress: shows progress over the tiles.
 
     Returns:
-        A `Picture` or an array, like `image`, of the same dtype.
+        A `Picture` or an array [scale·H, scale·W, C], like `image`, of the same dtype.
+
+    Raises:
+        EcbsrError: see `open_model`.
     """
     if isinstance(image, np.ndarray):
         return upscale(Picture(image), model, tile, progress).pixels
@@ -197,6 +201,15 @@ def _upscale_tile(pixels: NDArray[np.unsignedinteger], model: Model, peak: int) 
             size = (y.shape[1], y.shape[0])
             result = images.ycbcr_to_rgb(y, images.resize_bicubic(images.chroma(rgb), size))
     return images.round_to(result * np.float32(peak / 255), pixels.dtype)
+
+
+def _scale(shape_in: tuple[int, ...], shape_out: tuple[int, ...]) -> int | None:
+    """The scale of a network that enlarges one NHWC image; None if its input and output have other shapes."""
+    if len(shape_in) != 4 or len(shape_out) != 4 or not all(shape_in):
+        return None
+    _, height, width, colors = shape_in
+    scale = shape_out[1] // height
+    return scale if scale >= 1 and shape_out == (1, scale * height, scale * width, colors) else None
 
 
 def _bicubic(plane: NDArray[np.unsignedinteger], scale: int) -> NDArray[np.unsignedinteger]:

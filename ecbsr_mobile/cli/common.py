@@ -130,7 +130,7 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
 
 def add_weights_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for what a weights file does not record (see `checkpoint.load`)."""
-    group = parser.add_argument_group("weights files of other projects do not record")
+    group = parser.add_argument_group("for weights of other projects, whose files do not record this")
     group.add_argument("--identity", action=argparse.BooleanOptionalAction, default=None,
                        help="the blocks have an identity branch (default: no)")  # fmt: skip
     group.add_argument(

@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", nargs="?", default=zoo.DEFAULT,
                         help="weights, a .tflite, or the name of a bundled model (%(default)s)")  # fmt: skip
     parser.add_argument("--data", required=True, nargs="+", metavar="DIR",
-                        help="folders with HR/ and LR/, or x2/HR/ and x2/LR/, or HR images only")  # fmt: skip
+                        help="folders of HR images, or with HR/ and LR/, or x2/HR/ and x2/LR/, or DIV2K")  # fmt: skip
     parser.add_argument("--each", action="store_true", help="show every image")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     common.add_weights_options(parser)

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add("--data", "training images, or a folder with HR/ and LR/, or DIV2K", required=True, metavar="DIR")
     add("--val", "validation images, on which the best weights are chosen", required=True, metavar="DIR")
-    add("--out", "gets best.safetensors, last.ckpt, log.jsonl, curves.png and TensorBoard events",
+    add("--out", "folder for best.safetensors, last.ckpt, log.jsonl, curves.png and TensorBoard events",
         required=True, metavar="DIR")  # fmt: skip
     add("--resume", "continue from OUT/last.ckpt", action="store_true")
     add("--from", "start from these weights, of the same or another scale", dest="start", metavar="WEIGHTS")
@@ -85,25 +85,26 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", "training steps (%(default)s)", type=int, default=default.steps)
     add("--batch", "crops per step (%(default)s)", type=int, default=default.batch)
     add("--patch", "LR pixels along a side of a crop (%(default)s)", type=int, default=default.patch)
-    add("--optimizer", "adam trains the blocks with all their branches, as in the paper; soap the plain network, to "
-        "the same quality in a fraction of the steps (%(default)s)",
+    add("--optimizer", "adam trains the blocks with all their branches, as in the paper; soap trains the plain "
+        "network and reaches the same quality in a fraction of the steps (%(default)s)",
         default=default.optimizer, choices=get_args(Optimizer))  # fmt: skip
     add("--lr", f"initial learning rate (adam {DEFAULT_LR['adam']:g}, soap {DEFAULT_LR['soap']:g}; in the paper 5e-4)",
         type=float)  # fmt: skip
     add("--loss", "psnr: the negative mean of the crops' PSNR; distill, with --int8: the distance to the float "
         "network's result (%(default)s)", default=default.loss, choices=get_args(LossName))  # fmt: skip
-    add("--schedule", "of the learning rate (%(default)s; in the paper constant)",
+    add("--schedule", "schedule of the learning rate (%(default)s; in the paper constant)",
         default=default.schedule, choices=get_args(Schedule))  # fmt: skip
     add("--ema-decay", "decay of the moving average of the weights (%(default)s; 0: none)",
         type=float, default=default.ema_decay, metavar="DECAY")  # fmt: skip
     add("--fake-quant", "share of the steps with activations quantized to 8 bits in training: the network then loses "
         "less in int8 (%(default)s)",
         dest="fake_quant_ratio", type=float, default=default.fake_quant_ratio, metavar="SHARE")  # fmt: skip
-    add("--int8", "quantization-aware training of the --from weights, with learned ranges; PReLU is computed as "
-        f"{' or '.join(PRELU_DECOMPOSITIONS)}: depthwise for CPUs (default), native for hardware with a PRELU operator",
+    add("--int8", "quantization-aware training of the --from weights, with learned ranges; PReLU is computed for "
+        "CPUs (depthwise, the default) or for hardware with a PRELU operator (native)",
         nargs="?", const=PRELU_DECOMPOSITIONS[0], choices=PRELU_DECOMPOSITIONS, metavar="PRELU")  # fmt: skip
-    add("--bf16", "convolutions in bfloat16: faster on processors that multiply it", action="store_true")
-    add("--seed", "two runs with the same seed are equal (%(default)s)", type=int, default=default.seed)
+    add("--bf16", "convolutions in bfloat16: faster on processors with bfloat16 multiplication", action="store_true")
+    add("--seed", "random seed; on a CPU, runs with the same seed are equal (%(default)s)",
+        type=int, default=default.seed)  # fmt: skip
     add("--validate-every", "steps between validations and checkpoints (%(default)s)",
         type=int, default=default.validate_every, metavar="N")  # fmt: skip
     add("--device", "auto: a GPU if there is one (%(default)s)", default="auto", choices=("auto", "cpu", "cuda"))

@@ -153,7 +153,7 @@ class _Quantizer(Protocol):
     """What happens to each activation on its way through the network."""
 
     def quantize(self, y: Tensor, limits: _Range, minimum: float = -torch.inf) -> _Quantized:
-        """An activation whose graph limits it to `minimum`, and the quantization scale of its range."""
+        """The activation `y`, clipped below at `minimum`, for the range `limits`; with its quantization scale."""
         ...
 
     def leaky_relu(self, y: _Quantized, slope: Tensor, out_range: _Range) -> Tensor:

@@ -4,8 +4,8 @@ Shared by the simulation in PyTorch and by the exporter, which does not import P
 
 Requantizing an int8 value costs another rounding error, unless the new scale divides the old one. Where an activation
 is computed from another, or added to it, their ranges are therefore widened until the scales are aligned: one is an
-integer multiple of the other. Then no requantization happens to values that pass through unchanged (the positive half
-of a PReLU) or to the sum of two activations, and the image with the residual added is exact.
+integer multiple of the other. Then the values that a PReLU does not change (the positive half) and the sum of two
+activations are not requantized, and the sum of image and residual is exact.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _MAX_RATIO = 32
 LEAKY_SLOPES = (1 / 32, 16.0)
 """The slopes that an int8 LEAKY_RELU can have; others need another operator.
 
-XNNPACK supports one whose slope times in_scale/out_scale lies in [1/256, 128] (or the same below zero). A factor of 8
-to the lower bound is left for that ratio of scales.
+XNNPACK requires slope · in_scale/out_scale to lie in [1/256, 128] or in [-128, -1/256]. The limits here leave a factor
+of 8 on both sides for the ratio of the scales.
 """
 
 

@@ -26,7 +26,10 @@ def round_straight_through(value: Tensor, scale: Tensor) -> Tensor:
 
 
 def fake_quantize(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """`x` clipped and rounded to the 256 int8 values of the range [low, high], which must contain 0."""
+    """`x`, of any shape, clipped and rounded to the 256 int8 values of the range [low, high].
+
+    `low` and `high` are 0-dimensional and get gradients; the range must contain 0.
+    """
     return cast(Tensor, _FakeQuantize.apply(x, low, high))
 
 

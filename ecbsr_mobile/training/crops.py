@@ -47,9 +47,8 @@ class Crops:
         self.white = np.float32(255 if colors == 3 else 255 * 256)
         self.images: list[tuple[NDArray[Any], NDArray[Any]]] = []
         numbers = range(len(paths(folder, scale)))
-        if progress:
-            numbers = progress(numbers, "reading images")  # type: ignore[assignment]
-        for _, pair in zip(numbers, pairs(folder, scale), strict=True):
+        shown = progress(numbers, "reading images") if progress else numbers
+        for _, pair in zip(shown, pairs(folder, scale), strict=True):
             if min(pair.lr.shape[:2]) >= patch:
                 self.images.append((_planes(pair.hr, colors), _planes(pair.lr, colors)))
         if not self.images:

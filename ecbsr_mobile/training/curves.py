@@ -12,7 +12,7 @@ from ..errors import EcbsrError
 from ..utils.files import atomic_write
 from .settings import Report
 
-# The first thousand steps climb so far that later ones would be a flat line, so that axes show only this much.
+# The first thousand steps improve so much that the rest would look flat, so the axes show only this much.
 _SHOWN_DB = 2.0  # below the best PSNR
 _SHOWN_LOSS = 1.5  # times the lowest loss
 

@@ -10,7 +10,7 @@ from ..architecture import PRELU_DECOMPOSITIONS, Activation, Architecture, PReLU
 from ..errors import UsageError
 
 Optimizer = Literal["adam", "soap"]
-"""`adam` trains the blocks with all their branches; `soap` the plain network, in which branches are of no more use."""
+"""`adam` trains the blocks with all their branches; `soap` trains the plain network, to which branches add nothing."""
 
 LossName = Literal["l1", "l2", "psnr", "distill"]
 """See `losses`. `distill` is for int8 only: the distance to the float network's result."""
@@ -53,7 +53,7 @@ class Settings:
     int8: PReLUDecomposition | None = None
     """Train the int8 network of this PReLU decomposition, and the ranges of its activations."""
     bf16: bool = False
-    """Convolutions in bfloat16: faster on processors that multiply it."""
+    """Convolutions in bfloat16: faster on processors with bfloat16 multiplication."""
     validate_every: int = 1000
 
     def __post_init__(self) -> None:

@@ -210,6 +210,7 @@ class Trainer:
 
 
 def _uncaptured(work: Callable[..., T]) -> Callable[..., T]:
+    """`work` itself: takes the place of `CudaGraphStep` where no graph can be captured."""
     return work
 
 

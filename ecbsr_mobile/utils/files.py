@@ -50,7 +50,7 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
     """Check, before long work, that files can be written into a folder that may not exist yet.
 
     Raises:
-        EcbsrError: they cannot.
+        EcbsrError: files cannot be written there.
     """
     absolute = Path(folder).absolute()
     existing = next(path for path in (absolute, *absolute.parents) if path.exists())

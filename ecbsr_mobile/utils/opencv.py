@@ -8,9 +8,9 @@ from .signals import defer_signals
 
 
 def opencv() -> Any:
-    """The module `cv2`, without messages of its own about damaged files: ours say more.
+    """The module `cv2`, with its log off: our errors about damaged files name the file.
 
-    An interrupt is deferred during the import, because code that runs then catches every exception and drops it.
+    Ctrl-C and SIGTERM are deferred during the import, because OpenCV's start-up code drops every exception.
     """
     with defer_signals():
         import cv2

@@ -34,18 +34,26 @@ def recommended() -> tuple[str, ...]:
 
 
 def figures() -> dict[str, Any]:
-    """The measured figures of each bundled model, by name: see `benchmarks/zoo_check.py`, which writes them."""
+    """The measured figures of each bundled model, by name; `benchmarks/zoo_check.py` writes and describes them."""
     document: dict[str, Any] = json.loads(FIGURES.read_text())
     return {name: model for name, model in document.items() if name != "schema"}
 
 
 def weights(name: str) -> Path:
-    """The `.safetensors` file of a bundled model."""
+    """The `.safetensors` file of a bundled model.
+
+    Raises:
+        UsageError: there is no such model.
+    """
     return _existing(name, FOLDER / f"{name}.safetensors")
 
 
 def tflite(name: str, precision: str = "int8") -> Path:
-    """The `.tflite` file of a bundled model for CPUs, in `int8` or `fp32`."""
+    """The `.tflite` file of a bundled model for CPUs, in `int8` or `fp32`.
+
+    Raises:
+        UsageError: there is no such file.
+    """
     return _existing(name, FOLDER / f"{name}-{precision}.tflite")
 
 
