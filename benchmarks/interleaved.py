@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ecbsr_mobile.errors import UsageError
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 VECTOR_EXTENSIONS = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
 
 
@@ -71,7 +71,7 @@ def geometric_mean(ratios: list[float]) -> Ratio:
 
     logs = [math.log(ratio) for ratio in ratios]
     mean = statistics.fmean(logs)
-    quantile = float(t.ppf((1 + LEVEL) / 2, df=len(logs) - 1))
+    quantile = float(t.ppf((1 + CONFIDENCE) / 2, df=len(logs) - 1))
     margin = quantile * statistics.stdev(logs) / math.sqrt(len(logs))
     return Ratio(math.exp(mean), math.exp(mean - margin), math.exp(mean + margin))
 

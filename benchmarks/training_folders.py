@@ -4,8 +4,8 @@
 
 The name of each image begins with that of its data set: `bsds`, `clic`, `t91` or `cid22`. Images of BSDS500 and CLIC
 are added at half size, too, where neither JPEG artifacts nor camera blur show. Images of T91 are repeated eight times,
-because they are 4 % of the area otherwise. `--graphics` adds 16 drawings and screenshots of CID22, because int8 needs
-examples of black on white.
+because they are 4 % of the area otherwise. `--graphics` adds 16 drawings and screenshots of CID22 (those for training
+twice), because int8 needs examples of black on white.
 
 Writes symbolic links and half-size images to OUT/train and OUT/val, and prints the number of files in each.
 """

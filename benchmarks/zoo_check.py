@@ -116,9 +116,9 @@ def table(figures: dict[str, Figures]) -> str:
         scores = model["sets"]
         if model["scale"] != scale:
             scale = model["scale"]
-            cells = [cell for each in sets for cell in (_score(scores[each]["bicubic"]), "")]
+            cells = [cell for data_set in sets for cell in (_score(scores[data_set]["bicubic"]), "")]
             lines.append(f"| bicubic x{scale} | | | {' | '.join(cells)} | |")
-        cells = [_score(scores[each][kind]) for each in sets for kind in ("fp32", "int8")]
+        cells = [_score(scores[data_set][kind]) for data_set in sets for kind in ("fp32", "int8")]
         loss = scores[sets[-1]]["fp32 of 8-bit input"][0] - scores[sets[-1]]["int8"][0]
         cost = f"{model['parameters']:,} | {model['gmacs_720p']:.2f}"
         lines.append(f"| `{name}` | {cost} | {' | '.join(cells)} | {loss:.3f} dB |")

@@ -1,4 +1,4 @@
-"""What tests share: the reference data beside the repository, where there is any, and small pictures."""
+"""What tests share: the reference data beside the repository, where there is any, random numbers, and a browser."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def checkpoints() -> Path:
 
 @pytest.fixture(scope="session")
 def benchmark_sets() -> Path:
-    """Set5 and Set14 with LR pictures made by MATLAB."""
+    """Set5 and Set14 with LR images made by MATLAB."""
     return _reference("data/benchmark")
 
 

@@ -26,7 +26,7 @@ ROW_KEYS = {
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of the original layout: RGB, x3, values in [0, 255], nearly nearest-neighbour."""
+    """A checkpoint of the original layout: RGB, x3, values in [0, 255], nearly nearest-neighbor."""
     torch.manual_seed(0)
     net = ECBSR(1, 8, 3, 3)
     for block in net.blocks:

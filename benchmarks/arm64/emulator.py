@@ -21,7 +21,8 @@ _DOTPROD = f"{_ARMV8_0} atomics fphp asimdhp asimdrdm lrcpc dcpop asimddp"
 class Core:
     """A CPU core: `part` and `features` are those in /proc/cpuinfo, `cpu` is qemu's option.
 
-    XNNPACK chooses its kernels by both: the instructions by what qemu offers, the tuning by the part.
+    `kind` names its int8 instructions. XNNPACK chooses the instructions of its kernels by what qemu offers, and their
+    tuning by the part.
     """
 
     name: str

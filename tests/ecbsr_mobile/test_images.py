@@ -41,7 +41,7 @@ def test_bicubic_equals_pillow_inside(size: tuple[int, int], random: np.random.G
     assert ours.shape == (size[1], size[0], 3)
 
 
-def test_bicubic_keeps_a_flat_picture_flat() -> None:
+def test_bicubic_keeps_a_flat_image_flat() -> None:
     for dtype in (np.uint8, np.uint16, np.float32):
         flat = np.full((7, 5), 77, dtype)
         for size in ((10, 14), (3, 2), (1, 1)):
@@ -131,7 +131,7 @@ def test_png_round_trip(tmp_path: Path, random: np.random.Generator, dtype: type
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + bytes(50)])
-def test_files_that_are_not_pictures(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_images(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p.png").write_bytes(content)
     with pytest.raises(EcbsrError, match=r"p\.png"):
         images.read(tmp_path / "p.png")

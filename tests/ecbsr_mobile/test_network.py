@@ -29,7 +29,7 @@ def test_identity_reaches_the_last_block_where_its_widths_agree() -> None:
 
 
 @pytest.mark.parametrize("colors", [1, 3])
-def test_without_weights_the_network_repeats_pixels(colors: int) -> None:
+def test_with_all_weights_zero_the_network_repeats_pixels(colors: int) -> None:
     net = ECBSR(1, 4, 3, colors).collapse()
     for parameter in net.parameters():
         parameter.zero_()

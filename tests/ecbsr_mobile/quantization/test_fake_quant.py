@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -32,18 +34,17 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
 def test_folding_steep_slopes_does_not_change_the_function(activation: Activation) -> None:
-    plain = net(1, 2, activation).double()
+    plain = deepcopy(net(1, 2, activation)).double()
     folded = fold_steep_slopes(plain).double()
     x = torch.rand(1, 1, 20, 20, dtype=torch.float64)
     assert (folded(x) - plain(x)).abs().max() < 1e-6
     if activation == "prelu":
         assert max(act.weight.max().item() for act in folded.acts) <= 1 < max(a.weight.max().item() for a in plain.acts)
-    plain.float()
 
 
 @pytest.mark.parametrize(("activation", "decomposition"), CASES)
 def test_the_result_is_that_of_8_bits(activation: Activation, decomposition: PReLUDecomposition) -> None:
-    """Pixels, near the float network's, but not equal to them rounded."""
+    """Near the float network's result, but not equal to it."""
     plain, image = net(3, 2, activation), bundled_image(3, 48, 64)
     simulation = observed(plain, decomposition)
     assert len(simulation.ranges) == len(activation_names(plain.architecture, decomposition))
@@ -115,8 +116,8 @@ def test_fake_quantized_activations_of_a_float_network(activation: Activation) -
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in trained.parameters())
 
 
-def test_fake_quantized_values_lie_on_256_levels() -> None:
-    """Those of the residual; subtracting the image leaves rounding errors, which can split a level in two."""
+def test_fake_quantized_activations_have_256_values() -> None:
+    """Checked on the residual; subtracting the image leaves rounding errors, which can split a value in two."""
     plain, image = PlainNet(ECBSR(0, 4, 2, 1, "relu").architecture).requires_grad_(False), bundled_image(1, 48, 64)
     result = forward_fake_quant(plain, image) - image.repeat_interleave(2, 2).repeat_interleave(2, 3)
     assert len(torch.unique((result * 1e6).round())) <= 2 * 256

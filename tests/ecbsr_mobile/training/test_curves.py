@@ -42,7 +42,7 @@ def test_event_files_have_the_values_of_the_log(train_images: Path, val_images: 
         write(Report(50, 100, 0.1, 30.0, 30.0, 1e-3, 1.0))
     of_run, of_resumed = events(run, resumed)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    values = {(tag, step): value for step, _, found in of_run for tag, value in found}
+    values = {(tag, step): value for step, _, scalars in of_run for tag, value in scalars}
     names = ("loss", "psnr", "rate")
     assert values == {(name, line["step"]): pytest.approx(line[name], rel=1e-6) for line in log for name in names}
     # A resumed run starts a session, at which TensorBoard drops the later steps of older files.

@@ -1,3 +1,5 @@
+"""An interrupt while OpenCV is imported, in a process of its own."""
+
 from __future__ import annotations
 
 import signal
