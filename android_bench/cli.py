@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_COUNT = 100_000
 
 EPILOG = """\
-A row is "ok" only where the delegate reports that it runs the nodes; otherwise the status gives the reason. Exit code:
+A row is "ok" only if the delegate reports that it runs the nodes; otherwise the status gives the reason. Exit code:
 0 every row has an answer ("fallback" and "unsupported" are answers), 1 something failed or is slower than --fail-above
 allows, 2 misuse.
 
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     add("--import", dest="imported", action="append", default=[], metavar="FILE",
         help="add the rows of another results.json or of the Android app's export; alone: measure nothing")  # fmt: skip
     add("--baseline", metavar="FILE", help="an earlier results.json to compare with")
-    add("--fail-above", type=_ratio, metavar="RATIO", help="exit 1 where a row is slower than the baseline by more")
+    add("--fail-above", type=_ratio, metavar="RATIO", help="exit 1 if a row takes more than RATIO times its baseline")
     add("--json", action="store_true", help="print the results as JSON")
     add("--quiet", action="store_true", help="no progress on standard error")
     add = parser.add_argument_group("instead of measuring").add_argument
@@ -121,8 +121,8 @@ def _measure(arguments: argparse.Namespace) -> Results:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    same = ("cores", "rounds", "iterations", "tool", "check", "profile")
-    values = {name: getattr(arguments, name) for name in same}
+    same_names = ("cores", "rounds", "iterations", "tool", "check", "profile")
+    values = {name: getattr(arguments, name) for name in same_names}
     return Options(
         devices=arguments.device or (HOST,),
         sizes=arguments.size.split(",") if arguments.size else (),
@@ -135,7 +135,9 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 def _validate(arguments: argparse.Namespace) -> None:
     if arguments.resume and (arguments.models or arguments.device or arguments.out):
-        raise UsageError("--resume uses the models, devices and folder of the benchmark that it names; drop yours")
+        raise UsageError(
+            "--resume uses the models, devices and folder of the benchmark in DIR; remove MODEL, --device and --out"
+        )
     if arguments.fail_above and not arguments.baseline:
         raise UsageError("--fail-above needs a --baseline to compare with")
 
@@ -178,7 +180,7 @@ def _print_results(results: Results, comparisons: Sequence[Comparison]) -> None:
         for line, row in zip(lines, results.results, strict=True):
             line.append(row.check.text if row.check else "-")
     if comparisons:
-        header.append("to baseline")
+        header.append("now / baseline")
         for line, comparison in zip(lines, comparisons, strict=True):
             line.append(comparison.text)
     common.print_table(header, [[printable(cell) for cell in line] for line in lines])

@@ -40,7 +40,7 @@ class Delegate:
 
 @dataclass(frozen=True)
 class Case:
-    """What one row of the results measures. `size` is the (width, height) of the low-resolution input."""
+    """What one row of the results measures. `size` is the (width, height) of the low-resolution input in pixels."""
 
     model: str
     precision: str
@@ -60,12 +60,12 @@ class Limits:
 
     command: float = 20  # one adb command; a busy phone answers within a few seconds
     push: float = 300  # a file of some megabytes over slow Wi-Fi
-    timed: float = 60  # the timed iterations of one run; the warm-up may take as long again
+    timed: float = 60  # the timed iterations of one run; the warm-up has the same limit
     run: float = 180  # one run of the benchmark tool, with loading and warm-up
     reconnect: float = 120  # a disconnected phone; a reboot takes one or two minutes
     lock: float = 600  # another benchmark on the same phone
     cooldown: float = 300  # a hot phone, before each run
-    poll: float = 2  # between two looks at a phone that is hot, locked or disconnected
+    poll: float = 2  # between two queries of a phone that is hot, locked or disconnected
 
     def __post_init__(self) -> None:
         for limit in fields(self):

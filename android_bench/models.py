@@ -24,7 +24,7 @@ BUNDLED_PRECISIONS = ("int8", "fp32")
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A `.tflite` file. `recipe` records how our exporter made it; None for other files."""
+    """A `.tflite` file. `recipe` is the record that `ecbsr-export` writes into the file; None for other files."""
 
     name: str
     path: Path
@@ -83,7 +83,7 @@ def _read_model(path: Path, name: str) -> Model:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """File names without suffix; equal names get the name of their folder, then a number."""
+    """File names without suffix; equal names get their folder as prefix and, if still equal, a number as suffix."""
     names = [path.stem for path in paths]
     names = [
         f"{path.resolve().parent.name}/{name}" if names.count(name) > 1 else name
@@ -98,7 +98,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def resized_file(models: Mapping[str, Model], case: Case, folder: Path) -> Path:
-    """The path in `folder` of the case's model with the case's input size; written where it is missing.
+    """The path in `folder` of the case's model with the case's input size; the file is written if it is missing.
 
     Raises:
         EcbsrError: the model does not support that size, or the file cannot be written.

@@ -10,15 +10,17 @@ from ecbsr_mobile.metrics import psnr_from_mse
 from export import tflite
 from export.tflite import isolated
 
-from .results.types import WRONG, Check
+from .results.types import WRONG_OUTPUT, Check
 
 MIN_PSNR = 35.0
 """PSNR in dB between the two outputs below which the device's output is wrong. Float16 arithmetic and int8 rounding
-stay above 40 dB; an operator that computes something else falls below 30 dB."""
+stay above 40 dB; an operator with a wrong result falls below 30 dB."""
 
 
 def input_image(tensor: tflite.Tensor) -> bytes:
-    """A bundled image as the bytes of an input tensor [1, H, W, colors]: its top left corner, padded where needed.
+    """A bundled image as the bytes of the input `tensor`, of shape [1, H, W, 1 or 3] and its dtype.
+
+    The image is cropped to its top left corner or padded.
 
     Raises:
         EcbsrError: no image is bundled.
@@ -36,16 +38,22 @@ def input_image(tensor: tflite.Tensor) -> bytes:
 
 
 def compare(device: bytes, reference: bytes, tensor: tflite.Tensor) -> Check:
-    """Compare two outputs, both stored as `tensor` stores its values."""
+    """Compare the output of a device with the reference output of this machine, as pixel values in 0..255.
+
+    Both are the raw bytes of the output `tensor`, in its dtype.
+
+    Raises:
+        EcbsrError: the number of bytes of `reference` is not that of the tensor.
+    """
     expected = isolated.output_pixels(reference, tensor)
     try:
         actual = isolated.output_pixels(device, tensor)
     except EcbsrError as error:
-        return Check(note=f"{WRONG}: {error}")
+        return Check(note=f"{WRONG_OUTPUT}: {error}")
     if not np.isfinite(actual).all():
-        return Check(note=f"{WRONG}: it contains NaN or infinite values")
+        return Check(note=f"{WRONG_OUTPUT}: it contains NaN or infinite values")
     difference = np.abs(actual - expected)
     mse = float(np.mean(difference**2))
     psnr = round(psnr_from_mse(mse), 2) if mse else None
-    note = f"{WRONG}: {psnr} dB from the output of this machine" if psnr is not None and psnr < MIN_PSNR else ""
+    note = f"{WRONG_OUTPUT}: {psnr} dB from the output of this machine" if psnr is not None and psnr < MIN_PSNR else ""
     return Check(largest=round(float(difference.max()), 3), psnr_db=psnr, note=note)

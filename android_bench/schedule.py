@@ -15,7 +15,7 @@ MAX_FAILURES = 2  # a case that failed twice without a timed run is not tried ag
 def cases(models: Mapping[str, Model], options: Options, device: str) -> list[Case]:
     """Every case of a device: each model, size, delegate and number of threads."""
     delegates = options.delegates
-    if device == HOST:  # the host has no other delegate; without "cpu" its rows say so
+    if device == HOST:  # the only delegate of this machine; without "cpu", its rows are "unsupported"
         delegates = tuple(delegate for delegate in delegates if delegate.name == "cpu") or delegates
     return [
         Case(model.name, model.precision, device, str(delegate), threads, size)
@@ -38,10 +38,10 @@ def shuffled(cases: Sequence[Case], rounds: int, seed: int) -> Iterator[tuple[in
 
 
 def is_done(runs: Sequence[Run], number: int) -> bool:
-    """Whether round `number` of a case needs no run: it has one, or the earlier `runs` already decide the row."""
+    """Whether round `number` of a case needs no run: it was run, or the earlier `runs` already decide the row."""
     statuses = [run.status for run in runs]
     if any(run.round == number for run in runs) or "lost" in statuses:
-        return True  # a run that disconnected the phone twice would disconnect it again
+        return True  # a run that disconnected the phone every time would do so again
     if any(status in TIMED for status in statuses):
         return False
     return any(status in ("fallback", "unsupported") for status in statuses) or len(statuses) >= MAX_FAILURES

@@ -30,7 +30,7 @@ from .results.types import TIMED, Check, DeviceInfo, OperatorTime, Results, Run
 Notify = Callable[[str], None]
 """Called with one line of text, from several threads."""
 
-CLEANUP_SECONDS = 60  # for interrupted devices to restore themselves
+CLEANUP_SECONDS = 60  # for the devices to be restored after an interrupt
 
 
 class Runner(Protocol):
@@ -69,8 +69,8 @@ def bench(
         options: `devices`, `sizes`, `delegates`, `threads` and the other attributes of `Options`.
 
     Raises:
-        EcbsrError: a model cannot be read, or the only device cannot be used.
-        UsageError: an option is invalid.
+        EcbsrError: a model cannot be read, the only device cannot be used, or `out` cannot be written to.
+        UsageError: an option is invalid, or `out` contains an earlier benchmark.
     """
     return start(models, Options(iterations=runs, **options), out, progress)
 
@@ -92,7 +92,7 @@ def start(
 
 
 def resume(out: str | os.PathLike[str], progress: Notify | None = None) -> Results:
-    """Finish the session in the folder `out`: only what is missing is measured.
+    """Finish the session in the folder `out`: measure only what is missing.
 
     Raises:
         EcbsrError: there is no session in the folder, or one of its models has changed since.
@@ -102,13 +102,12 @@ def resume(out: str | os.PathLike[str], progress: Notify | None = None) -> Resul
     models = read_models([file.path for file in files])
     for model, file in zip(models.values(), files, strict=True):
         if model.sha256 != file.sha256:
-            message = f"{file.path} has changed since the benchmark in {out} began; start a new benchmark"
-            raise EcbsrError(message)
+            raise EcbsrError(f"{file.path} has changed since the benchmark in {out} began; start a new benchmark")
     return _run(models, journal, progress)
 
 
 def publish(folder: Path | None, results: Results, comparisons: Sequence[Comparison] = ()) -> None:
-    """Write `results.json`, `results.csv` and `report.html`, each completely or not at all; nothing without a folder.
+    """Write `results.json`, `results.csv` and `report.html` to `folder`, each completely or not at all. None: nothing.
 
     Raises:
         EcbsrError: a file cannot be written.
@@ -172,7 +171,7 @@ class _Queues:
 
     def run(self, names: Sequence[str]) -> None:
         """Run the queues of some devices at once; on an interrupt, stop them and wait until they are restored."""
-        # Events instead of Thread.join: after an interrupt, Python 3.11 takes a joined thread for ended.
+        # Events instead of Thread.join: after an interrupt, Python 3.11 treats a joined thread as ended.
         ended = {name: threading.Event() for name in names}
         for name in names:
             threading.Thread(target=self._run_thread, args=(name, ended[name]), name=name, daemon=True).start()
@@ -229,7 +228,7 @@ class _Queues:
         return PhoneRunner(name, self.models, self.options, stop=self.stop, started=self.began, progress=self.progress)
 
     def _is_complete(self, name: str, cases: Sequence[Case]) -> bool:
-        """Whether an earlier session left nothing to do on a device, which then need not be connected."""
+        """Whether the journal already has everything about a device, so that it need not be connected."""
         return name in self.journal.devices and not any(
             self._needs_check(case)
             or self._needs_profile(case)

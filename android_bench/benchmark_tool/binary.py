@@ -29,7 +29,7 @@ ADDRESSES = {
     ("tflite", "armeabi-v7a"): f"{_NIGHTLY}/android_arm_benchmark_model",
     ("litert", "arm64-v8a"): f"{_LITERT}/android_arm64/benchmark_model",
 }
-"""The published tools by kind and ABI. TFLite's is a nightly build: its hash is recorded."""
+"""The published tools by kind and ABI. TFLite's is a nightly build, so its hash is recorded."""
 
 PUBLISHED = ("tflite", "litert")
 CURRENT_ABI = "arm64-v8a"  # of today's phones
@@ -38,7 +38,7 @@ MACHINES = {0xB7: "arm64-v8a", 0x28: "armeabi-v7a", 0x3E: "x86_64", 0x03: "x86"}
 """The field `e_machine` of an ELF file, and Android's name of the ABI."""
 
 MIN_BYTES, MAX_BYTES = 100_000, 200_000_000  # the published tools have 2 to 30 million bytes
-DOWNLOAD_TIMEOUT = 60  # seconds without a byte
+DOWNLOAD_TIMEOUT = 60  # seconds without data
 _ONLY_IN_LITERT = b"benchmark_litert_model"
 
 
@@ -54,7 +54,8 @@ class Binary:
 def find(tool: str, abis: Sequence[str], progress: Callable[[str], None]) -> Binary:
     """The tool for a phone that supports `abis`, best first.
 
-    `tool` is "tflite" or "litert", which are downloaded into the cache once, or a path. The ELF header must match
+    `tool` is "tflite" or "litert", which are downloaded into the cache once, or a path. `progress` receives a line of
+    text before a download. The ELF header must match
     the phone.
 
     Raises:
@@ -181,7 +182,7 @@ def _kind(content: bytes) -> str:
 
 
 def elf_abi(content: bytes) -> str | None:
-    """The ABI in the header of an ELF file; None for another file, or a machine that Android does not support."""
+    """The ABI in the header of an ELF file; None if it is not such a file, or for a machine without an Android ABI."""
     if len(content) < 20 or content[:4] != b"\x7fELF" or content[5] != 1:  # little-endian
         return None
     return MACHINES.get(struct.unpack_from("<H", content, 18)[0])

@@ -10,7 +10,7 @@ NNAPI_SINCE, NNAPI_PRELU_SINCE, NNAPI_DEPRECATED_SINCE = 27, 29, 35  # API level
 
 
 def unsupported_reason(kind: str, delegate: Delegate, api: int | None) -> str:
-    """Why the tool of this `kind`, or a phone of this API level, has no such delegate; "" where it has."""
+    """Why this `kind` of tool ("tflite" or "litert"), or this API level, has no such delegate; "" if it has."""
     if kind == "litert" and delegate.name in ("nnapi", "external"):
         return f"LiteRT's tool has no {delegate.name} delegate; use --tool tflite"
     if delegate.name == "nnapi" and api is not None and api < NNAPI_SINCE:

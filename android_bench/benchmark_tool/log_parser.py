@@ -52,7 +52,7 @@ _ERROR = re.compile(
 
 @dataclass(frozen=True)
 class Timing:
-    """The statistics of repeated inferences, in microseconds. None is not printed."""
+    """The statistics of repeated inferences, in microseconds. None: not printed."""
 
     count: int
     mean: float
@@ -64,7 +64,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Delegation:
-    """The nodes that a delegate reports to run. None is not reported."""
+    """The number of nodes that a delegate runs, as the tool reports it. None: not reported."""
 
     delegate: str
     nodes: int | None
@@ -81,11 +81,11 @@ class ToolLog:
     timed: Timing | None = None
     init: float | None = None
     first: float | None = None
-    complete: bool = False  # has the summary at the end
+    complete: bool = False  # the log has the summary at its end
     delegations: tuple[Delegation, ...] = ()
-    fully_delegated: tuple[str, ...] = ()  # delegates that report to run the whole model
-    not_delegated: tuple[str, ...] = ()  # delegates that report to run no node
-    unsupported: tuple[str, ...] = ()  # lines that report an unavailable delegate
+    fully_delegated: tuple[str, ...] = ()  # delegates that run the whole model, as the tool reports
+    not_delegated: tuple[str, ...] = ()  # delegates that run no node, as the tool reports
+    unsupported: tuple[str, ...] = ()  # lines about an unavailable delegate
     unknown_flags: tuple[str, ...] = ()
     model_megabytes: float | None = None
     input_shapes: tuple[tuple[int, ...], ...] = ()

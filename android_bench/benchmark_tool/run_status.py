@@ -36,7 +36,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """One of `results.types.STATUSES`, the reason, and the delegated nodes. None is not reported."""
+    """One of `results.types.STATUSES`, the reason, and the delegated nodes. None: not reported."""
 
     status: str
     note: str = ""
@@ -46,7 +46,7 @@ class RunStatus:
 
 
 def run_status(log: ToolLog, exit_code: int, expected: Expected) -> RunStatus:
-    """The status of a run that ended by itself."""
+    """The status of a run that ended before its time limit."""
     failure = _failure(log, exit_code)
     if failure:
         return failure
@@ -93,8 +93,8 @@ def _mismatch(log: ToolLog, expected: Expected) -> str:
 
 def _unknown_flags(log: ToolLog, delegate: Delegate) -> str:
     """The flags that the tool does not know and that decide what it runs."""
-    word = {"cpu": "", "gpu": "use_gpu", "nnapi": "nnapi", "external": "external_delegate"}[delegate.name]
-    unknown = [flag for flag in log.unknown_flags if word and word in flag]
+    part = {"cpu": "", "gpu": "use_gpu", "nnapi": "nnapi", "external": "external_delegate"}[delegate.name]
+    unknown = [flag for flag in log.unknown_flags if part and part in flag]
     required = ("num_threads", "num_runs", "min_secs", "graph")
     unknown += [flag for flag in log.unknown_flags if flag.lstrip("-").split("=")[0] in required]
     return " ".join(unknown)

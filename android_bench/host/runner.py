@@ -27,7 +27,7 @@ from ..config import HOST, Case, Options
 from ..models import Model, resized_file
 from ..results.types import Check, Core, DeviceInfo, OperatorTime, Run, State, Tool
 
-BUSY = 0.7  # load average per core above which other work slows the runs down
+BUSY = 0.7  # load average per core from which on other programs slow the runs down
 WORKER = Path(__file__).with_name("worker.py")
 
 
@@ -61,7 +61,7 @@ class HostRunner:
         )
 
     def measure(self, case: Case, number: int) -> Run:
-        """Run one process: load, warm up, time. `number` is the round.
+        """Run one process, which loads the model, warms up and times it. `number` is the round, from 1.
 
         Raises:
             Cancelled: the session is being stopped.
@@ -83,11 +83,11 @@ class HostRunner:
         return replace(_with_outcome(run, ended), after=self._state())
 
     def check(self, case: Case) -> Check:
-        """An empty comparison: this machine is the reference."""
+        """An empty comparison, because this machine is the reference."""
         return Check()
 
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:
-        """No operator times: the Python runtime has no profiler."""
+        """No operator times, because the Python runtime has no profiler."""
         return ()
 
     def _state(self) -> State:
@@ -95,11 +95,11 @@ class HostRunner:
 
 
 def _with_outcome(run: Run, ended: subprocess_runner.Completed) -> Run:
-    """The run with what its process printed."""
+    """The run with the figures that its process printed, or with the reason why there are none."""
     if ended.code < 0:
         return replace(run, status="crashed", note=f"ended by {signal.Signals(-ended.code).name}")
     if ended.code:
-        return replace(run, note=f"the runtime refused it: {last_line(ended.err, f'exit code {ended.code}')}")
+        return replace(run, note=f"the runtime rejected it: {last_line(ended.err, f'exit code {ended.code}')}")
     output = json.loads(ended.out)
     _, height, width, _ = output["input_shape"]
     if (width, height) != run.case.size:

@@ -21,11 +21,15 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-WARMUP_SECONDS = 0.5  # as in the phone's tool; clocks and caches settle
+WARMUP_SECONDS = 0.5  # as in the phone's tool, until clocks and caches settle
 
 
 def main(model: str, threads: int, iterations: int, max_seconds: float) -> dict[str, Any]:
-    """Load, warm up and time `model`; times in milliseconds."""
+    """Load, warm up and time `model`.
+
+    Times at most `iterations` inferences, and starts none after `max_seconds`, except the first. Returns `init_ms`,
+    `times_ms` of each inference, `peak_memory_mb`, the `input_shape` [1, H, W, C] and the `nodes` after delegation.
+    """
     start = time.perf_counter()
     interpreter = Interpreter(model_path=model, num_threads=threads)
     interpreter.allocate_tensors()
@@ -63,7 +67,7 @@ def invoke_seconds(interpreter: Interpreter) -> float:
 
 
 def peak_memory_mb() -> float | None:
-    """The peak resident memory of this process; None where the system does not report it."""
+    """The peak resident memory of this process in MiB; None if the system does not report it."""
     if resource is None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -80,7 +84,7 @@ def random_input(shape: Sequence[int], dtype: type, seed: int) -> np.ndarray:
 
 
 def plain_node(node: dict[str, Any]) -> dict[str, Any]:
-    """A node of the interpreter as JSON values, in the form that `xnnpack_probe.delegated_nodes` reads."""
+    """A node of the interpreter as JSON values, as `export.tflite.xnnpack_probe.delegated_nodes` reads it."""
     return {
         "op_name": node["op_name"],
         "index": int(node["index"]),

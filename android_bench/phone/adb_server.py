@@ -28,7 +28,7 @@ _LISTED = re.compile(rf"^(?P<serial>.+?)\s+(?P<state>{_STATES})\b(?P<rest>.*)$")
 
 @dataclass(frozen=True)
 class ListedDevice:
-    """A phone in the list of adb; `advice` says what to do where it is not ready."""
+    """A phone in the list of adb; `advice` is what to do if it is not ready."""
 
     serial: str
     state: str
@@ -69,7 +69,7 @@ def ensure_server() -> None:
     """
     address = _server_address()
     if address is None:
-        return  # a form of ADB_SERVER_SOCKET that only adb itself parses
+        return
     host, port = address
     version = _server_version(host, port)
     if version is None:
@@ -104,7 +104,7 @@ def _adb(arguments: Sequence[str]) -> subprocess_runner.Completed:
 
 
 def _server_address() -> tuple[str, int] | None:
-    """Host and port of the server, from the environment variables that adb itself reads."""
+    """Host and port of the server, from the environment variables that adb reads; None if only adb can parse them."""
     url = os.environ.get("ADB_SERVER_SOCKET")
     if url:
         match = re.fullmatch(r"tcp:(?:(.+):)?(\d+)", url)

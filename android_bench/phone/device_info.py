@@ -27,9 +27,8 @@ echo @@cores
 for d in {_CPU}/cpu[0-9]*/cpufreq; do
 echo "$d $(cat "$d/scaling_max_freq" 2>/dev/null) $(cat "$d/scaling_governor" 2>/dev/null)"; done"""
 
-
 _PROPERTY = re.compile(r"^\[([^\]]+)\]: \[(.*)\]$", re.MULTILINE)
-_HAL = re.compile(
+_HAL_TEMPERATURE = re.compile(
     r"Temperature\{mValue=(-?[0-9]{1,9}(?:\.[0-9]+)?), mType=(-?[0-9]{1,9}), mName=[^,]*, mStatus=[0-9]+\}"
 )
 _SKIN = 3  # android.os.Temperature.TYPE_SKIN
@@ -37,7 +36,7 @@ _SKIN = 3  # android.os.Temperature.TYPE_SKIN
 
 @dataclass(frozen=True)
 class PhoneProperties:
-    """What identifies a phone. Empty strings and None are not reported."""
+    """What identifies a phone. An empty string or None: not reported."""
 
     model: str
     soc: str
@@ -53,7 +52,7 @@ class PhoneProperties:
 
 @dataclass(frozen=True)
 class Reading:
-    """The condition of a phone at one moment. None is not reported."""
+    """The condition of a phone at one moment. None: not reported."""
 
     battery_celsius: float | None
     battery_percent: int | None
@@ -93,17 +92,14 @@ def parse_reading(text: str) -> Reading:
     """Parse the output of `READ_CONDITION`."""
     parts = _sections(text)
     battery, thermal = parts[""], parts.get("thermal", "")
-    tenths, percent = (
-        _integer(r"^\s*temperature: (-?[0-9]{1,9})\b", battery),
-        _integer(r"^\s*level: ([0-9]{1,9})\b", battery),
-    )
+    tenths = _integer(r"^\s*temperature: (-?[0-9]{1,9})\b", battery)
     current = thermal.partition("Current temperatures from HAL")[2] or thermal
-    skins = [float(value) for value, kind in _HAL.findall(current) if int(kind) == _SKIN]
+    skins = [float(value) for value, kind in _HAL_TEMPERATURE.findall(current) if int(kind) == _SKIN]
     lines = [line.split() for line in parts.get("cores", "").splitlines()]
     numbered = sorted((_index(line[0]), line[1:]) for line in lines if line and _index(line[0]) is not None)
     return Reading(
         battery_celsius=None if tenths is None else tenths / 10,
-        battery_percent=percent,
+        battery_percent=_integer(r"^\s*level: ([0-9]{1,9})\b", battery),
         thermal_status=_integer(r"^\s*Thermal Status: ([0-9]{1,9})\b", thermal),
         skin_celsius=max(skins) if skins else None,
         max_mhz=tuple(khz // 1000 for _, rest in numbered if rest and (khz := _number(rest[0])) is not None),
@@ -114,7 +110,7 @@ def parse_reading(text: str) -> Reading:
 def cpu_mask(cores: Sequence[Core], option: str) -> str | None:
     """The hexadecimal mask for `taskset` of the "big" or "little" cores; None for "all"; another `option` is a mask.
 
-    Little cores have the lowest maximum frequency, big cores all others; equal cores are both.
+    Little cores have the lowest maximum frequency, big cores all others. If all are equal, they are both.
 
     Raises:
         EcbsrError: the phone does not report the frequencies of its cores.

@@ -107,13 +107,13 @@ def dry_run(paths: Sequence[str | os.PathLike[str]], options: Options, folder: P
     `folder`. Where a command depends on the answer of a phone, it is the command for a `DryRunDevice`.
 
     Raises:
-        UsageError: a command would depend on what only the phone knows.
+        UsageError: no phone is named, or an option needs information from the phone.
     """
     serials = [name for name in options.devices if name != HOST]
     if not serials or "all" in serials:
         raise UsageError("a dry run needs the serial of a phone: --device SERIAL")
     if options.cores in ("big", "little"):
-        raise UsageError(f"only the phone knows its {options.cores} cores; give a mask such as f0 to a dry run")
+        raise UsageError(f"a dry run does not know which cores are {options.cores}; give a mask such as --cores f0")
     models = read_models(paths)
     download = binary.download_command(binary.find_for_dry_run(options.tool))
     commands = [download] if download else []

@@ -37,7 +37,6 @@ expr $(date +%s) - $(stat -c %Y $f)"""
 REFRESH = f"touch {FOLDER}/owner"
 """A script line that refreshes the lock."""
 
-
 _active: set[str] = set()
 """The tokens of the sessions of this process that are still running."""
 
@@ -71,11 +70,11 @@ class Lock:
             stop.wait(limits.poll)
 
     def end_session(self) -> None:
-        """Mark the session as ended, also where the phone cannot be reached to release the lock."""
+        """Mark the session as ended, even if the phone cannot be reached to release the lock."""
         _active.discard(self.token)
 
     def is_held(self, adb: Adb) -> bool:
-        """Whether this lock is on the phone, also where the answer to creating it was lost."""
+        """Whether this lock is on the phone, even if the reply to its creation was lost."""
         return self.tried and adb.shell(f"grep -q {self.token} {FOLDER}/owner").code == 0
 
     def release(self, adb: Adb) -> None:
@@ -127,7 +126,7 @@ class Lock:
 
 
 def _parse_owner(text: str) -> dict[str, Any]:
-    """The owner file; {} where it is empty or has another form."""
+    """The content of the owner file; {} if it is empty or malformed."""
     try:
         owner = json.loads(text)
         return {"pid": int(owner["pid"]), **{key: str(owner.get(key)) for key in ("who", "machine", "boot", "token")}}

@@ -24,7 +24,7 @@ from ..results.types import Check, DeviceInfo, OperatorTime, Run, State
 from .adb import AdbTimeout, PhoneLost
 from .device import FOLDER, TRIES, Device
 
-HOT_BATTERY = 42.0  # degrees Celsius from which on phones begin to throttle
+HOT_BATTERY = 42.0  # degrees Celsius; phones with a hotter battery begin to throttle
 THROTTLED = 0.9  # of the clock that was allowed at the session's start
 
 
@@ -105,7 +105,7 @@ class PhoneRunner:
             return Check(note=f"not compared: {error}")
 
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:
-        """The operator times of one more run with the profiler of the tool; empty if it has none."""
+        """The operator times of one more run with the profiler of the tool; empty if there are none."""
         with suppress(PhoneLost, AdbTimeout):
             model = resized_file(self.models, case, self.folder)
             profile_flags = flags.profile_flags(self._kind())
@@ -189,7 +189,7 @@ class PhoneRunner:
         return State(seconds=round(time.monotonic() - self.started, 3), **vars(reading))
 
     def _cool_down(self) -> State:
-        """Wait, within the limit, until the phone is neither hot nor throttled; its state then."""
+        """Wait, within the limit, until the phone is neither hot nor throttled; the last state that was read."""
         limits = self.options.limits
         end = time.monotonic() + (limits.cooldown if self.may_wait else 0)
         while True:

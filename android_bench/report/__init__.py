@@ -1,1 +1,1 @@
-"""The report page about the results of a bench."""
+"""The report page about the results of a benchmark."""

@@ -30,7 +30,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Indices of results: by model and size, then by the (device, delegate) pairs behind `titles`."""
+    """The results as a table, with a column for each pair of device and delegate.
+
+    `titles` are those of the columns. Each of the `lines` is a model, a size, and the indices of results per column.
+    """
 
     titles: list[str]
     lines: list[tuple[str, Size, list[list[int]]]]

@@ -8,29 +8,29 @@ from statistics import median
 
 from ..config import Case
 from . import stats
-from .types import TIMED, WRONG, Check, OperatorTime, Row, Run
+from .types import TIMED, WRONG_OUTPUT, Check, OperatorTime, Row, Run
 
 
 def row(case: Case, runs: Sequence[Run], rounds: int, check: Check | None, profile: Sequence[OperatorTime]) -> Row:
     """The row of a case from its `runs`, of which `rounds` were requested.
 
-    The latency is the median over the runs that have the status of the row. Runs of another status are counted
-    in the note; they decide the status where they are at least half of all runs.
+    The latency is the median over the runs that have the status of the row. The note counts the runs of other
+    statuses. Runs without a latency decide the status if they are at least half of all runs that were not lost.
     """
     status = _status(runs)
-    if check is not None and check.note.startswith(WRONG) and status in TIMED:
+    if check is not None and check.note.startswith(WRONG_OUTPUT) and status in TIMED:
         status = "mismatch"
     timed = [run for run in runs if run.status == status and run.median_ms is not None] if status in TIMED else []
     example = next((run for run in runs if run.status == status), runs[0] if runs else None)
     times = [run.median_ms for run in timed if run.median_ms is not None]
-    tails = [run.p95_ms for run in timed if run.p95_ms is not None]
+    p95_times = [run.p95_ms for run in timed if run.p95_ms is not None]
     limits = stats.interval(times)
     return Row(
         **vars(case),
         status=status,
         median_ms=stats.rounded(median(times)) if times else None,
         ci95_ms=(stats.rounded(limits[0]), stats.rounded(limits[1])) if limits else None,
-        p95_ms=stats.rounded(median(tails)) if tails else None,
+        p95_ms=stats.rounded(median(p95_times)) if p95_times else None,
         fps=stats.rounded(1000 / median(times)) if times else None,
         runs=len(timed),
         nodes_delegated=example.nodes_delegated if example else None,

@@ -39,7 +39,7 @@ class Comparison:
 def compare(now: Results, before: Results, fail_above: float | None = None) -> tuple[Comparison, ...]:
     """Compare each row of `now` with the row of the same case in `before`.
 
-    With `fail_above`, a row fails where it has lost its latency, or where its ratio is above `fail_above` and its
+    With `fail_above`, a row fails if it no longer has a latency, or if its ratio is above `fail_above` and its
     confidence interval (if there is one) lies above 1: noise alone does not fail a row.
     """
     earlier = {row.case: row for row in before.results}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedWriter
@@ -56,7 +56,7 @@ class _CaseProfile:
 
 @dataclass(frozen=True)
 class _Line:
-    """One line after the first; exactly one of its parts is set."""
+    """One line after the first; exactly one of its fields is set."""
 
     run: Run | None = None
     device: DeviceInfo | None = None
@@ -78,10 +78,10 @@ class Journal:
         self._file: BufferedWriter | None = None
 
     def create_file(self) -> None:
-        """Create the folder and the file, with its first line; nothing without a folder.
+        """Create the folder and the file with its first line. Does nothing if the folder is None.
 
         Raises:
-            UsageError: the folder already holds a session.
+            UsageError: the folder already contains a session.
             EcbsrError: the folder cannot be written to.
         """
         if self.folder is None:
@@ -156,10 +156,10 @@ class Journal:
 
 
 def reopen(folder: Path) -> Journal:
-    """The journal of an unfinished session, open for appending.
+    """Open the journal of an earlier session for appending.
 
     Raises:
-        EcbsrError: the folder holds no session, or its journal is damaged or of another version.
+        EcbsrError: the folder contains no session, or its journal is damaged or of another version.
     """
     path = folder / RUNS
     try:
@@ -167,7 +167,7 @@ def reopen(folder: Path) -> Journal:
     except OSError as error:
         message = f"cannot read {path}: {error.strerror}; --resume needs the --out folder of a benchmark"
         raise EcbsrError(message) from None
-    complete = content[: content.rfind(b"\n") + 1]  # the last line can be cut off
+    complete = content[: content.rfind(b"\n") + 1]  # an interrupted write can leave a part of a line
     try:
         journal = _parse(complete.splitlines(), folder)
     except (ValueError, KeyError, IndexError, RecursionError, UsageError) as error:
@@ -185,7 +185,8 @@ def _parse(lines: Sequence[bytes], folder: Path) -> Journal:
     first = msgspec.json.decode(lines[0])
     check_schema(first)
     journal = Journal(msgspec.convert(first["session"], Session), folder)
-    for line in _parsed(lines[1:]):
+    decoder = msgspec.json.Decoder(_Line)
+    for line in map(decoder.decode, lines[1:]):
         if line.run and line.run.status != "lost":  # a lost run is repeated
             journal.runs[line.run.case, line.run.round] = line.run
         elif line.device:
@@ -196,8 +197,3 @@ def _parse(lines: Sequence[bytes], folder: Path) -> Journal:
         elif line.profile:
             journal.profiles[line.profile.case] = line.profile.operators
     return journal
-
-
-def _parsed(lines: Sequence[bytes]) -> Iterator[_Line]:
-    decoder = msgspec.json.Decoder(_Line)
-    return map(decoder.decode, lines)

@@ -26,11 +26,11 @@ COLUMNS = (
 
 MAX_BYTES = 64 * 2**20  # a row has about 1 KB
 MAX_DEPTH = recipe.MAX_DEPTH + 8  # the recipe of a model is the deepest part
-GIVE = "give the results.json of a benchmark"
+ADVICE = "give the results.json of a benchmark"
 
 
 class _ModelInfo(TypedDict, total=False):
-    """What the report reads of a model."""
+    """The entries of a model that the report reads."""
 
     precision: str
     sha256: str
@@ -39,7 +39,7 @@ class _ModelInfo(TypedDict, total=False):
 
 
 def to_csv(results: Results) -> str:
-    """One line per row, with a header; None is empty."""
+    """The rows as CSV with a header; a value of None becomes an empty cell."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -60,15 +60,15 @@ def read_results(path: str | os.PathLike[str]) -> Results:
     """Read a `results.json`, or the export of the Android app.
 
     Raises:
-        EcbsrError: there is no such file, it is too large, or it is something else.
+        EcbsrError: the file is missing, larger than `MAX_BYTES`, or not such a document.
     """
     try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise EcbsrError(f"cannot read {path}: {error.strerror}; {GIVE}") from None
+        raise EcbsrError(f"cannot read {path}: {error.strerror}; {ADVICE}") from None
     if len(content) > MAX_BYTES:
-        raise EcbsrError(f"{path} has more than {MAX_BYTES} bytes; {GIVE}")
+        raise EcbsrError(f"{path} has more than {MAX_BYTES} bytes; {ADVICE}")
     return parse_results(content, str(path))
 
 
@@ -76,7 +76,7 @@ def parse_results(content: bytes, source: str) -> Results:
     """The results in a JSON document; unknown keys are ignored.
 
     Raises:
-        EcbsrError: the document, which came from `source`, is something else.
+        EcbsrError: it is not the document of a benchmark; the message names its `source`.
     """
     try:
         document = msgspec.json.decode(content)
@@ -86,22 +86,22 @@ def parse_results(content: bytes, source: str) -> Results:
         results = msgspec.convert(document, Results)
         msgspec.convert(results.models, dict[str, _ModelInfo])
     except (ValueError, RecursionError) as error:
-        raise EcbsrError(f"{source} is not a results.json of ecbsr-bench ({error}); {GIVE}") from None
+        raise EcbsrError(f"{source} is not a results.json of ecbsr-bench ({error}); {ADVICE}") from None
     devices = {name: _named(device, name) for name, device in results.devices.items()}
     return replace(results, devices=devices, method=Results.method)
 
 
 def check_schema(document: Any) -> None:
-    """Accept a document of this version, or one without a version.
+    """Check that a document has this version, or none.
 
     Raises:
-        ValueError: the document is no JSON object, or of another version.
+        ValueError: the document is not a JSON object, or has another version.
     """
     if not isinstance(document, dict):
         raise ValueError("it is not a JSON object")
     schema = document.get("schema", SCHEMA)
     if schema is True or schema != SCHEMA:
-        raise ValueError(f'its "schema" is {str(schema)[:20]}, this program reads {SCHEMA}')
+        raise ValueError(f'its "schema" is {str(schema)[:20]}; this program reads {SCHEMA}')
 
 
 def _deeper_than(value: Any, depth: int) -> bool:

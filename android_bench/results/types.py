@@ -23,9 +23,9 @@ STATUSES = {
     "ok": "timed; the delegate reports that it runs every node",
     "partial": "timed, but the delegate runs only some of the nodes",
     "throttled": "timed while the device was throttled because of heat",
-    "fallback": "the delegate runs no node, so the CPU was timed: no latency",
+    "fallback": "the delegate runs no node and the CPU was timed, so there is no latency",
     "unsupported": "the tool or the device does not offer the delegate",
-    "mismatch": "another shape, another file or a wrong output than requested",
+    "mismatch": "the tool ran another file or input shape than requested, or the output is wrong",
     "failed": "the tool reported an error",
     "timeout": "not finished within the time limit",
     "crashed": "the tool was ended by a signal",
@@ -37,18 +37,18 @@ TIMED = ("ok", "partial", "throttled")
 """The statuses of rows with a latency."""
 
 ANSWERED = (*TIMED, "fallback", "unsupported")
-"""The statuses that are a property of the device; every other status means that something went wrong."""
+"""The statuses that depend only on the device and the model; every other status means that something went wrong."""
 
-WRONG = "wrong output"
-"""The note of a `Check` that found a wrong output begins with this."""
+WRONG_OUTPUT = "wrong output"
+"""The beginning of the note of a `Check` whose output is wrong."""
 
 Milliseconds = Annotated[float, msgspec.Meta(gt=1e-9, lt=1e9)]
-Limit = Annotated[float, msgspec.Meta(gt=1e-200, lt=1e200)]  # the interval of two runs can be very wide
+IntervalEnd = Annotated[float, msgspec.Meta(gt=1e-200, lt=1e200)]  # the interval of two runs can be very wide
 
 
 @dataclass(frozen=True)
 class State:
-    """The condition of a device at one moment; None is not reported. `seconds` counts from the session's start."""
+    """The condition of a device at one moment; None: not reported. `seconds` counts from the session's start."""
 
     seconds: float
     battery_celsius: float | None = None
@@ -64,7 +64,7 @@ class Check:
     """The output of a device compared with the output of this machine, for the same real image.
 
     `largest` is the largest absolute difference on the scale 0..255. `psnr_db` compares the two outputs with the
-    peak 255; it is None where they are identical. `note` is the reason where there is no comparison.
+    peak 255; it is None where they are identical. `note` says why there is no comparison, or the output is wrong.
     """
 
     largest: float | None = None
@@ -91,7 +91,7 @@ class OperatorTime:
 
 @dataclass(frozen=True)
 class Run:
-    """One process: what the tool printed, in milliseconds and nodes. None is not reported."""
+    """The result of one process, from the output of the tool. Times are milliseconds. None: not reported."""
 
     case: Case
     round: int
@@ -124,7 +124,7 @@ class Row(Case):
 
     status: str
     median_ms: Milliseconds | None
-    ci95_ms: tuple[Limit, Limit] | None = None
+    ci95_ms: tuple[IntervalEnd, IntervalEnd] | None = None
     p95_ms: float | None = None
     fps: float | None = None
     runs: int
@@ -197,7 +197,7 @@ class Results:
     """The results of a whole session.
 
     `models` holds the `Model.info` of each model, `states` the states of each device over time, `failures` the
-    reason why a device could not be used, or no longer.
+    reason why a device could not be used, or became unusable.
     """
 
     results: tuple[Row, ...]
