@@ -1,4 +1,4 @@
-"""Fixtures for the tests of benchmarks on phones: a private adb server, a stand-in phone, its tool, models."""
+"""Fixtures of the benchmark's tests: a private adb server, a stand-in phone, its benchmark tool, and models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from android_bench.phone.adb import adb_path
 from export import tflite
 from tests.helpers.adb_device import Device
 from tests.helpers.adb_servers import private_adb
-from tests.helpers.bench import ON_LINUX, QUICK
+from tests.helpers.bench import ON_LINUX, QUICK, Bench
 from tests.helpers.standin_tool import elf
 from tests.helpers.tflite_models import plain_network
 
@@ -37,7 +37,7 @@ def adb_server(_adb_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def new_device(adb_server: None, tmp_path: Path) -> Iterator[Callable[..., Device]]:
-    """Make stand-in phones, which are turned off at the end."""
+    """Make stand-in phones, which are disconnected after the test."""
     with ExitStack() as stack:
 
         def make(*arguments: Any, **properties: str) -> Device:
@@ -74,14 +74,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def int8(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An int8 model with PRELU."""
-    path = tmp_path_factory.mktemp("models") / "int8.tflite"
-    path.write_bytes(tflite.write(plain_network("int8")))
-    return path
-
-
-@pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A float model and an int8 model with PRELU."""
     folder = tmp_path_factory.mktemp("models")
@@ -91,7 +83,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.tflite" for name in graphs}
 
 
-Bench = Callable[..., android_bench.Results]
+@pytest.fixture(scope="session")
+def int8(files: dict[str, Path]) -> Path:
+    """An int8 model with PRELU."""
+    return files["int8-prelu"]
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_misuse_is_exit_code_2(files: dict[str, Path]) -> None:
         assert 2 in (getattr(error.value, "exit_code", None), getattr(error.value, "code", None)), arguments
 
 
-def test_fail_above_is_the_exit_code_of_the_command(
+def test_fail_above_decides_the_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = tmp_path / "results.json"
@@ -132,7 +132,7 @@ def test_the_table_shows_how_the_output_compares(
     assert all(line.endswith("  " + cell) for line, cell in zip(lines, cells, strict=True))
 
 
-def test_a_baseline_of_something_else_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_baseline_without_a_matching_row_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = tmp_path / "results.json"
     before.write_text(json.dumps(results(10.0).as_json()).replace('"model": "m"', '"model": "other"'))
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(12.0))
@@ -140,9 +140,7 @@ def test_a_baseline_of_something_else_does_not_pass(tmp_path: Path, monkeypatch:
         cli.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"])
 
 
-def test_import_puts_the_rows_of_another_file_into_one_report(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_imported_rows_of_several_files_are_in_one_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("app", "second"):
         document = replace(results(10.0), devices={"phone": types.DeviceInfo("phone", "phone", f"of {name}")}).as_json()
         (tmp_path / f"{name}.json").write_text(json.dumps(document))

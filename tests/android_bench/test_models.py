@@ -15,7 +15,7 @@ from export import recipe, tflite
 from tests.helpers.tflite_models import plain_network
 
 
-def test_the_default_sizes_of_models_of_a_fixed_and_of_any_size(tmp_path: Path) -> None:
+def test_default_sizes_are_the_fixed_size_or_the_standard_sizes(tmp_path: Path) -> None:
     fixed = plain_network(size=(20, 12))
     path = tmp_path / "m.tflite"
     path.write_bytes(tflite.write(fixed))
@@ -34,7 +34,7 @@ def _dynamic(graph: tflite.Graph) -> tflite.Graph:
     return replace(graph, tensors=tuple(tensors))
 
 
-def test_models_of_the_same_name_stay_apart(tmp_path: Path, files: dict[str, Path]) -> None:
+def test_models_of_the_same_name_get_unique_names(tmp_path: Path, files: dict[str, Path]) -> None:
     paths = [tmp_path / folder / "m.tflite" for folder in ("a", "b")]
     for path in paths:
         path.parent.mkdir()

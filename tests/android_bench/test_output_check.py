@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from android_bench import output_check
-from android_bench.results.types import WRONG, Check
+from android_bench.results.types import WRONG_OUTPUT, Check
 from ecbsr_mobile import zoo
 from export import tflite
 from tests.helpers.tflite_models import GraphBuilder
@@ -36,7 +36,7 @@ def test_two_outputs_are_compared_in_pixel_values() -> None:
     assert (close.largest, close.note) == (1.0, "")
     assert close.psnr_db == pytest.approx(20 * np.log10(255), abs=0.01)
     far = output_check.compare((reference * 0).tobytes(), reference.tobytes(), image)
-    assert far.psnr_db == pytest.approx(6.02, abs=0.01) and far.note.startswith(WRONG)
+    assert far.psnr_db == pytest.approx(6.02, abs=0.01) and far.note.startswith(WRONG_OUTPUT)
 
 
 def test_an_output_of_another_size_or_with_nan_is_wrong() -> None:
@@ -44,4 +44,4 @@ def test_an_output_of_another_size_or_with_nan_is_wrong() -> None:
     reference = np.full((1, 4, 4, 1), 0.5, np.float32)
     for output in (b"", reference.tobytes()[:-4], (reference * np.nan).tobytes()):
         check = output_check.compare(output, reference.tobytes(), image)
-        assert check.largest is None and check.note.startswith(WRONG)
+        assert check.largest is None and check.note.startswith(WRONG_OUTPUT)

@@ -1,4 +1,4 @@
-"""Sessions: what a folder holds after an interrupt, a full disk or a resume."""
+"""Sessions: the content of their folder after an interrupt, a full disk or a resume."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_second_benchmark_does_not_overwrite_the_first(files: dict[str, Path],
 def test_an_interrupt_keeps_what_was_measured_and_resume_finishes_it(files: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = [str(files["float"]), "--size", "24x16,25x16", "--rounds", "30", "--runs", "1", "--out", str(out)]
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # of the workers' models
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # the folder of the workers' models
     process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
     assert process.stderr is not None
     for _ in range(1 + 3):  # the description of the machine, and three runs
@@ -53,7 +53,7 @@ def test_an_interrupt_keeps_what_was_measured_and_resume_finishes_it(files: dict
     content = (out / "runs.jsonl").read_text()
     header, *runs = content.splitlines()
     shorter = json.loads(header)
-    shorter["session"]["settings"]["rounds"] = 3  # the other 27 rounds would prove nothing more
+    shorter["session"]["settings"]["rounds"] = 3  # 27 more rounds would prove nothing new
     (out / "runs.jsonl").write_text("\n".join([json.dumps(shorter), *runs]) + "\n" + runs[-1][:25])
     results = session.resume(out)
     assert [row.status for row in results.results] == ["ok", "ok"]
@@ -63,8 +63,8 @@ def test_an_interrupt_keeps_what_was_measured_and_resume_finishes_it(files: dict
     assert {(size, number) for size in (24, 25) for number in (1, 2, 3)} <= set(measured)
 
 
-@pytest.mark.parametrize("room", [300, 9000])
-def test_a_full_disk_ends_in_a_sentence(files: dict[str, Path], tmp_path: Path, room: int) -> None:
+@pytest.mark.parametrize("max_bytes", [300, 9000])
+def test_a_full_disk_ends_in_a_sentence(files: dict[str, Path], tmp_path: Path, max_bytes: int) -> None:
     """A limit on the size of files simulates the full disk, while the journal or while the report is written."""
     out = tmp_path / "out"
     ended = subprocess.run(
@@ -73,7 +73,7 @@ def test_a_full_disk_ends_in_a_sentence(files: dict[str, Path], tmp_path: Path, 
         text=True,
         check=False,
         cwd=ROOT,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, max_bytes)),
     )
     assert ended.returncode == 1 and "Traceback" not in ended.stderr
     assert "cannot write" in ended.stderr and "File too large" in ended.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -18,7 +19,10 @@ ON_LINUX = (sys.platform, platform.machine()) == ("linux", "x86_64")
 needs_linux = pytest.mark.skipif(not ON_LINUX, reason="reads /proc, and the delegated nodes are those on Linux x86-64")
 
 QUICK = Limits(reconnect=90, lock=60, cooldown=60, run=120, poll=0.05)
-"""Limits that no working test reaches; looks at the phone follow each other quickly."""
+"""Limits that a passing test does not reach, and a short time between two queries of a phone."""
+
+Bench = Callable[..., Results]
+"""The fixture `bench`: benchmark a model on the stand-in phone."""
 
 CASE = Case("m", "int8", "phone", "gpu", 1, (960, 540))
 

@@ -1,4 +1,4 @@
-"""The app is built by Gradle for its users and by Maven here: one list of versions, and one of Android's levels."""
+"""Gradle and Maven build the app with the same versions of its libraries and of Android."""
 
 import re
 import tomllib
@@ -21,20 +21,20 @@ def maven() -> dict[str, str]:
     return {entry.tag.removeprefix(space): entry.text or "" for entry in properties}
 
 
-def test_both_builds_take_the_same_versions() -> None:
-    ours, theirs = maven(), gradle()
-    theirs.pop("android-gradle-plugin")
-    assert theirs
-    assert theirs == {name: ours.get(name) for name in theirs}
+def test_both_builds_use_the_same_versions() -> None:
+    in_maven, in_gradle = maven(), gradle()
+    in_gradle.pop("android-gradle-plugin")
+    assert in_gradle
+    assert in_gradle == {name: in_maven.get(name) for name in in_gradle}
 
 
-def test_maven_writes_no_version_twice() -> None:
-    """Every dependency takes its version from a property, so that none escapes the comparison."""
+def test_every_maven_dependency_has_its_version_in_a_property() -> None:
+    """The comparison of the versions covers only properties."""
     text = (APP / "pom.xml").read_text()
     profiles = text[text.index("<profiles>") :]
     versions = re.findall(r"<version>([^<]*)</version>", profiles)
     assert versions
-    assert [v for v in versions if not v.startswith("${")] == []
+    assert [version for version in versions if not version.startswith("${")] == []
 
 
 def test_every_library_of_gradle_has_its_version_in_the_list() -> None:
@@ -46,7 +46,7 @@ def test_every_library_of_gradle_has_its_version_in_the_list() -> None:
     assert all(set(entry) == {"module", "version"} for entry in catalog["libraries"].values())
 
 
-def test_the_android_that_is_compiled_against_is_gradles() -> None:
+def test_both_builds_and_the_tests_use_the_same_android() -> None:
     level = re.search(r"compileSdk = (\d+)", (APP / "build.gradle.kts").read_text())
     assert level is not None
     assert maven()["android-all"].startswith(ANDROID_OF_API[level[1]] + "-")

@@ -1,4 +1,4 @@
-"""Downloads of the tool, from a server on this machine that plays the public one."""
+"""Downloads of the tool, from a local server instead of the public one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from android_bench.benchmark_tool import binary as tool_module
+from android_bench.benchmark_tool import binary
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.standin_tool import elf
 
 
 @pytest.fixture
 def download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, Any]]:
-    answer: dict[str, Any] = {"content": elf(0xB7, bytes(tool_module.MIN_BYTES)), "headers": {}, "requests": 0}
+    answer: dict[str, Any] = {"content": elf(0xB7, bytes(binary.MIN_BYTES)), "headers": {}, "requests": 0}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -35,7 +35,7 @@ def download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[s
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}/benchmark_model"
-    monkeypatch.setattr(tool_module, "ADDRESSES", {("tflite", "arm64-v8a"): address})
+    monkeypatch.setattr(binary, "ADDRESSES", {("tflite", "arm64-v8a"): address})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     yield answer
@@ -43,8 +43,8 @@ def download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[s
     server.server_close()
 
 
-def find() -> tool_module.Binary:
-    return tool_module.find("tflite", ["arm64-v8a", "armeabi-v7a"], lambda _line: None)
+def find() -> binary.Binary:
+    return binary.find("tflite", ["arm64-v8a", "armeabi-v7a"], lambda _line: None)
 
 
 def test_the_tool_is_fetched_once_and_again_when_the_cache_is_damaged(download: dict[str, Any]) -> None:
@@ -62,27 +62,27 @@ def test_the_tool_is_fetched_once_and_again_when_the_cache_is_damaged(download: 
         ({"code": 404}, "404"),
         ({"content": b"<html>sign in</html>"}, "not a program"),
         ({"content": elf(0xB7)}, "not a program"),
-        ({"content": elf(0x3E, bytes(tool_module.MIN_BYTES))}, "is for x86_64"),
+        ({"content": elf(0x3E, bytes(binary.MIN_BYTES))}, "is for x86_64"),
         ({"headers": {"x-goog-hash": "crc32c=AAAAAA==,md5=1B2M2Y8AsgTpgAmY7PhCfg=="}}, "damaged"),
     ],
 )
-def test_a_download_that_is_wrong(download: dict[str, Any], change: dict[str, Any], words: str) -> None:
+def test_a_wrong_download_is_an_error(download: dict[str, Any], change: dict[str, Any], words: str) -> None:
     download.update(change)
     with pytest.raises(EcbsrError, match=words):
         find()
 
 
-def test_a_download_that_breaks_off(download: dict[str, Any]) -> None:
+def test_an_incomplete_download_leaves_no_tool(download: dict[str, Any]) -> None:
     download["headers"] = {"Content-Length": len(download["content"]) + 5}
     with pytest.raises(EcbsrError):
         find()
-    assert not list(tool_module.cache_folder().rglob("benchmark_model")), "nothing half-written carries the tool's name"
+    assert not list(binary.cache_folder().rglob("benchmark_model")), "an incomplete file has the tool's name"
 
 
 def test_no_network_says_how_to_get_the_tool_by_hand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"http://127.0.0.1:{closed.getsockname()[1]}/tool"
-    monkeypatch.setattr(tool_module, "ADDRESSES", {("tflite", "arm64-v8a"): address})
+    monkeypatch.setattr(binary, "ADDRESSES", {("tflite", "arm64-v8a"): address})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(EcbsrError, match=r"download .*/tool elsewhere and give its path with --tool"):
         find()

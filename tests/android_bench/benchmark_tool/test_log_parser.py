@@ -1,4 +1,4 @@
-"""Logs of both generations of the tool: every prefix, line end and cut."""
+"""Logs of both generations of the tool, with every prefix and line end, and truncated."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from android_bench.benchmark_tool import log_parser, run_status
 from android_bench.config import Delegate
 from android_bench.results import types
 from tests.helpers import bench_logs as logs
-from tests.helpers.paths import REFERENCE
-
-REAL_LOGS = REFERENCE / "benchmark_logs"
 
 
 def test_figures_of_both_generations() -> None:

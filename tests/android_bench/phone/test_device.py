@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-import android_bench
 from android_bench import session
 from android_bench.phone import adb
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device, wait_until
-from tests.helpers.bench import QUICK, command
+from tests.helpers.bench import QUICK, Bench, command
 from tests.helpers.paths import ROOT
 from tests.helpers.standin_tool import elf
-
-Bench = Callable[..., android_bench.Results]
 
 
 def test_cable_pulled_during_a_push(device: Device, bench: Bench) -> None:

@@ -6,19 +6,17 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-import android_bench
 from android_bench import cli
 from ecbsr_mobile.cli import common
 from tests.helpers.adb_device import Device
+from tests.helpers.bench import Bench
 
 LOCK = "/data/local/tmp/ecbsr-bench.lock"
 
-# The step, a part of the command that reaches the phone in it, and more arguments of the benchmark.
 STEPS = {
     "acquire the lock": (f"mkdir {LOCK}", ()),
     "wait for another benchmark": (f"cat {LOCK}/owner", ()),
@@ -32,17 +30,20 @@ STEPS = {
     "profile": ("--enable_op_profiling=true", ("--profile",)),
     "clean up": ("rm -rf /data/local/tmp/ecbsr-bench\n", ()),
 }
+"""A step → a part of the command that it sends to the phone, and additional arguments of the benchmark."""
+
 SECOND = ("run the tool", "wait for a cooler phone", "wait for a disconnected phone")
-"""Steps that are interrupted when they come for the second time."""
+"""Steps that are interrupted at their second command."""
 
 FINISHED_RUNS = {"profile": 2, "compare the output": 2, "clean up": 2, "run the tool": 1}
 FINISHED_RUNS["wait for a disconnected phone"] = 1
+"""A step → the number of runs that ended before it was interrupted."""
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_ctrl_c_at_each_step(
     device: Device,
-    bench: Callable[..., android_bench.Results],
+    bench: Bench,
     model: Path,
     tool: str,
     tmp_path: Path,

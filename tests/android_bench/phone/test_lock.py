@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -14,9 +13,7 @@ import android_bench
 from android_bench.phone.lock import machine_id
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device, wait_until
-from tests.helpers.bench import QUICK
-
-Bench = Callable[..., android_bench.Results]
+from tests.helpers.bench import QUICK, Bench
 
 
 def test_a_second_benchmark_waits_for_the_first_or_names_its_owner(device: Device, bench: Bench) -> None:
@@ -62,16 +59,16 @@ def test_a_fresh_lock_with_an_unreadable_owner_is_waited_for(device: Device, ben
     lock = device.path("/data/local/tmp/ecbsr-bench.lock")
     lock.mkdir()
     (lock / "owner").write_text(content)
-    looks: list[str] = []
+    queries: list[str] = []
 
-    def remove_after_two_looks(script: str) -> None:
+    def remove_before_the_third_query(script: str) -> None:
         if "cat /data/local/tmp/ecbsr-bench.lock/owner" in script:
-            looks.append(script)
-            if len(looks) == 3:
+            queries.append(script)
+            if len(queries) == 3:
                 (lock / "owner").unlink()
                 lock.rmdir()
 
-    device.watcher = remove_after_two_looks
+    device.watcher = remove_before_the_third_query
     assert bench(rounds=1).results[0].status == "ok"
-    assert len(looks) == 3
+    assert len(queries) == 3
     device.assert_clean()

@@ -1,4 +1,4 @@
-"""The report page in a real browser: every figure is that of `results.json`, and it fits every screen."""
+"""The report page in a real browser: every figure equals that of `results.json`, and the page fits every screen."""
 
 from __future__ import annotations
 
@@ -126,7 +126,9 @@ def _contrast(first: str, second: str) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1100])
-def test_in_a_browser(browser: Any, results: Results, tmp_path: Path, width: int, scheme: str) -> None:
+def test_figures_marks_and_layout_in_a_browser(
+    browser: Any, results: Results, tmp_path: Path, width: int, scheme: str
+) -> None:
     path = tmp_path / "report.html"
     compared = baseline.compare(results, earlier(results), 1.05)
     path.write_text(report_page.html(results, compared), encoding="utf-8")

@@ -51,7 +51,7 @@ def test_failures_in_half_of_the_runs_fail_the_row() -> None:
 
 
 def test_a_row_with_a_wrong_output_has_no_latency() -> None:
-    actual = row(("ok", 9.0), check=Check(200.0, 12.0, f"{types.WRONG}: 12 dB"))
+    actual = row(("ok", 9.0), check=Check(200.0, 12.0, f"{types.WRONG_OUTPUT}: 12 dB"))
     assert (actual.status, actual.median_ms) == ("mismatch", None)
     assert row(("ok", 9.0), check=Check(1.0, 60.0)).status == "ok"
 

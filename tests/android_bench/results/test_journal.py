@@ -1,4 +1,4 @@
-"""The journal of a session: what it records, what it reads again, and what it refuses."""
+"""The journal of a session: what it records, what it reads again, and which files it rejects."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ RUN = Run(CASE, 1, "ok", "note", 5.25, 6.0, before=State(0.5, 30.5, governors=("
 
 
 def written(folder: Path) -> journal.Journal:
-    made = journal.Journal(SESSION, folder)
-    made.create_file()
-    made.add_device(DeviceInfo("R58M", "phone", abis=("arm64-v8a",)))
-    made.add_run(RUN)
-    made.add_run(Run(CASE, 2, "lost"))
-    made.add_check(CASE, Check(1.0, 50.5))
-    made.add_profile(CASE, (OperatorTime("ADD", 1, 0.5, 1.0),))
-    made.close()
-    return made
+    original = journal.Journal(SESSION, folder)
+    original.create_file()
+    original.add_device(DeviceInfo("R58M", "phone", abis=("arm64-v8a",)))
+    original.add_run(RUN)
+    original.add_run(Run(CASE, 2, "lost"))
+    original.add_check(CASE, Check(1.0, 50.5))
+    original.add_profile(CASE, (OperatorTime("ADD", 1, 0.5, 1.0),))
+    original.close()
+    return original
 
 
 def test_everything_is_read_again_except_lost_runs(tmp_path: Path) -> None:
-    made = written(tmp_path)
-    again = journal.reopen(tmp_path)
-    again.close()
-    assert (again.session, again.devices, again.checks, again.profiles) == (
-        SESSION, made.devices, made.checks, made.profiles,
+    original = written(tmp_path)
+    reopened = journal.reopen(tmp_path)
+    reopened.close()
+    assert (reopened.session, reopened.devices, reopened.checks, reopened.profiles) == (
+        SESSION, original.devices, original.checks, original.profiles,
     )  # fmt: skip
-    assert again.runs == {(CASE, 1): RUN}
+    assert reopened.runs == {(CASE, 1): RUN}
     first = json.loads((tmp_path / journal.RUNS).read_text().splitlines()[0])
     assert first["schema"] == 1 and first["session"]["settings"]["delegates"][0]["options"] == [["k", "v"]]
 
@@ -55,9 +55,9 @@ def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
     content = path.read_bytes()
     for cut in range(content.index(b"\n") + 1, len(content), 7):
         path.write_bytes(content[:cut])
-        again = journal.reopen(tmp_path)
-        again.add_run(RUN)
-        again.close()
+        reopened = journal.reopen(tmp_path)
+        reopened.add_run(RUN)
+        reopened.close()
         assert journal.reopen(tmp_path).runs[CASE, 1] == RUN
 
 
