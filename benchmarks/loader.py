@@ -34,18 +34,14 @@ def main(argv: list[str] | None = None) -> None:
     from ecbsr_mobile.training.trainer import Trainer
 
     settings = Settings()
-    crops = Crops(options.images, settings.scale, settings.colors, settings.patch)
     trainer = Trainer(settings)
+    trainer.prepare(Crops(options.images, settings.scale, settings.colors, settings.patch))
 
-    def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        lr, hr = crops.batch(settings.seed, step, settings.batch)
-        return torch.from_numpy(lr), torch.from_numpy(hr)
-
-    def train(batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    def train(batches: Iterator[tuple[torch.Tensor, ...]]) -> None:
         for _ in range(STEPS):
             trainer.train_step(*next(batches))
 
-    loader, same_batch = prefetch(batch, range(10**9)), repeat(batch(0))
+    loader, same_batch = prefetch(trainer.batch, range(10**9)), repeat(trainer.batch(0))
     comparison = compare(lambda: train(loader), lambda: train(same_batch), options.rounds)
     loader.close()
     print(f"{STEPS} steps, with the loader over without: {comparison}")

@@ -1,4 +1,4 @@
-"""Reads weights files of every known layout as the plain network for values in [0, 1], and writes our own.
+"""Read weights files of every known layout as the plain network for values in [0, 1], and write our own.
 
 The shapes in a state dict determine depth, width, scale, colors and the kind of slopes. They do not determine whether
 the blocks have an identity branch, the network's value range, or an activation without weights. Each layout has a
@@ -188,12 +188,13 @@ def _plain_net(
     slopes = [block.get("slope") for block in blocks[:-1]]
     recorded_activation = cast(Activation | None, contents.metadata.get("activation"))
     architecture = _architecture(kernels, slopes[0], activation or recorded_activation)
-    net = _filled(architecture, kernels, slopes).with_value_range(float(value_range))
+    net = _with_weights(architecture, kernels, slopes).with_value_range(float(value_range))
     net.int8 = {name: _int8_weights(architecture, name, int8_state) for name, int8_state in int8_states.items()}
     return net, assumptions
 
 
 def _recorded(name: str, recorded: Any, given: Any) -> Any:
+    """The value that a file records, which an argument may repeat but not change."""
     if given is not None and given != recorded:
         raise UsageError(f"records {name} {recorded}, not {given}; leave {name} out")
     return recorded
@@ -264,6 +265,7 @@ def _kernel(index: int, block: _State, branched: bool, identity: bool) -> Kernel
 
 
 def _architecture(kernels: list[Kernel], slope: Tensor | None, activation: Activation | None) -> Architecture:
+    """The architecture that has these shapes; `slope` has those of the first block, `activation` is what to expect."""
     channels, colors = kernels[0][0].shape[:2]
     outputs = kernels[-1][0].shape[0]
     scale = next((scale for scale in SCALES if scale**2 * colors == outputs), None)
@@ -282,7 +284,7 @@ def _architecture(kernels: list[Kernel], slope: Tensor | None, activation: Activ
     return Architecture(len(kernels) - 2, channels, scale, colors, stored)
 
 
-def _filled(architecture: Architecture, kernels: list[Kernel], slopes: list[Tensor | None]) -> PlainNet:
+def _with_weights(architecture: Architecture, kernels: list[Kernel], slopes: list[Tensor | None]) -> PlainNet:
     state: _State = {}
     for index, (weight, bias) in enumerate(kernels):
         state |= {f"convs.{index}.weight": weight, f"convs.{index}.bias": bias}
