@@ -1,4 +1,4 @@
-"""What tests share: the reference data beside the repository, where there is any, random numbers, and a browser."""
+"""Fixtures of all tests: the reference data beside the repository, where there is any, random numbers and a browser."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def checkpoints() -> Path:
-    """Weights files of other people's layouts with their networks' outputs."""
+    """Weights files in the layouts of other implementations, with the outputs of their networks."""
     return _reference("checkpoints")
 
 
@@ -51,21 +51,23 @@ def benchmark_sets() -> Path:
 def _reference(name: str) -> Path:
     folder = REFERENCE / name
     if not folder.is_dir():
-        pytest.skip(f"reference data ({name}) is not beside the repository")
+        pytest.skip(f"the reference data {name} is not beside the repository")
     return folder
 
 
 @pytest.fixture
 def random() -> np.random.Generator:
+    """A generator of random numbers with a fixed seed."""
     return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: the page is not looked at")
+    """Chromium, driven by Playwright; skips the test where one of them is not installed."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: no page is opened")
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
-        pytest.skip("no Chromium on this machine: the page is not looked at")
+        pytest.skip("Chromium is not installed: no page is opened")
     quiet = ("first-run", "pings", "default-browser-check", "sandbox")
     disabled = ("gpu", "quic", "background-networking", "component-update", "sync", "default-apps", "dev-shm-usage")
     arguments = [*(f"--no-{name}" for name in quiet), *(f"--disable-{name}" for name in disabled)]

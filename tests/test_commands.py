@@ -264,10 +264,10 @@ def test_bundled_pictures_fit_every_scale() -> None:
 
 
 def test_list_names_every_bundled_model() -> None:
-    told = json.loads(call("ecbsr-export", "--list", "--json").stdout)
-    assert set(told["models"]) == set(zoo.names())
-    assert {name for names in told["recommended"].values() for name in names} <= set(zoo.names())
-    shown = call("ecbsr-export", "--list").stdout
-    for name, model in told["models"].items():
+    document = json.loads(call("ecbsr-export", "--list", "--json").stdout)
+    assert set(document["models"]) == set(zoo.names())
+    assert {name for names in document["recommended"].values() for name in names} <= set(zoo.names())
+    text = call("ecbsr-export", "--list").stdout
+    for name, model in document["models"].items():
         assert model["parameters"] == load(name).parameters_count
-        assert name in shown
+        assert name in text

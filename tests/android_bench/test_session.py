@@ -14,9 +14,9 @@ import pytest
 import android_bench
 from android_bench import session
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from tests.helpers.adb_device import wait_until
 from tests.helpers.bench import command, needs_linux
 from tests.helpers.paths import ROOT
+from tests.helpers.waiting import wait_until
 
 pytestmark = needs_linux
 resource = pytest.importorskip("resource")  # not on Windows

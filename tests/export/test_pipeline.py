@@ -169,12 +169,12 @@ def test_other_targets_and_io_dtypes(ready, tmp_path: Path) -> None:
 def test_weights_that_are_not_trained_for_int8_are_finetuned_by_default(
     weights: str, target: str, steps: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The steps that an export passes on; the export ends there."""
+    """Compares the number of steps that an export passes on to `int8_graph`, which is replaced and ends the export."""
     passed_on: list[int] = []
 
     def stop(*arguments: object) -> None:
         passed_on.append(arguments[4])
-        raise EcbsrError("enough")
+        raise EcbsrError("stopped by the test")
 
     plain = deepcopy(net(1, 2, "prelu"))
     if weights == "trained":
@@ -182,7 +182,7 @@ def test_weights_that_are_not_trained_for_int8_are_finetuned_by_default(
     use_graph(monkeypatch, tflite.read(zoo.tflite(zoo.DEFAULT, "fp32")))
     monkeypatch.setattr(pipeline, "int8_graph", stop)
     monkeypatch.setattr(pipeline.quality, "check_float", lambda *_arguments: 0.0)
-    with pytest.raises(EcbsrError, match="enough"):
+    with pytest.raises(EcbsrError, match="stopped by the test"):
         export(weights if weights == zoo.DEFAULT else plain, tmp_path, precisions=["int8"], target=target)
     assert passed_on == [steps]
 
@@ -217,18 +217,18 @@ def test_an_error_of_the_converter_is_detected(kind, monkeypatch: pytest.MonkeyP
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["weights", "a shape"])
 def test_an_error_in_a_further_size_is_detected(ready, kind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    stamp = tflite.at_size
+    at_size = tflite.at_size
 
     def wrong(graph: tflite.Graph, width: int, height: int) -> tflite.Graph:
-        stamped = stamp(graph, width, height)
+        sized = at_size(graph, width, height)
         if (width, height) != (50, 30):
-            return stamped
+            return sized
         if kind == "weights":
-            return without(stamped, "a bias")
-        middle = stamped.nodes[2].outputs[0]
-        tensors = list(stamped.tensors)
+            return without(sized, "a bias")
+        middle = sized.nodes[2].outputs[0]
+        tensors = list(sized.tensors)
         tensors[middle] = replace(tensors[middle], shape=(1, 30, 51, 8))
-        return replace(stamped, tensors=tuple(tensors))
+        return replace(sized, tensors=tuple(tensors))
 
     monkeypatch.setattr(tflite, "at_size", wrong)
     with pytest.raises(EcbsrError, match=r"fp32-50x30.*so nothing was written"):

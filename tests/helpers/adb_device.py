@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.helpers.adb_protocol import NEW_FEATURES, Connection
+from tests.helpers.waiting import wait_until
 
 TMP = "/data/local/tmp"
 
@@ -265,15 +265,6 @@ class Device:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         self._processes.clear()
-
-
-def wait_until(condition: Callable[[], bool], what: str, limit: float = 300) -> None:
-    """Wait for an event that can only be polled; `limit` seconds are a safety net."""
-    end = time.monotonic() + limit
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"waited {limit} s for {what}")
-        time.sleep(0.005)
 
 
 def _bound(port: int) -> socket.socket:

@@ -22,6 +22,7 @@ CASES: dict[str, Callable[[], Graph]] = {}
 
 
 def case(name: str, make: Callable[..., Graph], *arguments: Any, **settings: Any) -> None:
+    """Add a case: the graph that `make` returns for these arguments."""
     CASES[name] = lambda: make(*arguments, **settings)
 
 
@@ -36,6 +37,7 @@ def alone(
     to: str | None = None,
     **extra: Any,
 ) -> Graph:
+    """A graph of one node, with one input of shape `SHAPE`; `to` is the data type of its output."""
     make = GraphBuilder(dtype, UNIT)
     source = make.input(SHAPE)
     inputs = [source, *map(make.constant, constants)]
@@ -45,6 +47,7 @@ def alone(
 def pair(
     operator: str, dtype: str, first: float = 1 / 128, second: float = 1 / 128, out: float = 1 / 128, **settings: Any
 ) -> Graph:
+    """A graph of one node with two inputs; `first`, `second` and `out` are the scales of the inputs and the output."""
     make = GraphBuilder(dtype)
     shapes = settings.pop("shapes", (SHAPE, SHAPE))
     a, b = make.input(shapes[0], (first, 0)), make.input(shapes[1], (second, 0))

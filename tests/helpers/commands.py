@@ -26,6 +26,7 @@ HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edg
 
 
 def entry_points() -> dict[str, str]:
+    """Command → "module:function", from setup.cfg."""
     parsed = configparser.ConfigParser()
     parsed.read(ROOT / "setup.cfg")
     lines = parsed["options.entry_points"]["console_scripts"].strip().splitlines()
@@ -38,13 +39,14 @@ COMMANDS = entry_points()
 def call(
     command: str, *arguments: object, cwd: Path | None = None, **options: object
 ) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; `options` are those of `subprocess.run`."""
     return subprocess.run(
         argv(command, *arguments), capture_output=True, text=True, cwd=cwd, env=environment(), **options,  # type: ignore[call-overload]
     )  # fmt: skip
 
 
 def call_here(command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """The same result from this process, which saves the imports."""
+    """Like `call`, but in this process, which saves the imports."""
     main = importlib.import_module(COMMANDS[command].partition(":")[0]).main
     out, err, handler = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
     args = [*map(str, arguments)]
@@ -63,16 +65,19 @@ def call_here(command: str, *arguments: object) -> subprocess.CompletedProcess[s
 
 
 def argv(command: str, *arguments: object) -> list[str]:
+    """The argument list of a command as a process, with the Python of the tests."""
     module, function = COMMANDS[command].split(":")
     code = f"import sys; sys.argv[0] = {command!r}; from {module} import {function}; {function}()"
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 
 def environment() -> dict[str, str]:
+    """The environment of a process that imports the packages of this repository and computes on one thread."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 def refused(result: subprocess.CompletedProcess[str], code: int, *messages: str) -> None:
+    """Assert that a command ended with this exit code and these messages, without a result or a traceback."""
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""

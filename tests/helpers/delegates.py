@@ -10,6 +10,7 @@ BY_NAME = {delegate.name: delegate for delegate in DELEGATES}
 
 
 def audited(graph: Graph, delegate: str) -> DelegateAudit:
+    """The audit of a graph by the delegate of this name."""
     return audit_delegate(graph, BY_NAME[delegate])
 
 

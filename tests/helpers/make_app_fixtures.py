@@ -1,4 +1,4 @@
-"""Writes the references of the app's JVM tests: models, images, and the results of the Python implementation.
+"""Write the references of the app's JVM tests: models, images, and the results of the Python implementation.
 
     python -m tests.helpers.make_app_fixtures build/app/fixtures [--models ecbsr_mobile/zoo]
 

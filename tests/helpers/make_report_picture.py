@@ -48,20 +48,20 @@ def bench(folder: Path, out: Path) -> None:
     for name in ("phone", "home"):
         (folder / name).mkdir()
     (folder / "stand-in.elf").write_bytes(elf())
-    behaviour = {"run": 1, "delegates": {"gpu": [13, 14], "nnapi": [0, 14]}}
+    behavior = {"run": 1, "delegates": {"gpu": [13, 14], "nnapi": [0, 14]}}
     named = {"ro.product.manufacturer": "", "ro.product.model": "Stand-in, not a phone"}
     chip = {"ro.soc.manufacturer": "", "ro.soc.model": "none: this machine again", "ro.build.fingerprint": "stand-in"}
     with private_adb(folder / "home") as environment:
         os.environ.update(environment)
-        phone = Device(folder / "phone", behaviour, **named, **chip)
+        phone = Device(folder / "phone", behavior, **named, **chip)
         subprocess.run([adb.adb_path(), "connect", phone.serial], check=True, capture_output=True)
         try:
             with renamed(int(environment["ANDROID_ADB_SERVER_PORT"]), {SERIAL: phone.serial}) as port:
                 os.environ["ANDROID_ADB_SERVER_PORT"] = str(port)
                 models = [str(zoo.tflite("ecbsr-m4c16-x2", precision)) for precision in ("fp32", "int8")]
-                asked = ["--size=270p,360p", "--delegate=cpu,gpu,nnapi", "--runs=10", "--check", "--profile"]
-                where = ["--device=host", f"--device={SERIAL}", "--tool", str(folder / "stand-in.elf")]
-                cli.main([*models, *asked, *where, "--out", str(out)])
+                options = ["--size=270p,360p", "--delegate=cpu,gpu,nnapi", "--runs=10", "--check", "--profile"]
+                devices = ["--device=host", f"--device={SERIAL}", "--tool", str(folder / "stand-in.elf")]
+                cli.main([*models, *options, *devices, "--out", str(out)])
         finally:
             os.environ["ANDROID_ADB_SERVER_PORT"] = environment["ANDROID_ADB_SERVER_PORT"]
             phone.close()

@@ -13,10 +13,11 @@ import pytest
 from android_bench import session
 from android_bench.phone import adb
 from ecbsr_mobile.errors import EcbsrError
-from tests.helpers.adb_device import Device, wait_until
+from tests.helpers.adb_device import Device
 from tests.helpers.bench import QUICK, Bench, command
 from tests.helpers.paths import ROOT
 from tests.helpers.standin_tool import elf
+from tests.helpers.waiting import wait_until
 
 
 def test_cable_pulled_during_a_push(device: Device, bench: Bench) -> None:

@@ -12,8 +12,9 @@ import pytest
 import android_bench
 from android_bench.phone.lock import machine_id
 from ecbsr_mobile.errors import EcbsrError
-from tests.helpers.adb_device import Device, wait_until
+from tests.helpers.adb_device import Device
 from tests.helpers.bench import QUICK, Bench
+from tests.helpers.waiting import wait_until
 
 
 def test_a_second_benchmark_waits_for_the_first_or_names_its_owner(device: Device, bench: Bench) -> None:

@@ -33,15 +33,15 @@ def test_every_node_edge_and_cell_is_drawn() -> None:
         assert f">{number} {node.operator}</text>" in svg
 
 
-def test_coverage_tells_how_many_backends_support_a_node() -> None:
+def test_coverage_is_all_some_or_none_of_the_backends() -> None:
     make = GraphBuilder()
     y = make.input((1, 4, 4, 1))
     for _ in range(3):
         y = make.unary("RELU", y)
-    all_of_it = Backend("a", dict.fromkeys(range(3), "supported"))
-    part = Backend("b", {0: "supported", 1: "rejected"})
-    assert [box.coverage for box in drawn(make.graph(y), all_of_it, part).boxes] == ["all", "some", "some"]
-    assert [box.coverage for box in drawn(make.graph(y), part).boxes] == ["all", "none", "none"]
+    supports_all = Backend("a", dict.fromkeys(range(3), "supported"))
+    supports_first = Backend("b", {0: "supported", 1: "rejected"})
+    assert [box.coverage for box in drawn(make.graph(y), supports_all, supports_first).boxes] == ["all", "some", "some"]
+    assert [box.coverage for box in drawn(make.graph(y), supports_first).boxes] == ["all", "none", "none"]
 
 
 def test_boxes_do_not_overlap_and_edges_join_them() -> None:

@@ -1,11 +1,9 @@
-"""Compilers that fail in every way, played by shell scripts."""
+"""Compilers that fail in every way; shell scripts stand in for them."""
 
 from __future__ import annotations
 
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -15,9 +13,10 @@ from ecbsr_mobile.utils import subprocess_runner
 from export.npu import compiler, qualcomm_sdk
 from export.npu.qualcomm_sdk import Toolchain
 from export.npu.results import CompileReport
-from export.tflite import Graph, write
+from export.tflite import write
 from tests.helpers.npu_models import several_reasons
 from tests.helpers.tflite_models import plain_network
+from tests.helpers.waiting import wait_until
 
 
 def shell_toolchain(folder: Path, script: str) -> Toolchain:
@@ -29,12 +28,10 @@ def shell_toolchain(folder: Path, script: str) -> Toolchain:
     return Toolchain(folder / "libraries", driver, folder / "license.pdf")
 
 
-def compiled_by(tmp_path: Path, script: str, seconds: float = 20.0, graph: Graph | None = None) -> CompileReport:
+def compiled_by(tmp_path: Path, script: str, seconds: float = 120.0) -> CompileReport:
     tools = shell_toolchain(tmp_path, script)
     (tmp_path / "work").mkdir()
-    report, result = compiler.compile_for(
-        tools, "SM8650", write(graph or plain_network("int8")), tmp_path / "work", seconds
-    )
+    report, result = compiler.compile_for(tools, "SM8650", write(plain_network("int8")), tmp_path / "work", seconds)
     assert result is None
     return report
 
@@ -71,7 +68,7 @@ def test_stopping_kills_the_compiler_and_its_children(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
 
     def stop_when_started() -> None:
-        wait_until(pid_file.exists)
+        wait_until(pid_file.exists, "the compiler to start")
         stop.set()
 
     thread = threading.Thread(target=stop_when_started)
@@ -80,14 +77,14 @@ def test_stopping_kills_the_compiler_and_its_children(tmp_path: Path) -> None:
         compiler.compile_for(tools, "SM8650", write(plain_network()), tmp_path / "work", stop=stop)
     thread.join()
     child = int(pid_file.read_text())
-    wait_until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not is_running(child), "the compiler's child to end")
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120  # a safety net
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_output_and_memory_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

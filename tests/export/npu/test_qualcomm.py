@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from export.validation.sample_crop import run_sample_crop
 from tests.helpers.commands import argv, environment
 from tests.helpers.npu_models import negations, only_negation, several_reasons
 from tests.helpers.tflite_models import plain_network
+from tests.helpers.waiting import wait_until
 
 GENERATIONS = ("SM8350", "SM8550", "SM8850")
 
@@ -156,15 +156,18 @@ def test_an_interrupt_leaves_no_process_and_no_file(number: signal.Signals, tmp_
         stderr=subprocess.PIPE,
         text=True,
     )
-    process_tree, children, end = psutil.Process(process.pid), [], time.monotonic() + 120
-    while time.monotonic() < end and not children:
-        children = [child for child in process_tree.children(recursive=True) if "apply_plugin" in child.name()]
-        time.sleep(0.01)
-    assert children, "the compiler was never started"
+    children: list[psutil.Process] = []
+
+    def compiler_has_started() -> bool:
+        descendants = psutil.Process(process.pid).children(recursive=True)
+        children.extend(child for child in descendants if "apply_plugin" in child.name())
+        return bool(children)
+
+    wait_until(compiler_has_started, "the compiler to start")
     process.send_signal(number)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=120)
     assert process.returncode == 128 + number and out == ""
     assert f"interrupted by {number.name}" in errors and "Traceback" not in errors
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=120)
     assert not alive
     assert list((tmp_path / "tmp").iterdir()) == [] and not list(tmp_path.glob("kept/*"))

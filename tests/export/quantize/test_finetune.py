@@ -23,7 +23,7 @@ def images() -> list[Sample]:
 
 @contextmanager
 def busy_processor() -> Iterator[None]:
-    """A process per core that never stops computing."""
+    """Two processes that compute without pause."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try:
         yield

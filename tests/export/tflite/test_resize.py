@@ -36,25 +36,25 @@ def test_fp16_constants_are_kept() -> None:
     assert run(write(at_size(again, 9, 5))).shape == (1, 5, 9, 4)
 
 
-def test_a_dynamic_model_is_stamped() -> None:
+def test_a_dynamic_model_gets_a_fixed_size() -> None:
     graph = plain_network("int8", scale=3)
 
-    def open_ended(i: int) -> Any:
+    def with_dynamic_size(i: int) -> Any:
         tensor = graph.tensors[i]
         if tensor.data is not None:
             return tensor
         return replace(tensor, shape=(1, 1, 1, tensor.shape[3]), signature=(1, -1, -1, tensor.shape[3]))
 
-    dynamic = read(write(replace(graph, tensors=tuple(map(open_ended, range(len(graph.tensors)))))))
+    dynamic = read(write(replace(graph, tensors=tuple(map(with_dynamic_size, range(len(graph.tensors)))))))
     assert input_size(dynamic) == (-1, -1)
     assert scale_of(dynamic) == 3
-    stamped = at_size(dynamic, 20, 12)
-    assert input_size(stamped) == (20, 12)
-    assert write(stamped) == write(at_size(graph, 20, 12))
-    np.testing.assert_array_equal(run(write(stamped)), run(write(graph)))
+    sized = at_size(dynamic, 20, 12)
+    assert input_size(sized) == (20, 12)
+    assert write(sized) == write(at_size(graph, 20, 12))
+    np.testing.assert_array_equal(run(write(sized)), run(write(graph)))
 
 
-def test_stamping_keeps_the_names_of_inputs_and_outputs() -> None:
+def test_resizing_keeps_the_names_of_inputs_and_outputs() -> None:
     runner = interpreter(write(at_size(plain_network(), 7, 5)))
     result = runner.get_signature_runner("serving_default")(image=np.zeros((1, 5, 7, 1), np.float32))
     assert result["upscaled"].shape == (1, 10, 14, 1)

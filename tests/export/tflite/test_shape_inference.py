@@ -128,10 +128,10 @@ RESIZABLE: dict[str, Graph] = {
 @pytest.mark.parametrize("name", RESIZABLE)
 def test_shapes_are_those_of_the_interpreter(name: str) -> None:
     graph = RESIZABLE[name]
-    stamped = write(at_size(graph, 34, 18))
-    assert shapes_of(interpreter(stamped)) == shapes_of(interpreter(write(graph), (34, 18)))
-    ours = [tensor.shape for tensor in read(stamped).tensors]
-    assert ours == shapes_of(interpreter(stamped))[: len(ours)]  # kernels add scratch tensors of their own
+    sized = write(at_size(graph, 34, 18))
+    assert shapes_of(interpreter(sized)) == shapes_of(interpreter(write(graph), (34, 18)))
+    ours = [tensor.shape for tensor in read(sized).tensors]
+    assert ours == shapes_of(interpreter(sized))[: len(ours)]  # kernels add scratch tensors of their own
 
 
 CONSTANT_SIZE: dict[str, tuple[Graph, tuple[int, ...]]] = {
@@ -185,7 +185,7 @@ def test_constants_that_contain_a_size_are_rewritten(name: str) -> None:
     graph, expected = CONSTANT_SIZE[name]
     runner = interpreter(write(at_size(graph, 34, 18)))
     assert tuple(runner.get_output_details()[0]["shape"]) == expected
-    # Stamping the size that the model already has changes nothing.
+    # The size that the model already has changes nothing.
     np.testing.assert_array_equal(run(write(at_size(graph, 20, 12))), run(write(graph)))
 
 
@@ -235,8 +235,8 @@ def test_any_convolution_has_the_shape_that_the_interpreter_computes(
         with pytest.raises(EcbsrError, match=f"a window of {kernel} does not fit"):
             at_size(graph, *size)
     else:
-        stamped = read(write(at_size(graph, *size)))
-        assert [tensor.shape for tensor in stamped.tensors] == shapes_of(interpreter(write(graph), size))[:4]
+        sized = read(write(at_size(graph, *size)))
+        assert [tensor.shape for tensor in sized.tensors] == shapes_of(interpreter(write(graph), size))[:4]
 
 
 OPTION_NAMES = [

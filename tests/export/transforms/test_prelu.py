@@ -34,7 +34,7 @@ def leaky(alpha: float) -> tflite.Graph:
 
 
 def test_the_depthwise_decomposition_of_prelu_is_the_same_function(random) -> None:
-    """The network's slopes are -1.3, -0.5, 0, 0.25, 0.9, 1, 1.7 and 3, in every layer."""
+    """For slopes below 0, at 0, between 0 and 1, at 1, and above 1 (`SLOPES` in `tests/helpers/networks.py`)."""
     plain = graph(1, 2, "prelu")
     decomposed = decompose_prelu(plain, "cpu")
     assert tflite.operators(decomposed) == {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 3, "ADD": 4, "DEPTH_TO_SPACE": 1}

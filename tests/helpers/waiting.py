@@ -1,0 +1,19 @@
+"""Wait for events that can only be polled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+def wait_until(condition: Callable[[], bool], what: str, limit: float = 300) -> None:
+    """Wait until `condition()` holds, which `what` describes.
+
+    Raises:
+        TimeoutError: it does not hold within `limit` seconds, a safety net.
+    """
+    end = time.monotonic() + limit
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {limit} s for {what}")
+        time.sleep(0.005)
