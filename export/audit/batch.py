@@ -16,8 +16,6 @@ from ..tflite.reader import read_bytes
 from ..validation.sample_crop import SampleCrop, run_sample_crop
 from .model_audit import Audit, audit
 
-Notice = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Audits:
@@ -53,7 +51,7 @@ def audit_all(
     emulate: bool = False,
     keep: str | os.PathLike[str] | None = None,
     sample_crops: bool = False,
-    notice: Notice = lambda _text: None,
+    notice: Callable[[str], None] = lambda _text: None,
     progress: Progress = lambda items, _label: items,
 ) -> Audits:
     """Audit files, and the `.tflite` files in folders.
@@ -63,7 +61,7 @@ def audit_all(
         socs: SoCs to compile for with the vendor's NPU compiler, see `npu.socs.SOCS`; empty: none.
         size: (width, height) of the LR input to compile for; None: see `npu.runner.sized`.
         emulate: run the compiled models in the vendor's emulator, on a crop of a bundled image.
-        keep: folder for the compiled files.
+        keep: folder for the compiled files; None deletes them.
         sample_crops: run each model on the crop even if nothing is emulated.
         notice: called with the compiler's license notice before the compiler runs.
         progress: wraps the work to show progress.

@@ -15,7 +15,7 @@ from .quant_rules import QUANTIZED
 
 @dataclass(frozen=True)
 class UnsupportedNode:
-    """A node that is not delegated; `verdict` says what happens to it instead."""
+    """A node that is not delegated. `node` is its index; `verdict` is what happens to it instead."""
 
     node: int
     operator: str
@@ -65,19 +65,19 @@ class DelegateAudit:
 
 
 def audit_delegate(graph: Graph, delegate: Delegate) -> DelegateAudit:
-    """Compare a graph with the table of one delegate."""
+    """Compare the nodes of a graph with the table of one delegate."""
     refused = _unsupported_nodes(graph, delegate)
     supported = [number not in refused for number in range(len(graph.nodes))]
     accepted = partitions(graph, supported)
     delegated = sorted(accepted, key=len, reverse=True)[: delegate.max_partitions]
-    notes = [*delegate.notes, *(delegate.integer_notes if _is_quantized(graph) else ())]
+    notes = [*delegate.notes, *(delegate.quantized_notes if _is_quantized(graph) else ())]
     loads = all(unsupported.verdict != "fatal" for unsupported in refused.values())
     if not loads:
         delegated = []
         notes.append("it accepts a node and then fails on it")
     if not delegate.dynamic_shapes and any(tensor.dynamic for tensor in graph.tensors):
         delegated = []
-        notes.append("it does not support a model whose image size is open: stamp a size")
+        notes.append("it does not support a dynamic image size: export the model at a fixed size")
     return DelegateAudit(
         name=delegate.name,
         title=delegate.title,

@@ -1,4 +1,4 @@
-"""What must hold in a quantized file for its kernels to compute what it states, whichever backend runs it."""
+"""Rules that every quantized model must meet: the kernels of all backends rely on them."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class BrokenInvariant:
 
 
 def broken_invariants(graph: Graph) -> list[BrokenInvariant]:
-    """The invariants that a graph breaks; a float model has none to break."""
+    """The invariants that a graph breaks; none apply to a float graph."""
     broken = []
     for number, node in enumerate(graph.nodes):
         view = NodeView(graph, node)
-        # A custom operator may have the name of a built-in one, which the table means.
+        # A custom operator may have the name of a built-in one; the table is about built-in ones.
         rules = () if node.custom else INVARIANTS.get(node.operator, ())
         for rule in (*COMMON_INVARIANTS, *rules):
             reason = rule.condition(view) if view.outputs else None

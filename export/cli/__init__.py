@@ -1,1 +1,1 @@
-"""The command lines of this package; nothing else in it prints."""
+"""The command lines of the package `export`; no other module of it prints."""

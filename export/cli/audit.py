@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--emulate", action="store_true",
         help="run the compiled files in the vendor's emulator, on a crop of a bundled image, and compare")  # fmt: skip
     add("--size", metavar="SIZE", help="compile for this LR input, WIDTHxHEIGHT or "
-        f"{', '.join(resolutions.SIZES)} (default: the file's; 540p if that is open)")  # fmt: skip
+        f"{', '.join(resolutions.SIZES)} (default: the file's; 540p if that is dynamic)")  # fmt: skip
     add("--keep", metavar="DIR", help="keep the compiled files in this folder, as NAME-SOC.tflite")
     add("--html", metavar="FILE", help="write an HTML page about the files, with crops of a bundled image")
     add("--json", action="store_true", help="print the result as JSON")

@@ -1,1 +1,1 @@
-"""Plain network → ONNX → float TFLite graph."""
+"""Plain network → ONNX (`onnx_builder`) → float TFLite graph (`onnx_to_tflite`)."""

@@ -12,11 +12,11 @@ from typing import Any
 from .onnx_builder import INPUT, OUTPUT
 
 SAMPLE_IMAGES = "calibration_image_sample_data_20x128x128x3_float32.npy"
-"""onnx2tf downloads this file for a check of its own of any RGB model, unless it finds it in the working folder."""
+"""onnx2tf checks RGB models on this file, and downloads it unless it is in the working folder."""
 
 
 def main(result: str) -> None:
-    """Convert the ONNX model on standard input; no file is written where standard input is empty."""
+    """Convert the ONNX model on standard input and write the `.tflite` file `result`; empty input writes nothing."""
     sys.addaudithook(refuse_network)
     import numpy as np
     import onnx
@@ -25,7 +25,7 @@ def main(result: str) -> None:
 
     data = sys.stdin.buffer.read()
     if not data:
-        return  # the parent left before it had a model
+        return  # the parent ended before it sent a model
     model = onnx.load_from_string(data)
     _, channels, height, width = (dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
     if channels == 3:
@@ -46,10 +46,10 @@ def main(result: str) -> None:
 
 
 def refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
-    """An audit hook that lets no connection and no name lookup happen.
+    """Audit hook that blocks connections and name lookups.
 
     Raises:
-        ConnectionError: the event is one.
+        ConnectionError: the event is a connection or a name lookup.
     """
     if event in ("socket.connect", "socket.getaddrinfo"):
         raise ConnectionError(f"the converter tried to reach {arguments[-1]}, which an export does not need")

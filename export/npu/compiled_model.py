@@ -1,6 +1,7 @@
-"""A `.tflite` file that the compiler wrote: a DISPATCH_OP per compiled partition, and the operators that it left.
+"""A `.tflite` file that the compiler wrote: a DISPATCH_OP per compiled partition, and the operators left to the CPU.
 
-The code of a partition, a QNN context, follows the flatbuffer; a flexbuffer in the node's custom options has its place.
+The code of a partition is a QNN context. It follows the flatbuffer in the file; the custom options of the node, a
+flexbuffer, contain its offset and size.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def _partition(data: bytes, graph: Graph, number: int) -> CompiledPartition:
         options = flexbuffers.Loads(node.custom_options or b"")
         start, size, name = int(options["bytecode_offset"]), int(options["bytecode_size"]), str(options["name"])
     except Exception as error:  # the reader has no verifier: invalid bytes can raise anything
-        raise ValueError(f"the compiled node {number} does not state where its code is") from error
+        raise ValueError(f"the compiled node {number} does not contain the offset and size of its code") from error
     if not 0 < start < start + size <= len(data):
         raise ValueError(f"the code of the compiled node {number} is outside the file")
     inputs, outputs = (tuple(graph.tensors[index] for index in indices) for indices in (node.inputs, node.outputs))

@@ -17,10 +17,9 @@ from . import compiler_log
 from .compiled_model import remaining_nodes
 from .compiler_log import CompilerLog
 from .qualcomm_sdk import LIBRARIES, Toolchain
-from .results import CompileReport, RejectedOp
+from .results import MAX_NOTE, CompileReport, RejectedOp
 
 SECONDS = 300.0  # bundled models take 1 to 4 s at 960x540 on an idle machine
-MAX_NOTE = 300  # characters
 FLOATS = (FLOAT32, "FLOAT16", "FLOAT64")
 
 

@@ -19,7 +19,7 @@ from ..tflite import isolated
 from .compiled_model import CompiledPartition, compiled_partitions
 from .emulator_worker import ONNX_TYPES
 from .qualcomm_sdk import Toolchain
-from .results import Difference, EmulationResult
+from .results import MAX_NOTE, Difference, EmulationResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 WORKER = Path(__file__).with_name("emulator_worker.py")
 SECONDS = 300.0  # a crop of 96x64 takes half a second, an image of 960x540 half a minute
-MAX_NOTE = 300  # characters
 
 
 def emulate(

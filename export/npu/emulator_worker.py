@@ -2,7 +2,7 @@
 
     python -P emulator_worker.py JOB.json
 
-The job has the files of the context, the input and the output, and describes both tensors. Imports onnxruntime with
+The job names the files of the context, the input and the output, and describes both tensors. Imports onnxruntime with
 Qualcomm's execution provider, onnx and NumPy only.
 """
 

@@ -26,12 +26,14 @@ INSTALL = "pip install 'ecbsr-mobile[qualcomm]'"
 PLUGIN = "vendors/qualcomm/compiler/libLiteRtCompilerPlugin_Qualcomm.so"
 DRIVER = "tools/apply_plugin_main"
 BACKEND, EMULATOR = "libQnnHtp.so", "libonnxruntime_providers_qnn.so"
-LIBRARIES = "libraries"  # a link beside the program's files: in a list of folders, a path with a colon or comma breaks
+# A link in the working folder: LD_LIBRARY_PATH is split at colons and the driver's flags at commas, which the path of
+# the folder may contain.
+LIBRARIES = "libraries"
 LOAD_SECONDS = 60.0  # 200 MB from a cold disk
 
 MEMORY_BYTES = 8 * 2**30  # address space of one process; a bundled model at 960x540 needs 0.8 GB
 FILE_BYTES = 2**28
-# Output goes to files of limited size: a program that prints without end would fill the memory of a pipe's reader.
+# Output goes to files of limited size: through a pipe, a program that prints without end would fill our memory.
 _LIMITED = 'cd "$1" && ulimit -c 0 && ulimit -v "$2" && ulimit -f "$3" && shift 3 && exec "$@" >out 2>err'
 
 

@@ -22,6 +22,9 @@ STATUSES = {
     "timeout": "the compiler exceeded its time limit",
     "unreadable": "the output of the compiler is not understood",
 }
+MAX_NOTE = 300
+"""Longest note of a report that quotes a program, in characters."""
+
 STATIC = "compiler, static"
 """Source of the compiler's figures: an estimate of memory traffic, made without running anything."""
 

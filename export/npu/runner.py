@@ -24,9 +24,7 @@ from .results import CompileReport, CompileReports, EmulationResult
 from .socs import SOCS
 
 DEFAULT_SIZE = resolutions.SIZES["540p"]
-"""The size that a model with an open image size is compiled for."""
-
-Notice = Callable[[str], None]
+"""The size that a model with a dynamic image size is compiled for."""
 
 
 def compile_models(
@@ -35,7 +33,7 @@ def compile_models(
     crops: Mapping[str, SampleCrop | str] | None = None,
     keep: str | os.PathLike[str] | None = None,
     seconds: float = SECONDS,
-    notice: Notice = lambda _text: None,
+    notice: Callable[[str], None] = lambda _text: None,
     progress: Progress = lambda items, _label: items,
 ) -> Mapping[str, CompileReports]:
     """Compile each model for each SoC with Qualcomm's compiler.
@@ -44,7 +42,7 @@ def compile_models(
         models: path → bytes of a `.tflite` file of fixed size (see `sized`).
         socs: keys of `SOCS`.
         crops: path → the sample crop to emulate and compare with, or why there is none; None: no emulation.
-        keep: folder for the compiled files, named MODEL-SOC.tflite.
+        keep: folder for the compiled files, named MODEL-SOC.tflite; None deletes them.
         seconds: time limit of each compilation.
         notice: called with the license notice before the first program runs.
         progress: wraps the work to show progress.
@@ -89,7 +87,7 @@ def cores() -> int:
 
 
 def sized(model: bytes, size: resolutions.Size | None = None) -> bytes:
-    """The model at a size of the LR input; without one, at its own or, if that is open, at 960x540.
+    """The model at a size of the LR input; without one, at its own or, if that is dynamic, at 960x540.
 
     Raises:
         EcbsrError: the model does not support the size.

@@ -21,7 +21,7 @@ SOCS = {
     "SM8845": "Snapdragon 8 Gen 5",
     "SM8850": "Snapdragon 8 Elite Gen 5",
 }
-"""Qualcomm's SoCs: the compiler's name (ai_edge_litert/aot/vendors/qualcomm/target.py) → the name in shops."""
+"""Qualcomm's SoCs: the compiler's name (ai_edge_litert/aot/vendors/qualcomm/target.py) → the marketing name."""
 
 
 def parse_socs(text: str) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ Activations are NHWC. The index -1 among a node's inputs is an absent optional i
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -178,8 +177,3 @@ def input_size(graph: Graph) -> tuple[int, int]:
     """(width, height) of the input image; -1 where the caller chooses."""
     _, height, width, _ = image_input(graph).declared_shape
     return width, height
-
-
-def element_count(shape: tuple[int, ...]) -> int:
-    """Number of elements of a tensor of `shape`."""
-    return math.prod(shape)

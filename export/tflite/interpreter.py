@@ -44,7 +44,21 @@ def activations(graph: Graph, image: NDArray[np.float32], tensors: Sequence[int]
 def run_bytes(
     data: bytes, graph: Graph, image: NDArray[np.float32], tensors: Sequence[int], threads: int | None = None
 ) -> list[NDArray[np.float32]]:
-    """Like `activations`, for a file of the image's size whose outputs are `tensors` of `graph`; on all cores."""
+    """Run a file of the image's size.
+
+    Args:
+        data: bytes of the file.
+        graph: the graph of the file, for the data types and quantization of its tensors.
+        image: real values [H, W, C].
+        tensors: for each output of the file, its index in `graph`.
+        threads: number of threads; None for one per core.
+
+    Returns:
+        The real values [H, W, C] of each output.
+
+    Raises:
+        EcbsrError: LiteRT cannot run the file.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     with _litert_errors("run"):

@@ -6,6 +6,7 @@ them with the scale 1/255 and its smallest value for black.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from pathlib import Path
@@ -16,13 +17,13 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization import qparams
 from ecbsr_mobile.utils import subprocess_runner
 
-from .graph import Tensor, element_count
+from .graph import Tensor
 
 WORKER = Path(__file__).with_name("isolated_worker.py")
 
 
 def input_values(pixels: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """Pixels 0..255 as an input tensor stores them."""
+    """Pixels 0..255, in any shape, as an input tensor stores them; rounded if it stores integers."""
     values = pixels.astype(np.float32) / 255
     if tensor.dtype.kind == "f":
         return values.astype(tensor.dtype)
@@ -35,7 +36,7 @@ def output_pixels(data: bytes, tensor: Tensor) -> np.ndarray:
     Raises:
         EcbsrError: the number of bytes is not that of the tensor.
     """
-    if len(data) != element_count(tensor.shape) * tensor.dtype.itemsize:
+    if len(data) != math.prod(tensor.shape) * tensor.dtype.itemsize:
         raise EcbsrError(f"the output has {len(data)} bytes, which do not fit {list(tensor.shape)} {tensor.dtype}")
     stored = np.frombuffer(data, tensor.dtype)
     if tensor.dtype.kind == "f":

@@ -5,6 +5,7 @@ Source of the format: the TFLite schema, version 3 (flatbuffers with the identif
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.errors import EcbsrError
 
-from .graph import TYPE_NAMES, Graph, Node, Quantization, Signature, Tensor, element_count, short_name
+from .graph import TYPE_NAMES, Graph, Node, Quantization, Signature, Tensor, short_name
 
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
@@ -47,7 +48,7 @@ def read(source: bytes | str | os.PathLike[str], name: str = "the model") -> Gra
 
 
 def read_bytes(source: str | os.PathLike[str]) -> bytes:
-    """The bytes of a file that may be a `.tflite` file; of any other file, the first 8 bytes.
+    """The bytes of a `.tflite` file; of a file of another kind, only the first 8.
 
     Raises:
         EcbsrError: it cannot be read.
@@ -147,7 +148,7 @@ class _Reader:
         sparsity = schema.SparsityParametersT.InitFromObj(table.Sparsity()) if table.Sparsity() else None
         data = self.buffer(table.Buffer())
         if data is not None and kind in _DTYPES and sparsity is None:
-            if data.nbytes != element_count(shape) * _DTYPES[kind].itemsize:
+            if data.nbytes != math.prod(shape) * _DTYPES[kind].itemsize:
                 raise _Corrupt(f"constant {label} of shape {list(shape)} has {data.nbytes} bytes; it is corrupt")
             data = data.view(_DTYPES[kind]).reshape(shape)
         return Tensor(

@@ -31,7 +31,7 @@ def write(graph: Graph) -> bytes:
 
 
 class _Constant:
-    """A buffer whose content is aligned, which the class that is generated from the schema does not do."""
+    """A buffer with aligned content; the class that is generated from the schema does not align it."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content

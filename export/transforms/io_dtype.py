@@ -14,8 +14,9 @@ from ..tflite import Graph, Node, Quantization, Signature, Tensor
 def with_io_dtype(graph: Graph, io_dtype: str) -> Graph:
     """The int8 graph with another data type of its input and output.
 
-    `int8` returns the graph itself. The others add one node at each end (QUANTIZE, or DEQUANTIZE at the end for
-    `float32`): one more pass over the image, and not all fast CPU kernels support them.
+    `int8` returns the graph itself. The others add a QUANTIZE node before the first node, and after the last one a
+    QUANTIZE (`uint8`) or DEQUANTIZE (`float32`) node. Each is one more pass over the image, and not every delegate
+    supports it.
 
     Raises:
         UsageError: `io_dtype` is not one of `IO_DTYPES`.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FLOAT_TOLERANCE = 1e-5
 """Largest error of a float file, relative to white, or to the largest value where that is above white."""
 
-WINDOW = 64  # LR pixels along a side of the two corners that are compared of a large image
+WINDOW = 64  # LR pixels along a side of a corner; of a large image, only two corners are compared
 
 
 class Reference:
@@ -87,7 +87,7 @@ class Loss:
 
 
 def measure(graph: Graph, expected: Sequence[NDArray[np.float32]], samples: Sequence[Sample]) -> Loss:
-    """The loss of a graph over whole images; `expected` holds the float network's result [s·h, s·w, C] for each.
+    """The loss of a graph over whole images; `expected` is the float network's result [s·h, s·w, C] for each.
 
     Calibration uses at most 24 blocks of 64x64 LR pixels of the same images.
     """
@@ -137,7 +137,7 @@ def check_drop(loss: Loss, max_drop: float, name: str) -> None:
 
 
 def check_float(data: bytes, reference: Reference, image: NDArray[np.float32], name: str) -> float:
-    """Run a float file on an image [h, w, C] of its size, and return its largest error.
+    """Run a float file on an image [h, w, C] of its size, in [0, 1], and return its largest error.
 
     The whole result is compared, or two opposite corners of a large image.
 

@@ -33,7 +33,13 @@ FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition on a node, the source of the condition, and the support of a node that violates it."""
+    """A condition on a node.
+
+    Attributes:
+        condition: see `op_rules.Condition`; conditions are in `op_rules` and `quant_rules`.
+        source: where the condition comes from; the first word is a key of `SOURCES`.
+        otherwise: support of a node that violates the condition.
+    """
 
     condition: Condition
     source: str
@@ -52,11 +58,11 @@ class Delegate:
         common_rules: rules for every operator.
         unlisted: support of an operator that is not in `operators`.
         max_partitions: how many partitions the runtime delegates, largest first; None: all.
-        dynamic_shapes: whether it accepts a model whose image size is open.
+        dynamic_shapes: whether it accepts a model with a dynamic image size.
         folds_constants: when the runtime folds a DEQUANTIZE of a constant: once all its consumers are delegated
             ("each") or once all nodes of the model are ("all"); None: never.
         notes: printed with every audit.
-        integer_notes: printed with the audit of a quantized model.
+        quantized_notes: printed with the audit of a quantized model.
     """
 
     name: str
@@ -69,7 +75,7 @@ class Delegate:
     dynamic_shapes: bool = False
     folds_constants: Literal["each", "all"] | None = None
     notes: tuple[str, ...] = ()
-    integer_notes: tuple[str, ...] = ()
+    quantized_notes: tuple[str, ...] = ()
 
 
 def rules_for(source: str, operators: str, *conditions: Condition) -> dict[str, tuple[Rule, ...]]:

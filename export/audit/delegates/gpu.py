@@ -62,7 +62,7 @@ GPU = Delegate(
     max_partitions=1,
     folds_constants="all",
     notes=("only the largest partition runs on the GPU (max_delegated_partitions is 1)",),
-    integer_notes=(_QUANTIZED_NOTE,),
+    quantized_notes=(_QUANTIZED_NOTE,),
 )
 
 GPU_ML_DRIFT = Delegate(
@@ -89,5 +89,5 @@ GPU_ML_DRIFT = Delegate(
     max_partitions=1,
     folds_constants="all",
     notes=("compilation fails if a node is refused, unless the CPU is allowed too (litert/runtime/compiled_model.cc)",),
-    integer_notes=(_QUANTIZED_NOTE,),
+    quantized_notes=(_QUANTIZED_NOTE,),
 )

@@ -98,7 +98,7 @@ def _nnapi(level: int, title: str) -> Delegate:
         max_partitions=3,
         folds_constants="all",
         notes=(limits,),
-        integer_notes=(shifted,) if level < 30 else (),
+        quantized_notes=(shifted,) if level < 30 else (),
     )
 
 

@@ -62,7 +62,7 @@ def test_nnapi_gets_three_partitions() -> None:
     assert (result.accepted, result.accepted_partitions, result.taken, result.partitions) == (7, 6, 4, 3)
 
 
-def test_gpu_and_nnapi_do_not_support_an_open_size() -> None:
+def test_gpu_and_nnapi_do_not_support_a_dynamic_size() -> None:
     graph = plain_network()
     tensors = list(graph.tensors)
     tensors[0] = replace(tensors[0], signature=(1, -1, -1, 1))
@@ -70,7 +70,7 @@ def test_gpu_and_nnapi_do_not_support_an_open_size() -> None:
     for name in ("gpu", "nnapi_30"):
         result = audited(graph, name)
         assert (result.taken, result.accepted) == (0, len(graph.nodes))
-        assert any("stamp a size" in note for note in result.notes)
+        assert any("dynamic image size" in note for note in result.notes)
     assert audited(graph, "xnnpack").taken == len(graph.nodes)
     assert audited(at_size(graph, 20, 12), "gpu").taken == len(graph.nodes)
 

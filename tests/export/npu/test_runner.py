@@ -20,7 +20,7 @@ def test_rejects_two_models_with_one_name(tmp_path: Path) -> None:
         runner.compile_models({"a/x.tflite": model, "b/x.tflite": model}, keep=tmp_path)
 
 
-def test_a_model_with_an_open_size_gets_one() -> None:
+def test_a_model_with_a_dynamic_size_gets_a_fixed_one() -> None:
     make = GraphBuilder()
     image = make.input((1, 8, 8, 1))
     graph = make.graph(make.conv(image, 4))
