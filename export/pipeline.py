@@ -245,14 +245,14 @@ def _tflite_file(
         operators=tflite.operators(graph),
         input=io_info(graph.tensors[graph.inputs[0]]),
         output=io_info(graph.tensors[graph.outputs[0]]),
-        max_abs_error=_check(baseline, item, data, size if first else None, name),
+        max_abs_error=_checked_error(baseline, item, data, size if first else None, name),
         loss=item.loss,
         audit=replace(audit(data, run_xnnpack=first), npu=npu),
     )
     return _CheckedFile(entry, data)
 
 
-def _check(baseline: _Baseline, item: _PrecisionGraph, data: bytes, size: Size | None, name: str) -> float:
+def _checked_error(baseline: _Baseline, item: _PrecisionGraph, data: bytes, size: Size | None, name: str) -> float:
     """Run a file on a sample before it is written, and return its largest error.
 
     It runs at its own `size`, or, for None, at a small one after a check of its shapes: loading a large size with

@@ -27,6 +27,7 @@ Show which nodes of a .tflite file each delegate supports, in how many partition
 invariants of quantized models the file breaks; and how it was made, if it records that. Delegates are compared with
 tables (export/audit/delegates/) that name their sources, without a phone. "Measured here" is what the runtime of this
 machine does. With --npu, an NPU compiler runs on this machine; its figures are static estimates."""
+COMPILER_COLUMNS = ("status", "supported", "partitions", "read MB", "write MB", "spill MB")
 _SUPPORT = {"refused": "stays on the CPU", "fatal": "accepted, then fails", "unknown": "not verified"}
 
 
@@ -164,8 +165,8 @@ def _print_npu(reports: CompileReports) -> None:
     from ..npu import results
 
     emulated = any(report.emulated for report in reports.values())
-    header = ["SoC", "status", "supported", "partitions", "read MB", "write MB", "spill MB", "compiled s"]
-    header += ["dB to CPU", "largest", "dB to fp32", "largest"] if emulated else []
+    header = ["SoC", *COMPILER_COLUMNS, "compile s"]
+    header += ["dB to CPU", "max difference", "dB to fp32", "max difference"] if emulated else []
     print("\nQualcomm's compiler, on this machine")
     common.print_table(header, [_npu_row(soc, report, emulated) for soc, report in reports.items()])
     for size in dict.fromkeys(report.size for report in reports.values() if report.size):
@@ -174,21 +175,24 @@ def _print_npu(reports: CompileReports) -> None:
     if set(kinds) != {"integer"}:
         print(f"Arithmetic: {', '.join(kinds)}; NPU compilers support float models as well")
     if emulated:
-        print(f"dB and largest difference (of 255), for a crop of a bundled image: {results.EMULATED}")
+        print(f"dB and max difference (of 255), for a crop of a bundled image: {results.EMULATED}")
     _print_npu_notes(reports)
     print(f"Not checked: {', '.join(NOT_CHECKED)}")
 
 
-def _npu_row(soc: str, report: CompileReport, emulated: bool) -> list[str]:
+def compiler_cells(report: CompileReport) -> list[str]:
+    """The cells of a compile report under `COMPILER_COLUMNS`; "-" where the compiler reports nothing."""
     traffic = ["-" if value is None else f"{value:.2f}" for value in (report.read_mb, report.write_mb, report.spill_mb)]
-    cells = [
-        soc,
+    return [
         report.status,
         "-" if report.taken is None else f"{report.taken}/{report.total}",
         "-" if report.partitions is None else str(report.partitions),
         *traffic,
-        f"{report.seconds:.1f}",
     ]
+
+
+def _npu_row(soc: str, report: CompileReport, emulated: bool) -> list[str]:
+    cells = [soc, *compiler_cells(report), f"{report.seconds:.1f}"]
     if emulated:
         cells += _difference_cells(report.emulated.cpu if report.emulated else None)
         cells += _difference_cells(report.emulated.fp32 if report.emulated else None)

@@ -11,6 +11,7 @@ from ecbsr_mobile.cli import common
 
 from .. import options, resolutions
 from ..npu import results, socs
+from .audit import COMPILER_COLUMNS, compiler_cells
 
 if TYPE_CHECKING:
     from ..results import Exported, ExportedFile
@@ -93,17 +94,14 @@ def _file_row(file: ExportedFile) -> list[str]:
 
 
 def _print_npu_reports(exported: Exported) -> None:
-    header = ["NPU compiler", "SoC", "status", "delegated", "partitions", "read MB", "write MB", "spill MB"]
-    rows: list[list[object]] = []
-    for file in exported.files:
-        for soc, report in (file.audit.npu or {}).items() if file.audit else ():
-            delegated = "-" if report.taken is None else f"{report.taken}/{report.total}"
-            partitions = "-" if report.partitions is None else report.partitions
-            traffic = (report.read_mb, report.write_mb, report.spill_mb)
-            megabytes = ["-" if value is None else f"{value:.2f}" for value in traffic]
-            rows.append([file.path.name, soc, report.status, delegated, partitions, *megabytes])
+    rows = [
+        [file.path.name, soc, *compiler_cells(report)]
+        for file in exported.files
+        if file.audit
+        for soc, report in (file.audit.npu or {}).items()
+    ]
     print()
-    common.print_table(header, rows)
+    common.print_table(["NPU compiler", "SoC", *COMPILER_COLUMNS], rows)
     print(f"MB: {results.STATIC}. Not checked: {', '.join(socs.NOT_CHECKED)}")
 
 

@@ -1,6 +1,8 @@
-"""Read, resize and write `.tflite` files, with NumPy and flatbuffers only.
+"""Read, resize, write and run `.tflite` files.
 
-`graph` defines the model in memory, `reader` and `writer` the file format, `shape_inference` the rules for shapes.
+`graph` defines the model in memory, `reader` and `writer` the file format, `resize` and `shape_inference` the shapes at
+another size: these need only NumPy, flatbuffers and the schema. `interpreter`, `isolated` (in a child process) and
+`xnnpack_probe` (which nodes XNNPACK runs) load a model with LiteRT.
 """
 
 from .graph import (

@@ -159,7 +159,9 @@ def largest_error(data: bytes, reference: Reference, image: NDArray[np.float32])
 def check_int8(
     data: bytes, reference: Reference, image: NDArray[np.float32], fidelity_db: float | None, name: str
 ) -> float:
-    """Run an int8 file on an image of its size, and return its largest error; see `check_float`.
+    """Run an int8 file on an image [h, w, C] of its size, in [0, 1], and return its largest error; see `check_float`.
+
+    The reference's result is clipped to [0, 1], as the file's is by its output range.
 
     Raises:
         EcbsrError: its root mean square error is more than four times that of the measured fidelity.
