@@ -17,7 +17,7 @@ METHOD = (
     "widened to the smallest and largest run. p95_ms: median over runs of each run's 95th percentile."
 )
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 MIN_ORDER_STATISTICS = 6  # 1 - 2 / 2**n reaches the level from n = 6 on
 DIGITS = 5  # significant digits; runs do not repeat to more
 
@@ -48,7 +48,7 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     rank, tail = 0, 0.0
     while True:
         tail += math.comb(count, rank) / 2**count
-        if 1 - 2 * tail < LEVEL:
+        if 1 - 2 * tail < CONFIDENCE:
             break
         rank += 1
     return ordered[rank - 1], ordered[count - rank]
@@ -58,7 +58,7 @@ def _student_interval(ordered: Sequence[float]) -> tuple[float, float]:
     from scipy.special import stdtrit
 
     logs = [math.log(value) for value in ordered]
-    quantile = float(stdtrit(len(ordered) - 1, (1 + LEVEL) / 2))
+    quantile = float(stdtrit(len(ordered) - 1, (1 + CONFIDENCE) / 2))
     margin = quantile * stdev(logs) / math.sqrt(len(ordered))
     center = fmean(logs)
     return min(ordered[0], math.exp(center - margin)), max(ordered[-1], math.exp(center + margin))

@@ -53,15 +53,15 @@ def run(model: Path, values: bytes, folder: Path, limit: float, stop: threading.
         EcbsrError: the runtime fails on the model, or takes longer than `limit` seconds.
         Cancelled: `stop` was set meanwhile.
     """
-    source, target = folder / "input.bin", folder / "reference.bin"
+    source, target = folder / "input.bin", folder / "output.bin"
     source.write_bytes(values)
     command = [sys.executable, "-P", str(WORKER), str(model), str(source), str(target)]
     try:
         completed = subprocess_runner.run(command, limit, stop)
     except subprocess_runner.TimedOut:
-        raise EcbsrError(f"this machine did not compute a reference output within {limit:g} s") from None
+        raise EcbsrError(f"the runtime of this machine did not run the model within {limit:g} s") from None
     if completed.code:
-        raise EcbsrError("the runtime of this machine cannot run the model, so there is no reference output")
+        raise EcbsrError("the runtime of this machine cannot run the model")
     return target.read_bytes()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def made_once(name: str, make: Callable[[Path], object]) -> Path:
     with FileLock(f"{path}.lock"):
         if not path.exists():
             unfinished = path.with_name(f"unfinished-{name}")
+            shutil.rmtree(unfinished, ignore_errors=True)  # of a worker in which `make` failed
             make(unfinished)
             unfinished.rename(path)
     return path

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ecbsr_mobile.utils.signals import defer_signals
+
+NUMBERS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """The handlers of this process come back after the test."""
+    saved = {number: signal.getsignal(number) for number in NUMBERS}
+    yield
+    for number, handler in saved.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_signal_waits_for_the_end_of_the_body(number: signal.Signals) -> None:
+    received: list[int] = []
+    signal.signal(number, lambda number, _frame: received.append(number))
+    with pytest.raises(KeyboardInterrupt), defer_signals() as arrived:  # the handler returns, so the work must end
+        assert not arrived()
+        signal.raise_signal(number)
+        assert arrived() and received == []
+    assert received == [number]
+
+
+def test_a_handler_that_raises_does_so_after_the_body() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    finished = False
+    with pytest.raises(KeyboardInterrupt), defer_signals():
+        signal.raise_signal(signal.SIGINT)
+        finished = True
+    assert finished
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with defer_signals() as arrived:
+        signal.raise_signal(signal.SIGINT)
+        assert not arrived()
+
+
+def test_another_thread_defers_nothing() -> None:
+    handlers: list[object] = []
+
+    def body() -> None:
+        with defer_signals():
+            handlers.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert handlers == [signal.getsignal(signal.SIGINT)]
