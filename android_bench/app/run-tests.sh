@@ -4,7 +4,7 @@
 # Environment: MODELS as for build-apk.sh, PYTHON (default .venv/bin/python).
 source "$(dirname "$0")/common.sh"
 PYTHON=${PYTHON:-.venv/bin/python}
-[ -x "$PYTHON" ] || command -v "$PYTHON" >/dev/null || fail "$PYTHON is missing; 'make test' makes it"
+[ -x "$PYTHON" ] || command -v "$PYTHON" >/dev/null || fail "$PYTHON is missing; 'make test' creates it"
 need aapt2=aapt
 need_java
 [ "$(uname -m)" = x86_64 ] || fail "the desktop runtime of the tests needs x86_64; this machine is $(uname -m)"

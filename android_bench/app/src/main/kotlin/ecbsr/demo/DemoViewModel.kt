@@ -31,7 +31,7 @@ class DemoViewModel(private val context: Context, private val engines: EngineFac
     var comparison: Comparison? = null
         private set
 
-    /** The last measurement, also if it is incomplete. */
+    /** The last measurement, even if it is incomplete. */
     var timing: TimingRecord? = null
 
     private val pictures = PictureStore(context)
@@ -82,8 +82,8 @@ class DemoViewModel(private val context: Context, private val engines: EngineFac
         return listOf(picture.whole, visible.withMargin().within(picture.width, picture.height), visible).firstOrNull { fits(it, scale) }
     }
 
-    /** Upscales [region] both ways for the screen. */
-    fun compare(region: Region) = withResult { model, picture ->
+    /** Upscales [region] by bicubic and by the model for the screen. */
+    fun compare(region: Region) = withModelAndPicture { model, picture ->
         tasks.start(R.string.task_upscale, { job ->
             val firstHalf = Job { done, total -> job.report(done, 2 * total) }
             val secondHalf = Job { done, total -> job.report(total + done, 2 * total) }
@@ -93,21 +93,21 @@ class DemoViewModel(private val context: Context, private val engines: EngineFac
         }) { comparison = it }
     }
 
-    /** The file name for the upscaled picture. */
-    val resultName get() = withResult(ResultExporter::pictureName)
+    /** The file name for the upscaled picture, or null if no model or no picture is loaded. */
+    val resultName get() = withModelAndPicture(ResultExporter::pictureName)
 
-    fun savePicture(uri: Uri, onSuccess: () -> Unit) = withResult { model, picture ->
+    fun savePicture(uri: Uri, onSuccess: () -> Unit) = withModelAndPicture { model, picture ->
         tasks.start(R.string.task_save, { exporter.savePicture(model, picture, uri, it) }) { onSuccess() }
     }
 
-    fun sharePicture(onSuccess: (Uri) -> Unit) = withResult { model, picture ->
+    fun sharePicture(onSuccess: (Uri) -> Unit) = withModelAndPicture { model, picture ->
         tasks.start(R.string.task_save, { exporter.sharePicture(model, picture, it) }, onSuccess)
     }
 
-    /** Whether a picture and a model are loaded. */
-    val hasResult get() = withResult { _, _ -> true } ?: false
+    /** Whether a model and a picture are loaded. */
+    val isReady get() = withModelAndPicture { _, _ -> true } ?: false
 
-    private fun <T> withResult(action: (SrModel, PictureFile) -> T): T? {
+    private fun <T> withModelAndPicture(action: (SrModel, PictureFile) -> T): T? {
         return action(model ?: return null, picture ?: return null)
     }
 

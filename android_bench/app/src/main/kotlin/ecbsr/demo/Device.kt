@@ -6,6 +6,7 @@ import android.os.PowerManager
 import ecbsr.demo.core.DeviceInfo
 import org.tensorflow.lite.TensorFlowLite
 
+/** This phone, its Android version and its TensorFlow Lite. */
 fun deviceInfo(): DeviceInfo {
     val model = "${Build.MANUFACTURER} ${Build.MODEL}"
     return DeviceInfo(

@@ -6,7 +6,7 @@ import ecbsr.demo.core.EngineFactory
 import java.nio.ByteBuffer
 import java.util.concurrent.Semaphore
 
-/** The desktop runtime with a limited number of runs: the next run waits for [gate], so that a test can act meanwhile. */
+/** The desktop runtime, where each run waits for a permit of [gate], so that a test can act during a task. */
 class GatedEngineFactory(@Volatile var gate: Semaphore? = null) : EngineFactory {
     override fun open(model: ByteBuffer, backend: Backend): Engine {
         val engine = DesktopEngineFactory.open(model, backend)

@@ -20,7 +20,7 @@ class Benchmark(
      * alike. A case that fails is not tried again.
      *
      * @param onRow receives the row of a case after each of its rounds.
-     * @return the rows of all measured cases, also when [job] is canceled.
+     * @return the rows of all measured cases, even when [job] is canceled.
      */
     fun run(cases: List<Case>, job: Job, onRow: (Row) -> Unit): List<Row> {
         val rounds = cases.associateWith { mutableListOf<Round>() }
@@ -54,7 +54,7 @@ class Benchmark(
                     engine.run(input, output)
                 }
                 val delegation = Delegation.of(case.backend, model.nodes, engine.planLength)
-                rated(times, delegation, maxOf(statusBefore, thermalStatus() ?: 0))
+                roundOf(times, delegation, maxOf(statusBefore, thermalStatus() ?: 0))
             }
         } catch (error: UserFacingException) {
             Round(if (opened) "failed" else "unsupported", emptyList(), null, error.message)
@@ -76,7 +76,7 @@ class Benchmark(
         return times
     }
 
-    private fun rated(times: List<Double>, delegation: Delegation, thermalStatus: Int): Round {
+    private fun roundOf(times: List<Double>, delegation: Delegation, thermalStatus: Int): Round {
         if (thermalStatus == 0 || delegation.status !in Round.TIMED) {
             return Round(delegation.status, times, delegation.nodes, delegation.note)
         }

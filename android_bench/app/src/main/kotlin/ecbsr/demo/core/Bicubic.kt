@@ -27,13 +27,13 @@ class Bicubic(private val scale: Int) {
         floatWeights = FloatArray(weights.size) { weights[it].toFloat() }
     }
 
-    /** Upscales a plane in single precision, without rounding or clipping. */
+    /** Upscales a row-major plane of [width] x [height] values in single precision, without rounding or clipping. */
     fun upscale(plane: FloatArray, width: Int, height: Int) = upscale(plane, width, height) { phase, a, b, c, d ->
         val i = phase * TAPS
         floatWeights[i] * a + floatWeights[i + 1] * b + floatWeights[i + 2] * c + floatWeights[i + 3] * d
     }
 
-    /** Upscales a plane of integers in 0..255. Rounds and clips after each axis, as MATLAB does for `uint8` images. */
+    /** Upscales a row-major plane of integers in 0..255. Rounds and clips after each axis, as MATLAB does for `uint8` images. */
     fun upscaleRounded(plane: FloatArray, width: Int, height: Int) = upscale(plane, width, height) { phase, a, b, c, d ->
         val i = phase * TAPS
         val sum = weights[i] * a + weights[i + 1] * b + weights[i + 2] * c + weights[i + 3] * d

@@ -4,7 +4,7 @@ import java.nio.ByteBuffer
 
 /**
  * A table of a FlatBuffer. Every offset is checked, because the file is untrusted.
- * Fields have their position in the schema as number. Format: https://flatbuffers.dev/internals/
+ * The number of a field is its position in the schema. Format: https://flatbuffers.dev/internals/
  *
  * @param buffer the file in little-endian order, from its first byte on.
  */

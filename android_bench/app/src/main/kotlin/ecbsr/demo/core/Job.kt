@@ -1,6 +1,6 @@
 package ecbsr.demo.core
 
-/** Work that reports its progress and that another thread can cancel. */
+/** Receives the progress of some work, and lets another thread cancel it. */
 class Job(private val onProgress: (done: Int, total: Int) -> Unit = { _, _ -> }) {
     @Volatile private var canceled = false
 

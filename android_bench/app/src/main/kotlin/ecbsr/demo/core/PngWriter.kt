@@ -32,7 +32,7 @@ class PngWriter(output: OutputStream, private val width: Int, private val height
         for (y in 0 until count) writeRow(argb, y * width)
     }
 
-    /** Completes the file. The file is a PNG only if all rows are written. */
+    /** Completes the file. The file is a valid PNG only if all rows are written. */
     override fun close() {
         try {
             if (written == height) {

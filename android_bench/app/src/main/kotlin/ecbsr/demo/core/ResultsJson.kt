@@ -48,7 +48,7 @@ private fun deviceJson(device: DeviceInfo) = JSONObject().apply {
 
 private fun ms(value: Double) = Math.round(value * 10_000) / 10_000.0
 
-/** The version of the document's form, which `android_bench.results.serialize` checks. */
+/** The version of the document's format, which `android_bench.results.serialize` checks. */
 private const val SCHEMA = 1
 
 private const val METHOD =

@@ -4,7 +4,7 @@ import java.io.Serializable
 
 /**
  * The result of a case, with the fields of `ecbsr-bench --json`. Times are in milliseconds, and null unless [status]
- * is "ok", "partial" or "throttled": a fallback to the CPU is never reported as the delegate's time.
+ * is "ok", "partial" or "throttled": the time of a fallback to the CPU is never reported as that of the delegate.
  */
 data class Row(
     val model: String,

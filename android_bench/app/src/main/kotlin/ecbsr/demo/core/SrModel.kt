@@ -63,7 +63,7 @@ class SrModel private constructor(
         return copy.order(ByteOrder.nativeOrder())
     }
 
-    /** The planes that the model takes as input. */
+    /** The input planes of the model, in 0..255: luma, or red, green and blue. */
     fun inputPlanes(argb: IntArray) = if (channels == 1) listOf(Color.luma(argb)) else Color.rgb(argb)
 
     fun inputBuffer(size: Size) = input.buffer(size.pixels * channels)

@@ -25,7 +25,7 @@ class TensorFormat private constructor(
     /** Writes the [planes] interleaved (NHWC) from the start of [buffer]. */
     fun write(planes: List<FloatArray>, buffer: ByteBuffer) {
         buffer.rewind()
-        for (i in planes[0].indices) for (plane in planes) put(buffer, toReal(plane[i]))
+        for (i in planes[0].indices) for (channel in planes.indices) put(buffer, toReal(planes[channel][i]))
         buffer.rewind()
     }
 
@@ -33,7 +33,7 @@ class TensorFormat private constructor(
     fun read(buffer: ByteBuffer, channels: Int, count: Int): List<FloatArray> {
         buffer.rewind()
         val planes = List(channels) { FloatArray(count) }
-        for (i in 0 until count) for (plane in planes) plane[i] = toPixel(get(buffer))
+        for (i in 0 until count) for (channel in 0 until channels) planes[channel][i] = toPixel(get(buffer))
         return planes
     }
 

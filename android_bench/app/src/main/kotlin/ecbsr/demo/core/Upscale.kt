@@ -7,7 +7,8 @@ private const val TILE = 256
 private const val BAND_PIXELS = 8_000_000
 
 /**
- * Upscales [region] of [source] in tiles. The result equals that part of the upscaled whole picture.
+ * Upscales [region] of [source] in tiles. The result equals that part of the upscaled whole picture if the halo of the
+ * [upscaler] covers its receptive field.
  *
  * @param sink receives the finished rows from top to bottom; only the first `rows` rows of `argb` are valid.
  * @throws UserFacingException when the picture cannot be read or the upscaler fails.

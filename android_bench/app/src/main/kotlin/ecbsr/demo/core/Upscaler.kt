@@ -1,6 +1,6 @@
 package ecbsr.demo.core
 
-/** Upscales a tile by a fixed factor. Each output pixel depends on the input pixels within [halo]. */
+/** Upscales a tile by a fixed factor. Each output pixel depends on the input pixels at most [halo] away. */
 interface Upscaler {
     val scale: Int
     val halo: Int

@@ -38,7 +38,7 @@ object AndroidEngineFactory : EngineFactory {
         }
     }
 
-    /** A missing library raises an error and a missing driver an exception. */
+    /** Without its library, a delegate throws a `LinkageError`; without a driver, a `RuntimeException`. */
     private fun delegate(failure: String, open: () -> Delegate): Delegate = try {
         open()
     } catch (error: LinkageError) {

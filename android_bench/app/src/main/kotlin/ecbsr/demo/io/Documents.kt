@@ -26,7 +26,7 @@ class Documents(private val resolver: ContentResolver) {
         return displayName ?: uri.lastPathSegment ?: "file"
     }
 
-    /** @throws UserFacingException when the document cannot be read or is larger than [maxBytes]. @throws CanceledException */
+    /** @throws UserFacingException when the document cannot be read or is larger than [maxBytes]. @throws CanceledException after [Job.cancel]. */
     fun bytes(uri: Uri, maxBytes: Int, job: Job): ByteArray {
         val output = ByteArrayOutputStream()
         copy(uri, output, maxBytes.toLong(), job)

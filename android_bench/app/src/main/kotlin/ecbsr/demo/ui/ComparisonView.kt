@@ -182,7 +182,7 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : View(context
         val scaleX = region.width * zoom / bitmap.width
         matrix.setScale(scaleX, region.height * zoom / bitmap.height)
         matrix.postTranslate(screenX(region.left), screenY(region.top))
-        // Large pixels are squares. Interpolation would be a third way of upscaling.
+        // Large pixels are drawn as squares, because interpolation would be a third way of upscaling.
         canvas.drawBitmap(bitmap, matrix, if (scaleX >= NEAREST_FROM * density) nearest else bilinear)
     }
 

@@ -110,7 +110,7 @@ class PictureActivity : DemoActivity(R.layout.picture, R.menu.picture) {
         viewModel.compare(region)
     }
 
-    override val canExport get() = viewModel.hasResult
+    override val canExport get() = viewModel.isReady
 
     override fun onOptionsItemSelected(item: MenuItem): Boolean {
         lastComparison = null
@@ -128,7 +128,7 @@ class PictureActivity : DemoActivity(R.layout.picture, R.menu.picture) {
     override fun onDocument(request: Int, uri: Uri) {
         when (request) {
             OPEN -> viewModel.openPicture(uri)
-            SAVE -> if (viewModel.hasResult) save(uri) else pendingSave = uri
+            SAVE -> if (viewModel.isReady) save(uri) else pendingSave = uri
         }
     }
 

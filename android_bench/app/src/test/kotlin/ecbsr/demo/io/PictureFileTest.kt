@@ -12,17 +12,20 @@ import java.io.ByteArrayOutputStream
 import javax.imageio.ImageIO
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNull
 import org.junit.Test
 
 class PictureFileTest : PictureScreen() {
     @Test
-    fun truncatedPicturesNeverCrash() {
+    fun truncatedPicturesCauseNoUnexpectedError() {
         start()
         val whole = Fixtures.file("pictures/chelsea.png").readBytes()
         for (tenths in 1..9) {
             viewModel.openPicture(document(whole.copyOf(whole.size * tenths / 10), "cut.png"))
             settle()
+            val error = viewModel.error.orEmpty()
+            assertFalse("$tenths: $error", error.startsWith("An unexpected error"))
         }
     }
 
@@ -58,7 +61,7 @@ class PictureFileTest : PictureScreen() {
         val decoded = ImageIO.read(ByteArrayInputStream(gif))
         val expected = decoded.getRGB(0, 0, image.width, image.height, null, 0, image.width)
         assertArrayEquals(expected, viewModel.picture!!.run { read(whole) }.argb)
-        val wide = ByteArrayOutputStream().also { ImageIO.write(BufferedImage(6000, 5000, 10), "gif", it) }
+        val wide = ByteArrayOutputStream().also { ImageIO.write(BufferedImage(6000, 5000, BufferedImage.TYPE_BYTE_GRAY), "gif", it) }
         viewModel.openPicture(document(wide.toByteArray(), "wide.gif"))
         settle()
         assertEquals("6000x5000 is too large for this format: use JPEG, PNG or WebP.", activity.text(R.id.error))
