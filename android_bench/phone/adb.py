@@ -207,8 +207,8 @@ class Adb:
         seconds = self.limit if limit is None else limit
         try:
             return subprocess_runner.run(command, seconds, self.stop)
-        except subprocess_runner.TimedOut as late:
-            streams = late.out.decode(errors="replace"), late.err.decode(errors="replace")
+        except subprocess_runner.TimedOut as timeout:
+            streams = timeout.out.decode(errors="replace"), timeout.err.decode(errors="replace")
             message = f"{self.serial}: {shortened(command)} did not end within {seconds:g} s"
             raise AdbTimeout(message, command=command, streams=streams, serial=self.serial) from None
         except OSError as error:

@@ -40,7 +40,7 @@ case $v in [0-9]*) settings put global stay_on_while_plugged_in $v;;
 *) settings delete global stay_on_while_plugged_in;; esac
 if grep -q -e Asleep -e Dozing $s; then input keyevent KEYCODE_SLEEP; fi"""
 
-TRIES = 2  # of an action during which the phone disconnects: the action itself can cause the reboot
+TRIES = 2  # of an action during which the phone disconnects; more are useless if the action causes a reboot
 
 T = TypeVar("T")
 
@@ -94,9 +94,9 @@ class Device:
         script = f"cd {FOLDER} && LD_LIBRARY_PATH={FOLDER} sh -c 'echo $$ > pid; exec \"$@\"' sh {shlex.join(command)}"
         try:
             result = self.adb.shell(script, self.options.limits.run)
-        except AdbTimeout as late:
+        except AdbTimeout as timeout:
             self._kill_tool(self.adb)
-            return late.out + late.err, None
+            return timeout.out + timeout.err, None
         return result.out + result.err, result.code
 
     def push(self, local: Path, name: str) -> str:
