@@ -129,8 +129,8 @@ class Options:
 
 
 def _items(value: Any) -> tuple[Any, ...]:
-    """The value as a tuple; a single string is one item."""
-    return (value,) if isinstance(value, str) else tuple(value)
+    """The value as a tuple; a single string or number is one item."""
+    return (value,) if isinstance(value, str | int) else tuple(value)
 
 
 def parse_threads(text: str) -> int:

@@ -17,7 +17,7 @@ import msgspec
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.files import write_bytes
-from ecbsr_mobile.utils.subprocess_runner import Cancelled
+from ecbsr_mobile.utils.subprocess_runner import Canceled
 
 from . import schedule
 from .config import HOST, Case, Options
@@ -187,7 +187,7 @@ class _Queues:
 
     def _run_thread(self, name: str, ended: threading.Event) -> None:
         try:
-            with suppress(Cancelled):
+            with suppress(Canceled):
                 self._run_queue(name)
         except Exception as error:  # raised later in the thread that waits
             self.failures[name] = error

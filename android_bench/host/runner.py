@@ -64,7 +64,7 @@ class HostRunner:
         """Run one process, which loads the model, warms up and times it. `number` is the round, from 1.
 
         Raises:
-            Cancelled: the session is being stopped.
+            Canceled: the session is being stopped.
         """
         run = Run(case, number, "failed", before=self._state())
         if case.delegate != "cpu":

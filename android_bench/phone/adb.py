@@ -107,7 +107,7 @@ class Adb:
 
     Args:
         serial: the serial, or HOST:PORT for a phone on the network.
-        stop: ends a running command with `Cancelled` when it is set.
+        stop: ends a running command with `Canceled` when it is set.
         limit: seconds that a command may take where its method names no other limit.
     """
 

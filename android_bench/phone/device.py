@@ -127,15 +127,16 @@ class Device:
             PhoneLost: the phone disconnected during every try, and came back each time.
             EcbsrError: the phone did not come back.
         """
-        for remaining in reversed(range(TRIES)):
+        tries = 0
+        while True:
             try:
                 return action()
             except (PhoneLost, AdbTimeout) as error:
+                tries += 1
                 self.progress(f"{error}; waiting up to {self.options.limits.reconnect:g} s for it to come back")
                 self._wait_until_back()
-                if not remaining:
+                if tries == TRIES:
                     raise PhoneLost(str(error), command=error.command, serial=error.serial) from error
-        raise AssertionError("unreachable")
 
     def _client(self, stop: threading.Event | None) -> Adb:
         return Adb(self.serial, stop, self.options.limits.command)

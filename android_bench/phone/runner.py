@@ -81,7 +81,7 @@ class PhoneRunner:
 
         Raises:
             EcbsrError: the phone can no longer be used.
-            Cancelled: the session is being stopped.
+            Canceled: the session is being stopped.
         """
         reason = flags.unsupported_reason(self._kind(), _delegate(case), self.device.properties.api)
         if reason:

@@ -32,8 +32,9 @@ class Comparison:
     @property
     def label(self) -> str:
         """The case in words."""
-        width, height = self.case.size
-        return f"{self.case.model} {width}x{height} on {self.case.device} by {self.case.delegate}"
+        case, (width, height) = self.case, self.case.size
+        threads = f"{case.threads} thread{'s' * (case.threads > 1)}"
+        return f"{case.model} {width}x{height} on {case.device} by {case.delegate}, {threads}"
 
 
 def compare(now: Results, before: Results, fail_above: float | None = None) -> tuple[Comparison, ...]:

@@ -15,7 +15,7 @@ POLL_SECONDS = 0.1
 """How often `stop` is checked while a program runs."""
 
 
-class Cancelled(Exception):
+class Canceled(Exception):
     """`stop` was set while a program ran."""
 
 
@@ -43,11 +43,11 @@ def run(
 
     Raises:
         TimedOut: after `limit` seconds; the program and its children are killed.
-        Cancelled: `stop` was set; the program and its children are killed.
+        Canceled: `stop` was set; the program and its children are killed.
         OSError: the program cannot be started.
     """
     if stop.is_set():
-        raise Cancelled
+        raise Canceled
     # In a new session, so that Ctrl-C in the terminal reaches only this process, which then decides.
     process = subprocess.Popen(
         command,
@@ -64,7 +64,7 @@ def run(
                 out, err = process.communicate(timeout=POLL_SECONDS)
                 return Completed(process.returncode, out, err)
             if stop.is_set():
-                raise Cancelled
+                raise Canceled
             if time.monotonic() > end:
                 raise TimedOut(*_killed(process))
     finally:

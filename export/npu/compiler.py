@@ -34,7 +34,7 @@ def compile_for(
     """Compile a model of fixed size in an empty folder: the report, and the compiled file if there is one.
 
     Raises:
-        Cancelled: `stop` was set meanwhile.
+        Canceled: `stop` was set meanwhile.
     """
     graph = tflite.read(model)
     (folder / "model.tflite").write_bytes(model)

@@ -36,7 +36,7 @@ def emulate(
     """Run a compiled file of the crop's size, with an empty folder for files, and compare it with the crop's results.
 
     Raises:
-        Cancelled: `stop` was set meanwhile.
+        Canceled: `stop` was set meanwhile.
     """
     graph = tflite.read(compiled, "the compiler's file")
     try:

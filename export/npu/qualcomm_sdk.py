@@ -59,7 +59,7 @@ class Toolchain:
 
         Raises:
             TimedOut: it did not end in `seconds`.
-            Cancelled: `stop` was set meanwhile.
+            Canceled: `stop` was set meanwhile.
         """
         limited = ["/bin/sh", "-c", _LIMITED, "sh", str(folder), str(MEMORY_BYTES // 2**10), str(FILE_BYTES // 512)]
         (folder / LIBRARIES).symlink_to(self.folder)

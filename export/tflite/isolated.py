@@ -51,9 +51,9 @@ def run(model: Path, values: bytes, folder: Path, limit: float, stop: threading.
 
     Raises:
         EcbsrError: the runtime fails on the model, or takes longer than `limit` seconds.
-        Cancelled: `stop` was set meanwhile.
+        Canceled: `stop` was set meanwhile.
     """
-    source, target = folder / "input.bin", folder / "output.bin"
+    source, target = folder / "isolated-input.bin", folder / "isolated-output.bin"
     source.write_bytes(values)
     command = [sys.executable, "-P", str(WORKER), str(model), str(source), str(target)]
     try:

@@ -58,7 +58,7 @@ def run_sample_crop(model: bytes, others: Iterable[bytes] = (), stop: threading.
 
     Raises:
         EcbsrError: the model's input or output is not an image, or the model does not run here.
-        Cancelled: `stop` was set.
+        Canceled: `stop` was set.
     """
     graph = tflite.read(model)
     scale = tflite.scale_of(graph)

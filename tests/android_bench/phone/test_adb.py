@@ -9,7 +9,7 @@ import pytest
 
 from android_bench.phone.adb import Adb, AdbError, AdbTimeout, PhoneLost
 from android_bench.phone.adb_server import ensure_server
-from ecbsr_mobile.utils.subprocess_runner import Cancelled
+from ecbsr_mobile.utils.subprocess_runner import Canceled
 from tests.helpers.adb_device import Device
 
 
@@ -44,7 +44,7 @@ def test_a_stopped_client_runs_nothing(device: Device, adb: Adb) -> None:
     stop = threading.Event()
     stop.set()
     before = list(device.shells)
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         Adb(device.serial, stop).shell("echo")
     assert device.shells == before
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ecbsr_mobile.utils.subprocess_runner import Cancelled, Completed, TimedOut, run
+from ecbsr_mobile.utils.subprocess_runner import Canceled, Completed, TimedOut, run
 from tests.helpers.waiting import wait_until
 
 # Starts a child, writes both process ids to a file, and never ends.
@@ -38,7 +38,7 @@ def test_output_and_exit_code() -> None:
     assert run(python("import os; os.abort()"), 300, threading.Event()).code == -6
 
 
-def test_a_program_that_is_cancelled_ends_with_its_children(tmp_path: Path) -> None:
+def test_a_program_that_is_canceled_ends_with_its_children(tmp_path: Path) -> None:
     pids, stop = tmp_path / "pids", threading.Event()
 
     def cancel_once_started() -> None:
@@ -47,12 +47,12 @@ def test_a_program_that_is_cancelled_ends_with_its_children(tmp_path: Path) -> N
 
     thread = threading.Thread(target=cancel_once_started)
     thread.start()
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         run(python(ENDLESS, str(pids)), 300, stop)
     thread.join()
     for pid in map(int, pids.read_text().split()):
         wait_until(lambda pid=pid: gone(pid), "the process to end")
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         run(python("raise SystemExit"), 300, stop)
 
 

@@ -73,7 +73,7 @@ def test_stopping_kills_the_compiler_and_its_children(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=stop_when_started)
     thread.start()
-    with pytest.raises(subprocess_runner.Cancelled):
+    with pytest.raises(subprocess_runner.Canceled):
         compiler.compile_for(tools, "SM8650", write(plain_network()), tmp_path / "work", stop=stop)
     thread.join()
     child = int(pid_file.read_text())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.utils.subprocess_runner import Cancelled
+from ecbsr_mobile.utils.subprocess_runner import Canceled
 from export.tflite import Quantization, Tensor, interpreter, isolated, write
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
@@ -57,5 +57,5 @@ def test_a_model_that_the_runtime_cannot_run_gives_a_sentence(tmp_path: Path) ->
         isolated.run(path, bytes(64), tmp_path, 120, threading.Event())
     stop = threading.Event()
     stop.set()
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         isolated.run(path, bytes(64), tmp_path, 120, stop)
