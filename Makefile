@@ -19,7 +19,7 @@ demo: $(READY)
 test: $(READY)
 	@$(PYTEST) $(ARGS)
 
-# Without conversions and training.
+# Without conversions, training, whole benchmarks and processes with PyTorch.
 test-fast: $(READY)
 	@$(PYTEST) -m "not slow" $(ARGS)
 

@@ -46,6 +46,7 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_upscale_a_picture_and_a_folder(picture: Path, tmp_path: Path) -> None:
     result = call("ecbsr-upscale", picture, tmp_path / "out.png")
     assert result.returncode == 0, result.stderr
@@ -72,6 +73,7 @@ def test_upscale_refusals(picture: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing(picture: Path, tmp_path: Path) -> None:
     def small_files_only() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -82,6 +84,7 @@ def test_a_full_disk_leaves_nothing(picture: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_eval(picture: Path) -> None:
     result = call("ecbsr-eval", "--data", picture.parent, "--json")
     assert result.returncode == 0, result.stderr
@@ -228,6 +231,7 @@ def test_two_processes_stop_at_the_same_step(picture: Path, tmp_path: Path) -> N
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] >= 20
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_quiet(picture: Path) -> None:
     reader = subprocess.Popen(["head", "-c", "0"], stdin=subprocess.PIPE)
     assert reader.stdin

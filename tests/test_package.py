@@ -15,6 +15,8 @@ import pytest
 from ecbsr_mobile import Picture, images, zoo
 from tests.helpers.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -13,12 +13,16 @@ import export
 from tests.helpers.commands import HEAVY, environment
 
 PACKAGES = {package.__name__: package for package in (ecbsr_mobile, export, android_bench)}
-NAMES = [(package, name) for package in PACKAGES for name in PACKAGES[package].__all__]
 
 # The schema of `.tflite` files and msgspec load in hundredths of a second.
 COSTLY = {*HEAVY, "ai_edge_litert.interpreter", "PIL"} - {"ai_edge_litert", "msgspec"}
 # The networks are PyTorch modules, and these names work on them.
 WITH_TORCH = {"ECBSR", "PlainNet", "load", "save", "train"}
+NAMES = [
+    pytest.param(package, name, marks=[pytest.mark.slow] if name in WITH_TORCH else [])
+    for package in PACKAGES
+    for name in PACKAGES[package].__all__
+]
 
 
 @pytest.mark.parametrize(("package", "name"), NAMES)

@@ -18,7 +18,7 @@ from tests.helpers.bench import command, needs_linux
 from tests.helpers.paths import ROOT
 from tests.helpers.waiting import wait_until
 
-pytestmark = needs_linux
+pytestmark = [needs_linux, pytest.mark.slow]
 resource = pytest.importorskip("resource")  # not on Windows
 
 

@@ -58,6 +58,7 @@ def test_tiles_equal_the_whole_of_narrow_images(cat: Picture, height: int, width
     np.testing.assert_array_equal(upscale(pixels, net, tile=500), upscale(pixels, net, tile=100_000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
 @pytest.mark.parametrize("name", zoo.names())
 def test_tflite_in_tiles_equals_the_interpreter_on_the_whole(cat: Picture, name: str, precision: str) -> None:

@@ -69,6 +69,7 @@ def test_an_audit_of_models_with_broken_recipes(broken: list[Path]) -> None:
     assert [file["recipe"] for file in document["files"]] == [None] * len(BROKEN)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the host bench runs on Linux on x86-64"
 )

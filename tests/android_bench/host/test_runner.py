@@ -21,7 +21,7 @@ from export.tflite import xnnpack_probe
 from tests.helpers.bench import needs_linux
 from tests.helpers.tflite_models import GraphBuilder
 
-pytestmark = needs_linux
+pytestmark = [needs_linux, pytest.mark.slow]
 
 ROW_KEYS = {
     *("model", "precision", "device", "delegate", "threads", "size", "status", "median_ms", "ci95_ms", "p95_ms"),

@@ -19,6 +19,8 @@ from tests.helpers.paths import ROOT
 from tests.helpers.standin_tool import elf
 from tests.helpers.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def test_cable_pulled_during_a_push(device: Device, bench: Bench) -> None:
     device.cut_push_after = 1
@@ -136,7 +138,6 @@ def test_a_phone_that_is_not_ready(device: Device, bench: Bench, tmp_path: Path)
         bench(devices=[dead])
 
 
-@pytest.mark.slow
 def test_a_phone_that_is_offline(device: Device, bench: Bench) -> None:
     """Slow: adb itself waits 10 seconds for the phone to answer."""
     device.silent = True

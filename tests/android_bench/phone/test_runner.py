@@ -27,6 +27,8 @@ from tests.helpers.bench import QUICK, Bench
 from tests.helpers.bench_logs import CPU_OLD, LITERT
 from tests.helpers.standin_tool import elf
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_benchmark_with_every_delegate_and_a_profile(
     device: Device, model: Path, int8: Path, tool: str, tmp_path: Path

@@ -68,6 +68,7 @@ def test_ranges_of_another_network_are_refused() -> None:
         FakeQuantNet(net(1, 2, "prelu"), "depthwise", torch.zeros(5, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [4.0, 0.5])
 def test_ranges_are_learned(factor: float) -> None:
     """From ranges four times too wide or twice too narrow, training at least halves the error."""

@@ -14,6 +14,8 @@ from ecbsr_mobile import EcbsrError, TorchModel, UsageError, evaluate, load, tra
 from ecbsr_mobile.training.settings import Report
 from tests.helpers.training import QUICK, assert_same_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def uninterrupted(train_images: Path, val_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -72,6 +72,7 @@ def test_the_average_starts_with_the_first_step_and_decays(train_images: Path) -
         torch.testing.assert_close(average.detach(), value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"fake_quant_ratio": 0.5}, {"optimizer": "soap"}, {"colors": 3, "loss": "psnr"}])
 def test_a_step_that_cuts_its_crops_itself_is_the_same(train_images: Path, options: dict[str, Any]) -> None:
     """As a trainer on a GPU does."""

@@ -76,6 +76,7 @@ def test_finetuning_gives_the_same_bits_with_any_number_of_threads_and_under_loa
         assert torch.equal(value, second.net.state_dict()[name])
 
 
+@pytest.mark.slow
 def test_the_network_that_is_given_is_not_changed(images: list[Sample]) -> None:
     plain = net(1, 2, "prelu")
     before = {name: value.clone() for name, value in plain.state_dict().items()}
