@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..tflite.graph import Graph
 from .delegates.base import Delegate, NodeSupport, Rule
@@ -59,7 +61,7 @@ class DelegateAudit:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        fields = asdict(self)
+        fields = msgspec.to_builtins(self)
         del fields["name"]
         return {**fields, "unknown": self.unknown}
 

@@ -10,6 +10,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from .. import recipe
 from ..tflite.graph import operators
 from ..tflite.reader import read, read_bytes
@@ -53,7 +55,7 @@ class Audit:
             "operators": self.operators,
             "subgraphs": self.subgraphs,
             "audit": delegates,
-            "invariants": [vars(broken) for broken in self.invariants],
+            "invariants": msgspec.to_builtins(self.invariants),
             "recipe": self.recipe,
         }
         if self.npu is not None:

@@ -10,7 +10,7 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
 
 from .. import options, resolutions
-from ..npu import results, socs
+from ..npu import socs
 from .audit import COMPILER_COLUMNS, compiler_cells
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ def _file_row(file: ExportedFile) -> list[str]:
 
 
 def _print_npu_reports(exported: Exported) -> None:
+    from ..npu.results import STATIC
+
     rows = [
         [file.path.name, soc, *compiler_cells(report)]
         for file in exported.files
@@ -102,7 +104,7 @@ def _print_npu_reports(exported: Exported) -> None:
     ]
     print()
     common.print_table(["NPU compiler", "SoC", *COMPILER_COLUMNS], rows)
-    print(f"MB: {results.STATIC}. Not checked: {', '.join(socs.NOT_CHECKED)}")
+    print(f"MB: {STATIC}. Not checked: {', '.join(socs.NOT_CHECKED)}")
 
 
 def _list(as_json: bool) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ..resolutions import Size
 from .socs import NOT_CHECKED, QUALCOMM
@@ -122,7 +124,7 @@ class CompileReport:
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
-            **asdict(replace(self, emulated=None)),
+            **msgspec.to_builtins(replace(self, emulated=None)),
             "seconds": round(self.seconds, 2),
             "emulated": self.emulated and self.emulated.to_json(),
         }

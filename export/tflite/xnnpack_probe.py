@@ -11,10 +11,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ecbsr_mobile.utils.text import last_line, printable
 
@@ -50,7 +52,7 @@ class XnnpackReport:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        fields = asdict(self)
+        fields = msgspec.to_builtins(self)
         return {"taken": len(fields.pop("nodes")), **fields}
 
 
