@@ -49,6 +49,11 @@ class Case:
     threads: int
     size: tuple[int, int]
 
+    @property
+    def threads_text(self) -> str:
+        """The threads for a sentence: "1 thread", "4 threads"."""
+        return f"{self.threads} thread{'s' * (self.threads > 1)}"
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -276,8 +276,7 @@ def _progress_line(run: Run, rounds: int, seconds: float) -> str:
     case = run.case
     latency = f"{run.median_ms:.2f} ms" if run.median_ms is not None else ""
     outcome = latency if run.status == "ok" else f"{run.status} {latency}".strip()
-    threads = f"{case.threads} thread{'s' * (case.threads > 1)}"
-    what = f"{case.model} {case.size[0]}x{case.size[1]} {case.delegate} {threads}"
+    what = f"{case.model} {case.size[0]}x{case.size[1]} {case.delegate} {case.threads_text}"
     estimate = f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
     note = f" ({run.note})" if run.note else ""
     return f"{case.device} round {run.round}/{rounds}, {estimate}: {what}: {outcome}{note}"

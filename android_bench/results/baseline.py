@@ -33,8 +33,7 @@ class Comparison:
     def label(self) -> str:
         """The case in words."""
         case, (width, height) = self.case, self.case.size
-        threads = f"{case.threads} thread{'s' * (case.threads > 1)}"
-        return f"{case.model} {width}x{height} on {case.device} by {case.delegate}, {threads}"
+        return f"{case.model} {width}x{height} on {case.device} by {case.delegate}, {case.threads_text}"
 
 
 def compare(now: Results, before: Results, fail_above: float | None = None) -> tuple[Comparison, ...]:
