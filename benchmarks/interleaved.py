@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from android_bench.results.stats import mean_logarithm
 from ecbsr_mobile.errors import UsageError
 
-CONFIDENCE = 0.95
 VECTOR_EXTENSIONS = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
 
 
@@ -67,12 +67,7 @@ def compare(function: Callable[[], object], baseline: Callable[[], object], roun
 
 def geometric_mean(ratios: list[float]) -> Ratio:
     """The geometric mean of at least two positive ratios, with Student's t interval."""
-    from scipy.stats import t
-
-    logs = [math.log(ratio) for ratio in ratios]
-    mean = statistics.fmean(logs)
-    quantile = float(t.ppf((1 + CONFIDENCE) / 2, df=len(logs) - 1))
-    margin = quantile * statistics.stdev(logs) / math.sqrt(len(logs))
+    mean, margin = mean_logarithm(ratios)
     return Ratio(math.exp(mean), math.exp(mean - margin), math.exp(mean + margin))
 
 

@@ -55,13 +55,20 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def _student_interval(ordered: Sequence[float]) -> tuple[float, float]:
+    center, margin = mean_logarithm(ordered)
+    return min(ordered[0], math.exp(center - margin)), max(ordered[-1], math.exp(center + margin))
+
+
+def mean_logarithm(values: Sequence[float]) -> tuple[float, float]:
+    """The mean of the logarithms of at least 2 positive `values`, and half the width of its 95 % Student's t interval.
+
+    Source: Student's t with n - 1 degrees of freedom, which assumes that the logarithms are normally distributed.
+    """
     from scipy.special import stdtrit
 
-    logs = [math.log(value) for value in ordered]
-    quantile = float(stdtrit(len(ordered) - 1, (1 + CONFIDENCE) / 2))
-    margin = quantile * stdev(logs) / math.sqrt(len(ordered))
-    center = fmean(logs)
-    return min(ordered[0], math.exp(center - margin)), max(ordered[-1], math.exp(center + margin))
+    logs = [math.log(value) for value in values]
+    quantile = float(stdtrit(len(logs) - 1, (1 + CONFIDENCE) / 2))
+    return fmean(logs), quantile * stdev(logs) / math.sqrt(len(logs))
 
 
 def ratio(
