@@ -18,6 +18,7 @@ from ecbsr_mobile.errors import EcbsrError
 from .. import recipe, tflite
 from ..resolutions import Size
 from ..tflite import isolated
+from .sample_images import reduced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,10 +89,7 @@ def _crop(scale: int, colors: int, size: Size) -> NDArray[np.uint8]:
         raise EcbsrError("no image is bundled with this installation, so there is no sample crop")
     with Image.open(paths.get(IMAGE, next(iter(paths.values())))) as opened:
         rgb = np.asarray(opened.convert("RGB"), np.uint8)
-    lr = images.downscale(images.crop_to_multiple(rgb, scale), scale)
-    if colors == 1:
-        lr = images.round_to(images.luma(lr), np.uint8)[:, :, None]
-    return images.most_detailed_crop(images.pad_to_size(lr, size), size)
+    return images.most_detailed_crop(images.pad_to_size(reduced(rgb, scale, colors), size), size)
 
 
 def _run(model: bytes, lr: NDArray[np.uint8], stop: threading.Event | None) -> NDArray[np.float64]:

@@ -74,11 +74,12 @@ def _sample(path: Path, scale: int, colors: int) -> Sample | None:
     if min(rgb.shape[:2]) < MIN_SIDE:
         return None
     rgb = images.center_crop(rgb, (MAX_SIDE, MAX_SIDE))
-    views = {reduction: _reduced(rgb, reduction, colors) for reduction in SCALES}
+    views = {reduction: reduced(rgb, reduction, colors) for reduction in SCALES}
     hr_luma = images.round_to(images.luma(images.crop_to_multiple(rgb, scale)), np.uint8)
     return Sample(path.name, views[scale], hr_luma, tuple(views.values()))
 
 
-def _reduced(rgb: NDArray[np.uint8], scale: int, colors: int) -> NDArray[np.uint8]:
+def reduced(rgb: NDArray[np.uint8], scale: int, colors: int) -> NDArray[np.uint8]:
+    """The LR image [h, w, colors] of an RGB image [H, W, 3]: MATLAB-compatible bicubic, luma for 1 color; 8 bits."""
     lr = images.downscale(images.crop_to_multiple(rgb, scale), scale)
     return images.round_to(images.luma(lr), np.uint8)[:, :, None] if colors == 1 else lr
