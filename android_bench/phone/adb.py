@@ -222,7 +222,7 @@ class Adb:
 
     def _failure(self, command: Sequence[str], ended: subprocess_runner.Completed) -> AdbError:
         out, err = ended.out.decode(errors="replace"), ended.err.decode(errors="replace")
-        # A push also prints its transfer rate if it failed, on either stream and before or after the reason.
+        # A refused push also prints its transfer rate, which can be the last line.
         errors = [line for line in (out + "\n" + err).splitlines() if line.startswith("adb: error: ")]
         reason = last_line(errors[-1] if errors else err.strip() or out, f"exit code {ended.code}")
         reason = reason.removeprefix("adb: ").removeprefix("error: ")
