@@ -19,21 +19,24 @@ _PREFIX = re.compile(r"^(?:(INFO|WARN|WARNING|ERROR|FATAL|VERBOSE): )?(?:\[[^\]]
 
 _HEADER = re.compile(r"Running benchmark for at least (-?\d+) iterations and at least \S+ seconds")
 _STATISTIC = re.compile(r"(\w+)=(-?[\d.]+(?:e[+-]?\d+)?)(?:\(all same\))?(?=\s|$)", re.IGNORECASE)
-_SUMMARY = re.compile(r"Inference timings in us: Init: (\S+), First inference: (\S+), .*Inference \(avg\): (\S+)$")
+# Until early 2020: "Average inference timings in us: Warmup: 4, Init: 3, no stats: 5".
+_SUMMARY = re.compile(r"[Ii]nference timings in us: (?=.*\b(?:Inference \(avg\)|Inference|no stats): \S+$)(.*)$")
+_SUMMARY_VALUE = re.compile(r"([A-Z][\w ()]*): ([^\s,]+)")
 _LITERT = re.compile(r"(Model initialization|Warmup \(first\)|Inference \(avg\)):\s+([\d.]+) ms(?: \(\d+ runs\))?$")
-_REPLACING = re.compile(
-    r"Replacing (\d{1,9}) out of (\d{1,9}) node\(s\) with delegate \(([^)]*)\) node, yielding (\d{1,9}) partitions"
+_REPLACING = re.compile(  # without "out of" until 2021, without the partitions in some builds
+    r"Replacing (\d{1,9})(?: out of (\d{1,9}))? node\(s\) with delegate \(([^)]*)\)"
+    r"(?: node, yielding (\d{1,9}) partitions)?"
 )
-_FULLY_DELEGATED = re.compile(r"Explicitly applied (.+?) delegate, and the model graph will be completely executed")
-_PARTLY_DELEGATED = re.compile(
-    r"Explicitly applied (.+?) delegate, and the model graph will be partially executed by the delegate w/ (\d{1,9})"
-)
+_APPLIED = r"(?:Explicitly applied|Applied) (.+?) delegate, and the model graph will be "
+_FULLY_DELEGATED = re.compile(_APPLIED + "completely executed")
+_PARTLY_DELEGATED = re.compile(_APPLIED + r"partially executed(?: by the delegate w/ (\d{1,9}))?")
 _NOT_DELEGATED = re.compile(r"Though (.+?) delegate is explicitly applied, the model graph will not be executed")
 _GPU_SPLIT = re.compile(
-    r"(\d{1,9}) operations will run on the GPU, and the remaining (\d{1,9}) operations will run on the CPU"
+    r"(\d{1,9}|No) operations will run on the GPU, "
+    r"and (?:the remaining|all) (\d{1,9})(?: operations will run)? on the CPU"
 )
-_QNN = re.compile(
-    r"(\S*QnnDelegate\S*) delegate: (\d{1,9}) nodes delegated out of (\d{1,9}) nodes with (\d{1,9}) partitions"
+_NODES_DELEGATED = re.compile(  # delegates of vendors: Hexagon, QNN, Ethos-U, ...
+    r"(\S+?)(?: delegate)?: (\d{1,9}) nodes delegated out of (\d{1,9}) nodes(?: with (\d{1,9}) partitions)?"
 )
 _UNSUPPORTED = re.compile(
     r".* (?:is unsupported on this platform|delegate is not (?:supported|linked)|not built with).*"
@@ -99,15 +102,16 @@ def parse_log(text: str) -> ToolLog:
     lines = clean_lines(text)
     warmup, timed = _timings(lines)
     summary = _first(_SUMMARY, lines)
+    stated = {name: _number(value) for name, value in _SUMMARY_VALUE.findall(summary[1])} if summary else {}
     litert = {match[1]: _number(match[2], 1000) for match in _all(_LITERT, lines)}
     size, memory, shapes = _first(_MODEL_SIZE, lines), _first(_PEAK_MEMORY, lines), _first(_INPUT_SHAPES, lines)
     return ToolLog(
         generation="litert" if litert else "tflite" if summary else "",
         warmup=warmup,
         timed=timed,
-        init=litert.get("Model initialization", summary and _number(summary[1])),
-        first=litert.get("Warmup (first)", summary and _number(summary[2])),
-        complete=summary is not None or "Inference (avg)" in litert,
+        init=litert.get("Model initialization", stated.get("Init")),
+        first=litert.get("Warmup (first)", stated.get("First inference")),
+        complete=bool(stated) or "Inference (avg)" in litert,
         delegations=tuple(_delegations(lines)),
         fully_delegated=tuple(match[1] for match in _all(_FULLY_DELEGATED, lines)),
         not_delegated=tuple(match[1] for match in _all(_NOT_DELEGATED, lines)),
@@ -158,38 +162,47 @@ def _timing(line: str) -> Timing | None:
 
 def _delegations(lines: Sequence[str]) -> Iterable[Delegation]:
     for match in _all(_REPLACING, lines):
-        yield Delegation(match[3], int(match[1]), int(match[2]), int(match[4]))
-    for match in _all(_QNN, lines):
-        yield Delegation(match[1], int(match[2]), int(match[3]), int(match[4]))
+        yield Delegation(match[3], int(match[1]), _count(match[2]), _count(match[4]))
+    for match in _all(_NODES_DELEGATED, lines):
+        yield Delegation(match[1], int(match[2]), int(match[3]), _count(match[4]))
     for match in _all(_GPU_SPLIT, lines):
-        yield Delegation("GPU", int(match[1]), int(match[1]) + int(match[2]), None)
+        nodes = 0 if match[1] == "No" else int(match[1])
+        yield Delegation("GPU", nodes, nodes + int(match[2]), None)
     for match in _all(_PARTLY_DELEGATED, lines):
-        yield Delegation(match[1], None, None, int(match[2]))
+        yield Delegation(match[1], None, None, _count(match[2]))
+
+
+def _count(text: str | None) -> int | None:
+    return None if text is None else int(text)
 
 
 def _profile(lines: Sequence[str]) -> list[OperatorTime]:
-    """The summary by node type of the timed runs, printed as a table or as CSV; empty where there is none."""
-    start = next((i for i, line in enumerate(lines) if line.startswith("Operator-wise Profiling Info")), None)
-    if start is None:
-        return []
-    rows = iter(lines[start:])
-    if not any("Summary by node type" in line for line in rows):
-        return []
-    header = next(rows, "")
-    split = _csv_cells if "," in header else _table_cells
-    names = [name.strip("[] \t").lower() for name in split(header)]
+    """The summary by node type of the timed runs, printed as a table or as CSV; empty where there is none.
+
+    TFLite's tool prints the tables of the initialization first; LiteRT's tool prints those of the runs only.
+    """
+    of_runs = True
+    for index, line in enumerate(lines):
+        if "Profiling Info for" in line:
+            of_runs = "Initialization" not in line
+        elif "Summary by node type" in line and of_runs:
+            return _operator_times(lines[index + 1 :])
+    return []
+
+
+def _operator_times(rows: Sequence[str]) -> list[OperatorTime]:
+    """The rows of a table until the first line that is none; the first of `rows` is its header."""
+    header = rows[0] if rows else ""
+    names = [name.strip("[] ").lower() for name in (_table_cells(header) if "\t" in header else header.split(","))]
     operators = []
-    for line in rows:
-        operator = _operator_time(dict(zip(names, split(line), strict=False)))
+    for line in rows[1:]:
+        # In CSV, the node type is not quoted and can contain commas.
+        cells = _table_cells(line) if "\t" in header else line.rsplit(",", len(names) - 1)
+        operator = _operator_time(dict(zip(names, (cell.strip() for cell in cells), strict=False)))
         if operator is None:
             break
         operators.append(operator)
     return operators
-
-
-def _csv_cells(line: str) -> list[str]:
-    # The last column is the name, which is not quoted and can contain commas.
-    return [cell.strip() for cell in line.split(",", 8)]
 
 
 def _table_cells(line: str) -> list[str]:

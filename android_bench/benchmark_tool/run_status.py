@@ -111,7 +111,8 @@ def _delegation(log: ToolLog, expected: Expected) -> Delegation | None:
         # Several lines can report the same application of a delegate; the largest one covers it completely.
         largest = max(counted, key=lambda report: report.nodes or 0)
         partitions = next((report.partitions for report in reports if report.partitions is not None), None)
-        return Delegation(name, largest.nodes, largest.total, partitions)
+        total = expected.nodes if largest.total is None else largest.total
+        return Delegation(name, largest.nodes, total, partitions)
     if any(_is_name_of(expected.delegate, reported) for reported in log.fully_delegated):
         return Delegation(name, expected.nodes, expected.nodes, 1)
     return Delegation(name, None, expected.nodes, reports[0].partitions) if reports else None
@@ -127,8 +128,13 @@ def _cpu_status(delegation: Delegation | None) -> RunStatus:
     if delegation is None or delegation.nodes is None:
         partitions = delegation.partitions if delegation else None
         return RunStatus("ok", "the tool does not report how many nodes XNNPACK runs", partitions=partitions)
-    note = "XNNPACK runs no node: the built-in kernels were timed" if delegation.nodes == 0 else ""
-    return RunStatus("ok", note, delegation.nodes, delegation.total, delegation.partitions)
+    nodes, total, partitions = delegation.nodes, delegation.total, delegation.partitions
+    if nodes == 0:
+        return RunStatus("partial", "XNNPACK runs no node: the built-in kernels were timed", 0, total, 0)
+    if nodes < (total or 0):
+        note = f"XNNPACK runs {nodes} of {total} nodes, the built-in kernels the rest"
+        return RunStatus("partial", note, nodes, total, partitions)
+    return RunStatus("ok", "", nodes, total, partitions)
 
 
 def _delegate_status(log: ToolLog, delegation: Delegation | None, expected: Expected) -> RunStatus:

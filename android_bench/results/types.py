@@ -21,7 +21,7 @@ SCHEMA = 1
 
 STATUSES = {
     "ok": "timed; the delegate reports that it runs every node",
-    "partial": "timed, but the delegate runs only some of the nodes",
+    "partial": "timed, but the delegate runs only some of the nodes, or XNNPACK none",
     "throttled": "timed while the device was throttled because of heat",
     "fallback": "the delegate runs no node and the CPU was timed, so there is no latency",
     "unsupported": "the tool or the device does not offer the delegate",

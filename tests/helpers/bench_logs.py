@@ -64,6 +64,18 @@ Inference timings in us: Init: 461, First inference: 20315064, Warmup (avg): 2.0
 """,
     "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n",
 )
+_BODY_OLD = CPU_OLD[0].replace(
+    "Though XNNPACK delegate is explicitly applied, the model graph will not be executed by the delegate.\n", ""
+)
+CPU_2020 = (  # "Replacing" without "out of"
+    _BODY_OLD,
+    CPU_OLD[1] + "INFO: Replacing 5 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 2 partitions.\n",
+)
+CPU_2019 = (
+    _BODY_OLD[: _BODY_OLD.rindex("Inference timings")]
+    + "Average inference timings in us: Warmup: 2.03151e+07, Init: 461, no stats: 1.22156e+07\n",
+    "",
+)
 GPU = (
     _HEAD_2024 + "INFO: Use gpu: [1]\nINFO: GPU delegate created.\n"
     "INFO: Explicitly applied GPU delegate, and the model graph will be completely executed by the delegate.\n"
@@ -78,6 +90,20 @@ GPU_PARTIAL = (
     "INFO: 13 operations will run on the GPU, and the remaining 36 operations will run on the CPU.\n"
     + _replaced(13, "TfLiteGpuDelegateV2", 3)
     + _replaced(30, "TfLiteXNNPackDelegate", 2, total=39),
+)
+GPU_2020 = (
+    _BODY_OLD.replace(
+        "XNNPACK delegate created", "Applied GPU delegate, and the model graph will be partially executed"
+    ),
+    "INFO: Created TensorFlow Lite delegate for GPU.\n"
+    "ERROR: Next operations are not supported by GPU delegate:\nDEPTH_TO_SPACE: Operation is not supported.\n"
+    "First 13 operations will run on the GPU, and the remaining 36 on the CPU.\n",
+)
+GPU_NOTHING = (
+    _HEAD_2024
+    + "INFO: Though GPU delegate is explicitly applied, the model graph will not be executed by the delegate.\n"
+    + _TAIL_2024,
+    "INFO: No operations will run on the GPU, and all 49 operations will run on the CPU.\n",
 )
 NNAPI = (
     _HEAD_2024 + "INFO: NNAPI delegate created.\n"
@@ -104,6 +130,16 @@ GPU_UNSUPPORTED = (
 )
 GPU_UNKNOWN_FLAG = ("WARN: Unconsumed cmdline flags: --use_gpu=true\n" + _HEAD_2024 + _TAIL_2024, "")
 EXTERNAL_CREATED = (_HEAD_2024 + "INFO: EXTERNAL delegate created.\n" + _TAIL_2024, "")
+HEXAGON = (
+    _HEAD_2024 + "INFO: EXTERNAL delegate created.\n" + _TAIL_2024,
+    "INFO: TfLiteHexagonDelegate delegate: 47 nodes delegated out of 49 nodes with 2 partitions.\n\n"
+    "INFO: Replacing 47 node(s) with delegate (TfLiteHexagonDelegate) node, yielding 2 partitions.\n",
+)
+HEXAGON_2020 = (
+    _HEAD_2024 + "INFO: EXTERNAL delegate created.\n" + _TAIL_2024,
+    "INFO: Created TensorFlow Lite delegate for Hexagon.\n"
+    "INFO: Hexagon delegate: 49 nodes delegated out of 49 nodes.\n",
+)
 QNN_NOTHING = (
     _HEAD_2024 + "INFO: EXTERNAL delegate created.\n" + _TAIL_2024,
     "INFO: TfLiteQnnDelegate delegate: 0 nodes delegated out of 49 nodes with 0 partitions.\n",
@@ -161,6 +197,26 @@ INFO: [benchmark_litert_model.h:117] ======================================
     _replaced(49, "TfLiteXNNPackDelegate", 1),
 )
 
+LITERT_PROFILE = (  # without a line about the tables, and with a comma in an operator's name
+    LITERT[0]
+    + """\
+INFO: [./litert/tools/benchmark_litert_model.h:179]\x20
+============================== Run Order ==============================
+\t                             [node type]\t  [first]\t [avg ms]\t     [%]\t  [cdf%]\t  [mem KB]\t[times called]\t[Name]
+\t  Convolution (NHWC, F32) IGEMM\t    3.100\t    3.000\t 75.000%\t 75.000%\t     0.000\t        1\tDelegate/1
+
+Number of nodes executed: 3
+============================== Summary by node type ==============================
+\t                             [Node type]\t  [count]\t  [avg ms]\t    [avg %]\t    [cdf %]\t  [mem KB]\t[times called]
+\t           Convolution (NHWC, F32) IGEMM\t        6\t     3.600\t    75.000%\t    75.000%\t     0.000\t        6
+\t        LiteRT::Run[buffer registration]\t        1\t     1.200\t    25.000%\t   100.000%\t     0.000\t        1
+
+Timings (microseconds): count=20 first=4801 curr=4779 min=4711 max=4951 avg=4795.35 std=55
+Memory (bytes): count=0
+3 nodes observed
+""",
+    LITERT[1],
+)
 PROFILE_TABLE = (
     CPU[0]
     + """\
@@ -199,3 +255,4 @@ DEPTH_TO_SPACE, 1, 1.2, 25%, 100%, 0, 1
 
 Timings (microseconds): count=20 first=4801 curr=4779 min=4711 max=4951 avg=4795.35 std=55
 """
+PROFILE_CSV_COMMAS = PROFILE_CSV.replace("CONV_2D,", "Convolution (NHWC, F32) IGEMM,")

@@ -56,7 +56,9 @@ LOGCAT = (
 
 @pytest.mark.parametrize("prefix", [*LOGCAT, ""])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r\r\n"])
-@pytest.mark.parametrize("name", ["CPU", "CPU_OLD", "GPU_PARTIAL", "NNAPI_NOTHING", "LITERT", "PROFILE_TABLE"])
+@pytest.mark.parametrize(
+    "name", ["CPU", "CPU_OLD", "CPU_2020", "GPU_PARTIAL", "NNAPI_NOTHING", "LITERT", "PROFILE_TABLE"]
+)
 def test_prefixes_and_line_ends_change_nothing(name: str, prefix: str, end: str) -> None:
     text = "".join(getattr(logs, name))
     wrapped = "".join(prefix + line + end for line in text.splitlines())
@@ -68,6 +70,10 @@ def test_profiles_as_table_and_as_csv() -> None:
     assert log_parser.parse_log("".join(logs.PROFILE_TABLE)).profile == expected
     assert log_parser.parse_log(logs.PROFILE_CSV).profile == expected
     assert log_parser.parse_log("".join(logs.CPU)).profile == ()
+    convolution = types.OperatorTime("Convolution (NHWC, F32) IGEMM", 6, 3.6, 0.75)
+    buffers = types.OperatorTime("LiteRT::Run[buffer registration]", 1, 1.2, 0.25)
+    assert log_parser.parse_log("".join(logs.LITERT_PROFILE)).profile == (convolution, buffers)
+    assert log_parser.parse_log(logs.PROFILE_CSV_COMMAS).profile == (convolution, expected[1])
     for text in (logs.PROFILE_CSV, "".join(logs.PROFILE_TABLE)):
         for end in range(len(text)):
             assert log_parser.parse_log(text[:end]).profile in ((), expected[:1], expected)

@@ -9,6 +9,7 @@ import pytest
 
 from android_bench.benchmark_tool import log_parser, run_status
 from android_bench.config import Delegate
+from android_bench.results import types
 from tests.helpers import bench_logs as logs
 from tests.helpers.paths import REFERENCE
 
@@ -27,7 +28,13 @@ def status_of(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_st
     ("name", "delegate", "status", "nodes"),
     [
         ("CPU", CPU, "ok", (49, 49, 1)),
-        ("CPU_OLD", CPU, "ok", (0, 49, 0)),
+        ("CPU_OLD", CPU, "partial", (0, 49, 0)),
+        ("CPU_2020", CPU, "partial", (5, 49, 2)),
+        ("CPU_2019", CPU, "ok", (None, None, None)),
+        ("GPU_2020", GPU, "partial", (13, 49, None)),
+        ("GPU_NOTHING", GPU, "fallback", (0, 49, 0)),
+        ("HEXAGON", EXTERNAL, "partial", (47, 49, 2)),
+        ("HEXAGON_2020", EXTERNAL, "ok", (49, 49, None)),
         ("LITERT", CPU, "ok", (49, 49, 1)),
         ("GPU", GPU, "ok", (49, 49, 1)),
         ("GPU_PARTIAL", GPU, "partial", (13, 49, 3)),
@@ -104,7 +111,7 @@ REAL = {
     "2022_nnapi_unsupported_silent_cpu_fallback": (Delegate("nnapi", "google-edgetpu"), 0, "fallback"),
     "2022_op_profiling_stdout": (CPU, 0, "ok"),
     "2022_unknown_flag": (CPU, 0, "ok"),
-    "2022_xnnpack_explicit": (CPU, 0, "ok"),
+    "2022_xnnpack_explicit": (CPU, 0, "partial"),
 }
 
 
@@ -126,7 +133,7 @@ def test_real_logs(name: str) -> None:
     assert actual.status == status, actual.note
     _assert_no_cut_gives_another_latency(text, [replace(expected, delegate=other) for other in (delegate, *DELEGATES)])
     wrong = replace(expected, shape=(999, 999, 3))
-    if status == "ok" and log.input_shapes:
+    if status in types.TIMED and log.input_shapes:
         assert run_status.run_status(log, code, wrong).status == "mismatch"
 
 
@@ -147,3 +154,16 @@ def test_figures_of_real_logs() -> None:
     for shares in (table, csv):
         assert sum(share.share for share in shares) == pytest.approx(1, abs=0.01)
         assert sum(share.count for share in shares) == 14
+
+
+def test_a_real_profile_of_litert() -> None:
+    path = REFERENCE / "cases/litert_log/profile.txt"
+    if not path.exists():
+        pytest.skip("the tool's own logs are not on this machine (profile.txt)")
+    log = log_parser.parse_log(path.read_text().replace("{megabytes}", "0.056784"))
+    first, *others = log.profile
+    assert first == types.OperatorTime("Fully Connected (NC, PF32) GEMM", 1, 0.382, pytest.approx(0.93171))
+    assert [operator.operator for operator in others] == ["LiteRT::Run[buffer registration]", "Static Reshape (NC)"]
+    expected = run_status.Expected(CPU, 56784, 1, (1, 1, 1))
+    actual = run_status.run_status(log, 0, expected)
+    assert (actual.status, actual.delegated, actual.total) == ("ok", 1, 1)

@@ -24,7 +24,7 @@ from tests.helpers.adb_device import Device
 from tests.helpers.adb_protocol import OLD_FEATURES
 from tests.helpers.adb_servers import renamed
 from tests.helpers.bench import QUICK, Bench
-from tests.helpers.bench_logs import CPU_OLD, LITERT
+from tests.helpers.bench_logs import CPU_OLD, LITERT_PROFILE
 from tests.helpers.standin_tool import elf
 
 pytestmark = pytest.mark.slow
@@ -152,7 +152,7 @@ def test_an_old_phone_without_exit_codes_and_a_tool_without_percentiles(
     out, err = (text.replace("0.056784", "{megabytes}") for text in CPU_OLD)
     old = new_device({"replay": [out, err, 0]}, OLD_FEATURES, **{"ro.build.version.sdk": "26"})
     cpu, nnapi = bench(devices=[old.serial], delegates=["cpu", "nnapi"]).results
-    assert (cpu.status, cpu.median_ms, cpu.p95_ms, cpu.nodes_delegated) == ("ok", 12216, None, 0)
+    assert (cpu.status, cpu.median_ms, cpu.p95_ms, cpu.nodes_delegated) == ("partial", 12216, None, 0)
     assert "mean" in cpu.note and "XNNPACK runs no node" in cpu.note
     assert (nnapi.status, nnapi.median_ms) == ("unsupported", None) and "API level 27" in nnapi.note
     old.set_tool({"replay": ["", "", 3]})
@@ -275,11 +275,14 @@ def test_a_tool_that_was_removed_from_the_phone_fails(device: Device, bench: Ben
 def test_litert_has_no_nnapi_and_takes_no_input(device: Device, bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "tool"
     path.write_bytes(elf(extra=b"litert/tools/benchmark_litert_model.h\0"))
-    out, err = (text.replace("0.056784", "{megabytes}").replace("49 out of 49", "8 out of 8") for text in LITERT)
+    out, err = (
+        text.replace("0.056784", "{megabytes}").replace("49 out of 49", "8 out of 8") for text in LITERT_PROFILE
+    )
     device.set_tool({"replay": [out, err, 0]})
     delegates = ["cpu", "nnapi", "external:/vendor/lib.so"]
-    rows = bench(tool=str(path), delegates=delegates, rounds=1, check=True).results
+    rows = bench(tool=str(path), delegates=delegates, rounds=1, check=True, profile=True).results
     assert [row.status for row in rows] == ["ok", "unsupported", "unsupported"]
+    assert [time.operator for time in rows[0].profile][:1] == ["Convolution (NHWC, F32) IGEMM"]
     assert (rows[0].median_ms, rows[0].p95_ms, rows[0].init_ms, rows[0].nodes_delegated) == (0.942, 0.991, 5.76, 8)
     assert "LiteRT's tool takes no input" in rows[0].note
     assert json.loads((device.root / "runs").read_text().splitlines()[0])["use_cpu"] == "true"
