@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from . import zoo
-from .architecture import PRELU_DECOMPOSITIONS, SCALES, Activation, Architecture, PReLUDecomposition
-from .collapse import Kernel
-from .ecb import ECB
-from .errors import EcbsrError, UsageError
-from .network import ECBSR, Int8Weights, PlainNet
-from .quantization.fake_quant import activation_names
-from .utils.files import atomic_write
+from .. import zoo
+from ..architecture import SCALES, Activation, Architecture
+from ..collapse import Kernel
+from ..ecb import ECB
+from ..errors import EcbsrError, UsageError
+from ..network import ECBSR, PlainNet
+from ..utils.files import atomic_write
+from . import int8
+from .state import State, load_state
 
 FORMAT = "ecbsr-mobile"
 """Value of the metadata key `format` in the `.safetensors` files that `save` writes."""
@@ -47,14 +48,12 @@ _PATTERNS = (
     (r"acts\.(\d+)\.(weight)", "slope"),
 )
 
-_State = dict[str, Tensor]
-
 
 @dataclass(frozen=True)
 class _Contents:
     """A weights file: its state dict, the key that it was stored under in a checkpoint, and its metadata."""
 
-    state: _State
+    state: State
     key: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
 
@@ -108,10 +107,7 @@ def save(net: PlainNet | ECBSR, path: str | os.PathLike[str], metadata: Mapping[
     recorded |= {"format": FORMAT, "name": net.architecture.name, "value_range": "1"}
     if isinstance(net, ECBSR):
         recorded |= {"identity": str(net.identity), "expansion": str(net.expansion)}
-    tensors = dict(net.state_dict())
-    for decomposition, weights in net.int8.items() if isinstance(net, PlainNet) else ():
-        tensors |= {f"int8.{decomposition}.{name}": value for name, value in weights.net.state_dict().items()}
-        tensors[f"int8.{decomposition}.ranges"] = weights.ranges
+    tensors = dict(net.state_dict()) | (int8.tensors(net) if isinstance(net, PlainNet) else {})
     tensors = {name: value.contiguous() for name, value in tensors.items()}
     with atomic_write(path) as temporary:
         save_file(tensors, temporary, {**(metadata or {}), **recorded})
@@ -164,7 +160,7 @@ def _plain_net(
     contents: _Contents, identity: bool | None, value_range: float | None, activation: Activation | None
 ) -> tuple[PlainNet, list[str]]:
     """The network, and what was assumed about it."""
-    state, int8_states = _without_int8(_without_prefixes(contents.state))
+    state, int8_states = int8.split(_without_prefixes(contents.state))
     blocks = _blocks(state)
     branched = "conv1x1_3x3.k0" in blocks[0]
     assumed_range = 255.0 if branched and contents.key not in ("params", "params_ema") else 1.0
@@ -189,7 +185,7 @@ def _plain_net(
     recorded_activation = cast(Activation | None, contents.metadata.get("activation"))
     architecture = _architecture(kernels, slopes[0], activation or recorded_activation)
     net = _with_weights(architecture, kernels, slopes).with_value_range(float(value_range))
-    net.int8 = {name: _int8_weights(architecture, name, int8_state) for name, int8_state in int8_states.items()}
+    net.int8 = {name: int8.weights(architecture, name, int8_state) for name, int8_state in int8_states.items()}
     return net, assumptions
 
 
@@ -200,39 +196,15 @@ def _recorded(name: str, recorded: Any, given: Any) -> Any:
     return recorded
 
 
-def _without_prefixes(state: _State) -> _State:
+def _without_prefixes(state: State) -> State:
     while prefix := next((p for p in _PREFIXES if state and all(name.startswith(p) for name in state)), None):
         state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
 
 
-def _without_int8(state: _State) -> tuple[_State, dict[PReLUDecomposition, _State]]:
-    """The float network's tensors, and those of its int8 weights by PReLU decomposition."""
-    int8_states: dict[PReLUDecomposition, _State] = {}
-    for decomposition in PRELU_DECOMPOSITIONS:
-        prefix = f"int8.{decomposition}."
-        tensors = {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
-        state = {name: value for name, value in state.items() if not name.startswith(prefix)}
-        if tensors:
-            int8_states[decomposition] = tensors
-    return state, int8_states
-
-
-def _int8_weights(architecture: Architecture, decomposition: PReLUDecomposition, state: _State) -> Int8Weights:
-    ranges = state.get("ranges", torch.empty(0))
-    if ranges.shape != (len(activation_names(architecture, decomposition)), 2) or not torch.isfinite(ranges).all():
-        raise EcbsrError(f"its int8 ranges do not fit {architecture.name}; train it for int8 again")
-    weights = {name: value for name, value in state.items() if name != "ranges"}
-    if not all(torch.isfinite(value).all() for value in weights.values()):
-        raise EcbsrError("its int8 weights contain values that are not finite; train it for int8 again")
-    net = PlainNet(architecture)
-    _load_state(net, weights, "the int8 network")
-    return Int8Weights(decomposition, net.requires_grad_(False).eval(), ranges.float())
-
-
-def _blocks(state: _State) -> list[_State]:
+def _blocks(state: State) -> list[State]:
     """The tensors of each block in order, in float64, under the names of an ECB, with `slope` for its activation."""
-    blocks: dict[int, _State] = {}
+    blocks: dict[int, State] = {}
     for name, value in state.items():
         if not value.is_floating_point() or not torch.isfinite(value).all():
             raise EcbsrError(f"tensor {name!r} contains values that are not finite; train or save it again")
@@ -248,7 +220,7 @@ def _blocks(state: _State) -> list[_State]:
 
 
 @torch.no_grad()
-def _kernel(index: int, block: _State, branched: bool, identity: bool) -> Kernel:
+def _kernel(index: int, block: State, branched: bool, identity: bool) -> Kernel:
     """The collapsed convolution of a block, in float64."""
     tensors = {name: value for name, value in block.items() if name != "slope"}
     weight, bias = tensors.get("conv3x3.weight"), tensors.get("conv3x3.bias")
@@ -260,7 +232,7 @@ def _kernel(index: int, block: _State, branched: bool, identity: bool) -> Kernel
         return weight, bias
     middle = tensors.get("conv1x1_3x3.b0", bias).numel()
     ecb = ECB(weight.shape[1], weight.shape[0], identity, middle / weight.shape[0]).double()
-    _load_state(ecb, tensors, f"block {index}")
+    load_state(ecb, tensors, f"block {index}")
     return ecb.collapse()
 
 
@@ -285,20 +257,12 @@ def _architecture(kernels: list[Kernel], slope: Tensor | None, activation: Activ
 
 
 def _with_weights(architecture: Architecture, kernels: list[Kernel], slopes: list[Tensor | None]) -> PlainNet:
-    state: _State = {}
+    state: State = {}
     for index, (weight, bias) in enumerate(kernels):
         state |= {f"convs.{index}.weight": weight, f"convs.{index}.bias": bias}
     for index, slope in enumerate(slopes):
         if slope is not None:
             state[f"acts.{index}.weight"] = slope.flatten()
     net = PlainNet(architecture)
-    _load_state(net, state, "the network")
+    load_state(net, state, "the network")
     return net.requires_grad_(False).eval()
-
-
-def _load_state(module: nn.Module, state: _State, what: str) -> None:
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        reasons = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
-        raise EcbsrError(f"{what} has inconsistent tensors: {reasons[0].rstrip('.')}") from None
