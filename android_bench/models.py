@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ecbsr_mobile import zoo
+from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.tflite import recipe
 from ecbsr_mobile.utils.files import write_bytes
-from export import recipe, resolutions, tflite
+from export import resolutions
 
 from .config import DEFAULT_SIZES, Case
 

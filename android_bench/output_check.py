@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecbsr_mobile import images, zoo
+from ecbsr_mobile import images, tflite, zoo
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.metrics import psnr_from_mse
-from export import tflite
-from export.tflite import isolated
+from ecbsr_mobile.tflite import isolated
 
 from .results.types import WRONG_OUTPUT, Check
 

@@ -26,8 +26,8 @@ from ecbsr_mobile.utils import progress
 from export import resolutions
 
 if TYPE_CHECKING:
+    from ecbsr_mobile.tflite import Graph
     from export.npu.results import CompileReport
-    from export.tflite import Graph
 
 ACTIVATIONS = ("PRELU", "depthwise", "one slope")
 RESIDUALS = ("1x1 conv", "broadcast")
@@ -39,7 +39,7 @@ Table = Mapping[str, Mapping[str, "CompileReport"]]
 
 def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
-    from export import tflite
+    from ecbsr_mobile import tflite
     from export.npu.socs import parse_socs
 
     socs = parse_socs(options.npu)
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def compile_variants(name: str, graph: Graph, size: tuple[int, int], socs: tuple[str, ...]) -> Table:
     """Quantize each variant of the float graph, and compile and emulate it for each SoC."""
-    from export import tflite
+    from ecbsr_mobile import tflite
     from export.npu.runner import compile_models, sized
     from export.quantize.calibration import calibrate
     from export.quantize.quantizer import quantize
@@ -122,7 +122,7 @@ def _with_mean_slopes(graph: Graph) -> Graph:
     from ai_edge_litert import schema_py_generated as schema
 
     from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
-    from export.tflite import Node
+    from ecbsr_mobile.tflite import Node
 
     nodes = []
     for node in graph.nodes:

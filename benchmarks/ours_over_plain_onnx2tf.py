@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
-    from ecbsr_mobile import load
-    from export import tflite
+    from ecbsr_mobile import load, tflite
 
     net = load(options.model)
     if net.architecture.colors != 1:
@@ -46,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _our_file(net: PlainNet, size: tuple[int, int]) -> bytes:
-    from export import tflite
+    from ecbsr_mobile import tflite
     from export.convert import onnx_to_tflite
     from export.convert.onnx_builder import onnx_model
 

@@ -14,7 +14,7 @@ def runner(model: str | os.PathLike[str] | bytes, size: tuple[int, int]) -> Call
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
-    from export import tflite
+    from ecbsr_mobile import tflite
 
     data = tflite.write(tflite.at_size(tflite.read(model), *size))
     interpreter = Interpreter(model_content=data, num_threads=1)

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecbsr_mobile import zoo
+from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.tflite import interpreter, recipe
 from ecbsr_mobile.utils.files import check_writable, write_bytes
 
-from . import recipe, resolutions, tflite
+from . import resolutions
 from .audit.model_audit import audit
 from .convert import onnx_to_tflite
 from .convert.onnx_builder import onnx_model
@@ -29,7 +30,6 @@ from .options import FINETUNE_STEPS, ExportOptions
 from .quantize.int8 import int8_graph
 from .resolutions import Size
 from .results import Exported, ExportedFile, io_info
-from .tflite import interpreter
 from .transforms.fp16 import with_fp16_constants
 from .transforms.io_dtype import with_io_dtype
 from .transforms.prelu import decomposition_for

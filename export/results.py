@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ecbsr_mobile.tflite import Tensor
+
 from .audit.model_audit import Audit
 from .resolutions import Size
-from .tflite import Tensor
 from .validation.quality import Loss
 
 

@@ -19,9 +19,9 @@ from statistics import median
 import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.tflite.xnnpack_probe import delegated_nodes
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.text import last_line
-from export.tflite.xnnpack_probe import delegated_nodes
 
 from ..config import HOST, Case, Options
 from ..models import Model, resized_file

@@ -84,7 +84,7 @@ def random_input(shape: Sequence[int], dtype: type, seed: int) -> np.ndarray:
 
 
 def plain_node(node: dict[str, Any]) -> dict[str, Any]:
-    """A node of the interpreter as JSON values, as `export.tflite.xnnpack_probe.delegated_nodes` reads it."""
+    """A node of the interpreter as JSON values, as `ecbsr_mobile.tflite.xnnpack_probe.delegated_nodes` reads it."""
     return {
         "op_name": node["op_name"],
         "index": int(node["index"]),

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
-from export import tflite
-from export.tflite import isolated
+from ecbsr_mobile.tflite import isolated
 
 from .. import output_check
 from ..benchmark_tool import flags

@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from ecbsr_mobile.errors import EcbsrError
-from export import recipe
+from ecbsr_mobile.tflite import recipe
 
 from .baseline import Comparison
 from .types import SCHEMA, DeviceInfo, Results

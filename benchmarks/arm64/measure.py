@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import emulator
     import numpy as np
 
-    from export.tflite import Graph
+    from ecbsr_mobile.tflite import Graph
 
 LABEL = "instructions, emulated"
 ACTIVATIONS = {"PRELU": "PRELU", "DEPTHWISE_CONV_2D": "depthwise + ADD", "LEAKY_RELU": "one slope per layer"}
@@ -103,10 +103,9 @@ def _files(name: str, size: tuple[int, int]) -> list[File]:
     import numpy as np
     from guest import outputs
 
-    from ecbsr_mobile import images
-    from export import tflite
+    from ecbsr_mobile import images, tflite
+    from ecbsr_mobile.tflite import interpreter
     from export.quantize import quantizer
-    from export.tflite import interpreter
     from export.transforms.prelu import decompose_prelu
     from export.validation.sample_images import samples
 
@@ -132,8 +131,8 @@ def _activation(graph: Graph) -> str:
 
 def _observed_ranges(graph: Graph, images: Sequence[np.ndarray]) -> dict[str, tuple[float, float]]:
     """The min and max of each activation on the images. A search for better ranges would not change the counts."""
+    from ecbsr_mobile.tflite import interpreter
     from export.quantize import quantizer
-    from export.tflite import interpreter
 
     indices = quantizer.activation_indices(graph)
     per_image = [interpreter.activations(graph, image, indices) for image in images]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.tflite.reader import read_bytes
 from ecbsr_mobile.utils.progress import Progress
 
 from ..resolutions import Size
-from ..tflite.reader import read_bytes
 from ..validation.sample_crop import SampleCrop, run_sample_crop
 from .model_audit import Audit, audit
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from ..tflite.graph import Graph
+from ecbsr_mobile.tflite.graph import Graph
+
 from .delegates.base import Delegate, NodeSupport, Rule
 from .op_rules import NodeView, folded_constants
 from .partitioning import partitions

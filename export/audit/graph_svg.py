@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..tflite.graph import Graph, Node, short_name
+from ecbsr_mobile.tflite.graph import Graph, Node, short_name
 
 MAX_NODES = 400
 """Nodes of the largest graph that is drawn."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..tflite.graph import Graph
+from ecbsr_mobile.tflite.graph import Graph
+
 from .delegates.base import Rule, rules_for
 from .op_rules import NodeView
 from .quant_rules import (

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .. import recipe
-from ..tflite.graph import operators
-from ..tflite.reader import read, read_bytes
-from ..tflite.xnnpack_probe import XnnpackReport, probe
+from ecbsr_mobile.tflite import recipe
+from ecbsr_mobile.tflite.graph import operators
+from ecbsr_mobile.tflite.reader import read, read_bytes
+from ecbsr_mobile.tflite.xnnpack_probe import XnnpackReport, probe
+
 from .delegate_audit import DelegateAudit, audit_delegate
 from .delegates import DELEGATES
 from .invariants import BrokenInvariant, broken_invariants

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from ..tflite.graph import FLOAT32, INT8, Graph, Node, Tensor, fused_activation
+from ecbsr_mobile.tflite.graph import FLOAT32, INT8, Graph, Node, Tensor, fused_activation
 
 
 class NodeView:

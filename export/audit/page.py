@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecbsr_mobile import images
+from ecbsr_mobile import images, tflite
+from ecbsr_mobile.tflite.graph import short_name
 
-from .. import tflite
 from ..html.rendering import render
 from ..npu.results import EMULATED, STATIC, STATUSES, CompileReports
 from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS
-from ..tflite.graph import short_name
 from ..validation.sample_crop import SampleCrop
 from .batch import Audits
 from .graph_svg import Backend, Drawing, draw

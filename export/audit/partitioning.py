@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..tflite.graph import Graph
+from ecbsr_mobile.tflite.graph import Graph
 
 
 def partitions(graph: Graph, supported: Sequence[bool]) -> list[tuple[int, ...]]:

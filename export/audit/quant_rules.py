@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tflite.graph import INT8, UINT8, Quantization, Tensor
+from ecbsr_mobile.tflite.graph import INT8, UINT8, Quantization, Tensor
+
 from .op_rules import Condition, NodeView
 
 QUANTIZED = ("INT4", INT8, UINT8, "INT16")

@@ -15,12 +15,13 @@ from .. import resolutions
 from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS, parse_socs
 
 if TYPE_CHECKING:
+    from ecbsr_mobile.tflite.xnnpack_probe import XnnpackReport
+
     from ..audit.batch import Audits
     from ..audit.delegate_audit import DelegateAudit
     from ..audit.invariants import BrokenInvariant
     from ..audit.model_audit import Audit
     from ..npu.results import CompileReport, CompileReports, Difference
-    from ..tflite.xnnpack_probe import XnnpackReport
 
 _DESCRIPTION = """\
 Show which nodes of a .tflite file each delegate supports, in how many partitions, and why not the others; which
@@ -97,7 +98,7 @@ def _write_page(path: str, audits: Audits) -> None:
 
 
 def _print_audit(path: str, audit: Audit) -> None:
-    from ..tflite.graph import short_name
+    from ecbsr_mobile.tflite.graph import short_name
 
     counts = ", ".join(f"{count} {short_name(operator)}" for operator, count in audit.operators.items())
     print(f"{path}: {os.path.getsize(path)} bytes; {counts or 'no operators'}\n")
@@ -139,7 +140,7 @@ def _print_delegates(delegates: tuple[DelegateAudit, ...], measured: XnnpackRepo
 
 def _print_reasons(delegate: DelegateAudit) -> None:
     """Print each reason once, with the nodes that share it."""
-    from ..tflite.graph import short_name
+    from ecbsr_mobile.tflite.graph import short_name
 
     nodes: dict[tuple[str, str, str, str], list[int]] = {}
     for unsupported in delegate.refused:
@@ -153,7 +154,7 @@ def _print_reasons(delegate: DelegateAudit) -> None:
 
 
 def _print_invariants(broken: tuple[BrokenInvariant, ...]) -> None:
-    from ..tflite.graph import short_name
+    from ecbsr_mobile.tflite.graph import short_name
 
     print(f"\nInteger invariants: {len(broken) or 'none'} broken")
     for invariant in broken:
@@ -208,7 +209,7 @@ def _difference_cells(difference: Difference | None) -> list[str]:
 
 def _print_npu_notes(reports: CompileReports) -> None:
     """Print each note and rejected operator once, with the SoCs that share it."""
-    from ..tflite.graph import short_name
+    from ecbsr_mobile.tflite.graph import short_name
 
     socs: dict[str, list[str]] = {}
     for soc, report in reports.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from ..tflite.graph import Graph, Tensor
+from ecbsr_mobile.tflite.graph import Graph, Tensor
 
 DISPATCH = "DISPATCH_OP"
 

@@ -8,11 +8,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.tflite.graph import FLOAT32, Graph
 from ecbsr_mobile.utils import subprocess_runner
 
-from .. import tflite
-from ..tflite.graph import FLOAT32, Graph
 from . import compiler_log
 from .compiled_model import remaining_nodes
 from .compiler_log import CompilerLog

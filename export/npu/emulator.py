@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.metrics import psnr_from_mse
+from ecbsr_mobile.tflite import isolated
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.text import last_line
 
-from .. import tflite
-from ..tflite import isolated
 from .compiled_model import CompiledPartition, compiled_partitions
 from .emulator_worker import ONNX_TYPES
 from .qualcomm_sdk import Toolchain

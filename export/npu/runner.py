@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.progress import Progress
 
-from .. import resolutions, tflite
+from .. import resolutions
 from ..validation.sample_crop import SampleCrop
 from .compiler import SECONDS, compile_for
 from .emulator import emulate

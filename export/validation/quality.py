@@ -14,8 +14,8 @@ import numpy as np
 
 from ecbsr_mobile import images, metrics
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.tflite import Graph, interpreter, read
 
-from ..tflite import Graph, interpreter, read
 from .sample_images import Sample
 
 if TYPE_CHECKING:

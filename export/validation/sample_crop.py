@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecbsr_mobile import images, zoo
+from ecbsr_mobile import images, tflite, zoo
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.tflite import isolated, recipe
 
-from .. import recipe, tflite
 from ..resolutions import Size
-from ..tflite import isolated
 from .sample_images import reduced
 
 if TYPE_CHECKING:

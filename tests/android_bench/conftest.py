@@ -12,7 +12,7 @@ import pytest
 
 import android_bench
 from android_bench.phone.adb import adb_path
-from export import tflite
+from ecbsr_mobile import tflite
 from tests.helpers.adb_device import Device
 from tests.helpers.adb_servers import private_adb
 from tests.helpers.bench import ON_LINUX, QUICK, Bench

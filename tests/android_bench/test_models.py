@@ -11,7 +11,8 @@ import pytest
 
 import android_bench
 from android_bench import models
-from export import recipe, tflite
+from ecbsr_mobile import tflite
+from ecbsr_mobile.tflite import recipe
 from tests.helpers.tflite_models import plain_network
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from android_bench import output_check
 from android_bench.results.types import WRONG_OUTPUT, Check
-from ecbsr_mobile import zoo
-from export import tflite
+from ecbsr_mobile import tflite, zoo
 from tests.helpers.tflite_models import GraphBuilder
 
 

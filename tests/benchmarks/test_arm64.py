@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from ecbsr_mobile import images, zoo
+from ecbsr_mobile import images, tflite, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from export import tflite
 from tests.helpers.paths import ROOT
 
 SIZE = (97, 61)  # odd, so that the remainder loops of the kernels run, too

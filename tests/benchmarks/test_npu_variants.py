@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecbsr_mobile import zoo
-from export import tflite
-from export.tflite import interpreter
+from ecbsr_mobile import tflite, zoo
+from ecbsr_mobile.tflite import interpreter
 from tests.helpers.paths import ROOT
 
 

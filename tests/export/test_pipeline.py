@@ -16,11 +16,11 @@ import pytest
 import torch
 
 import ecbsr_mobile
-from ecbsr_mobile import Picture, checkpoint, images, zoo
+from ecbsr_mobile import Picture, checkpoint, images, tflite, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.network import Int8Weights
-from export import ExportOptions, pipeline, tflite
-from export import recipe as recipes
+from ecbsr_mobile.tflite import recipe as recipes
+from export import ExportOptions, pipeline
 from export.convert import onnx_to_tflite
 from export.options import FINETUNE_STEPS
 from export.pipeline import export

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from export.tflite import Graph, Quantization
+from ecbsr_mobile.tflite import Graph, Quantization
 from tests.helpers.tflite_models import ACTIVATIONS, VALID, GraphBuilder, plain_network
 
 SHAPE = (1, 8, 8, 4)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ecbsr_mobile.tflite import Graph
 from export.audit.delegate_audit import DelegateAudit, audit_delegate
 from export.audit.delegates import DELEGATES
-from export.tflite import Graph
 
 BY_NAME = {delegate.name: delegate for delegate in DELEGATES}
 

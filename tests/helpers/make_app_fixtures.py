@@ -18,11 +18,10 @@ import cv2
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from ecbsr_mobile import images, zoo
+from ecbsr_mobile import images, tflite, zoo
 from ecbsr_mobile.cli import upscale
 from ecbsr_mobile.images import Picture
-from export import tflite
-from export.tflite import Graph
+from ecbsr_mobile.tflite import Graph
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 PICTURES = ("chelsea", "coffee", "text")

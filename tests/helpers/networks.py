@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.architecture import Activation, Architecture
 from ecbsr_mobile.network import PlainNet
-from export import tflite
+from ecbsr_mobile.tflite import Graph, interpreter
 from export.convert import onnx_to_tflite
 from export.convert.onnx_builder import onnx_model
 from export.convert.onnx_to_tflite import CONVERSION_SIZE
 from export.quantize.quantizer import activation_indices
-from export.tflite import Graph, interpreter
 from tests.helpers.shared import made_once
 
 # None is a round number: products with those often lie halfway between two integers, which runtimes round differently.

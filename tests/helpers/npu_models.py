@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from export.tflite import Graph
+from ecbsr_mobile.tflite import Graph
 from tests.helpers.paths import ROOT
 from tests.helpers.tflite_models import GraphBuilder
 

@@ -9,9 +9,9 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from export.tflite import Graph, Node, Quantization, Signature, Tensor
-from export.tflite.graph import TYPE_NAMES
-from export.tflite.reader import OPERATOR_NAMES
+from ecbsr_mobile.tflite import Graph, Node, Quantization, Signature, Tensor
+from ecbsr_mobile.tflite.graph import TYPE_NAMES
+from ecbsr_mobile.tflite.reader import OPERATOR_NAMES
 
 NAMES = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)  # no surrogates: they have no UTF-8
 DTYPES = st.sampled_from([np.dtype(name) for name in TYPE_NAMES])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from export.tflite import Graph, Node, Quantization, Signature, Tensor
+from ecbsr_mobile.tflite import Graph, Node, Quantization, Signature, Tensor
 
 SAME, VALID = 0, 1
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ...tflite.graph import FLOAT32, INT8, UINT8
+from ecbsr_mobile.tflite.graph import FLOAT32, INT8, UINT8
+
 from ..op_rules import Condition
 
 NodeSupport = Literal["refused", "fatal", "unknown"]

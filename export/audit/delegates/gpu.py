@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...tflite.graph import FLOAT32, INT8, UINT8
+from ecbsr_mobile.tflite.graph import FLOAT32, INT8, UINT8
+
 from ..op_rules import (
     activation_types,
     constant_input,

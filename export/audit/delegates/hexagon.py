@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...tflite.graph import INT8, UINT8
+from ecbsr_mobile.tflite.graph import INT8, UINT8
+
 from ..op_rules import (
     activation_types,
     exact_rank,

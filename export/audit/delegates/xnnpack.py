@@ -5,7 +5,8 @@ Every entry is compared with the runtime of this machine (`tests/helpers/audit_c
 
 from __future__ import annotations
 
-from ...tflite.graph import FLOAT32, INT8, UINT8
+from ecbsr_mobile.tflite.graph import FLOAT32, INT8, UINT8
+
 from ..op_rules import (
     activation_types,
     constant_input,

@@ -16,8 +16,8 @@ from android_bench import config, models
 from android_bench.host import worker
 from android_bench.host.runner import HostRunner
 from android_bench.results import serialize
-from export import tflite
-from export.tflite import xnnpack_probe
+from ecbsr_mobile import tflite
+from ecbsr_mobile.tflite import xnnpack_probe
 from tests.helpers.bench import needs_linux
 from tests.helpers.tflite_models import GraphBuilder
 

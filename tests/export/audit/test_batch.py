@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ecbsr_mobile.tflite import write
 from export.audit.batch import audit_all
 from export.audit.model_audit import audit
-from export.tflite import write
 from tests.helpers.tflite_models import plain_network
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ecbsr_mobile.tflite import Graph, at_size, read, write
 from export.audit.delegates import DELEGATES
 from export.audit.delegates.base import SOURCES
 from export.audit.invariants import COMMON_INVARIANTS, INVARIANTS
-from export.tflite import Graph, at_size, read, write
 from tests.helpers.audit_cases import SHAPE, alone, concatenation, leaky
 from tests.helpers.delegates import audited, reasons, supported
 from tests.helpers.tflite_models import GraphBuilder, plain_network

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from itertools import combinations
 
+from ecbsr_mobile.tflite import Graph
 from export.audit.graph_svg import MAX_NODES, Backend, Drawing, draw
 from export.html.rendering import render
-from export.tflite import Graph
 from tests.helpers.pages import tags
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from ai_edge_litert import interpreter as litert
 
+from ecbsr_mobile.tflite import Graph, Quantization, write
 from export.audit.delegate_audit import audit_delegate
 from export.audit.delegates import DELEGATES
 from export.audit.invariants import broken_invariants
-from export.tflite import Graph, Quantization, write
 from tests.helpers.audit_cases import (
     UNIT,
     alone,

@@ -8,8 +8,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.tflite import with_metadata, write
 from export.audit.model_audit import audit
-from export.tflite import with_metadata, write
 from tests.helpers.audit_cases import SHAPE
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ecbsr_mobile import zoo
-from export import tflite
+from ecbsr_mobile import tflite, zoo
 from export.audit import page as audit_page
 from export.audit.batch import Audits, audit_all
 from export.audit.graph_svg import MAX_NODES

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecbsr_mobile.tflite import Graph, write, xnnpack_probe_worker
+from ecbsr_mobile.tflite.xnnpack_probe import report
 from export.audit.partitioning import partitions
-from export.tflite import Graph, write, xnnpack_probe_worker
-from export.tflite.xnnpack_probe import report
 from tests.helpers.audit_cases import SHAPE
 from tests.helpers.tflite_models import GraphBuilder
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.tflite import with_metadata, write
 from export.audit.delegates import DELEGATES
 from export.cli.audit import main
-from export.tflite import with_metadata, write
 from tests.helpers.audit_cases import SHAPE, shuffle
 from tests.helpers.commands import call
 from tests.helpers.tflite_models import GraphBuilder, plain_network

@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ecbsr_mobile.tflite import write
 from ecbsr_mobile.utils import subprocess_runner
 from export.npu import compiler, qualcomm_sdk
 from export.npu.qualcomm_sdk import Toolchain
 from export.npu.results import CompileReport
-from export.tflite import write
 from tests.helpers.npu_models import several_reasons
 from tests.helpers.tflite_models import plain_network
 from tests.helpers.waiting import wait_until

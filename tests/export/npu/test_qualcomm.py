@@ -12,8 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from ecbsr_mobile import zoo
-from export import tflite
+from ecbsr_mobile import tflite, zoo
 from export.npu import compiled_model, compiler_log, runner
 from export.npu.results import CompileReport
 from export.validation.sample_crop import run_sample_crop

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import UsageError
-from export import tflite
+from ecbsr_mobile.tflite import write
 from export.npu import runner
-from export.tflite import write
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 

@@ -8,11 +8,10 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 
 import ecbsr_mobile
-from ecbsr_mobile import images, zoo
+from ecbsr_mobile import images, tflite, zoo
 from ecbsr_mobile.errors import EcbsrError
-from export import tflite
+from ecbsr_mobile.tflite import Graph
 from export.convert.onnx_builder import onnx_model
-from export.tflite import Graph
 from export.validation import quality
 from export.validation.quality import Loss, Reference
 from export.validation.sample_images import Sample, samples

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from ecbsr_mobile import zoo
+from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.errors import EcbsrError
-from export import tflite
 from export.validation import sample_crop
 from export.validation.sample_crop import SIZE, run_sample_crop
 

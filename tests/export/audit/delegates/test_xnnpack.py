@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ecbsr_mobile.tflite import write, xnnpack_probe_worker
+from ecbsr_mobile.tflite.xnnpack_probe import report
 from export.audit.delegate_audit import audit_delegate
 from export.audit.delegates import XNNPACK
-from export.tflite import write, xnnpack_probe_worker
-from export.tflite.xnnpack_probe import report
 from tests.helpers.audit_cases import CASES
 
 

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from ecbsr_mobile.errors import EcbsrError
-
+from ..errors import EcbsrError
 from .graph import TYPE_NAMES, Graph, Node, Quantization, Signature, Tensor, short_name
 
 IDENTIFIER = b"TFL3"

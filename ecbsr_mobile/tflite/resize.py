@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ecbsr_mobile.errors import EcbsrError, UsageError
-
+from ..errors import EcbsrError, UsageError
 from . import shape_inference
 from .graph import Graph, Node, image_input
 

@@ -8,8 +8,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from ecbsr_mobile.errors import EcbsrError
-
+from ..errors import EcbsrError
 from .graph import Graph, Node, Tensor
 from .reader import IDENTIFIER, OPERATOR_NAMES, SCHEMA_VERSION, TYPES
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ecbsr_mobile.errors import EcbsrError
+from ..errors import EcbsrError
 
 Shape = tuple[int, ...]
 MAX_DIMENSION = 2**31 - 1  # the file stores 32-bit integers

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ecbsr_mobile import zoo
-from export import recipe, tflite
+from ecbsr_mobile import tflite, zoo
+from ecbsr_mobile.tflite import recipe
 from tests.helpers.commands import call
 
 

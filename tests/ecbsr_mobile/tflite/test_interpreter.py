@@ -9,7 +9,7 @@ import pytest
 from ai_edge_litert import interpreter as litert
 
 from ecbsr_mobile.errors import EcbsrError
-from export.tflite import at_size, interpreter, write
+from ecbsr_mobile.tflite import at_size, interpreter, write
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.quantization import qparams
-from ecbsr_mobile.utils.text import last_line
-
+from ..errors import EcbsrError
+from ..quantization import qparams
+from ..utils.text import last_line
 from .graph import Graph, Tensor
 from .reader import read
 from .resize import at_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ecbsr_mobile.errors import EcbsrError
-from export.tflite import (
+from ecbsr_mobile.tflite import (
     at_size,
     fused_activation,
     input_size,

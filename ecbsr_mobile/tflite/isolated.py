@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.quantization import qparams
-from ecbsr_mobile.utils import subprocess_runner
-
+from ..errors import EcbsrError
+from ..quantization import qparams
+from ..utils import subprocess_runner
 from .graph import Tensor
 
 WORKER = Path(__file__).with_name("isolated_worker.py")

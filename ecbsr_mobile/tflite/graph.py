@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.utils.text import printable
+from ..errors import EcbsrError
+from ..utils.text import printable
 
 FLOAT32, INT8, UINT8, INT32 = "FLOAT32", "INT8", "UINT8", "INT32"
 """The schema's names of common types."""

@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from export.tflite import (
+from ecbsr_mobile.tflite import (
     at_size,
     input_size,
     read,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.tflite import Quantization, Tensor, interpreter, isolated, write
 from ecbsr_mobile.utils.subprocess_runner import Canceled
-from export.tflite import Quantization, Tensor, interpreter, isolated, write
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 PIXELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ecbsr_mobile.errors import EcbsrError
-from export.tflite import (
+from ecbsr_mobile.tflite import (
     Graph,
     at_size,
     read,
     write,
 )
-from export.tflite.shape_inference import _RULES, Call, CannotInfer, Operand, infer
+from ecbsr_mobile.tflite.shape_inference import _RULES, Call, CannotInfer, Operand, infer
 from tests.helpers.litert import interpreter, run, shapes_of
 from tests.helpers.tflite_models import SAME, VALID, GraphBuilder, plain_network
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecbsr_mobile.errors import EcbsrError
-from export.tflite import (
+from ecbsr_mobile.tflite import (
     Graph,
     Quantization,
     at_size,

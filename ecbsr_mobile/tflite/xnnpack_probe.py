@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from ecbsr_mobile.utils.text import last_line, printable
+from ..utils.text import last_line, printable
 
 WORKER = Path(__file__).with_name("xnnpack_probe_worker.py")
 

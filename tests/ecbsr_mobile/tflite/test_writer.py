@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 
 from ecbsr_mobile.errors import EcbsrError
-from export.tflite import (
+from ecbsr_mobile.tflite import (
     Graph,
     operators,
     read,

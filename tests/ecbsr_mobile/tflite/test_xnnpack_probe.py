@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ai_edge_litert import schema_py_generated as schema
 
-from export.tflite import write, xnnpack_probe, xnnpack_probe_worker
+from ecbsr_mobile.tflite import write, xnnpack_probe, xnnpack_probe_worker
 from tests.helpers.audit_cases import SHAPE, shuffle
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 

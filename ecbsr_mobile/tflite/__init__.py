@@ -1,0 +1,39 @@
+"""Read, resize, write and run `.tflite` files.
+
+`graph` defines the model in memory, `reader` and `writer` the file format, `resize` and `shape_inference` the shapes at
+another size: these need only NumPy, flatbuffers and the schema. `interpreter`, `isolated` (in a child process) and
+`xnnpack_probe` (which nodes XNNPACK runs) load a model with LiteRT.
+"""
+
+from .graph import (
+    Graph,
+    Node,
+    Quantization,
+    Signature,
+    Tensor,
+    fused_activation,
+    image_input,
+    input_size,
+    operators,
+    with_metadata,
+)
+from .reader import read
+from .resize import at_size, scale_of
+from .writer import write
+
+__all__ = [
+    "Graph",
+    "Node",
+    "Quantization",
+    "Signature",
+    "Tensor",
+    "at_size",
+    "fused_activation",
+    "image_input",
+    "input_size",
+    "operators",
+    "read",
+    "scale_of",
+    "with_metadata",
+    "write",
+]
