@@ -27,7 +27,7 @@ NETWORK_SERIAL = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 
 # The exit status of the shell is sent in its output: the failures of adb and of the command share exit code 1,
 # and phones before Android 7 send no status.
-_PRINT_STATUS = "printf '\\n@exit %d\\n' $?"
+_PRINT_STATUS = 's=$?; echo; echo "@exit $s"'
 _STATUS = re.compile(rb"\r?\n@exit (\d+)\r?\n$")
 
 _DISCONNECTED = re.compile(

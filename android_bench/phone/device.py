@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -15,30 +16,13 @@ from ecbsr_mobile.errors import EcbsrError
 
 from ..benchmark_tool import binary
 from ..config import Options
-from . import device_info
+from . import device_info, file_check, screen
 from .adb import ADVICE, Adb, AdbError, AdbTimeout, PhoneLost
 from .adb_server import ensure_server
 from .lock import REFRESH, Lock
 
 FOLDER = "/data/local/tmp/ecbsr-bench"
 """Our folder on the phone, in the one place where a shell user may execute programs."""
-
-STAY_AWAKE = f"""s={FOLDER}/screen
-[ -s $s ] || {{ settings get global stay_on_while_plugged_in; dumpsys power | grep mWakefulness=; }} > $s
-svc power stayon true
-if grep -q -e Asleep -e Dozing $s; then input keyevent KEYCODE_WAKEUP; fi"""
-"""Keeps the screen on, as in an app: a phone with its screen off lowers its clocks. The original settings are saved on
-the phone, unless an interrupted benchmark has already saved them."""
-
-KEEP_AWAKE = "dumpsys power | grep -q mWakefulness=Awake || input keyevent KEYCODE_WAKEUP"
-"""Only a charging phone stays awake by the setting: one on the network may have turned its screen off since."""
-
-LET_SLEEP = f"""s={FOLDER}/screen
-[ -s $s ] || exit 0
-v=$(head -n 1 $s)
-case $v in [0-9]*) settings put global stay_on_while_plugged_in $v;;
-*) settings delete global stay_on_while_plugged_in;; esac
-if grep -q -e Asleep -e Dozing $s; then input keyevent KEYCODE_SLEEP; fi"""
 
 TRIES = 2  # of an action during which the phone disconnects; more are useless if the action causes a reboot
 
@@ -55,6 +39,7 @@ class Device:
         self.lock = Lock("")
         self.mask: str | None = None
         self.clocks: tuple[int, ...] = ()  # the highest allowed clock of each core at the start, in MHz
+        self.notes: list[str] = []
         self._pushed: dict[Path, str] = {}
         self._remote_tool = ""
 
@@ -63,7 +48,7 @@ class Device:
             self._connect()
             self.properties = device_info.parse_properties(self.adb.shell_output(device_info.READ_PROPERTIES))
             self.lock = Lock(self.properties.boot)
-            self.mask = device_info.cpu_mask(self.properties.cores, self.options.cores)
+            self.mask = self._mask()
             self.tool = self._find_tool()
             self.retrying(self._prepare)
         except BaseException:
@@ -109,15 +94,15 @@ class Device:
         remote = f"{FOLDER}/{digest[:16]}-{name}"
         if self._pushed.get(local) == remote:
             return remote
-        if not self._is_there(remote, digest):
+        if not self._is_there(local, remote):
             self.adb.push(local, remote, self.options.limits.push)
-            self._verify(local, remote, digest)
+            self._verify(local, remote)
         self._pushed[local] = remote
         return remote
 
     def read_condition(self) -> device_info.Reading:
         """The condition of the phone now. Also refreshes the lock and keeps the screen on."""
-        script = f"{REFRESH}\n{KEEP_AWAKE}\n{device_info.READ_CONDITION}"
+        script = f"{REFRESH}\n{screen.KEEP_AWAKE}\n{device_info.READ_CONDITION}"
         return device_info.parse_reading(self.adb.shell(script).out)
 
     def retrying(self, action: Callable[[], T]) -> T:
@@ -147,8 +132,8 @@ class Device:
     def _digest(self, local: Path) -> str:
         return hashlib.sha256(local.read_bytes()).hexdigest()
 
-    def _verify(self, local: Path, remote: str, digest: str) -> None:
-        if not self._is_there(remote, digest):
+    def _verify(self, local: Path, remote: str) -> None:
+        if not self._is_there(local, remote):
             raise AdbError(f"{self.serial}: {local.name} was damaged on the way; check the cable and the storage")
 
     def _connect(self) -> None:
@@ -169,20 +154,42 @@ class Device:
         self._pushed.clear()
         self._remote_tool = self.push(self.tool.path, "benchmark_model")
         self.adb.shell_output(f"chmod 755 {shlex.quote(self._remote_tool)}")
-        self.adb.shell_output(STAY_AWAKE)
+        self._add_note(screen.note(self.adb.shell(screen.turn_on(FOLDER)).out))
         self.clocks = self.read_condition().max_mhz
 
     def _restore(self, adb: Adb) -> None:
         self._kill_tool(adb)
-        adb.shell(LET_SLEEP)
+        adb.shell(screen.restore(FOLDER))
         adb.shell(f"rm -rf {FOLDER}")
 
-    def _is_there(self, remote: str, digest: str) -> bool:
-        return self.adb.shell(f"sha256sum {shlex.quote(remote)}").out.startswith(digest)
+    def _is_there(self, local: Path, remote: str) -> bool:
+        equal = file_check.is_equal(self.adb.shell(file_check.script(remote)).out, remote, local)
+        if equal is None:
+            self._add_note("it has no program that computes hashes, so files are compared by copying them back")
+            with tempfile.TemporaryDirectory(prefix="ecbsr-bench-") as folder:
+                copy = Path(folder) / "copy"
+                self.adb.pull(remote, copy, self.options.limits.push)
+                equal = copy.read_bytes() == local.read_bytes()
+        return equal
+
+    def _mask(self) -> str | None:
+        """The mask of the cores that the tool runs on; None for all.
+
+        Raises:
+            EcbsrError: the phone cannot restrict a program to some cores, or does not report their frequencies.
+        """
+        mask = device_info.cpu_mask(self.properties.cores, self.options.cores)
+        if mask and self.adb.shell("command -v taskset").code:
+            raise EcbsrError(f"{self.serial} has no taskset to choose cores with; use --cores all")
+        return mask
+
+    def _add_note(self, note: str) -> None:
+        if note and note not in self.notes:
+            self.notes.append(note)
 
     def _kill_tool(self, adb: Adb) -> None:
         """Kill a tool that is still running. Its process id can belong to another process by now: checked first."""
-        is_ours = f"p=$(cat {FOLDER}/pid 2>/dev/null) && tr '\\0' ' ' < /proc/$p/cmdline | grep -q ecbsr-bench"
+        is_ours = f"p=$(cat {FOLDER}/pid 2>/dev/null) && grep -q ecbsr-bench /proc/$p/cmdline"
         adb.shell(f"{is_ours} && kill -9 $p; rm -f {FOLDER}/pid")
 
     def _wait_until_back(self) -> None:
@@ -215,5 +222,5 @@ class Device:
     def _reconnect(self) -> None:
         ensure_server()
         self.adb.connect()
-        if self.adb.shell_output("getprop sys.boot_completed").strip() not in ("1", ""):
+        if self.adb.shell_output("getprop sys.boot_completed").split()[-1:] == ["0"]:
             raise AdbError(f"{self.serial} is still starting")

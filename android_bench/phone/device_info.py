@@ -18,7 +18,8 @@ for f in {_CPU}/cpu[0-9]*/cpufreq/cpuinfo_max_freq; do echo "$f $(cat "$f" 2>/de
 echo @@boot
 cat /proc/sys/kernel/random/boot_id
 echo @@power
-settings get global low_power"""
+settings get global low_power 2>/dev/null
+true"""
 
 READ_CONDITION = f"""dumpsys battery
 echo @@thermal
@@ -31,6 +32,7 @@ _PROPERTY = re.compile(r"^\[([^\]]+)\]: \[(.*)\]$", re.MULTILINE)
 _HAL_TEMPERATURE = re.compile(
     r"Temperature\{mValue=(-?[0-9]{1,9}(?:\.[0-9]+)?), mType=(-?[0-9]{1,9}), mName=[^,]*, mStatus=[0-9]+\}"
 )
+_CELSIUS = (-50, 150)  # readings outside of it are no temperatures
 _SKIN = 3  # android.os.Temperature.TYPE_SKIN
 
 
@@ -82,9 +84,9 @@ def parse_properties(text: str) -> PhoneProperties:
         fingerprint=first("ro.build.fingerprint"),
         abis=tuple(abi for abi in first("ro.product.cpu.abilist", "ro.product.cpu.abi").split(",") if abi),
         cores=tuple(_cores(parts.get("cores", ""))),
-        boot=parts.get("boot", "").strip(),
+        boot=boot_id(parts.get("boot", "")),
         serial=first("ro.serialno", "ro.boot.serialno"),
-        battery_saver=parts.get("power", "").strip() == "1",
+        battery_saver=parts.get("power", "").split()[-1:] == ["1"],
     )
 
 
@@ -92,19 +94,26 @@ def parse_reading(text: str) -> Reading:
     """Parse the output of `READ_CONDITION`."""
     parts = _sections(text)
     battery, thermal = parts[""], parts.get("thermal", "")
-    tenths = _integer(r"^\s*temperature: (-?[0-9]{1,9})\b", battery)
+    tenths = _integer(r"^\s*temperature: (-?[0-9]{1,9})\s*$", battery)
     current = thermal.partition("Current temperatures from HAL")[2] or thermal
     skins = [float(value) for value, kind in _HAL_TEMPERATURE.findall(current) if int(kind) == _SKIN]
+    skins = [celsius for celsius in skins if _CELSIUS[0] < celsius < _CELSIUS[1]]
     lines = [line.split() for line in parts.get("cores", "").splitlines()]
     numbered = sorted((_index(line[0]), line[1:]) for line in lines if line and _index(line[0]) is not None)
     return Reading(
-        battery_celsius=None if tenths is None else tenths / 10,
-        battery_percent=_integer(r"^\s*level: ([0-9]{1,9})\b", battery),
-        thermal_status=_integer(r"^\s*Thermal Status: ([0-9]{1,9})\b", thermal),
+        battery_celsius=tenths / 10 if tenths is not None and _CELSIUS[0] < tenths / 10 < _CELSIUS[1] else None,
+        battery_percent=_integer(r"^\s*level: ([0-9]{1,2}|100)\s*$", battery),
+        thermal_status=_integer(r"^\s*Thermal Status: ([0-9]{1,3})\s*$", thermal),
         skin_celsius=max(skins) if skins else None,
         max_mhz=tuple(khz // 1000 for _, rest in numbered if rest and (khz := _number(rest[0])) is not None),
         governors=tuple(dict.fromkeys(rest[1] for _, rest in numbered if len(rest) > 1)),
     )
+
+
+def boot_id(text: str) -> str:
+    """The identifier of a boot in the output of a shell; "" if there is none."""
+    match = re.search(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", text)
+    return match[0] if match else ""
 
 
 def cpu_mask(cores: Sequence[Core], option: str) -> str | None:

@@ -16,6 +16,7 @@ from ..benchmark_tool import binary
 from ..config import HOST, Case, Options
 from ..models import Model, read_models
 from ..results.types import Check
+from . import file_check
 from .adb import Adb, ShellResult
 from .device import Device
 from .runner import PhoneRunner
@@ -73,7 +74,12 @@ class DryRunDevice(Device):
     def _digest(self, local: Path) -> str:
         return super()._digest(local) if local.exists() else UNKNOWN_HASH
 
-    def _verify(self, local: Path, remote: str, digest: str) -> None: ...
+    def _is_there(self, local: Path, remote: str) -> bool:
+        self.adb.shell(file_check.script(remote))
+        return False
+
+    def _verify(self, local: Path, remote: str) -> None:
+        self._is_there(local, remote)
 
 
 class DryRunRunner(PhoneRunner):

@@ -22,6 +22,7 @@ from ecbsr_mobile.utils.text import last_line, printable
 
 from ..config import Limits
 from .adb import Adb, AdbError
+from .device_info import boot_id
 
 FOLDER = "/data/local/tmp/ecbsr-bench.lock"
 STALE = 900  # seconds without a refresh; the longest step between two refreshes is far shorter
@@ -29,10 +30,10 @@ EMPTY_POLL = 0.2  # seconds; an owner file without content is being written at t
 
 _READ_OWNER = f"""cat {FOLDER}/owner
 echo
-echo @@
-echo $(cat /proc/sys/kernel/random/boot_id)
+echo @@boot $(cat /proc/sys/kernel/random/boot_id)
 f={FOLDER}/owner; [ -e $f ] || f={FOLDER}
-expr $(date +%s) - $(stat -c %Y $f)"""
+m=$(stat -c %Y $f 2>/dev/null) && echo "@@age $(($(date +%s) - m))"
+"""
 
 REFRESH = f"touch {FOLDER}/owner"
 """A script line that refreshes the lock."""
@@ -101,8 +102,8 @@ class Lock:
 
     def _owner(self, adb: Adb, stop: threading.Event) -> str | None:
         """The owner of the lock; None where it is free. A stale lock is removed."""
-        text, _, rest = adb.shell(_READ_OWNER).out.partition("@@")
-        boot, _, age = rest.strip().partition("\n")
+        text, _, rest = adb.shell(_READ_OWNER).out.partition("@@boot")
+        boot, _, age = rest.partition("@@age")
         owner = _parse_owner(text)
         stale = age.strip().isdecimal() and int(age) > STALE
         if not owner:  # being written at this moment, or released
@@ -111,7 +112,7 @@ class Lock:
             self.acquired = True
         else:
             ended = owner["machine"] == machine_id() and not _is_running(owner["pid"], owner["token"])
-            if not (stale or ended or boot != owner["boot"]):
+            if not (stale or ended or boot_id(boot) != owner["boot"]):
                 return printable(f"{owner['who']} (process {owner['pid']})", 100)
             stale = True
         if stale:
@@ -128,9 +129,10 @@ class Lock:
 def _parse_owner(text: str) -> dict[str, Any]:
     """The content of the owner file; {} if it is empty or malformed."""
     try:
-        owner = json.loads(text)
+        lines = [line for line in text.splitlines() if line.startswith("{")]  # others are of the phone's shell
+        owner = json.loads(lines[-1])
         return {"pid": int(owner["pid"]), **{key: str(owner.get(key)) for key in ("who", "machine", "boot", "token")}}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
         return {}
 
 

@@ -62,7 +62,9 @@ class PhoneRunner:
     def describe(self) -> DeviceInfo:
         """The properties of the phone."""
         properties = self.device.properties
-        notes = ["the battery saver is on, which lowers the clocks"] if properties.battery_saver else []
+        notes = [*self.device.notes]
+        if properties.battery_saver:
+            notes.append("the battery saver is on, which lowers the clocks")
         return DeviceInfo(
             name=self.device.serial,
             kind="phone",

@@ -1,13 +1,15 @@
 """A stand-in for an Android phone, for the real adb client and server.
 
-It is a folder as the file system of the phone, a shell (that of this machine, with the phone's programs before it on
-the PATH), and a benchmark tool (`standin_tool`). It listens on 127.0.0.1 only.
+It is a folder as the file system of the phone, a shell (that of this machine, which finds only the programs of the
+phone's Android version), and a benchmark tool (`standin_tool`). It listens on 127.0.0.1 only.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.helpers.adb_protocol import NEW_FEATURES, Connection
+from tests.helpers import android_programs
+from tests.helpers.adb_protocol import NEW_FEATURES, OLD_FEATURES, Connection
 from tests.helpers.waiting import wait_until
 
 TMP = "/data/local/tmp"
@@ -42,30 +45,11 @@ THERMAL = (
     "\tTemperature{{mValue=33.25, mType=3, mName=skin, mStatus=0}}\n"
 )
 
-PROGRAMS = {
-    "getprop": '[ $# = 0 ] || set -- "-n" "s/^\\[$1\\]: \\[\\(.*\\)\\]$/\\1/p"; sed "${@:-}" "$ROOT/properties"',
-    # The file for the next reading replaces the one that was just read.
-    "dumpsys": 'f="$ROOT/dumpsys/$1"; cat "$f"; if [ -e "$f.next" ]; then mv "$f.next" "$f"; fi',
-    "settings": (
-        'f="$ROOT/settings/$3"; case $1 in get) cat "$f" 2>/dev/null || echo null;; '
-        'put) echo "settings $*" >> "$ROOT/actions"; echo "$4" > "$f";; delete) rm -f "$f";; esac'
-    ),
-    "svc": 'echo "svc $*" >> "$ROOT/actions"; [ "$*" = "power stayon true" ] && echo 7 > '
-    '"$ROOT/settings/stay_on_while_plugged_in"',
-    "input": (
-        'echo "input $*" >> "$ROOT/actions"; case $2 in *WAKEUP) s=Awake;; *) s=Asleep;; esac; '
-        'echo "  mWakefulness=$s" > "$ROOT/dumpsys/power"'
-    ),
-    "taskset": 'echo "taskset $1" >> "$ROOT/actions"; shift; exec "$@"',
-}
-READ_ONLY = {
-    name: f'case "$*" in *local/tmp*) echo "{name}: $1: Read-only file system" >&2; exit 1;; esac; /bin/{name} "$@"'
-    for name in ("mkdir", "touch")
-}
-
 
 class Device:
     """A phone. `root` is an empty folder; `tool` sets the behavior of the benchmark tool (see `standin_tool`).
+
+    The property ro.build.version.sdk decides which programs it has, and what adb can do.
 
     Attributes that tests set, at any time:
         authorized: whether the phone trusts the computer.
@@ -78,11 +62,15 @@ class Device:
     """
 
     def __init__(
-        self, root: Path, tool: dict[str, Any] | None = None, features: str = NEW_FEATURES, **properties: str
+        self, root: Path, tool: dict[str, Any] | None = None, features: str | None = None, **properties: str
     ) -> None:
         self.root = root
-        self.features = features
         self.properties = {**PROPERTIES, "ro.serialno": uuid.uuid4().hex[:8], **properties}
+        self.api = int(self.properties["ro.build.version.sdk"])
+        if self.api < android_programs.SOC_PROPERTIES_SINCE:
+            self.properties = {name: value for name, value in self.properties.items() if "ro.soc" not in name}
+        has_v2 = self.api >= android_programs.SHELL_V2_SINCE
+        self.features = features or (NEW_FEATURES if has_v2 else OLD_FEATURES)
         self.authorized, self.silent = True, False
         self.cut_push_after: int | None = None
         self.away: float | None = 0.3
@@ -90,6 +78,7 @@ class Device:
         self.reboots = False
         self.watcher: Callable[[str], None] = lambda _event: None
         self.read_only = False
+        self.noise = ""  # printed at the start of each shell
         self.pushes: list[str] = []
         self.shells: list[str] = []
         self._actions: list[tuple[Callable[[str, int], bool], Callable[[], None]]] = []
@@ -121,7 +110,8 @@ class Device:
     def set_heat(self, status: int, tenths: int = 300, then: int | None = None) -> None:
         """Set the thermal status and the battery's tenths of a degree; `then` is the status after one reading."""
         (self.root / "dumpsys/battery").write_text(BATTERY.format(tenths))
-        (self.root / "dumpsys/thermalservice").write_text(THERMAL.format(status))
+        if self.api >= android_programs.THERMAL_SERVICE_SINCE:
+            (self.root / "dumpsys/thermalservice").write_text(THERMAL.format(status))
         if then is not None:
             (self.root / "dumpsys/thermalservice.next").write_text(THERMAL.format(then))
 
@@ -141,8 +131,18 @@ class Device:
     def set_read_only(self) -> None:
         """Refuse every change below /data/local/tmp."""
         self.read_only = True
-        for name, text in READ_ONLY.items():
+        for name, text in android_programs.READ_ONLY.items():
             self._program(name, text)
+
+    def remove(self, *names: str) -> None:
+        """Remove programs."""
+        for name in names:
+            (self.root / "bin" / name).unlink()
+
+    def refuse(self, *names: str) -> None:
+        """Let programs of the framework end with a SecurityException."""
+        for name in names:
+            self._program(name, android_programs.REFUSED)
 
     def actions(self) -> list[str]:
         """The commands that changed the screen, the settings and the cores."""
@@ -206,8 +206,18 @@ class Device:
     def _furnish(self) -> None:
         for name in ("bin", "dumpsys", "settings", TMP[1:], "proc/sys/kernel/random"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
-        for name, text in PROGRAMS.items():
-            self._program(name, text)
+        names = android_programs.programs(self.api)
+        for name in [*names, "sh"]:
+            found = shutil.which(name)
+            if found:
+                (self.root / "bin" / name).symlink_to(found)
+        if "md5" in names:
+            self._program("md5", 'exec md5sum "$@"')
+        if self.api >= android_programs.TOYBOX_SINCE:
+            self._program("toybox", f"TOYBOX='{' '.join(names)}'{android_programs.TOYBOX}")
+        for name, text in android_programs.PROGRAMS.items():
+            if name != "taskset" or name in names:
+                self._program(name, text)
         lines = [f"[{name}]: [{value}]\n" for name, value in self.properties.items()]
         (self.root / "properties").write_text("".join(lines))
         self.set_heat(0)
@@ -223,7 +233,8 @@ class Device:
 
     def _program(self, name: str, text: str) -> None:
         path = self.root / "bin" / name
-        path.write_text(f"#!/bin/sh\nROOT='{self.root}'\n{text}\n")
+        path.unlink(missing_ok=True)
+        path.write_text(f"#!/bin/sh\nROOT='{self.root}'\nPATH='{os.environ['PATH']}'\n{text}\n")
         path.chmod(0o755)
 
     def _accept(self, listener: socket.socket) -> None:
@@ -244,12 +255,12 @@ class Device:
         for place in (TMP, "/sys/devices/system/cpu", "/proc/sys/kernel/random/boot_id"):
             script = script.replace(place, str(self.path(place)))
         process = subprocess.Popen(
-            ["/bin/sh", "-c", script],
+            ["/bin/sh", "-c", (self.noise and f"echo {shlex.quote(self.noise)}\n{script}") or script],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             cwd=self.root,
-            env={**os.environ, "PATH": f"{self.root}/bin:{os.environ['PATH']}"},
+            env={**os.environ, "PATH": f"{self.root}/bin"},
             start_new_session=True,
         )
         self._processes.append(process)

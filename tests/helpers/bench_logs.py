@@ -93,7 +93,8 @@ GPU_PARTIAL = (
 )
 GPU_2020 = (
     _BODY_OLD.replace(
-        "XNNPACK delegate created", "Applied GPU delegate, and the model graph will be partially executed"
+        "XNNPACK delegate created",
+        "Applied GPU delegate, and the model graph will be partially executed w/ the delegate",
     ),
     "INFO: Created TensorFlow Lite delegate for GPU.\n"
     "ERROR: Next operations are not supported by GPU delegate:\nDEPTH_TO_SPACE: Operation is not supported.\n"

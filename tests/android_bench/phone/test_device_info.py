@@ -31,3 +31,12 @@ def test_a_phone_without_output_has_no_properties() -> None:
     empty = device_info.parse_properties("")
     assert (empty.model, empty.soc, empty.api, empty.abis, empty.cores) == ("", "", None, (), ())
     assert device_info.parse_reading("") == device_info.Reading(None, None, None, None, (), ())
+
+
+@pytest.mark.parametrize("value", ["1.2.3", "9" * 5000, "nan", "1e5", "0x20", "٣", "", "99999999"])
+def test_a_reading_that_is_no_number_is_unknown(value: str) -> None:
+    reading = device_info.parse_reading(
+        f"  level: {value}\n  temperature: {value}\n@@thermal\nThermal Status: {value}\n"
+        f"\tTemperature{{mValue={value}, mType=3, mName=skin, mStatus=0}}\n"
+    )
+    assert reading == device_info.Reading(None, None, None, None, (), ())
