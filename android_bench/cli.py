@@ -83,8 +83,10 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.dry_run:
         return _dry_run(arguments)
     from .results import baseline, serialize
-    from .session import publish
+    from .session import check_new, publish
 
+    if arguments.out:
+        check_new(Path(arguments.out))
     before = serialize.read_results(arguments.baseline) if arguments.baseline else None
     imported = [(Path(name).stem, serialize.read_results(name)) for name in arguments.imported]
     results = _measure(arguments)

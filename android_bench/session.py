@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.subprocess_runner import Canceled
 
@@ -24,11 +24,14 @@ from .config import HOST, Case, Options
 from .models import Model, read_models
 from .results import aggregate, serialize
 from .results.baseline import Comparison
-from .results.journal import Journal, ModelFile, Session, reopen
+from .results.journal import RUNS, Journal, ModelFile, Session, reopen
 from .results.types import TIMED, Check, DeviceInfo, OperatorTime, Results, Run
 
 Notify = Callable[[str], None]
 """Called with one line of text, from several threads."""
+
+REPORTS = ("results.json", "results.csv", "report.html")
+"""The files of `publish`."""
 
 CLEANUP_SECONDS = 60  # for the devices to be restored after an interrupt
 
@@ -87,6 +90,8 @@ def start(
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     files = tuple(ModelFile(str(model.path), model.sha256) for model in models.values())
     journal = Journal(Session(options, files, started), Path(out) if out is not None else None)
+    if out is not None:
+        check_new(Path(out))
     journal.create_file()
     return _run(models, journal, progress)
 
@@ -106,6 +111,17 @@ def resume(out: str | os.PathLike[str], progress: Notify | None = None) -> Resul
     return _run(models, journal, progress)
 
 
+def check_new(folder: Path) -> None:
+    """Check that `publish` replaces nothing in a folder that no benchmark was written to.
+
+    Raises:
+        UsageError: a file exists.
+    """
+    existing = next((folder / name for name in REPORTS if (folder / name).exists()), None)
+    if existing and not (folder / RUNS).exists():  # if it does, `Journal.create_file` says how to go on
+        raise UsageError(f"{existing} exists; name another folder for the results")
+
+
 def publish(folder: Path | None, results: Results, comparisons: Sequence[Comparison] = ()) -> None:
     """Write `results.json`, `results.csv` and `report.html` to `folder`, each completely or not at all. None: nothing.
 
@@ -117,9 +133,9 @@ def publish(folder: Path | None, results: Results, comparisons: Sequence[Compari
     from .report import page
 
     text = json.dumps(serialize.document(results, comparisons), indent=2, allow_nan=False) + "\n"
-    write_bytes(folder / "results.json", text.encode())
-    write_bytes(folder / "results.csv", serialize.to_csv(results).encode())
-    write_bytes(folder / "report.html", page.html(results, comparisons).encode())
+    contents = (text, serialize.to_csv(results), page.html(results, comparisons))
+    for name, content in zip(REPORTS, contents, strict=True):
+        write_bytes(folder / name, content.encode())
 
 
 def _connected(devices: Sequence[str]) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ class ExportOptions:
         onnx: whether to write ONNX, with dynamic height and width, too.
         npu: NPU compiler that compiles each file, like "qualcomm" or "qualcomm:SM8650"; its reports go into the
             recipes.
+        overwrite: replace files that exist.
         identity: for a weights file: see `checkpoint.load`.
         value_range: for a weights file: see `checkpoint.load`.
         activation: for a weights file: see `checkpoint.load`.
@@ -61,6 +62,7 @@ class ExportOptions:
     max_drop: float = 0.25
     onnx: bool = False
     npu: str | None = None
+    overwrite: bool = False
     identity: bool | None = None
     value_range: float | None = None
     activation: Activation | None = None

@@ -17,7 +17,7 @@ import numpy as np
 from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.tflite import interpreter, recipe
-from ecbsr_mobile.utils.files import check_writable, write_bytes
+from ecbsr_mobile.utils.files import check_outputs, check_writable, write_bytes
 
 from . import resolutions
 from .audit.model_audit import audit
@@ -64,7 +64,7 @@ def export(
         **changes: fields of `ExportOptions` that differ from `options`: `export(net, "out", target="npu")`.
 
     Raises:
-        UsageError: an option that is not known.
+        UsageError: an option that is not known, or a file exists and `overwrite` is false.
         EcbsrError: weights or images that cannot be used, a failed conversion, a loss above `max_drop`, a folder that
             cannot be written to, or an NPU compiler that is not installed.
     """
@@ -78,6 +78,7 @@ def export(
         if options.finetune is None:
             options = replace(options, finetune=_default_finetune_steps(net, plain, options.target))
         run = _Run(plain, Path(out), options, progress or (lambda _message: None))
+        check_outputs(_paths(run), options.overwrite)
         files = [_onnx_file(run)] if options.onnx else []
         if converter:
             files += _tflite_files(run, converter)
@@ -128,10 +129,19 @@ class _PrecisionGraph:
     calibration: dict[str, Any] | None
     reference: Reference
 
-    def file_name(self, net: PlainNet, size: Size) -> str:
-        """The name of the file at a size, without ".tflite"."""
-        target = [] if self.target == ANY_TARGET else [self.target]
-        return "-".join([net.name, self.precision, *target, resolutions.name(size)])
+
+def _paths(run: _Run) -> list[Path]:
+    """The files that a run writes."""
+    names = [f"{run.net.name}.onnx"] if run.options.onnx else []
+    for precision in run.options.precisions:
+        names += [f"{_file_name(run, precision, size)}.tflite" for size in run.options.lr_sizes]
+    return [run.folder / name for name in names]
+
+
+def _file_name(run: _Run, precision: str, size: Size) -> str:
+    """The name of a `.tflite` file, without its extension."""
+    target = [run.options.target] if precision == "int8" else []
+    return "-".join([run.net.name, precision, *target, resolutions.name(size)])
 
 
 def _onnx_file(run: _Run) -> _CheckedFile:
@@ -185,7 +195,7 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
         count = len(options.lr_sizes)
         run.progress(f"{item.precision}: writing and checking {count} size{'s' * (count > 1)}")
         for size in options.lr_sizes:
-            files.append(_tflite_file(run, baseline, item, size, reports.get(item.file_name(run.net, size))))
+            files.append(_tflite_file(run, baseline, item, size, reports.get(_file_name(run, item.precision, size))))
     warning = quality.below_bicubic_warning(graphs[-1].loss, sample_images)
     if warning:
         warnings.warn(warning, UserWarning, stacklevel=3)
@@ -220,7 +230,7 @@ def _npu_reports(run: _Run, graphs: Sequence[_PrecisionGraph]) -> Mapping[str, C
 
     run.progress(f"compiling with the NPU compiler for {', '.join(options.npu_socs)}")
     files = {
-        item.file_name(run.net, size): tflite.write(tflite.at_size(item.graph, *size))
+        _file_name(run, item.precision, size): tflite.write(tflite.at_size(item.graph, *size))
         for item in graphs
         for size in options.lr_sizes
     }
@@ -230,7 +240,7 @@ def _npu_reports(run: _Run, graphs: Sequence[_PrecisionGraph]) -> Mapping[str, C
 def _tflite_file(
     run: _Run, baseline: _Baseline, item: _PrecisionGraph, size: Size, npu: CompileReports | None
 ) -> _CheckedFile:
-    name = item.file_name(run.net, size)
+    name = _file_name(run, item.precision, size)
     graph = tflite.at_size(recipe.write(item.graph, _recipe(run, item, size, npu)), *size)
     data = tflite.write(graph)
     first = size == run.options.lr_sizes[0]

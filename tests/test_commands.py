@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +60,7 @@ def test_upscale_a_picture_and_a_folder(picture: Path, tmp_path: Path) -> None:
     document = json.loads(result.stdout)
     assert [entry["to"] for entry in document["pictures"]] == [[320, 240]]
     assert "broken.png" in document["failed"][0]
+    assert result.stderr.splitlines()[-2:] == ["1 of 2 images could not be upscaled:", f"  {document['failed'][0]}"]
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["picture 1.png"]
 
 
@@ -71,6 +74,77 @@ def test_upscale_refusals(picture: Path, tmp_path: Path) -> None:
     refused(call_here("ecbsr-upscale", picture.parent, picture), 2, "is a file")
     refused(call_here("ecbsr-upscale", picture, picture / "o.png"), 1, "cannot write")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_nothing_is_written_over_unasked(picture: Path, tmp_path: Path) -> None:
+    a, b, alias = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "alias.png"
+    for path in (a, b):
+        path.write_bytes(picture.read_bytes())
+    alias.hardlink_to(a)
+    refused(call_here("ecbsr-upscale", a, b), 2, f"{b} exists", "--overwrite")  # as the shell expands *.png
+    for same in (a, alias, tmp_path / "." / "a.png"):
+        refused(call_here("ecbsr-upscale", a, same, "--overwrite"), 2, "is the input")
+    refused(call_here("ecbsr-upscale", tmp_path, tmp_path / ".", "--overwrite"), 2, "is the input folder")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "b.png").write_bytes(b"mine")
+    refused(call_here("ecbsr-upscale", tmp_path, out), 2, "b.png exists", "--overwrite")
+    assert [path.name for path in out.iterdir()] == ["b.png"]
+    assert a.read_bytes() == b.read_bytes() == picture.read_bytes()
+    assert call_here("ecbsr-upscale", a, b, "--overwrite").returncode == 0
+    assert images.read(b).size == (160, 120)
+
+    model = zoo.tflite("ecbsr-m4c16-x2")
+    refused(call_here("ecbsr-audit", model, "--html", out / "b.png"), 2, "b.png exists")
+    (out / "ecbsr-m4c16-x2-fp32-480x270.tflite").write_bytes(b"mine")
+    refused(call_here("ecbsr-export", "--fp32", "--out", out), 2, "480x270.tflite exists", "--overwrite")
+    (out / "results.csv").write_bytes(b"mine")
+    refused(call_here("ecbsr-bench", model, "--size", "32x24", "--out", out), 2, "results.csv exists")
+    (out / "best.safetensors").write_bytes(b"mine")
+    refused(call_here("ecbsr-train", *training(picture, out)), 1, "best.safetensors exists")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == dict.fromkeys(
+        ("b.png", "ecbsr-m4c16-x2-fp32-480x270.tflite", "results.csv", "best.safetensors"), b"mine"
+    )
+
+
+def test_a_page_is_written_to_a_device(tmp_path: Path) -> None:
+    device, terminal = os.openpty()
+    read: list[bytes] = []
+
+    def drain() -> None:
+        while b"</html>" not in b"".join(read):
+            read.append(os.read(device, 65536))
+
+    reader = threading.Thread(target=drain)
+    reader.start()
+    result = call_here("ecbsr-audit", zoo.tflite("ecbsr-m4c16-x2"), "--html", os.ttyname(terminal))
+    reader.join()
+    assert result.returncode == 0, result.stderr
+    assert Path(os.ttyname(terminal)).is_char_device()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.slow
+def test_closed_streams_are_the_null_device(picture: Path, tmp_path: Path, closed: str) -> None:
+    line = shlex.join(argv("ecbsr-upscale", picture, tmp_path / "o.png"))
+    result = subprocess.run(["sh", "-c", f"{line} {closed}"], capture_output=True, text=True, env=environment())
+    assert (result.returncode, result.stderr) == (0, "")
+    assert images.read(tmp_path / "o.png").size == (160, 120)
+    missing = shlex.join(argv("ecbsr-upscale", tmp_path / "none.png", tmp_path / "o2.png"))
+    result = subprocess.run(["sh", "-c", f"{missing} {closed}"], capture_output=True, text=True, env=environment())
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+@pytest.mark.parametrize(("full", "code"), [(">/dev/full", 1), ("2>/dev/full", 0)])
+@pytest.mark.slow
+def test_output_to_a_full_disk_ends_without_a_traceback(tmp_path: Path, full: str, code: int) -> None:
+    line = shlex.join(argv("ecbsr-export", "--list"))
+    result = subprocess.run(["sh", "-c", f"{line} {full}"], capture_output=True, text=True, env=environment())
+    assert result.returncode == code
+    assert result.stderr in ("", "ecbsr-export: No space left on device\n")
 
 
 @pytest.mark.slow

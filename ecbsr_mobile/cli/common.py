@@ -13,6 +13,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -39,6 +40,7 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
     the signal's number. When the reader of a pipe closes it early, the process ends without a message.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A character that the terminal or pipe cannot encode becomes a question mark.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
@@ -58,14 +60,13 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
     except MemoryError:
         code = _report(program, "not enough memory for this input; use a smaller one", FAILED)
     except BrokenPipeError:
-        # Python flushes standard output at exit and would raise again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = FAILED
     except OSError as error:
         code = _report(program, os_error_message(error), FAILED)
     except KeyboardInterrupt as interrupt:
         number = int(interrupt.args[0]) if interrupt.args else int(signal.SIGINT)
         code = _report(program, f"interrupted by {signal.Signals(number).name}", 128 + number)
+    _give_up_unwritable_output()
     sys.exit(code)
 
 
@@ -77,7 +78,8 @@ def os_error_message(error: OSError) -> str:
 
 def notice(message: str) -> None:
     """Print one line for the user on standard error."""
-    print(message, file=sys.stderr, flush=True)
+    with suppress(OSError):  # a full disk or a reader that is gone must not end the work
+        print(message, file=sys.stderr, flush=True)
 
 
 def show_warnings_as_notices() -> None:
@@ -146,9 +148,42 @@ def weights_options(options: argparse.Namespace) -> dict[str, Any]:
     return {"identity": options.identity, "value_range": options.range, "activation": options.activation}
 
 
+def add_overwrite_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--overwrite` (see `files.check_outputs`)."""
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
 def _report(program: str, message: str, code: int) -> int:
-    print(f"{program}: {message}", file=sys.stderr, flush=True)
+    notice(f"{program}: {message}")
     return code
+
+
+def _open_closed_streams() -> None:
+    """Let the null device stand for each standard stream that the caller closed (`>&-`).
+
+    Otherwise the next file that is opened would become standard output, for this process and its children.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null == number:
+                os.set_inheritable(null, True)
+            else:
+                os.dup2(null, number)
+                os.close(null)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def _give_up_unwritable_output() -> None:
+    """Leave what cannot be written to a full disk or a closed pipe: Python would try again at exit, and complain."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _plain(value: object) -> Any:

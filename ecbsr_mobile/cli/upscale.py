@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .. import zoo
 from ..errors import EcbsrError, UsageError
+from ..utils.files import check_outputs
 from . import common
 
 
@@ -19,6 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     from ..utils.progress import bar
 
     jobs = _jobs(Path(options.input), Path(options.output))
+    check_outputs([target for _, target in jobs], options.overwrite)
     model = open_model(options.model, **common.weights_options(options))
     done, failures = [], []
     for source, target in jobs:
@@ -30,13 +32,16 @@ def main(argv: list[str] | None = None) -> int:
             if len(jobs) == 1:
                 raise
             failures.append(str(error))  # the other images of the folder are still upscaled
-            common.notice(str(error))
             continue
         done.append({"input": str(source), "output": str(target), "from": image.size, "to": upscaled.size})
         if not options.json:
             print(f"{target}: {upscaled.size[0]}x{upscaled.size[1]}", flush=True)
     if options.json:
         common.print_json({"model": model.name, "scale": model.scale, "pictures": done, "failed": failures})
+    if failures:
+        common.notice(f"{len(failures)} of {len(jobs)} images could not be upscaled:")
+    for failure in failures:
+        common.notice(f"  {failure}")
     return common.FAILED if failures else common.DONE
 
 
@@ -53,7 +58,7 @@ def _jobs(source: Path, target: Path) -> list[tuple[Path, Path]]:
         if target.is_dir() or not target.suffix:
             target = target / f"{source.stem}.png"
         images.check_format(target)
-        if source.resolve() == target.resolve():
+        if _same(source, target):
             raise UsageError(f"{target}: is the input; choose another output file")
         return [(source, target)]
     if target.exists() and not target.is_dir():
@@ -63,9 +68,14 @@ def _jobs(source: Path, target: Path) -> list[tuple[Path, Path]]:
     duplicate = next((name for name in names if names.count(name) > 1), None)
     if duplicate:
         raise UsageError(f"{source}: two images would both be written as {duplicate}; rename one")
-    if source.resolve() == target.resolve():
+    if _same(source, target):
         raise UsageError(f"{target}: is the input folder; choose another output folder")
     return jobs
+
+
+def _same(source: Path, target: Path) -> bool:
+    """Whether two paths are the same file or folder, by whatever links and names."""
+    return source.exists() and target.exists() and source.samefile(target)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("output", metavar="OUT", help="an image to write, or a folder")
     parser.add_argument("--model", default=zoo.DEFAULT, metavar="MODEL",
                         help="weights, a .tflite, or the name of a bundled model (%(default)s)")  # fmt: skip
+    common.add_overwrite_option(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     common.add_weights_options(parser)
     return parser

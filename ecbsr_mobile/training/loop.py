@@ -88,12 +88,12 @@ def train(
             raise UsageError(
                 f"batch {settings.batch} cannot be divided among {group.count} processes; use a multiple of it"
             )
+        if group.first and not resume:
+            _check_new(out)
         val_pairs = list(pairs(val, settings.scale)) if group.first else []
         trainer = Trainer(settings, start, chosen_device, group)
         if resume:
             trainer.restore(out / CHECKPOINT)
-        elif group.first and (out / CHECKPOINT).exists():
-            raise EcbsrError(f"{out}: contains a training run; resume it (--resume) or choose another folder")
         if trainer.step < settings.steps or _validation_due(trainer):
             shown = progress if group.first else None
             trainer.prepare(Crops(data, settings.scale, settings.colors, settings.patch, shown), shown)
@@ -101,6 +101,14 @@ def train(
         last = group.from_first(lambda: trainer.report)
     assert last is not None
     return Report(**last)
+
+
+def _check_new(out: Path) -> None:
+    if (out / CHECKPOINT).exists():
+        raise EcbsrError(f"{out}: contains a training run; resume it (--resume) or choose another folder")
+    existing = next((out / name for name in (WEIGHTS, LOG, CURVES) if (out / name).exists()), None)
+    if existing:
+        raise EcbsrError(f"{existing} exists; choose another folder")
 
 
 def _loop(

@@ -1,30 +1,41 @@
-"""Writing files atomically: a file with its final name is always complete."""
+"""Writing files: whole or not at all, through symbolic links, and over an earlier file only where asked to."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import EcbsrError
+from ..errors import EcbsrError, UsageError
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, with the same extension, and rename it to `path` on success.
+    """Yield a temporary path with the extension of `path`; on success its content becomes that of `path`.
 
-    Creates the folder if it is missing. If the body raises or is interrupted, the temporary file is removed, and a file
-    at `path` stays as it was.
+    Creates the folder if it is missing. A file is replaced by renaming: if the body raises or is interrupted, the
+    temporary file is removed, and a file at `path` stays as it was. A symbolic link stays, and its target is replaced.
+    A pipe or a character device such as `/dev/null` is written to.
 
     Raises:
-        EcbsrError: the folder cannot be created or written to, or the disk is full.
+        EcbsrError: `path` is a folder, a socket or a disk, the folder cannot be created or written to, or the disk is
+            full.
     """
     target = Path(path)
+    if _is_stream(target):
+        with tempfile.TemporaryDirectory(prefix="ecbsr-") as folder:
+            temporary = Path(folder, f"output{target.suffix}")
+            yield temporary
+            _copy_to_stream(temporary, target)
+        return
+    real = Path(os.path.realpath(target))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=target.suffix)
+        real.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=real.parent, prefix=".", suffix=target.suffix)
         os.close(handle)
     except OSError as error:
         raise EcbsrError(f"cannot write {target}: {error.strerror}; choose another folder") from None
@@ -32,7 +43,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp creates files that only their owner can read
-        os.replace(temporary, target)
+        os.replace(temporary, real)
     except OSError as error:
         raise EcbsrError(f"cannot write {target}: {error.strerror or error}") from None
     finally:
@@ -46,6 +57,26 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def check_outputs(paths: Iterable[str | os.PathLike[str]], overwrite: bool) -> None:
+    """Check, before long work, that files can be written, and that none exists unless `overwrite` is true.
+
+    Raises:
+        UsageError: a file exists.
+        EcbsrError: a path is a folder, a socket or a disk, or its folder cannot be written to.
+    """
+    targets = [Path(path) for path in paths]
+    existing = []
+    for target in targets:
+        if _is_stream(target):
+            continue
+        check_writable(Path(os.path.realpath(target)).parent)
+        if _mode(target) is not None:
+            existing.append(target)
+    if existing and not overwrite:
+        others = f" (and {len(existing) - 1} more of the files to write)" if len(existing) > 1 else ""
+        raise UsageError(f"{existing[0]} exists{others}; choose another output, or add --overwrite to replace it")
+
+
 def check_writable(folder: str | os.PathLike[str]) -> None:
     """Check, before long work, that files can be written into a folder that may not exist yet.
 
@@ -53,11 +84,47 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
         EcbsrError: files cannot be written there.
     """
     absolute = Path(folder).absolute()
-    existing = next(path for path in (absolute, *absolute.parents) if path.exists())
+    existing = next(path for path in (absolute, *absolute.parents) if _mode(path) is not None)
     if not existing.is_dir():
         raise EcbsrError(f"cannot write into {folder}: {existing} is a file; choose another folder")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise EcbsrError(f"cannot write into {folder}: {existing} is read-only; choose another folder")
+
+
+def _is_stream(target: Path) -> bool:
+    """Whether `target` is a pipe or a character device, and not a file or nothing yet.
+
+    Raises:
+        EcbsrError: it is a folder, a socket, a disk, or a symbolic link to itself.
+    """
+    mode = _mode(target)
+    if mode is None:
+        if os.path.islink(os.path.realpath(target)):
+            raise EcbsrError(f"cannot write {target}: is a symbolic link to itself; choose another file")
+        return False
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a disk"}
+    kind = kinds.get(stat.S_IFMT(mode))
+    if kind:
+        raise EcbsrError(f"cannot write {target}: is {kind}; choose another file")
+    return not stat.S_ISREG(mode)
+
+
+def _mode(path: Path) -> int | None:
+    """Type and permissions of what is at `path`, behind symbolic links; None if there is nothing."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return None
+
+
+def _copy_to_stream(source: Path, target: Path) -> None:
+    try:
+        with source.open("rb") as content, target.open("wb") as stream:
+            shutil.copyfileobj(content, stream)
+    except BrokenPipeError:
+        raise  # the reader has seen enough
+    except OSError as error:
+        raise EcbsrError(f"cannot write {target}: {error.strerror or error}") from None
 
 
 def _umask() -> int:

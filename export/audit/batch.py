@@ -50,6 +50,7 @@ def audit_all(
     size: Size | None = None,
     emulate: bool = False,
     keep: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     sample_crops: bool = False,
     notice: Callable[[str], None] = lambda _text: None,
     progress: Progress = lambda items, _label: items,
@@ -62,11 +63,13 @@ def audit_all(
         size: (width, height) of the LR input to compile for; None: see `npu.runner.sized`.
         emulate: run the compiled models in the vendor's emulator, on a crop of a bundled image.
         keep: folder for the compiled files; None deletes them.
+        overwrite: replace files in `keep`.
         sample_crops: run each model on the crop even if nothing is emulated.
         notice: called with the compiler's license notice before the compiler runs.
         progress: wraps the work to show progress.
 
     Raises:
+        UsageError: a file in `keep` would be replaced without `overwrite`.
         EcbsrError: the compiler is not installed, or `keep` cannot be written to.
     """
     audits: dict[str, Audit] = {}
@@ -85,7 +88,9 @@ def audit_all(
 
         sized, size_errors = _at_size(models, size)
         errors |= size_errors
-        reports = compile_models(sized, socs, crops if emulate else None, keep, notice=notice, progress=progress)
+        reports = compile_models(
+            sized, socs, crops if emulate else None, keep, overwrite=overwrite, notice=notice, progress=progress
+        )
         audits |= {path: replace(audits[path], npu=report) for path, report in reports.items()}
     return Audits(audits, errors, models, crops)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.utils import progress
+from ecbsr_mobile.utils.files import check_outputs, write_bytes
 
 from .. import resolutions
 from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS, parse_socs
@@ -41,12 +42,15 @@ def main(argv: list[str] | None = None) -> int:
     size = resolutions.parse(options.size) if options.size else None
     from ..audit.batch import audit_all
 
+    if options.html:
+        check_outputs([options.html], options.overwrite)
     audits = audit_all(
         options.files,
         socs,
         size,
         emulate=options.emulate,
         keep=options.keep,
+        overwrite=options.overwrite,
         sample_crops=options.html is not None,
         notice=_notice,
         progress=progress.bar,
@@ -81,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         f"{', '.join(resolutions.SIZES)} (default: the file's; 540p if that is dynamic)")  # fmt: skip
     add("--keep", metavar="DIR", help="keep the compiled files in this folder, as NAME-SOC.tflite")
     add("--html", metavar="FILE", help="write an HTML page about the files, with crops of a bundled image")
+    common.add_overwrite_option(parser)
     add("--json", action="store_true", help="print the result as JSON")
     return parser
 
@@ -90,8 +95,6 @@ def _notice(text: str) -> None:
 
 
 def _write_page(path: str, audits: Audits) -> None:
-    from ecbsr_mobile.utils.files import write_bytes
-
     from ..audit.page import html
 
     write_bytes(path, html(audits).encode())

@@ -16,7 +16,7 @@ from .audit import COMPILER_COLUMNS, compiler_cells
 if TYPE_CHECKING:
     from ..results import Exported, ExportedFile
 
-FIELDS = ("target", "calibration", "io_dtype", "finetune", "max_drop", "onnx", "npu")
+FIELDS = ("target", "calibration", "io_dtype", "finetune", "max_drop", "onnx", "npu", "overwrite")
 """Fields of `ExportOptions` that have a flag of the same name and type."""
 
 
@@ -158,5 +158,6 @@ def parser() -> argparse.ArgumentParser:
         f"{socs.QUALCOMM}:SM8650,… (see ecbsr-audit)")  # fmt: skip
     add("--out", default=".", metavar="DIR", help="folder for the files (.)")
     add("--json", action="store_true", help="print the result as JSON")
+    common.add_overwrite_option(result)
     common.add_weights_options(result)
     return result

@@ -13,7 +13,7 @@ from pathlib import Path
 from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import subprocess_runner
-from ecbsr_mobile.utils.files import write_bytes
+from ecbsr_mobile.utils.files import check_outputs, write_bytes
 from ecbsr_mobile.utils.progress import Progress
 
 from .. import resolutions
@@ -33,6 +33,7 @@ def compile_models(
     socs: Sequence[str] = tuple(SOCS),
     crops: Mapping[str, SampleCrop | str] | None = None,
     keep: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     seconds: float = SECONDS,
     notice: Callable[[str], None] = lambda _text: None,
     progress: Progress = lambda items, _label: items,
@@ -44,6 +45,7 @@ def compile_models(
         socs: keys of `SOCS`.
         crops: path → the sample crop to emulate and compare with, or why there is none; None: no emulation.
         keep: folder for the compiled files, named MODEL-SOC.tflite; None deletes them.
+        overwrite: replace files in `keep`.
         seconds: time limit of each compilation.
         notice: called with the license notice before the first program runs.
         progress: wraps the work to show progress.
@@ -52,7 +54,7 @@ def compile_models(
         path → SoC → report.
 
     Raises:
-        UsageError: the compiled files of two models would have the same name.
+        UsageError: the compiled files of two models would have the same name, or one exists already.
         EcbsrError: the compiler is not installed or does not load, or a compiled file cannot be written.
     """
     names = [Path(path).stem for path in models]
@@ -60,6 +62,8 @@ def compile_models(
         raise UsageError(
             "two of the models have the same file name, and so would their compiled files; compile them separately"
         )
+    if keep is not None:
+        check_outputs([_kept(keep, path, soc) for path in models for soc in socs], overwrite)
     reports: dict[str, dict[str, CompileReport]] = {path: {} for path in models}
     with toolchain() as tools:
         notice(tools.notice)
@@ -75,11 +79,15 @@ def compile_models(
             for path, soc, future in progress(work, "compiling"):
                 reports[path][soc], compiled = future.result()
                 if keep is not None and compiled is not None:
-                    write_bytes(Path(keep) / f"{Path(path).stem}-{soc}.tflite", compiled)
+                    write_bytes(_kept(keep, path, soc), compiled)
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
     return reports
+
+
+def _kept(folder: str | os.PathLike[str], path: str, soc: str) -> Path:
+    return Path(folder) / f"{Path(path).stem}-{soc}.tflite"
 
 
 def cores() -> int:
