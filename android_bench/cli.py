@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     add("--runs", dest="iterations", type=_count, default=Options.iterations, metavar="N",
         help="timed inferences in each process (default: %(default)s)")  # fmt: skip
     add("--tool", default=Options.tool, metavar="TOOL", help="phones: tflite, litert or the path of a benchmark_model")
+    add("--tool-sha256", default="", metavar="HEX", help="phones: SHA-256 that the tool must have")
     add("--check", action="store_true", help="phones: compare the output for a real image with this machine's")
     add("--profile", action="store_true", help="phones: the time of each operator type")
     add("--cooldown", type=_seconds, default=Limits.cooldown, metavar="SECONDS",
@@ -123,7 +124,7 @@ def _measure(arguments: argparse.Namespace) -> Results:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    same_names = ("cores", "rounds", "iterations", "tool", "check", "profile")
+    same_names = ("cores", "rounds", "iterations", "tool", "tool_sha256", "check", "profile")
     values = {name: getattr(arguments, name) for name in same_names}
     return Options(
         devices=arguments.device or (HOST,),

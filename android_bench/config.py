@@ -94,6 +94,8 @@ class Options:
         iterations: timed inferences in each run.
         seed: seed of the order of the runs.
         tool: the phones' benchmark tool: "tflite" or "litert" (downloaded once), or the path of a benchmark_model.
+        tool_sha256: the SHA-256 that the tool must have, in hexadecimal digits; "": any. Without one, a downloaded tool
+            must have the hash of the first download.
         check: compare the output of each phone for a real image with the output of this machine.
         profile: run each case once more with the operator profiler of the tool.
         limits: time limits.
@@ -111,6 +113,7 @@ class Options:
     iterations: int = 20
     seed: int = 0
     tool: str = "tflite"
+    tool_sha256: str = ""
     check: bool = False
     profile: bool = False
     limits: Limits = field(default_factory=Limits)
@@ -128,6 +131,7 @@ class Options:
             "delegates": parse_delegates(_items(self.delegates)),
             "threads": tuple(dict.fromkeys(parse_threads(str(count)) for count in _items(self.threads))),
             "cores": parse_cores(self.cores),
+            "tool_sha256": parse_sha256(self.tool_sha256),
         }
         for name, value in parsed.items():
             object.__setattr__(self, name, value)
@@ -161,6 +165,18 @@ def parse_cores(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{1,16}", mask) or int(mask, 16) == 0:
         raise UsageError(f"cores {text!r} are not known; use big, little, all or a hexadecimal mask such as f0")
     return mask
+
+
+def parse_sha256(text: str) -> str:
+    """Parse a SHA-256 of 64 hexadecimal digits, or "".
+
+    Raises:
+        UsageError: the text is neither.
+    """
+    digest = text.strip().lower()
+    if digest and not re.fullmatch("[0-9a-f]{64}", digest):
+        raise UsageError(f"{text[:80]!r} is not a SHA-256; use its 64 hexadecimal digits")
+    return digest
 
 
 def parse_delegates(delegates: Iterable[str | Delegate]) -> tuple[Delegate, ...]:

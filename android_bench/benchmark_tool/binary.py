@@ -6,17 +6,15 @@ import base64
 import binascii
 import hashlib
 import json
-import shutil
+import shlex
 import struct
-import urllib.error
-import urllib.request
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from email.message import Message
-from http.client import HTTPException
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils import download
 from ecbsr_mobile.utils.files import atomic_write, write_bytes
 
 from ..results.types import Tool
@@ -29,7 +27,7 @@ ADDRESSES = {
     ("tflite", "armeabi-v7a"): f"{_NIGHTLY}/android_arm_benchmark_model",
     ("litert", "arm64-v8a"): f"{_LITERT}/android_arm64/benchmark_model",
 }
-"""The published tools by kind and ABI. TFLite's is a nightly build, so its hash is recorded."""
+"""The published tools by kind and ABI. No SHA-256 is published for them, and TFLite's is a nightly build."""
 
 PUBLISHED = ("tflite", "litert")
 CURRENT_ABI = "arm64-v8a"  # of today's phones
@@ -38,7 +36,9 @@ MACHINES = {0xB7: "arm64-v8a", 0x28: "armeabi-v7a", 0x3E: "x86_64", 0x03: "x86"}
 """The field `e_machine` of an ELF file, and Android's name of the ABI."""
 
 MIN_BYTES, MAX_BYTES = 100_000, 200_000_000  # the published tools have 2 to 30 million bytes
-DOWNLOAD_TIMEOUT = 60  # seconds without data
+DOWNLOAD_SECONDS = 600  # 30 million bytes at 50 KB/s
+RECORD = "source.json"  # beside a downloaded tool
+_downloading = threading.Lock()  # several phones need the same file
 _ONLY_IN_LITERT = b"benchmark_litert_model"
 
 
@@ -51,32 +51,36 @@ class Binary:
     info: Tool
 
 
-def find(tool: str, abis: Sequence[str], progress: Callable[[str], None]) -> Binary:
+def find(
+    tool: str,
+    abis: Sequence[str],
+    progress: Callable[[str], None],
+    sha256: str = "",
+    stop: threading.Event | None = None,
+) -> Binary:
     """The tool for a phone that supports `abis`, best first.
 
-    `tool` is "tflite" or "litert", which are downloaded into the cache once, or a path. `progress` receives a line of
-    text before a download. The ELF header must match
-    the phone.
+    `tool` is "tflite" or "litert", which are downloaded into the cache once, or a path. `sha256` is the hash that it
+    must have; without one, the hash of the first download is recorded, and a later download must have it. `progress`
+    receives a line of text before and after a download. The ELF header must match the phone.
 
     Raises:
-        EcbsrError: there is no such file, no network, or the file does not match the phone.
+        EcbsrError: there is no such file, no network, or the file has another hash or does not match the phone.
+        Canceled: `stop` was set during the download.
     """
     if tool not in PUBLISHED:
-        return _examined(_existing(tool), "", abis)
+        return _with_hash(_examined(_existing(tool), "", abis), sha256)
     abi = next((abi for abi in abis if (tool, abi) in ADDRESSES), None)
     if abi is None:
         raise EcbsrError(
             f"no {tool} tool is published for {', '.join(abis) or 'this phone'}; "
             "build benchmark_model for it and give its path with --tool"
         )
-    address = ADDRESSES[tool, abi]
     path = _cached(tool, abi)
-    record = path.with_name("source.json")
-    if not _is_intact(path, record):
-        progress(f"downloading {address}")
-        _download(address, path, record)
-    version = str(json.loads(record.read_text())["last_modified"] or "")
-    return _examined(path, f"{tool} {version}".strip(), abis)
+    with _downloading:
+        if not _is_intact(path, sha256):
+            _download(ADDRESSES[tool, abi], path, sha256, progress, stop or threading.Event())
+    return _with_hash(_examined(path, f"{tool} {_record(path)['last_modified']}".strip(), abis), sha256)
 
 
 def find_for_dry_run(tool: str) -> Binary:
@@ -91,12 +95,17 @@ def find_for_dry_run(tool: str) -> Binary:
     return Binary(_cached(tool, CURRENT_ABI), CURRENT_ABI, Tool(tool, ""))
 
 
-def download_command(binary: Binary) -> tuple[str, ...]:
-    """The command that downloads the tool of `find_for_dry_run`; empty where the file exists."""
-    if binary.path.exists():
-        return ()
-    address = ADDRESSES[binary.info.kind, binary.abi]
-    return ("curl", "--fail", "--location", "--create-dirs", "--output", str(binary.path), address)
+def download_commands(binary: Binary, sha256: str) -> list[tuple[str, ...]]:
+    """The commands that download the tool of `find_for_dry_run` and check its hash; none where the file is there."""
+    path = str(binary.path)
+    if binary.path.exists() and (not binary.abi or _is_intact(binary.path, sha256)):
+        return []
+    limits = ("--max-filesize", str(MAX_BYTES), "--max-time", str(DOWNLOAD_SECONDS))
+    target = ("--create-dirs", "--output", path, ADDRESSES[binary.info.kind, binary.abi])
+    curl = ("curl", "--fail", "--location", "--proto", "=https", "--proto-redir", "=https", *limits, *target)
+    known = sha256 or _record(binary.path)["sha256"]
+    check = ("sh", "-c", f"echo {shlex.quote(f'{known}  {path}')} | sha256sum --check")
+    return [curl, check] if known else [curl]
 
 
 def cache_folder() -> Path:
@@ -117,42 +126,64 @@ def _existing(tool: str) -> Path:
     return path
 
 
-def _is_intact(path: Path, record: Path) -> bool:
+def _record(path: Path) -> dict[str, str]:
+    """What was recorded about a downloaded tool; empty texts where there is no record."""
     try:
-        return json.loads(record.read_text())["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError, KeyError, TypeError):
+        record = json.loads(path.with_name(RECORD).read_text(encoding="utf-8"))
+        return {name: str(record.get(name) or "") for name in ("sha256", "last_modified")}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return {"sha256": "", "last_modified": ""}
+
+
+def _is_intact(path: Path, sha256: str) -> bool:
+    """Whether the file in the cache has its recorded hash, and `sha256` where one is given."""
+    recorded = _record(path)["sha256"]
+    try:
+        return recorded == hashlib.sha256(path.read_bytes()).hexdigest() and sha256 in ("", recorded)
+    except OSError:
         return False
 
 
-def _download(address: str, path: Path, record: Path) -> None:
-    advice = f"download {address} elsewhere and give its path with --tool"
-    try:
-        with urllib.request.urlopen(address, timeout=DOWNLOAD_TIMEOUT) as answer, atomic_write(path) as temporary:
-            with temporary.open("wb") as file:
-                shutil.copyfileobj(answer, file)
-            _check_download(temporary, answer.headers, address)
-            headers = answer.headers
-    except (OSError, HTTPException) as error:
-        reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
-        raise EcbsrError(f"cannot download {address}: {reason}; {advice}") from None
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    source = {"address": address, "sha256": digest, "last_modified": headers.get("Last-Modified")}
-    write_bytes(record, json.dumps(source).encode())
+def _download(address: str, path: Path, sha256: str, progress: Callable[[str], None], stop: threading.Event) -> None:
+    progress(f"downloading {address}")
+    recorded = _record(path)["sha256"]
+    with atomic_write(path) as temporary:
+        try:
+            fetched = download.fetch(address, temporary, max_bytes=MAX_BYTES, seconds=DOWNLOAD_SECONDS, stop=stop)
+        except EcbsrError as error:
+            raise EcbsrError(f"{error}; download {address} elsewhere and give its path with --tool") from None
+        _check_download(temporary, fetched, address)
+        if sha256 and fetched.sha256 != sha256:
+            raise EcbsrError(f"{address} has the SHA-256 {fetched.sha256}, not {sha256} as given; it was not kept")
+        if not sha256 and recorded and fetched.sha256 != recorded:
+            raise EcbsrError(
+                f"{address} now has the SHA-256 {fetched.sha256}, but the tool downloaded first had {recorded}; "
+                f"if a new version is expected, accept it with --tool-sha256 {fetched.sha256}"
+            )
+    source = {"address": address, "sha256": fetched.sha256, "last_modified": fetched.header("Last-Modified")}
+    write_bytes(path.with_name(RECORD), json.dumps(source).encode())
+    kept = "as given" if sha256 else "as before" if recorded else "recorded for later downloads, which must have it"
+    progress(f"downloaded {path}; SHA-256 {fetched.sha256}, {kept}")
 
 
-def _check_download(path: Path, headers: Message, address: str) -> None:
-    """Compare a download with the length and the hash that its server states; `_examined` reads the ELF header."""
+def _check_download(path: Path, fetched: download.Downloaded, address: str) -> None:
+    """Check a download against the hash that its server states; `_examined` reads the ELF header."""
     content = path.read_bytes()
-    length = headers.get("Content-Length")
-    if length and str(len(content)) != length.strip():
-        raise EcbsrError(f"{address} ended after {len(content)} of {length} bytes; try again")
-    if not MIN_BYTES <= len(content) <= MAX_BYTES or content[:4] != b"\x7fELF":
+    if len(content) < MIN_BYTES or content[:4] != b"\x7fELF":
         message = f"{address} gave {len(content)} bytes that are not a program; open it in a browser, or use --tool"
         raise EcbsrError(message)
-    for stated in ",".join(headers.get_all("x-goog-hash") or []).split(","):
+    for stated in fetched.header("x-goog-hash").split(","):
         kind, _, value = stated.strip().partition("=")
         if kind == "md5" and _decoded(value) != hashlib.md5(content, usedforsecurity=False).digest():
             raise EcbsrError(f"{address} is damaged: its MD5 is not the one that the server states; try again")
+
+
+def _with_hash(binary: Binary, sha256: str) -> Binary:
+    if sha256 not in ("", binary.info.sha256):
+        raise EcbsrError(
+            f"{binary.path} has the SHA-256 {binary.info.sha256}, not {sha256} as given; use the right file"
+        )
+    return binary
 
 
 def _decoded(text: str) -> bytes:

@@ -22,6 +22,7 @@ DEFAULT_PORT = 5037
 LOCAL = ("127.0.0.1", "localhost", "::1")
 START_TRIES = 3  # a server that was just started may not listen yet
 
+_starting = threading.Lock()  # phones run in threads, and of two servers that start at once one ends the other
 _STATES = "device|offline|unauthorized|authorizing|connecting|recovery|rescue|sideload|bootloader|host|no permissions"
 _LISTED = re.compile(rf"^(?P<serial>.+?)\s+(?P<state>{_STATES})\b(?P<rest>.*)$")
 
@@ -68,9 +69,12 @@ def ensure_server() -> None:
         EcbsrError: a remote server does not answer, the versions differ, or no server can be started.
     """
     address = _server_address()
-    if address is None:
-        return
-    host, port = address
+    if address is not None:
+        with _starting:
+            _ensure_server(*address)
+
+
+def _ensure_server(host: str, port: int) -> None:
     version = _server_version(host, port)
     if version is None:
         if host not in LOCAL:

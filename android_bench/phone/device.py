@@ -127,7 +127,7 @@ class Device:
         return Adb(self.serial, stop, self.options.limits.command)
 
     def _find_tool(self) -> binary.Binary:
-        return binary.find(self.options.tool, self.properties.abis, self.progress)
+        return binary.find(self.options.tool, self.properties.abis, self.progress, self.options.tool_sha256, self.stop)
 
     def _digest(self, local: Path) -> str:
         return hashlib.sha256(local.read_bytes()).hexdigest()

@@ -121,8 +121,7 @@ def dry_run(paths: Sequence[str | os.PathLike[str]], options: Options, folder: P
     if options.cores in ("big", "little"):
         raise UsageError(f"a dry run does not know which cores are {options.cores}; give a mask such as --cores f0")
     models = read_models(paths)
-    download = binary.download_command(binary.find_for_dry_run(options.tool))
-    commands = [download] if download else []
+    commands = binary.download_commands(binary.find_for_dry_run(options.tool), options.tool_sha256)
     for serial in serials:
         with DryRunRunner(serial, models, options, commands, folder) as runner:
             _record(runner, schedule.cases(models, options, serial), options)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,6 +79,46 @@ def test_an_incomplete_download_leaves_no_tool(download: dict[str, Any]) -> None
     with pytest.raises(EcbsrError):
         find()
     assert not list(binary.cache_folder().rglob("benchmark_model")), "an incomplete file has the tool's name"
+
+
+def test_another_file_than_the_first_download_is_refused(download: dict[str, Any]) -> None:
+    lines: list[str] = []
+    first = binary.find("tflite", ["arm64-v8a"], lines.append)
+    assert any(first.info.sha256 in line and "recorded" in line for line in lines), "the hash is shown"
+    download["content"] += b"something else"
+    other = hashlib.sha256(download["content"]).hexdigest()
+    first.path.unlink()
+    with pytest.raises(EcbsrError, match=rf"now has the SHA-256 {other}, .* first had {first.info.sha256}"):
+        find()
+    assert not first.path.exists()
+    assert binary.find("tflite", ["arm64-v8a"], lines.append, other).info.sha256 == other
+    assert find().info.sha256 == other and download["requests"] == 3, "the hash that was given is recorded"
+
+
+def test_a_tool_must_have_the_hash_that_is_given(download: dict[str, Any], tmp_path: Path) -> None:
+    wrong, right = "0" * 64, hashlib.sha256(download["content"]).hexdigest()
+    with pytest.raises(EcbsrError, match=f"has the SHA-256 {right}, not {wrong} as given"):
+        binary.find("tflite", ["arm64-v8a"], lambda _line: None, wrong)
+    assert not list(binary.cache_folder().rglob("benchmark_model"))
+    path = tmp_path / "tool"
+    path.write_bytes(download["content"])
+    assert binary.find(str(path), ["arm64-v8a"], lambda _line: None, right).info.sha256 == right
+    with pytest.raises(EcbsrError, match=f"has the SHA-256 {right}, not {wrong} as given"):
+        binary.find(str(path), ["arm64-v8a"], lambda _line: None, wrong)
+
+
+def test_the_command_of_a_dry_run_downloads_with_the_same_limits(download: dict[str, Any]) -> None:
+    sha256 = hashlib.sha256(download["content"]).hexdigest()
+    planned = binary.find_for_dry_run("tflite")
+    curl, check = binary.download_commands(planned, sha256)
+    words = " ".join(curl)
+    assert "--proto =https --proto-redir =https" in words and "--max-filesize" in words and "--max-time" in words
+    assert subprocess.run(curl, capture_output=True).returncode != 0 and download["requests"] == 0, "it is not https"
+    plain = ["=https,http" if part == "=https" else part for part in curl]
+    subprocess.run(plain, check=True, capture_output=True)
+    assert subprocess.run(check, capture_output=True).returncode == 0
+    planned.path.write_bytes(b"another")
+    assert subprocess.run(check, capture_output=True).returncode != 0
 
 
 def test_no_network_says_how_to_get_the_tool_by_hand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import android_bench
 from android_bench.phone import adb, adb_server
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device
+from tests.helpers.adb_servers import private_adb
+from tests.helpers.bench import QUICK
 
 
 def test_no_adb_at_all(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
@@ -74,3 +77,23 @@ def test_list_reads_every_form_of_line() -> None:
         ("0123456789ABCDEF", "no permissions", ""),
         ("192.168.1.7:5555", "unauthorized", ""),
     ]
+
+
+@pytest.mark.slow
+def test_six_phones_start_one_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path, tool: str, new_device: Callable[..., Device]
+) -> None:
+    phones = [new_device() for _ in range(6)]
+    program, calls = tmp_path / "programs/adb", tmp_path / "calls"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$*" >> {calls}\nexec {adb.adb_path()} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    with private_adb(tmp_path) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        results = android_bench.bench(
+            [model], devices=[phone.serial for phone in phones], sizes=["24x16"], rounds=1, tool=tool, limits=QUICK
+        )
+    assert [row.status for row in results.results] == ["ok"] * 6, results.failures
+    assert calls.read_text().splitlines().count("start-server") == 1

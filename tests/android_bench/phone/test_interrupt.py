@@ -6,14 +6,19 @@ import json
 import os
 import shutil
 import signal
+import socket
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from android_bench import cli
+from android_bench.benchmark_tool import binary
 from ecbsr_mobile.cli import common
 from tests.helpers.adb_device import Device
 from tests.helpers.bench import Bench
+from tests.helpers.waiting import wait_until
 
 LOCK = "/data/local/tmp/ecbsr-bench.lock"
 
@@ -93,3 +98,36 @@ def test_ctrl_c_at_each_step(
     if step in FINISHED_RUNS:
         (row,) = json.loads((tmp_path / "out/results.json").read_text())["results"]
         assert (row["status"], row["runs"]) == ("ok", FINISHED_RUNS[step])
+
+
+def test_ctrl_c_while_the_tool_is_fetched_from_a_slow_server(
+    device: Device, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "*")
+    closed: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/tool"
+        monkeypatch.setattr(binary, "ADDRESSES", {("tflite", "x86_64"): address})
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n\x7fELF")
+            wait_until(lambda: len(list((tmp_path / "cache").rglob(".*"))) == 1, "the file to be written")
+            os.kill(os.getpid(), signal.SIGINT)
+            connection.settimeout(2)
+            for _ in range(60):
+                with suppress(TimeoutError):
+                    closed.append(connection.recv(4096))
+                    return
+                connection.sendall(b"x")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            cli.main([str(model), "--device", device.serial, "--size=24x16", "--quiet"])
+        assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+        thread.join(300)
+        assert closed == [b""], "the connection was closed"
+    assert device.left_behind() == []
