@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
+import threading
+from pathlib import Path
+
 import numpy as np
 
-from ecbsr_mobile import images, tflite, zoo
+from ecbsr_mobile import images, tflite
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.metrics import psnr_from_mse
+from ecbsr_mobile.reference_picture import SIZE, bundled_image, with_colors
 from ecbsr_mobile.tflite import isolated
+from ecbsr_mobile.tflite.image_io import ImageIO, ImageTensor, image_io
+from ecbsr_mobile.tflite_range import settle
 
 from .results.types import WRONG_OUTPUT, Check
 
@@ -16,37 +23,56 @@ MIN_PSNR = 35.0
 stay above 40 dB; an operator with a wrong result falls below 30 dB."""
 
 
-def input_image(tensor: tflite.Tensor) -> bytes:
-    """A bundled image as the bytes of the input `tensor`, of shape [1, H, W, 1 or 3] and its dtype.
+def read_io(model: bytes, limit: float, stop: threading.Event) -> tuple[ImageIO, list[str]]:
+    """How a model stores images, and notes about it: what is assumed, and that it is much worse than bicubic.
 
-    The image is cropped to its top left corner or padded.
+    It runs on this machine, for at most `limit` seconds each time.
+
+    Raises:
+        EcbsrError: its input or output is not an image, or it does not run here.
+        Canceled: `stop` was set.
+    """
+    graph = tflite.read(model)
+    io, size = image_io(graph), tflite.input_size(graph)
+    try:
+        sized, size = tflite.write(tflite.at_size(graph, *SIZE)), SIZE
+    except EcbsrError:
+        sized = model  # it runs at its own size only
+    reading = io.of(tflite.read(sized))
+
+    def run(stored: np.ndarray) -> np.ndarray:
+        with tempfile.TemporaryDirectory(prefix="ecbsr-bench-") as folder:
+            path = Path(folder) / "model.tflite"
+            path.write_bytes(sized)
+            return reading.output.array(isolated.run(path, stored.tobytes(), Path(folder), limit, stop))
+
+    settled, notes = settle(reading, run, size, "the model")
+    return settled.of(graph), notes
+
+
+def input_image(image: ImageTensor) -> bytes:
+    """A bundled image as the bytes of an input: the middle of it, mirrored beyond its borders.
 
     Raises:
         EcbsrError: no image is bundled.
     """
-    from PIL import Image
-
-    files = zoo.pictures()
-    if not files:
-        raise EcbsrError("no picture is bundled with this installation, so outputs cannot be compared")
-    _, height, width, colors = tensor.shape
-    with Image.open(files[0]) as image:
-        pixels = np.asarray(image.convert("L" if colors == 1 else "RGB"), np.uint8)
-    padded = images.pad_to_size(pixels.reshape(*pixels.shape[:2], -1), (width, height))
-    return isolated.input_values(padded[:height, :width], tensor).tobytes()
+    shape = image.tensor.shape
+    height, width, colors = (shape[2], shape[3], shape[1]) if image.channels_first else shape[1:]
+    pixels = with_colors(images.center_crop(bundled_image(), (width, height)), colors)
+    return image.store(images.pad_to_size(pixels, (width, height)).astype(np.float32) / np.float32(255)).tobytes()
 
 
-def compare(device: bytes, reference: bytes, tensor: tflite.Tensor) -> Check:
-    """Compare the output of a device with the reference output of this machine, as pixel values in 0..255.
+def compare(device: bytes, reference: bytes, image: ImageTensor) -> Check:
+    """Compare the output of a device with the reference output of this machine, as pixel values where 255 is white.
 
-    Both are the raw bytes of the output `tensor`, in its dtype.
+    Both are the raw bytes of the output. Values below black and above white count as they are.
 
     Raises:
         EcbsrError: the number of bytes of `reference` is not that of the tensor.
     """
-    expected = isolated.output_pixels(reference, tensor)
+    expected = image.load(image.array(reference), np.float64) * 255
     try:
-        actual = isolated.output_pixels(device, tensor)
+        actual = image.load(image.array(device), np.float64) * 255
     except EcbsrError as error:
         return Check(note=f"{WRONG_OUTPUT}: {error}")
     if not np.isfinite(actual).all():

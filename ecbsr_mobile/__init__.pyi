@@ -8,9 +8,9 @@ from .evaluation import evaluate as evaluate
 from .images import Picture as Picture
 from .network import ECBSR as ECBSR
 from .network import PlainNet as PlainNet
+from .tflite_model import TfliteModel as TfliteModel
 from .training.loop import train as train
 from .training.settings import Settings as Settings
-from .upscaling import TfliteModel as TfliteModel
 from .upscaling import TorchModel as TorchModel
 from .upscaling import upscale as upscale
 

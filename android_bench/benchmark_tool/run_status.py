@@ -26,12 +26,12 @@ SIGNALS_FROM = 128  # the exit code of a program that a signal ended is 128 + th
 
 @dataclass(frozen=True)
 class Expected:
-    """What the run was started with. `shape` is the (height, width, channels) of the input."""
+    """What the run was started with. `shape` is that of the input without the batch."""
 
     delegate: Delegate
     model_bytes: int
     nodes: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,11 @@ def _cpu_status(delegation: Delegation | None) -> RunStatus:
     if delegation is None or delegation.nodes is None:
         partitions = delegation.partitions if delegation else None
         return RunStatus("ok", "the tool does not report how many nodes XNNPACK runs", partitions=partitions)
-    nodes, total, partitions = delegation.nodes, delegation.total, delegation.partitions
+    return xnnpack_status(delegation.nodes, delegation.total, delegation.partitions)
+
+
+def xnnpack_status(nodes: int, total: int | None, partitions: int | None) -> RunStatus:
+    """The status of a timed run on the CPU, of which XNNPACK runs `nodes`."""
     if nodes == 0:
         return RunStatus("partial", "XNNPACK runs no node: the built-in kernels were timed", 0, total, 0)
     if nodes < (total or 0):

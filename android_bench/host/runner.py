@@ -18,11 +18,14 @@ from statistics import median
 
 import numpy as np
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite.xnnpack_probe import delegated_nodes
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.text import last_line
 
+from .. import output_check
+from ..benchmark_tool.run_status import xnnpack_status
 from ..config import HOST, Case, Options
 from ..models import Model, resized_file
 from ..results.types import Check, Core, DeviceInfo, OperatorTime, Run, State, Tool
@@ -80,11 +83,17 @@ class HostRunner:
             ended = subprocess_runner.run(command, limits.run, self.stop)
         except subprocess_runner.TimedOut:
             return replace(run, status="timeout", note=f"not finished within {limits.run:g} s", after=self._state())
-        return replace(_with_outcome(run, ended), after=self._state())
+        shape = tflite.image_input(tflite.read(model)).shape
+        return replace(_with_outcome(run, ended, shape), after=self._state())
 
     def check(self, case: Case) -> Check:
-        """An empty comparison, because this machine is the reference."""
-        return Check()
+        """No comparison, because this machine is the reference; a note where the model is much worse than bicubic."""
+        try:
+            data = self.models[case.model].path.read_bytes()
+            _, notes = output_check.read_io(data, self.options.limits.run, self.stop)
+        except EcbsrError as error:
+            return Check(note=f"not compared: {error}")
+        return Check(note="; ".join(notes))
 
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:
         """No operator times, because the Python runtime has no profiler."""
@@ -94,28 +103,33 @@ class HostRunner:
         return State(round(time.monotonic() - self.started, 3))
 
 
-def _with_outcome(run: Run, ended: subprocess_runner.Completed) -> Run:
-    """The run with the figures that its process printed, or with the reason why there are none."""
+def _with_outcome(run: Run, ended: subprocess_runner.Completed, shape: tuple[int, ...]) -> Run:
+    """The run with the figures that its process printed, or with the reason why there are none.
+
+    `shape` is that of the input which it was to run with.
+    """
     if ended.code < 0:
         return replace(run, status="crashed", note=f"ended by {signal.Signals(-ended.code).name}")
     if ended.code:
         return replace(run, note=f"the runtime rejected it: {last_line(ended.err, f'exit code {ended.code}')}")
     output = json.loads(ended.out)
-    _, height, width, _ = output["input_shape"]
-    if (width, height) != run.case.size:
-        return replace(run, status="mismatch", note=f"it ran at {width}x{height}")
+    if output["input_shape"] != list(shape):
+        note = f"it ran with the input shape {output['input_shape']}, not {list(shape)}"
+        return replace(run, status="mismatch", note=note)
     nodes, kernels = delegated_nodes(output["nodes"])
+    status = xnnpack_status(len(nodes), len(output["nodes"]) - kernels, kernels)
+    notes = [status.note, _threads_note(run.case.threads)]
     times = output["times_ms"]
     return replace(
         run,
-        status="ok",
-        note=_threads_note(run.case.threads),
+        status=status.status,
+        note="; ".join(note for note in notes if note),
         median_ms=median(times),
         p95_ms=float(np.quantile(times, 0.95)),
         iterations=len(times),
-        nodes_delegated=len(nodes),
-        nodes_total=len(output["nodes"]) - kernels,
-        partitions=kernels,
+        nodes_delegated=status.delegated,
+        nodes_total=status.total,
+        partitions=status.partitions,
         init_ms=output["init_ms"],
         peak_memory_mb=output["peak_memory_mb"],
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import isolated
+from ecbsr_mobile.tflite.image_io import ImageIO
 
 from .. import output_check
 from ..benchmark_tool import flags
@@ -45,6 +46,7 @@ class PhoneRunner:
         self.device = self._device(serial)
         self.temporary = tempfile.TemporaryDirectory(prefix="ecbsr-bench-")
         self.folder = Path(self.temporary.name)
+        self.readings: dict[str, tuple[ImageIO, list[str]]] = {}  # of the models that were checked
         self.may_wait = True  # for a hot phone; false once it stayed hot for the whole limit
 
     def __enter__(self) -> PhoneRunner:
@@ -102,9 +104,11 @@ class PhoneRunner:
         if self._kind() == "litert":
             return Check(note="not compared: LiteRT's tool takes no input and writes no output")
         try:
-            return self.device.retrying(lambda: self._check(case))
+            check = self.device.retrying(lambda: self._check(case))
         except EcbsrError as error:
             return Check(note=f"not compared: {error}")
+        _, notes = self.readings.get(case.model, (None, ()))
+        return replace(check, note="; ".join(note for note in (check.note, *notes) if note))
 
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:
         """The operator times of one more run with the profiler of the tool; empty if there are none."""
@@ -144,10 +148,9 @@ class PhoneRunner:
     def _status(self, case: Case, log: ToolLog, code: int | None, model: Path) -> RunStatus:
         if code is None:
             return RunStatus("timeout", f"not finished within {self.options.limits.run:g} s; it was killed")
-        graph = self.models[case.model].graph
-        colors = tflite.image_input(graph).declared_shape[3]
-        width, height = case.size
-        expected = Expected(_delegate(case), model.stat().st_size, len(graph.nodes), (height, width, colors))
+        graph = tflite.read(model)
+        shape = tflite.image_input(graph).shape
+        expected = Expected(_delegate(case), model.stat().st_size, len(graph.nodes), shape[1:])
         return run_status(log, code, expected)
 
     def _with_notes(self, run: Run) -> Run:
@@ -165,9 +168,11 @@ class PhoneRunner:
 
     def _check(self, case: Case) -> Check:
         model = resized_file(self.models, case, self.folder)
-        image = tflite.image_input(tflite.read(model))
+        graph = tflite.read(model)
+        image = tflite.image_input(graph)
+        io = self._io(case.model).of(graph)
         values, local = self.folder / "values.bin", self.folder / "output.bin"
-        values.write_bytes(output_check.input_image(image))
+        values.write_bytes(output_check.input_image(io.input))
         remote_values, remote_output = self.device.push(values, "values.bin"), f"{FOLDER}/output.bin"
         adb = self.device.adb
         adb.shell_output(f"rm -f {remote_output}")
@@ -178,13 +183,15 @@ class PhoneRunner:
         if code != 0 or adb.shell(f"[ -s {remote_output} ]").code:
             return Check(note="not compared: the tool wrote no output")
         adb.pull(remote_output, local, self.options.limits.push)
-        return self._compare(model, values, local)
-
-    def _compare(self, model: Path, values: Path, output: Path) -> Check:
-        """Compare the phone's `output` with the output of this machine for the same input `values`."""
         reference = isolated.run(model, values.read_bytes(), self.folder, self.options.limits.run, self.stop)
-        graph = tflite.read(model)
-        return output_check.compare(output.read_bytes(), reference, graph.tensors[graph.outputs[0]])
+        return output_check.compare(local.read_bytes(), reference, io.output)
+
+    def _io(self, name: str) -> ImageIO:
+        """How a model stores images."""
+        if name not in self.readings:
+            data = self.models[name].path.read_bytes()
+            self.readings[name] = output_check.read_io(data, self.options.limits.run, self.stop)
+        return self.readings[name][0]
 
     def _state(self) -> State:
         reading = self.device.read_condition()

@@ -104,7 +104,7 @@ def _files(name: str, size: tuple[int, int]) -> list[File]:
     from guest import outputs
 
     from ecbsr_mobile import images, tflite
-    from ecbsr_mobile.tflite import interpreter
+    from ecbsr_mobile.tflite.image_io import input_image
     from export.quantize import quantizer
     from export.transforms.prelu import decompose_prelu
     from export.validation.sample_images import samples
@@ -118,7 +118,7 @@ def _files(name: str, size: tuple[int, int]) -> list[File]:
     graphs.setdefault(("int8", _activation(native)), quantizer.quantize(native, _observed_ranges(native, crops)))
     files = []
     for (precision, activation), graph in graphs.items():
-        stored = np.stack([interpreter.quantize(crop, graph.tensors[graph.inputs[0]])[None] for crop in crops])
+        stored = np.stack([input_image(graph).store(crop) for crop in crops])
         job = emulator.Job(tflite.write(graph), stored)
         files.append(File(name, precision, activation, job, outputs(job.model, job.images)))
     return files

@@ -132,11 +132,14 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
 
 def add_weights_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for what a weights file does not record (see `checkpoint.load`)."""
-    group = parser.add_argument_group("for weights of other projects, whose files do not record this")
+    group = parser.add_argument_group("for files of other projects, which do not record this")
     group.add_argument("--identity", action=argparse.BooleanOptionalAction, default=None,
                        help="the blocks have an identity branch (default: no)")  # fmt: skip
     group.add_argument(
-        "--range", type=int, choices=(1, 255), help="the network's values are in [0, RANGE] (default: by layout)"
+        "--range",
+        type=int,
+        choices=(1, 255),
+        help="the network's values are in [0, RANGE] (default: by layout; .tflite: what gives the best image)",
     )
     group.add_argument(
         "--activation", choices=("prelu", "relu", "leaky"), help="activation of a file without slopes (default: relu)"

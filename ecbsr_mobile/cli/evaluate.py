@@ -14,11 +14,18 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     common.show_warnings_as_notices()
     from ..evaluation import evaluate
+    from ..reference_picture import MUCH_LESS_DB
     from ..upscaling import open_model
     from ..utils.progress import bar
 
     model = open_model(options.model, **common.weights_options(options))
     results = [evaluate(model, folder, bar) for folder in options.data]
+    for mean, _ in results:
+        if mean.psnr < mean.bicubic_psnr - MUCH_LESS_DB:
+            common.notice(
+                f"note: {model.name} gives {mean.psnr:.2f} dB on {mean.name}, where bicubic gives "
+                f"{mean.bicubic_psnr:.2f} dB: it is not trained, or misread (--range, --identity, --activation)"
+            )
     if options.json:
         sets = [
             {"folder": folder, **asdict(mean), "each": scores}

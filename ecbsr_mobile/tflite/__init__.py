@@ -1,8 +1,9 @@
 """Read, resize, write and run `.tflite` files.
 
-`graph` defines the model in memory, `reader` and `writer` the file format, `resize` and `shape_inference` the shapes at
-another size: these need only NumPy, flatbuffers and the schema. `interpreter`, `isolated` (in a child process) and
-`xnnpack_probe` (which nodes XNNPACK runs) load a model with LiteRT.
+`graph` defines the model in memory, `reader` and `writer` the file format, `image_io` and `value_range` what its input
+and output store, `resize` and `shape_inference` the shapes at another size, `receptive_field` what a pixel depends on:
+these need only NumPy, flatbuffers and the schema. `interpreter`, `isolated` (in a child process) and `xnnpack_probe`
+(which nodes XNNPACK runs) load a model with LiteRT.
 """
 
 from .graph import (
@@ -13,11 +14,13 @@ from .graph import (
     Tensor,
     fused_activation,
     image_input,
+    image_shape,
     input_size,
+    is_channels_first,
     operators,
     with_metadata,
 )
-from .reader import read
+from .reader import read, read_bytes
 from .resize import at_size, scale_of
 from .writer import write
 
@@ -30,9 +33,12 @@ __all__ = [
     "at_size",
     "fused_activation",
     "image_input",
+    "image_shape",
     "input_size",
+    "is_channels_first",
     "operators",
     "read",
+    "read_bytes",
     "scale_of",
     "with_metadata",
     "write",

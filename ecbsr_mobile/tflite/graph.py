@@ -17,6 +17,9 @@ from ..utils.text import printable
 FLOAT32, INT8, UINT8, INT32 = "FLOAT32", "INT8", "UINT8", "INT32"
 """The schema's names of common types."""
 
+COLORS = (1, 3)
+"""Channels of luma and RGB images."""
+
 MAX_LABEL = 80
 """Longest name of a tensor or operator in a message, in characters."""
 
@@ -155,10 +158,10 @@ def fused_activation(node: Node) -> str:
 
 
 def image_input(graph: Graph) -> Tensor:
-    """The NHWC image that is the only input of the model.
+    """The image that is the only input of the model: [1, H, W, C], or [1, C, H, W] if `is_channels_first`.
 
     Raises:
-        EcbsrError: the model has several inputs, or its input does not have rank 4.
+        EcbsrError: the model has several inputs, or its input does not have rank 4 or is a batch of several images.
     """
     if len(graph.inputs) != 1:
         raise EcbsrError(
@@ -170,10 +173,43 @@ def image_input(graph: Graph) -> Tensor:
             f"the model's input {tensor.label} has shape {list(tensor.shape)}; "
             "an image [batch, height, width, channels] is needed"
         )
+    if tensor.declared_shape[0] not in (-1, 0, 1):
+        raise EcbsrError(
+            f"the model's input {tensor.label} is a batch of {tensor.declared_shape[0]} images; "
+            "convert it for one image at a time"
+        )
     return tensor
+
+
+def is_channels_first(graph: Graph, side: str = "input") -> bool:
+    """Whether the "input" or "output" image has the layout NCHW: its second dimension is that of 1 or 3 colors.
+
+    Where its last dimension could be that, too, NHWC is assumed unless only NCHW turns the input into the output.
+    """
+    shapes = [graph.tensors[i].declared_shape for indices in (graph.inputs, graph.outputs) for i in indices[:1]]
+    shape, other = (shapes[0], shapes[-1]) if side == "input" else (shapes[-1], shapes[0])
+    first, last = (len(shape) == 4 and shape[axis] in COLORS for axis in (1, 3))
+    if first and last:
+        return not _fits(shape, other, 3) and _fits(shape, other, 1)
+    return first
+
+
+def image_shape(graph: Graph) -> tuple[int, int, int]:
+    """(height, width, channels) of the input image; -1 where the caller chooses."""
+    _, *sizes = image_input(graph).declared_shape
+    height, width, channels = (sizes[1], sizes[2], sizes[0]) if is_channels_first(graph) else sizes
+    return height, width, channels
 
 
 def input_size(graph: Graph) -> tuple[int, int]:
     """(width, height) of the input image; -1 where the caller chooses."""
-    _, height, width, _ = image_input(graph).declared_shape
+    height, width, _ = image_shape(graph)
     return width, height
+
+
+def _fits(shape: tuple[int, ...], other: tuple[int, ...], axis: int) -> bool:
+    """Whether one of two images with the colors in `axis` can be the other, enlarged."""
+    if len(other) != 4 or shape[axis] != other[axis]:
+        return False
+    pairs = [sorted((shape[i], other[i])) for i in (1, 2, 3) if i != axis and min(shape[i], other[i]) > 0]
+    return all(large % small == 0 for small, large in pairs) and len({large // small for small, large in pairs}) <= 1

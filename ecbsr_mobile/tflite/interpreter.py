@@ -1,4 +1,4 @@
-"""Run a TFLite graph on this machine: real values in, real values out."""
+"""Run a TFLite graph on this machine: an image in, an image or real values out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..errors import EcbsrError
 from ..quantization import qparams
 from ..utils.text import last_line
 from .graph import Graph, Tensor
+from .image_io import input_image, output_image
 from .reader import read
 from .resize import at_size
 from .writer import write
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def run(graph: Graph, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Run the graph at the image's size: real values [H, W, C] in, real values [s·H, s·W, C] out.
+    """Run the graph at the image's size: [H, W, C] in [0, 1] in, [s·H, s·W, C] out, not clipped.
 
-    A quantized input rounds the image to its scale.
+    A quantized input rounds the image to its scale; see `image_io` for what each input and output stores.
 
     Raises:
         EcbsrError: LiteRT cannot run the graph.
@@ -34,7 +35,10 @@ def run(graph: Graph, image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def activations(graph: Graph, image: NDArray[np.float32], tensors: Sequence[int]) -> list[NDArray[np.float32]]:
-    """Like `run`, with the real values [H, W, C] of several activations, by their tensor index, as the result."""
+    """Like `run`, with several activations [H, W, C], by their tensor index, as the result.
+
+    An output of the graph is an image; the others are real values.
+    """
     sized = at_size(graph, image.shape[1], image.shape[0])
     data = write(replace(sized, outputs=tuple(tensors), signature=None))
     return run_bytes(data, sized, image, tensors, threads=1)  # for small images, more threads are slower
@@ -48,12 +52,12 @@ def run_bytes(
     Args:
         data: bytes of the file.
         graph: the graph of the file, for the data types and quantization of its tensors.
-        image: real values [H, W, C].
+        image: [H, W, C] in [0, 1].
         tensors: for each output of the file, its index in `graph`.
         threads: number of threads; None for one per core.
 
     Returns:
-        The real values [H, W, C] of each output.
+        Each output: an image [H, W, C] if it is one of `graph`, else real values [H, W, C].
 
     Raises:
         EcbsrError: LiteRT cannot run the file.
@@ -63,11 +67,13 @@ def run_bytes(
     with _litert_errors("run"):
         interpreter = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
         interpreter.allocate_tensors()
-        stored = quantize(image, graph.tensors[graph.inputs[0]])[None]
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], stored)
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], input_image(graph).store(image))
         interpreter.invoke()
-    outputs = [interpreter.get_tensor(detail["index"])[0] for detail in interpreter.get_output_details()]
-    return [dequantize(stored, graph.tensors[index]) for index, stored in zip(tensors, outputs, strict=True)]
+    outputs = [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+    return [
+        output_image(graph).load(stored) if index in graph.outputs else _real(stored[0], graph.tensors[index])
+        for index, stored in zip(tensors, outputs, strict=True)
+    ]
 
 
 def check_shapes(data: bytes, name: str) -> None:
@@ -93,16 +99,8 @@ def check_shapes(data: bytes, name: str) -> None:
             )
 
 
-def quantize(values: NDArray[np.float32], tensor: Tensor) -> np.ndarray:
-    """Real values as the tensor stores them; see `qparams.quantize` for rounding and clipping."""
-    if tensor.quantization is None:
-        return values.astype(tensor.dtype)
-    scale, zero_point = tensor.quantization.scale[0], tensor.quantization.zero_point[0]
-    return qparams.quantize(values, scale, zero_point, tensor.dtype)
-
-
-def dequantize(stored: np.ndarray, tensor: Tensor) -> NDArray[np.float32]:
-    """The real values of what a tensor stores."""
+def _real(stored: np.ndarray, tensor: Tensor) -> NDArray[np.float32]:
+    """The real values of what an activation stores."""
     if tensor.quantization is None:
         return stored.astype(np.float32)
     return qparams.dequantize(stored, tensor.quantization.scale[0], tensor.quantization.zero_point[0])

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from ..errors import EcbsrError, UsageError
-from . import shape_inference
-from .graph import Graph, Node, image_input
+from . import shape_inference, shape_values
+from .graph import Graph, Node, Tensor, image_input, image_shape, input_size, is_channels_first
 
 MAX_SIDE = 2**16
+CALLS = frozenset(("CALL", "CALL_ONCE", "IF", "WHILE", "STABLEHLO_COMPOSITE", "STABLEHLO_WHILE", "STABLEHLO_REDUCE"))
+"""Operators that run another subgraph."""
 
 
 def at_size(graph: Graph, width: int, height: int) -> Graph:
     """The graph for input images of `width` by `height` pixels, with every shape fixed.
+
+    Of several subgraphs, only the first remains. Shapes that the model computes while it runs become constants.
 
     Raises:
         UsageError: a side is not in 1..65536.
@@ -20,29 +26,34 @@ def at_size(graph: Graph, width: int, height: int) -> Graph:
     """
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise UsageError(f"a size of {width}x{height} is not possible; use 1 to {MAX_SIDE} pixels each way")
+    graph = first_subgraph(graph)
     image = image_input(graph)
-    batch, channels = image.declared_shape[0], image.declared_shape[3]
+    channels = image_shape(graph)[2]
     if channels < 1:
         raise EcbsrError(f"the model's input {image.label} does not state its number of channels")
-    tensors, nodes = list(graph.tensors), []
-    known: dict[int, tuple[int, ...]] = {graph.inputs[0]: (max(batch, 1), height, width, channels)}
+    sizing = _Sizing(graph, (1, channels, height, width) if is_channels_first(graph) else (1, height, width, channels))
     for number, node in enumerate(graph.nodes):
         try:
-            inferred = shape_inference.infer(_call(graph, node, known))
+            sizing.add(node)
         except shape_inference.CannotInfer as error:
             raise EcbsrError(
                 f"the model cannot be given the size {width}x{height}: at node {number}, {node.label}, {error}"
             ) from None
-        known.update(zip(node.outputs, inferred.shapes, strict=True))
-        inputs = list(node.inputs)
-        for position, value in inferred.constants.items():
-            old = tensors[inputs[position]]
-            inputs[position] = len(tensors)
-            tensors.append(replace(old, shape=value.shape, data=value, signature=None))
-        nodes.append(replace(node, inputs=tuple(inputs)))
-    for index, shape in known.items():
-        tensors[index] = replace(tensors[index], shape=shape, signature=None)
-    return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
+    sized = sizing.graph()
+    _check_ratio(graph, sized)
+    return sized
+
+
+def first_subgraph(graph: Graph) -> Graph:
+    """The graph as the only one of its file.
+
+    Raises:
+        EcbsrError: it runs another subgraph.
+    """
+    call = next((node for node in graph.nodes if node.operator in CALLS), None)
+    if graph.subgraphs > 1 and call is not None:
+        raise EcbsrError(f"the model cannot be given another size: its {call.label} runs another subgraph")
+    return replace(graph, subgraphs=1)
 
 
 def scale_of(graph: Graph) -> int:
@@ -51,27 +62,117 @@ def scale_of(graph: Graph) -> int:
     Raises:
         EcbsrError: the output is not an image, or not an integer multiple of the input.
     """
-    if any(tensor.dynamic for tensor in graph.tensors):
+    if any(tensor.dynamic for tensor in graph.tensors) or min(input_size(graph)) <= 1:
         graph = at_size(graph, 48, 32)
-    _, height, width, _ = image_input(graph).shape
+    height, width, channels = image_shape(graph)
     shape = graph.tensors[graph.outputs[0]].shape if graph.outputs else ()
-    scale = shape[1] // height if len(shape) == 4 and height > 0 else 0
-    if scale < 1 or shape[1:3] != (height * scale, width * scale):
-        raise EcbsrError(f"the model turns {width}x{height} into shape {list(shape)}, not an integer multiple")
+    found = _image_of(shape, is_channels_first(graph, "output")) if len(shape) == 4 else (0, 0, 0)
+    scale = found[0] // height if height > 0 else 0
+    if scale < 1 or found != (height * scale, width * scale, channels):
+        raise EcbsrError(
+            f"the model turns {width}x{height} ({channels} channels) into shape {list(shape)}, not an integer multiple"
+        )
     return scale
 
 
-def _call(graph: Graph, node: Node, known: dict[int, tuple[int, ...]]) -> shape_inference.Call:
-    operands: list[shape_inference.Operand | None] = []
-    for index in node.inputs:
-        if index < 0:
-            operands.append(None)
-            continue
-        tensor = graph.tensors[index]
-        fixed = tensor.data is not None or tensor.variable or 0 in tensor.shape
-        if not fixed and index not in known:
-            raise shape_inference.CannotInfer(f"its input {tensor.label} is not computed by an earlier node")
-        operands.append(shape_inference.Operand(known.get(index, tensor.shape), tensor.declared_shape, tensor.data))
-    return shape_inference.Call(
-        node.operator, node.options, operands, [graph.tensors[i].declared_shape for i in node.outputs]
-    )
+def _image_of(shape: tuple[int, ...], channels_first: bool) -> tuple[int, int, int]:
+    """(height, width, channels) of a shape of rank 4."""
+    return (shape[2], shape[3], shape[1]) if channels_first else (shape[1], shape[2], shape[3])
+
+
+def _check_ratio(graph: Graph, sized: Graph) -> None:
+    """Refuse a new size at which an output does not have the ratio to the input that it had before.
+
+    Raises:
+        EcbsrError: the ratio differs.
+    """
+    old, new = _ratio(graph), _ratio(sized)
+    if old != new and None not in (old, new):
+        raise EcbsrError(
+            f"the model cannot be given another size: its output would have the shape "
+            f"{list(sized.tensors[sized.outputs[0]].shape)} for an input of {list(image_input(sized).shape)}"
+        )
+
+
+def _ratio(graph: Graph) -> tuple[int, int] | None:
+    """Output height / input height, and width likewise; None where they are not integers, or not known."""
+    shape = graph.tensors[graph.outputs[0]].declared_shape if graph.outputs else ()
+    height, width, _ = image_shape(graph)
+    if len(shape) != 4 or min(height, width) <= 1:
+        return None
+    out_height, out_width, _ = _image_of(shape, is_channels_first(graph, "output"))
+    if out_height < 1 or out_width < 1 or out_height % height or out_width % width:
+        return None
+    return out_height // height, out_width // width
+
+
+class _Sizing:
+    """The nodes of a graph with the shapes and constants of a new size, added one by one."""
+
+    def __init__(self, graph: Graph, shape: tuple[int, ...]) -> None:
+        self.source = graph
+        self.tensors = list(graph.tensors)
+        self.nodes: list[Node] = []
+        self.shapes: dict[int, tuple[int, ...]] = {graph.inputs[0]: shape}
+        self.values: dict[int, np.ndarray] = {}  # of shapes that the model computes
+        self.old_values: dict[int, np.ndarray] = {}  # the same at the old size
+
+    def add(self, node: Node) -> None:
+        call = self.call(node)
+        inferred = shape_inference.infer(call)
+        self.shapes.update(zip(node.outputs, inferred.shapes, strict=True))
+        before = replace(call, operands=[self._before(i, o) for i, o in zip(node.inputs, call.operands, strict=True)])
+        for values, found in ((self.values, call), (self.old_values, before)):
+            computed = shape_values.computed(found, inferred.shapes)
+            if computed is not None:
+                values.update(zip(node.outputs, computed, strict=True))
+        known = {position: self.values[i] for position, i in enumerate(node.inputs) if i in self.values}
+        inputs = list(node.inputs)
+        for position, value in {**known, **inferred.constants}.items():
+            old = self.tensors[inputs[position]]
+            inputs[position] = len(self.tensors)
+            data = value.astype(old.dtype)
+            self.tensors.append(replace(old, shape=data.shape, data=data, signature=None))
+        self.nodes.append(replace(node, inputs=tuple(inputs)))
+
+    def call(self, node: Node) -> shape_inference.Call:
+        operands: list[shape_inference.Operand | None] = []
+        for index in node.inputs:
+            if index < 0:
+                operands.append(None)
+                continue
+            tensor = self.source.tensors[index]
+            fixed = tensor.data is not None or tensor.variable or 0 in tensor.shape
+            if not fixed and index not in self.shapes:
+                raise shape_inference.CannotInfer(f"its input {tensor.label} is not computed by an earlier node")
+            shape, value, old = self.shapes.get(index, tensor.shape), self.values.get(index), self.old_values.get(index)
+            follows = value is not None and (old is None or not np.array_equal(value, old))
+            known = tensor.data if value is None else value
+            operands.append(shape_inference.Operand(shape, _declared(tensor), known, follows))
+        outputs = [_declared(self.source.tensors[i]) for i in node.outputs]
+        return shape_inference.Call(node.operator, node.options, operands, outputs)
+
+    def _before(self, index: int, operand: shape_inference.Operand | None) -> shape_inference.Operand | None:
+        """An input as it is at the old size."""
+        if operand is None:
+            return None
+        value = self.source.tensors[index].data if index not in self.values else self.old_values.get(index)
+        return replace(operand, shape=operand.before, value=value)
+
+    def graph(self) -> Graph:
+        """The graph at the new size, without the nodes that computed shapes."""
+        for index, shape in self.shapes.items():
+            self.tensors[index] = replace(self.tensors[index], shape=shape, signature=None)
+        used, nodes = set(self.source.outputs), []
+        for node in reversed(self.nodes):
+            if used.isdisjoint(node.outputs) and all(i in self.values for i in node.outputs):
+                continue
+            used.update(node.inputs)
+            nodes.append(node)
+        return replace(self.source, tensors=tuple(self.tensors), nodes=tuple(reversed(nodes)))
+
+
+def _declared(tensor: Tensor) -> tuple[int, ...]:
+    """The declared shape; where the caller chooses nothing but the batch, of a batch of one."""
+    first, *rest = tensor.declared_shape or (1,)
+    return (1, *rest) if first == -1 and -1 not in rest else tensor.declared_shape

@@ -6,72 +6,14 @@ functions of the TFLite reference kernels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import EcbsrError
+from .reshape_rules import RESHAPE_RULES
+from .shape_call import MAX_DIMENSION, Call, CannotInfer, Inferred, Operand, Shape, axis_of, names
 
-Shape = tuple[int, ...]
-MAX_DIMENSION = 2**31 - 1  # the file stores 32-bit integers
-
-
-@dataclass(frozen=True)
-class Operand:
-    """An input of a node: its new shape, its shape `before` (-1 where unknown), and its value if it is constant."""
-
-    shape: Shape
-    before: Shape
-    value: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Call:
-    """A node whose output shapes are needed; `before` has the old ones."""
-
-    operator: str
-    options: Any
-    operands: Sequence[Operand | None]
-    before: Sequence[Shape]
-
-    def operand(self, position: int) -> Operand:
-        """The input at `position`, which must be present."""
-        if position >= len(self.operands):
-            raise CannotInfer(f"input {position} is missing")
-        operand = self.operands[position]
-        if operand is None:
-            raise CannotInfer(f"input {position} is missing")
-        return operand
-
-    def image(self, position: int = 0) -> Shape:
-        """The shape of an input, which must be [batch, height, width, channels]."""
-        shape = self.operand(position).shape
-        if len(shape) != 4:
-            raise CannotInfer(f"its input has shape {list(shape)}, not [batch, height, width, channels]")
-        return shape
-
-    def constant(self, position: int) -> np.ndarray:
-        """The value of an input, which must be an integer constant."""
-        value = self.operand(position).value
-        if value is None:
-            raise CannotInfer("its shape is computed while the model runs")
-        if value.dtype.kind not in "iu":
-            raise CannotInfer(f"input {position} has the type {value.dtype}, not integers")
-        return value
-
-
-@dataclass(frozen=True)
-class Inferred:
-    """The output shapes, and new values of constant inputs that contain a size, by position."""
-
-    shapes: list[Shape]
-    constants: dict[int, np.ndarray] = field(default_factory=dict)
-
-
-class CannotInfer(EcbsrError):
-    """Why the output shape of a node is not known, as the end of a sentence."""
+__all__ = ["Call", "CannotInfer", "Inferred", "Operand", "infer"]
 
 
 def infer(call: Call) -> Inferred:
@@ -107,16 +49,19 @@ def _inferred(call: Call) -> Inferred:
     raise CannotInfer("there is no shape rule for this operator")
 
 
-def _names(words: str) -> frozenset[str]:
-    return frozenset(words.split())
+def _select(call: Call) -> Inferred:
+    shape = call.operand(0).shape
+    for position in (1, 2):
+        shape = _broadcast(shape, call.operand(position).shape)
+    return Inferred([shape])
 
 
-_SAME_SHAPE = _names(
-    "ABS CAST CEIL COS DEQUANTIZE ELU EXP FAKE_QUANT FLOOR GELU HARD_SWISH L2_NORMALIZATION LEAKY_RELU "
+_SAME_SHAPE = names(
+    "ABS CAST CEIL COS CUMSUM DEQUANTIZE ELU EXP FAKE_QUANT FLOOR GELU HARD_SWISH L2_NORMALIZATION LEAKY_RELU "
     "LOCAL_RESPONSE_NORMALIZATION LOG LOGICAL_NOT LOGISTIC LOG_SOFTMAX NEG PRELU QUANTIZE RELU RELU6 RELU_0_TO_1 "
     "RELU_N1_TO_1 ROUND RSQRT SIGN SIN SOFTMAX SQRT SQUARE TANH ZEROS_LIKE"
 )
-_BROADCAST = _names(
+_BROADCAST = names(
     "ADD DIV EQUAL FLOOR_DIV FLOOR_MOD GREATER GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND LOGICAL_OR MAXIMUM MINIMUM "
     "MUL NOT_EQUAL POW SQUARED_DIFFERENCE SUB"
 )
@@ -148,7 +93,13 @@ def _convolution(call: Call) -> Inferred:
 
 
 def _pool(call: Call) -> Inferred:
-    (n, h, w, c), o = call.image(), call.options
+    (n, h, w, c), o, old = call.image(), call.options, call.operand(0)
+    whole = [
+        before > 1 and size >= before
+        for size, before in zip((o.filterHeight, o.filterWidth), old.before[1:3], strict=True)
+    ]
+    if old.resized and any(whole):
+        raise CannotInfer(f"it pools all of {old.before[2]}x{old.before[1]}, and would not of another size")
     height = _window(h, o.filterHeight, o.strideH, o.padding)
     return Inferred([(n, height, _window(w, o.filterWidth, o.strideW, o.padding), c)])
 
@@ -156,6 +107,8 @@ def _pool(call: Call) -> Inferred:
 def _transpose_convolution(call: Call) -> Inferred:
     (n, h, w, _), kernel, o = call.image(2), call.image(1), call.options
     old, output = call.operand(2).before, call.constant(0).reshape(-1)
+    if call.operand(0).follows:
+        return Inferred([tuple(output.tolist())])
     size = []
     for axis, now, stride in ((1, h, o.strideH), (2, w, o.strideW)):
         valid = max(kernel[axis] - stride, 0)
@@ -169,6 +122,8 @@ def _transpose_convolution(call: Call) -> Inferred:
 
 def _resize(call: Call) -> Inferred:
     (n, h, w, c), old, target = call.image(), call.operand(0).before, call.constant(1)
+    if call.operand(1).follows:
+        return Inferred([(n, int(target[0]), int(target[1]), c)])
     size = [_scaled(now, before, int(after)) for now, before, after in zip((h, w), old[1:3], target, strict=True)]
     return Inferred([(n, size[0], size[1], c)], {1: np.array(size, target.dtype)})
 
@@ -198,7 +153,7 @@ def _space_to_depth(call: Call) -> Inferred:
 
 def _concatenation(call: Call) -> Inferred:
     shapes = [call.operand(i).shape for i in range(len(call.operands))]
-    axis = _axis(call.options.axis, len(shapes[0])) if shapes else 0
+    axis = axis_of(call.options.axis, len(shapes[0])) if shapes else 0
     rest = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
     if len(rest) != 1 or len({len(shape) for shape in shapes}) != 1:
         raise CannotInfer(f"its inputs {[list(shape) for shape in shapes]} cannot be concatenated")
@@ -214,16 +169,9 @@ def _pad(call: Call) -> Inferred:
     return Inferred([tuple(size + before + after for size, (before, after) in padded)])
 
 
-def _transpose(call: Call) -> Inferred:
-    shape, order = call.operand(0).shape, call.constant(1).reshape(-1).tolist()
-    if sorted(order) != list(range(len(shape))):
-        raise CannotInfer(f"{order} is not a permutation of {len(shape)} dimensions")
-    return Inferred([tuple(shape[axis] for axis in order)])
-
-
 def _split(call: Call) -> Inferred:
     shape, parts = call.operand(1).shape, len(call.before)
-    axis = _axis(int(call.constant(0).reshape(-1)[0]), len(shape))
+    axis = axis_of(int(call.constant(0).reshape(-1)[0]), len(shape))
     if parts < 1 or shape[axis] % parts:
         raise CannotInfer(f"{shape[axis]} cannot be split into {parts} equal parts")
     return Inferred([(*shape[:axis], shape[axis] // parts, *shape[axis + 1 :])] * parts)
@@ -231,7 +179,7 @@ def _split(call: Call) -> Inferred:
 
 def _reduction(call: Call) -> Inferred:
     shape = call.operand(0).shape
-    axes = {_axis(int(axis), len(shape)) for axis in call.constant(1).reshape(-1)}
+    axes = {axis_of(int(axis), len(shape)) for axis in call.constant(1).reshape(-1)}
     if call.options.keepDims:
         return Inferred([tuple(1 if i in axes else size for i, size in enumerate(shape))])
     return Inferred([tuple(size for i, size in enumerate(shape) if i not in axes)])
@@ -251,6 +199,8 @@ def _slice(call: Call) -> Inferred:
 def _strided_slice(call: Call) -> Inferred:
     source, o = call.operand(0), call.options
     begin, end, strides = (call.constant(i).reshape(-1).tolist() for i in (1, 2, 3))
+    if len(source.shape) == 1 and o.shrinkAxisMask == 1:
+        return Inferred([()])  # one value of a shape
     masks = o.ellipsisMask or o.newAxisMask or o.shrinkAxisMask or o.offset
     if masks or min(strides) < 1 or len(strides) != len(source.shape):
         raise CannotInfer("its masks or strides are not supported")
@@ -264,12 +214,6 @@ def _strided_slice(call: Call) -> Inferred:
         sizes.append(len(range(first, last, step)))
         ends.append(last)
     return Inferred([tuple(sizes)], {2: np.array(ends, call.constant(2).dtype)})
-
-
-def _axis(axis: int, rank: int) -> int:
-    if not -rank <= axis < rank:
-        raise CannotInfer(f"it has no axis {axis}")
-    return axis % rank
 
 
 _RULES: dict[str, Callable[[Call], Inferred]] = {
@@ -286,13 +230,16 @@ _RULES: dict[str, Callable[[Call], Inferred]] = {
     "PADV2": _pad,
     "REDUCE_MAX": _reduction,
     "REDUCE_MIN": _reduction,
+    "REDUCE_PROD": _reduction,
     "RESIZE_BILINEAR": _resize,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
+    "SELECT": _select,
+    "SELECT_V2": _select,
     "SLICE": _slice,
     "SPACE_TO_DEPTH": _space_to_depth,
     "SPLIT": _split,
     "STRIDED_SLICE": _strided_slice,
     "SUM": _reduction,
-    "TRANSPOSE": _transpose,
     "TRANSPOSE_CONV": _transpose_convolution,
+    **RESHAPE_RULES,
 }

@@ -34,11 +34,19 @@ class Audits:
     models: dict[str, bytes]
     sample_crops: dict[str, SampleCrop | str]
 
+    @property
+    def notes(self) -> dict[str, tuple[str, ...]]:
+        """What to know about the values of the images of a file, by path."""
+        return {path: crop.notes for path, crop in self.sample_crops.items() if isinstance(crop, SampleCrop)}
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         document: dict[str, Any] = {
             "files": [{"path": path, **audit.to_json()} for path, audit in self.by_path.items()]
         }
+        notes = [{"path": path, "note": note} for path, notes in self.notes.items() for note in notes]
+        if notes:
+            document["notes"] = notes
         if self.errors:
             document["errors"] = [{"path": path, "error": error} for path, error in self.errors.items()]
         return document
@@ -123,7 +131,7 @@ def _sample_crops(models: Mapping[str, bytes], progress: Progress) -> dict[str, 
     crops: dict[str, SampleCrop | str] = {}
     for path, model in progress(list(models.items()), "running"):
         try:
-            crops[path] = run_sample_crop(model, models.values())
+            crops[path] = run_sample_crop(model, models.values(), name=Path(path).name)
         except EcbsrError as error:
             crops[path] = str(error)
     return crops

@@ -59,6 +59,7 @@ class Crops:
     size: tuple[int, int]
     reference: str
     crops: list[Crop]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def _crops(sample: SampleCrop, reports: CompileReports) -> Crops:
         compared = [("bicubic", bicubic), (this_file, sample.result), *emulated]
         crops = [_crop("fp32, on this machine", sample.fp32)]
     crops = [_crop("low resolution", low), *crops, *(_crop(caption, pixels, base) for caption, pixels in compared)]
-    return Crops((sample.lr.shape[1], sample.lr.shape[0]), reference, crops)
+    return Crops((sample.lr.shape[1], sample.lr.shape[0]), reference, crops, sample.notes)
 
 
 def _emulated(reports: CompileReports) -> list[tuple[list[str], NDArray[np.float64]]]:

@@ -11,6 +11,7 @@ from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.utils import progress
 from ecbsr_mobile.utils.files import check_outputs, write_bytes
+from ecbsr_mobile.utils.text import printable
 
 from .. import resolutions
 from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS, parse_socs
@@ -59,6 +60,8 @@ def main(argv: list[str] | None = None) -> int:
         _write_page(options.html, audits)
     for error in audits.errors.values():
         _notice(error)
+    for note in (note for notes in audits.notes.values() for note in notes):
+        common.notice(printable(f"note: {note}"))
     if options.json:
         common.print_json(audits.to_json())
     else:

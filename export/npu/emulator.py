@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ import numpy as np
 
 from ecbsr_mobile import tflite
 from ecbsr_mobile.metrics import psnr_from_mse
-from ecbsr_mobile.tflite import isolated
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.text import last_line
 
@@ -23,6 +23,8 @@ from .results import MAX_NOTE, Difference, EmulationResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ecbsr_mobile.tflite.image_io import ImageTensor
 
     from ..validation.sample_crop import SampleCrop
 
@@ -49,7 +51,8 @@ def emulate(
     ((image,), (result,)) = tensors[0]
     if image.dtype.name not in ONNX_TYPES or result.dtype.name not in ONNX_TYPES:
         return EmulationResult(note=f"the emulator does not support {image.type_name} and {result.type_name}")
-    _write_job(partitions[0], isolated.input_values(crop.lr[None], image), folder)
+    source, target = _with_tensor(crop.io.input, image), _with_tensor(crop.io.output, result)
+    _write_job(partitions[0], source.store(crop.lr.astype(np.float32) / np.float32(255)), folder)
     try:
         code, _, errors = tools.run([sys.executable, "-P", str(WORKER), "job.json"], folder, SECONDS, stop)
     except subprocess_runner.TimedOut:
@@ -58,7 +61,7 @@ def emulate(
     size = int(np.prod(result.shape)) * result.dtype.itemsize
     if code or not output.exists() or output.stat().st_size != size:
         return EmulationResult(note=f"the emulator failed: {last_line(errors, f'exit code {code}')[:MAX_NOTE]}")
-    pixels = isolated.output_pixels(output.read_bytes(), result).reshape(result.shape[1:])
+    pixels = np.clip(target.load(target.array(output.read_bytes()), np.float64), 0, 1) * 255
     height, width = crop.lr.shape[:2]
     return EmulationResult(
         size=(width, height),
@@ -66,6 +69,11 @@ def emulate(
         fp32=None if crop.fp32 is None else difference(pixels, crop.fp32),
         pixels=pixels,
     )
+
+
+def _with_tensor(image: ImageTensor, tensor: tflite.Tensor) -> ImageTensor:
+    """The image as a partition's tensor stores it; the compiler may not repeat the model's quantization."""
+    return replace(image, tensor=replace(tensor, quantization=tensor.quantization or image.tensor.quantization))
 
 
 def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:

@@ -8,24 +8,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ecbsr_mobile import images, tflite, zoo
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.reference_picture import SIZE, bundled_image, reduced
 from ecbsr_mobile.tflite import isolated, recipe
+from ecbsr_mobile.tflite.image_io import ImageIO, image_io
+from ecbsr_mobile.tflite_range import settle
 
 from ..resolutions import Size
-from .sample_images import reduced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIZE: Size = (96, 64)
-"""Width and height of the crop in LR pixels, for a model that can be given any size."""
-
-IMAGE = "chelsea"
 TIMEOUT_S = 120.0
 
 
@@ -35,15 +33,19 @@ class SampleCrop:
 
     Attributes:
         model: the bytes of the model at the crop's size.
+        io: how the model stores images.
         lr: the crop [h, w, C], 8 bits, luma or RGB.
         result: the model's result [s·h, s·w, C] on this machine's CPU, in 0..255, not rounded.
+        notes: what is assumed about its values, and that its result is much worse than bicubic.
         fp32: the result of its float counterpart, a float file of the same weights; None where none is found.
     """
 
     model: bytes
+    io: ImageIO
     lr: NDArray[np.uint8]
     result: NDArray[np.float64]
     fp32: NDArray[np.float64] | None
+    notes: tuple[str, ...] = ()
 
     @property
     def scale(self) -> int:
@@ -51,56 +53,68 @@ class SampleCrop:
         return self.result.shape[0] // self.lr.shape[0]
 
 
-def run_sample_crop(model: bytes, others: Iterable[bytes] = (), stop: threading.Event | None = None) -> SampleCrop:
+def run_sample_crop(
+    model: bytes,
+    others: Iterable[bytes] = (),
+    stop: threading.Event | None = None,
+    name: str = "the model",
+    value_range: float | None = None,
+) -> SampleCrop:
     """Run a model, and its float counterpart among `others` and the bundled files, on the crop.
 
-    The model is resized to `SIZE`; where that is not possible, the crop gets the model's size.
+    The model is resized to `SIZE`; where that is not possible, the crop gets the model's size. `value_range` is that of
+    `image_io`.
 
     Raises:
         EcbsrError: the model's input or output is not an image, or the model does not run here.
+        UsageError: the model records another range than `value_range`.
         Canceled: `stop` was set.
     """
     graph = tflite.read(model)
-    scale = tflite.scale_of(graph)
-    colors = tflite.image_input(graph).shape[3]
-    if colors not in (1, 3):
-        raise EcbsrError(f"the model's input has {colors} channels; an image has 1 or 3")
-    try:
-        sized, size = tflite.at_size(graph, *SIZE), SIZE
-    except EcbsrError:
-        sized, size = graph, tflite.input_size(graph)
-    data = tflite.write(sized)
-    lr = _crop(scale, colors, size)
-    result = _run(data, lr, stop)
+    io = image_io(graph, value_range)
+    data, size = _sized(model, graph)
+    sized = tflite.read(data)
+    io = io.of(sized)
+    lr = _crop(io.scale, io.colors, size)
+    io, notes = settle(io, lambda stored: _stored_result(data, stored, io, stop), size, name)
+    result = _result(data, io, lr, stop)
     counterpart = _float_counterpart(graph, others)
     fp32 = None
     if counterpart is not None:
-        fp32 = _run(tflite.write(tflite.at_size(tflite.read(counterpart), *size)), lr, stop)
-    return SampleCrop(data, lr, result, fp32)
+        reference = tflite.at_size(tflite.read(counterpart), *size)
+        fp32 = _result(tflite.write(reference), image_io(reference), lr, stop)
+    return SampleCrop(data, io, lr, result, fp32, tuple(notes))
+
+
+def _sized(model: bytes, graph: tflite.Graph) -> tuple[bytes, Size]:
+    """The model at the crop's size, or at its own, and that size."""
+    try:
+        return tflite.write(tflite.at_size(graph, *SIZE)), SIZE
+    except EcbsrError:
+        width, height = tflite.input_size(graph)
+        if width <= 1 or height <= 1:
+            raise
+        return model, (width, height)
 
 
 def _crop(scale: int, colors: int, size: Size) -> NDArray[np.uint8]:
     """The most detailed window of a bundled image, reduced by the scale; mirrored where the image is too small."""
-    from PIL import Image
-
-    paths = {path.stem: path for path in zoo.pictures()}
-    if not paths:
-        raise EcbsrError("no image is bundled with this installation, so there is no sample crop")
-    with Image.open(paths.get(IMAGE, next(iter(paths.values())))) as opened:
-        rgb = np.asarray(opened.convert("RGB"), np.uint8)
-    return images.most_detailed_crop(images.pad_to_size(reduced(rgb, scale, colors), size), size)
+    lr = images.pad_to_size(reduced(bundled_image(), scale, colors), size)
+    return images.most_detailed_crop(lr, size)
 
 
-def _run(model: bytes, lr: NDArray[np.uint8], stop: threading.Event | None) -> NDArray[np.float64]:
+def _result(model: bytes, io: ImageIO, lr: NDArray[np.uint8], stop: threading.Event | None) -> NDArray[np.float64]:
     """The result in 0..255, computed in a child process: a damaged model can crash it."""
-    graph = tflite.read(model)
-    source, target = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
-    values = isolated.input_values(lr[None], source).tobytes()
+    stored = _stored_result(model, io.input.store(lr.astype(np.float32) / np.float32(255)), io, stop)
+    return np.clip(io.output.load(stored, np.float64), 0, 1) * 255
+
+
+def _stored_result(model: bytes, stored: NDArray[Any], io: ImageIO, stop: threading.Event | None) -> NDArray[Any]:
     with tempfile.TemporaryDirectory(prefix="ecbsr-crop-") as name:
         path = Path(name) / "model.tflite"
         path.write_bytes(model)
-        output = isolated.run(path, values, Path(name), TIMEOUT_S, stop or threading.Event())
-    return isolated.output_pixels(output, target).reshape(target.shape[1:])
+        output = isolated.run(path, stored.tobytes(), Path(name), TIMEOUT_S, stop or threading.Event())
+    return io.output.array(output)
 
 
 def _float_counterpart(graph: tflite.Graph, others: Iterable[bytes]) -> bytes | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ecbsr_mobile import images, zoo
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.reference_picture import reduced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,9 +78,3 @@ def _sample(path: Path, scale: int, colors: int) -> Sample | None:
     views = {reduction: reduced(rgb, reduction, colors) for reduction in SCALES}
     hr_luma = images.round_to(images.luma(images.crop_to_multiple(rgb, scale)), np.uint8)
     return Sample(path.name, views[scale], hr_luma, tuple(views.values()))
-
-
-def reduced(rgb: NDArray[np.uint8], scale: int, colors: int) -> NDArray[np.uint8]:
-    """The LR image [h, w, colors] of an RGB image [H, W, 3]: MATLAB-compatible bicubic, luma for 1 color; 8 bits."""
-    lr = images.downscale(images.crop_to_multiple(rgb, scale), scale)
-    return images.round_to(images.luma(lr), np.uint8)[:, :, None] if colors == 1 else lr

@@ -1,0 +1,110 @@
+"""A bundled image in low and high resolution: models are compared with bicubic on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import images, metrics, zoo
+from .errors import EcbsrError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+IMAGE = "chelsea"
+SIZE = (96, 64)
+"""Width and height of the LR image for a model that can be given any size."""
+
+MUCH_LESS_DB = 1.0
+"""A model this far below bicubic is not trained, or misread."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReferencePicture:
+    """The middle of the bundled image, 8 bits, luma or RGB.
+
+    Attributes:
+        lr: [h, w, C], the MATLAB-compatible bicubic reduction; mirrored where the image is smaller than the size.
+        hr: [scale·h, scale·w, C] without the mirrored part.
+        bicubic_psnr: PSNR of the LR image enlarged by bicubic, in dB.
+    """
+
+    lr: NDArray[np.uint8]
+    hr: NDArray[np.uint8]
+    bicubic_psnr: float
+
+    @property
+    def image(self) -> NDArray[np.float32]:
+        """The LR image in [0, 1]."""
+        return self.lr.astype(np.float32) / np.float32(255)
+
+    def psnr(self, result: NDArray[np.floating]) -> float:
+        """PSNR in dB of an SR image in [0, 1], rounded to 8 bits; -inf where it contains NaN."""
+        height, width = self.hr.shape[:2]
+        if not np.isfinite(result).all():
+            return float("-inf")
+        return _psnr(images.round_to(result[:height, :width] * 255, np.uint8), self.hr)
+
+
+def reference_picture(scale: int, colors: int, size: tuple[int, int] = SIZE) -> ReferencePicture | None:
+    """The reference picture with an LR image of `size` (width, height); None for a scale of 1.
+
+    Raises:
+        EcbsrError: no image is bundled.
+    """
+    return _reference_picture(scale, colors, size) if scale > 1 else None
+
+
+def below_bicubic(picture: ReferencePicture, psnr: float) -> str:
+    """What to say of a model that gives `psnr` dB on the picture; "" where it is near bicubic or better."""
+    if psnr >= picture.bicubic_psnr - MUCH_LESS_DB:
+        return ""
+    return f"gives {psnr:.2f} dB on a bundled image where bicubic gives {picture.bicubic_psnr:.2f} dB"
+
+
+def check(run: Callable[[NDArray[np.float32]], NDArray[np.floating]], scale: int, colors: int) -> str:
+    """What to say of a model that `run` applies to an LR image; see `below_bicubic`."""
+    picture = reference_picture(scale, colors)
+    return below_bicubic(picture, picture.psnr(run(picture.image))) if picture else ""
+
+
+def bundled_image() -> NDArray[np.uint8]:
+    """The bundled image as RGB [H, W, 3].
+
+    Raises:
+        EcbsrError: no image is bundled.
+    """
+    from PIL import Image
+
+    paths = {path.stem: path for path in zoo.pictures()}
+    if not paths:
+        raise EcbsrError("no image is bundled with this installation, so models cannot be compared on it")
+    with Image.open(paths.get(IMAGE, next(iter(paths.values())))) as opened:
+        return np.asarray(opened.convert("RGB"), np.uint8)
+
+
+def reduced(rgb: NDArray[np.uint8], scale: int, colors: int) -> NDArray[np.uint8]:
+    """The LR image [h, w, colors] of an RGB image [H, W, 3]: MATLAB-compatible bicubic, luma for 1 color; 8 bits."""
+    return with_colors(images.downscale(images.crop_to_multiple(rgb, scale), scale), colors)
+
+
+def with_colors(rgb: NDArray[np.uint8], colors: int) -> NDArray[np.uint8]:
+    """An RGB image [H, W, 3] as [H, W, colors]: luma for 1 color."""
+    return images.round_to(images.luma(rgb), np.uint8)[:, :, None] if colors == 1 else rgb
+
+
+@cache
+def _reference_picture(scale: int, colors: int, size: tuple[int, int]) -> ReferencePicture:
+    width, height = size
+    rgb = images.crop_to_multiple(images.center_crop(bundled_image(), (width * scale, height * scale)), scale)
+    lr, hr = reduced(rgb, scale, colors), with_colors(rgb, colors)
+    enlarged = images.resize_bicubic(lr, (hr.shape[1], hr.shape[0]))
+    return ReferencePicture(images.pad_to_size(lr, size), hr, _psnr(enlarged, hr))
+
+
+def _psnr(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    return metrics.psnr_from_mse(float(np.mean(np.square(first.astype(np.float64) - second))))

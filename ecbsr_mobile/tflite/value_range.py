@@ -1,0 +1,166 @@
+"""Which real values an input or output tensor stores for black and for white.
+
+An integer tensor says it by its quantization, or stores pixels as they are. A float tensor does not: its range is what
+the file's recipe or its TFLite metadata records.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from flatbuffers import encode, number_types, packer
+from flatbuffers.table import Table
+
+from ..errors import EcbsrError
+from . import recipe
+from .graph import Graph, Tensor
+
+Side = Literal["input", "output"]
+
+METADATA = "TFLITE_METADATA"
+"""Name of the metadata entry with the tensors' normalization."""
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """The real values of black and of white: one for all colors, or one for each."""
+
+    black: tuple[float, ...]
+    white: tuple[float, ...]
+
+    def __str__(self) -> str:
+        low, high = ("/".join(f"{value:g}" for value in values) for values in (self.black, self.white))
+        return f"[{low}, {high}]"
+
+
+UNIT = ValueRange((0.0,), (1.0,))
+BYTES = ValueRange((0.0,), (255.0,))
+SIGNED = ValueRange((-1.0,), (1.0,))
+_OFFSET = ValueRange((-128.0,), (127.0,))  # pixels as 8 signed bits
+FLOAT_RANGES = (UNIT, BYTES, SIGNED)
+"""What float networks use, the most common first."""
+
+
+def integer_scale(tensor: Tensor) -> tuple[float, int] | None:
+    """Scale and zero point of an integer tensor; None where it stores plain numbers.
+
+    Raises:
+        EcbsrError: it has another scale for each channel, or one that is negative or not finite.
+    """
+    quantization = tensor.quantization
+    if quantization is None or not quantization.scale.any():
+        return None
+    scale, zero_point = float(quantization.scale[0]), int(quantization.zero_point[0])
+    if (quantization.scale != quantization.scale[0]).any() or (quantization.zero_point != zero_point).any():
+        raise EcbsrError(f"the image {tensor.label} has a scale for each channel, which no runtime supports")
+    if not (math.isfinite(scale) and scale > 0):
+        raise EcbsrError(f"the image {tensor.label} has the quantization scale {scale:g}; the file is damaged")
+    return scale, zero_point
+
+
+def integer_range(tensor: Tensor, side: Side) -> ValueRange:
+    """The range of an integer tensor: the usual one that its stored values cover.
+
+    Without quantization, it stores pixels: 0..255, or -128..127 where it has 8 signed bits.
+
+    Raises:
+        EcbsrError: see `integer_scale`.
+    """
+    limits = np.iinfo(tensor.dtype)
+    quantized = integer_scale(tensor)
+    if quantized is None:
+        return _OFFSET if tensor.dtype == np.int8 else BYTES
+    scale, zero_point = quantized
+    low, high = (scale * (limit - zero_point) for limit in (int(limits.min), int(limits.max)))
+    if limits.bits > 8:
+        # Wider types reach far beyond white: 16 bits with scale 1/255 reach 128.5, and no network uses that range.
+        return BYTES if (high >= 200 if limits.bits == 16 else scale > 1 / 16) else UNIT
+    stored = ValueRange((low,), (high,))
+    usual = BYTES if high >= 16 else UNIT
+    if low < 0:
+        usual = next((values for values in (SIGNED, _OFFSET) if _is_near(stored, values, 0.3)), usual)
+    # A calibrated output can end before white, or reach beyond it. An input is a whole image.
+    return usual if side == "output" or _is_near(stored, usual, 0.15) else stored
+
+
+def float_range(graph: Graph, side: Side) -> ValueRange | None:
+    """The recorded range of a float input or output; None where the file records none."""
+    recorded = (recipe.read(graph) or {}).get("range")
+    if isinstance(recorded, list) and len(recorded) == 2 and all(isinstance(v, int | float) for v in recorded):
+        return _valid([float(recorded[0])], [float(recorded[1])])
+    try:
+        return _metadata_range(graph.metadata.get(METADATA, b""), side)
+    except (struct.error, ValueError, IndexError, TypeError, OverflowError):
+        return None  # the flatbuffer is damaged; its reader has no verifier
+
+
+def _is_near(stored: ValueRange, usual: ValueRange, share: float) -> bool:
+    tolerance = share * (usual.white[0] - usual.black[0])
+    return abs(stored.black[0] - usual.black[0]) <= tolerance and abs(stored.white[0] - usual.white[0]) <= tolerance
+
+
+def _valid(black: list[float], white: list[float]) -> ValueRange | None:
+    pairs = list(zip(black, white, strict=True))
+    if not pairs or not all(math.isfinite(low) and math.isfinite(high) and low < high for low, high in pairs):
+        return None
+    return ValueRange(tuple(black), tuple(white))
+
+
+def _metadata_range(data: bytes, side: Side) -> ValueRange | None:
+    """The range by the NormalizationOptions in TFLite's metadata_schema.fbs: normalized = (pixel - mean) / std."""
+    if not data:
+        return None
+    model = Table(bytearray(data), encode.Get(packer.uoffset, data, 0))
+    for subgraph in _tables(model, 3)[:1]:
+        for tensor in _tables(subgraph, 2 if side == "input" else 3)[:1]:
+            for unit in _tables(tensor, 4):
+                options = _normalization(unit)
+                if options is not None:
+                    return _normalized(*options, side)
+    return None
+
+
+def _normalized(mean: list[float], std: list[float], side: Side) -> ValueRange | None:
+    length = max(len(mean), len(std))
+    means, stds = (values * length if len(values) == 1 else values for values in (mean, std))
+    if side == "output":  # the formula turns the stored value into a pixel
+        found = _valid(means, [255 * s + m for m, s in zip(means, stds, strict=True)])
+        if found and max(found.white) - min(found.black) <= 300:
+            return found  # otherwise the values are those of the input
+    if not all(stds):
+        return None
+    pairs = list(zip(means, stds, strict=True))
+    return _valid([-m / s for m, s in pairs], [(255 - m) / s for m, s in pairs])
+
+
+def _normalization(unit: Table) -> tuple[list[float], list[float]] | None:
+    kind, place = unit.Offset(4), unit.Offset(6)
+    if not kind or not place or unit.Get(number_types.Uint8Flags, kind + unit.Pos) != 1:
+        return None
+    options = Table(unit.Bytes, 0)
+    unit.Union(options, place)
+    return _floats(options, 0), _floats(options, 1)
+
+
+def _field(table: Table, number: int) -> int:
+    return int(table.Offset(4 + 2 * number))
+
+
+def _tables(table: Table, number: int) -> list[Table]:
+    place: Any = _field(table, number)
+    if not place:
+        return []
+    start = table.Vector(place)
+    return [Table(table.Bytes, table.Indirect(start + 4 * i)) for i in range(min(table.VectorLen(place), 16))]
+
+
+def _floats(table: Table, number: int) -> list[float]:
+    place = _field(table, number)
+    if not place:
+        return []
+    start, length = table.Vector(place), min(table.VectorLen(place), 16)
+    return [float(table.Get(number_types.Float32Flags, start + 4 * i)) for i in range(length)]

@@ -1,0 +1,222 @@
+"""A `.tflite` file as a model for images of any size."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import images, tflite
+from .errors import EcbsrError
+from .reference_picture import SIZE, reference_picture
+from .tflite.image_io import ImageIO, image_io
+from .tflite.receptive_field import receptive_field
+from .tflite_range import settle
+from .utils.text import last_line, printable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LARGE = 256**2
+"""Pixels from which on a resized model is compared with the original at a smaller size, not at a larger one."""
+
+
+class TfliteModel:
+    """A `.tflite` file, float or quantized, run by LiteRT on the CPU at any input size.
+
+    A file with a dynamic size is resized by LiteRT, and one with a fixed size by `tflite.at_size`. Where that is not
+    possible, it runs on tiles of its own size.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], threads: int | None = None, value_range: float | None = None
+    ) -> None:
+        """Load the file, and try it on a bundled image.
+
+        Notes about what had to be assumed are `UserWarning`s.
+
+        Args:
+            path: the file.
+            threads: number of threads; None for one per core.
+            value_range: 1 or 255, the range of float values that the file does not record; None: see `tflite_range`.
+
+        Raises:
+            EcbsrError: the file is missing, not a `.tflite`, or not a super-resolution network with one image as input
+                and one as output.
+            UsageError: the file records another range than `value_range`.
+        """
+        if not Path(path).is_file():
+            raise EcbsrError(f"{path}: no such file")
+        self.name = Path(path).stem
+        self._path, self._threads = path, threads or os.cpu_count()
+        self._data = tflite.read_bytes(path)
+        graph = tflite.read(self._data, str(path))
+        with _named(path):
+            width, height = tflite.input_size(graph)
+            self._graph: tflite.Graph | None = graph if width > 1 and height > 1 else None  # None: LiteRT resizes it
+            self._interpreter = self._load(self._data)
+            try:
+                self._io = image_io(graph, value_range)
+            except EcbsrError:
+                if self._graph is not None:
+                    raise
+                graph = self._measured(graph)
+                self._io = image_io(graph, value_range)
+            self.scale, self.colors = self._io.scale, self._io.colors
+            self.radius, self.step = receptive_field(graph)
+            self._own_size = None if self._can_resize() else (width, height)
+            self._io = self._settled()
+        self._warn(graph)
+
+    def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `upscaling.Model.run`."""
+        height, width = image.shape[:2]
+        padded = images.pad_to_size(image, (_multiple(width, self.step), _multiple(height, self.step)))
+        result = self._run(padded) if self._own_size is None else self._run_tiles(padded, self._own_size)
+        return result[: height * self.scale, : width * self.scale]
+
+    def _run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        height, width = image.shape[:2]
+        result = self._io.output.load(self._invoke(self._io.input.store(image)))
+        if result.shape != (height * self.scale, width * self.scale, self.colors):
+            raise EcbsrError(f"{self._path}: turns {width}x{height} into {result.shape[1]}x{result.shape[0]}")
+        return result
+
+    def _run_tiles(self, image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+        """The image in overlapping tiles of the model's own size (width, height)."""
+        height, width = image.shape[:2]
+        image, scale = images.pad_to_size(image, size), self.scale
+        result = np.empty((height * scale, width * scale, self.colors), np.float32)
+        for top, rows in self._tiles(height, size[1]):
+            for left, columns in self._tiles(width, size[0]):
+                tile = self._run(image[top : top + size[1], left : left + size[0]])
+                result[rows.start * scale : rows.stop * scale, columns.start * scale : columns.stop * scale] = tile[
+                    (rows.start - top) * scale : (rows.stop - top) * scale,
+                    (columns.start - left) * scale : (columns.stop - left) * scale,
+                ]
+        return result
+
+    def _tiles(self, length: int, size: int) -> Iterator[tuple[int, range]]:
+        """Starts of tiles of `size` pixels in 0..length, and the part of each that is kept."""
+        halo = size // 4 if self.radius is None else min(self.radius, size // 2 - 1)
+        start = done = 0
+        while done < length:
+            stop = length if start + size >= length else start + size - halo
+            yield start, range(done, stop)
+            done = stop
+            following = max(done - halo, start + 1) // self.step * self.step
+            start = max(min(following, length - size), 0) if following > start else start + self.step
+
+    def _invoke(self, stored: NDArray[Any]) -> NDArray[Any]:
+        with self._litert_errors("run"):
+            if not self._allocated or tuple(self._interpreter.get_input_details()[0]["shape"]) != stored.shape:
+                self._resize(stored.shape)
+            interpreter = self._interpreter
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], stored)
+            interpreter.invoke()
+            result: NDArray[Any] = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+            return result
+
+    def _resize(self, shape: tuple[int, ...]) -> None:
+        """Make the interpreter one for an input of another shape."""
+        if self._graph is None:
+            self._interpreter.resize_tensor_input(self._interpreter.get_input_details()[0]["index"], shape)
+            self._interpreter.allocate_tensors()
+            self._allocated = True
+            return
+        height, width = shape[2:] if self._io.input.channels_first else shape[1:3]
+        own = (width, height) == tflite.input_size(self._graph)
+        self._interpreter = self._load(self._data if own else tflite.write(tflite.at_size(self._graph, width, height)))
+
+    def _load(self, data: bytes) -> Any:
+        from ai_edge_litert.interpreter import Interpreter
+
+        with self._litert_errors("load"):
+            interpreter = Interpreter(model_content=data, num_threads=self._threads)
+            self._allocated = self._graph is not None  # otherwise its size is not one that it runs at
+            if self._allocated:
+                interpreter.allocate_tensors()
+        return interpreter
+
+    @contextmanager
+    def _litert_errors(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, RuntimeError) as error:
+            reason = last_line(str(error), "no reason given")
+            raise EcbsrError(f"{self._path}: LiteRT cannot {action} it ({reason})") from None
+
+    def _measured(self, graph: tflite.Graph) -> tflite.Graph:
+        """A graph whose shapes only LiteRT knows, at 48x32."""
+        _, _, channels = tflite.image_shape(graph)
+        shape = (1, channels, 32, 48) if tflite.is_channels_first(graph) else (1, 32, 48, channels)
+        with self._litert_errors("resize"):
+            self._interpreter.resize_tensor_input(graph.inputs[0], shape)
+            self._interpreter.allocate_tensors()
+            self._allocated = True
+            self._interpreter.invoke()
+        shapes = {detail["index"]: tuple(detail["shape"].tolist()) for detail in self._interpreter.get_tensor_details()}
+        tensors = (
+            replace(tensor, shape=shapes.get(index, tensor.shape), signature=None)
+            for index, tensor in enumerate(graph.tensors)
+        )
+        return replace(graph, tensors=tuple(tensors))
+
+    def _can_resize(self) -> bool:
+        """Whether the model can be given other sizes, at which it computes the same."""
+        if self._graph is None:
+            return True
+        graph, (width, height) = self._graph, tflite.input_size(self._graph)
+        larger = width * height <= LARGE
+        other = [2 * side if larger else _multiple(side // 2, self.step) for side in (width, height)]
+        try:
+            sized = tflite.at_size(graph, *other)
+        except EcbsrError:
+            return False
+        constants_changed = [node.inputs for node in sized.nodes] != [node.inputs for node in graph.nodes]
+        picture = reference_picture(self.scale, self.colors, (max(width, other[0]), max(height, other[1])))
+        if not constants_changed or self.radius is None or picture is None:
+            return True
+        inner = tuple(
+            slice(max(min(pair) - self.radius, 0) * self.scale) for pair in ((height, other[1]), (width, other[0]))
+        )
+        sizes = ((width, height), (other[0], other[1]))
+        own, resized = (self._run(picture.image[: size[1], : size[0]])[inner] for size in sizes)
+        return not own.size or bool(np.abs(own - resized).max() <= 0.01 * max(1.0, float(np.abs(own).max())))
+
+    def _settled(self) -> ImageIO:
+        size = self._own_size or (_multiple(SIZE[0], self.step), _multiple(SIZE[1], self.step))
+        io, notes = settle(self._io, self._invoke, size, str(self._path))
+        for note in notes:
+            warnings.warn(printable(note), UserWarning, stacklevel=3)
+        return io
+
+    def _warn(self, graph: tflite.Graph) -> None:
+        if graph.subgraphs > 1:
+            note = f"{self._path}: the first of its {graph.subgraphs} subgraphs is used"
+            warnings.warn(printable(note), UserWarning, stacklevel=3)
+        if self._own_size and self.radius is None:
+            width, height = self._own_size
+            note = f"{self._path}: runs at {width}x{height} only and can depend on all of it: tiles may have seams"
+            warnings.warn(printable(note), UserWarning, stacklevel=3)
+
+
+@contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Begin the messages of errors with the file."""
+    try:
+        yield
+    except EcbsrError as error:
+        prefix = "" if str(error).startswith(f"{path}: ") else f"{path}: "
+        raise type(error)(f"{prefix}{error}") from None
+
+
+def _multiple(length: int, step: int) -> int:
+    """The length, rounded up to a multiple of `step`."""
+    return -(-length // step) * step
