@@ -37,14 +37,17 @@ class Model:
     def resized(self, size: tuple[int, int]) -> bytes:
         """The bytes of the file with every tensor shape fixed for the input `size`, (width, height).
 
-        At its own size, a file of fixed size is returned as it is.
+        At its own size, a file that cannot be resized is returned as it is.
 
         Raises:
             EcbsrError: the model does not support that size.
         """
-        if size == tflite.input_size(self.graph) and min(size) > 1:
+        try:
+            return tflite.write(tflite.at_size(self.graph, *size))
+        except EcbsrError:
+            if size != tflite.input_size(self.graph):
+                raise
             return self.path.read_bytes()
-        return tflite.write(tflite.at_size(self.graph, *size))
 
     def default_sizes(self) -> tuple[tuple[int, int], ...]:
         """The (width, height) that the model is fixed to, or `DEFAULT_SIZES` where it accepts any size."""
