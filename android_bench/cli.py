@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 import shlex
 import tempfile
@@ -13,15 +14,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from ecbsr_mobile.utils.text import printable
+from ecbsr_mobile.utils.text import to_utf8
 
-from .config import HOST, Limits, Options
+from .config import HOST, MAX_COUNT, MAX_SECONDS, Limits, Options
 
 if TYPE_CHECKING:
     from .results.baseline import Comparison
     from .results.types import Results, Row
-
-MAX_COUNT = 100_000
 
 EPILOG = """\
 A row is "ok" only if the delegate reports that it runs the nodes; otherwise the status gives the reason. Exit code:
@@ -89,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.out:
         check_new(Path(arguments.out))
     before = serialize.read_results(arguments.baseline) if arguments.baseline else None
-    imported = [(Path(name).stem, serialize.read_results(name)) for name in arguments.imported]
+    imported = [(to_utf8(Path(name).stem), serialize.read_results(name)) for name in arguments.imported]
     results = _measure(arguments)
     for name, other in imported:
         results = serialize.merge(results, other, name)
@@ -169,9 +168,17 @@ def _dry_run(arguments: argparse.Namespace) -> int:
         common.print_json({"commands": commands})
     else:
         for command in commands:
-            print(shlex.join(command))
+            common.print_line(" ".join(map(_shell_word, command)))
     common.notice(f"nothing was run; the {len(commands)} commands of one round push files from {folder}")
     return common.DONE
+
+
+def _shell_word(text: str) -> str:
+    """The text for a shell; control characters other than line ends become escapes, which bash, zsh and mksh read."""
+    if all(character.isprintable() or character == "\n" for character in text):
+        return shlex.quote(text)
+    plain = set(range(32, 127)) - set(b"'\\")
+    return "$'" + "".join(chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(text)) + "'"
 
 
 def _print_results(results: Results, comparisons: Sequence[Comparison]) -> None:
@@ -186,17 +193,17 @@ def _print_results(results: Results, comparisons: Sequence[Comparison]) -> None:
         header.append("now / baseline")
         for line, comparison in zip(lines, comparisons, strict=True):
             line.append(comparison.text)
-    common.print_table(header, [[printable(cell) for cell in line] for line in lines])
+    common.print_table(header, lines)
     for device in results.devices.values():
         for note in device.notes:
-            common.notice(printable(f"{device.name}: {note}"))
+            common.notice(f"{device.name}: {note}")
     rows_by_note: dict[str, list[str]] = {}
     for row in results.results:
         if row.note:
             rows = rows_by_note.setdefault(f"{row.device} by {row.delegate}: {row.note}", [])
             rows.append(f"{row.model} {row.size[0]}x{row.size[1]}")
     for note, rows in rows_by_note.items():
-        common.notice(printable(f"{note} ({', '.join(dict.fromkeys(rows))})"))
+        common.notice(f"{note} ({', '.join(dict.fromkeys(rows))})")
 
 
 def _cells(row: Row) -> list[str]:
@@ -218,7 +225,10 @@ def _count(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    return _number(text, "a number of seconds, 0 or more")
+    value = _number(text, "a number of seconds, 0 or more")
+    if value > MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {MAX_SECONDS:g} seconds")
+    return value
 
 
 def _ratio(text: str) -> float:

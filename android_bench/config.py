@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.utils.text import to_utf8
 from export.resolutions import Size, parse_all
 
 HOST = "host"
@@ -19,6 +19,8 @@ DEFAULT_SIZES = ("270p", "360p", "540p", "720p")
 
 DELEGATES = ("cpu", "gpu", "nnapi", "external")
 MAX_THREADS = 64
+MAX_COUNT = 100_000  # rounds, or iterations in a run
+MAX_SECONDS = 1e7
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,10 @@ class Limits:
     def __post_init__(self) -> None:
         for limit in fields(self):
             value = getattr(self, limit.name)
-            if not 0 <= value < math.inf:
-                raise UsageError(f"the limit {limit.name} is {value}; use a number of seconds, 0 or more")
+            if not 0 <= value <= MAX_SECONDS:
+                raise UsageError(
+                    f"the limit {limit.name} is {value}; use a number of seconds from 0 to {MAX_SECONDS:g}"
+                )
 
 
 @dataclass(frozen=True)
@@ -123,8 +127,11 @@ class Options:
         if not devices or not all(devices):
             raise UsageError('no device is named; use "host", "all" or the serial of a phone')
         for name, count in (("rounds", self.rounds), ("runs", self.iterations)):
-            if count < 1:
-                raise UsageError(f"{name} is {count}; use 1 or more")
+            if not 1 <= count <= MAX_COUNT:
+                raise UsageError(f"{name} is {str(count)[:20]}; use 1 to {MAX_COUNT}")
+        for name in (*devices, self.tool):
+            if name != to_utf8(name):
+                raise UsageError(f"{to_utf8(name)} is not UTF-8; give it a name that is")
         parsed = {
             "devices": devices,
             "sizes": parse_all(_items(self.sizes)),
@@ -203,6 +210,8 @@ def _split_delegates(text: str) -> list[str]:
 
 
 def _parse_delegate(text: str) -> Delegate:
+    if text != to_utf8(text):
+        raise UsageError(f"delegate {to_utf8(text)!r} is not UTF-8; give its library a name that is")
     name, _, rest = text.partition(":")
     if name not in DELEGATES:
         raise UsageError(

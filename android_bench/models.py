@@ -16,6 +16,7 @@ from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import recipe
 from ecbsr_mobile.utils.files import write_bytes
+from ecbsr_mobile.utils.text import to_utf8
 from export import resolutions
 
 from .config import DEFAULT_SIZES, Case
@@ -59,7 +60,7 @@ class Model:
     def info(self) -> dict[str, Any]:
         """What `results.json` records about the model."""
         return {
-            "path": str(self.path),
+            "path": to_utf8(str(self.path)),
             "sha256": self.sha256,
             "precision": self.precision,
             "nodes": len(self.graph.nodes),
@@ -92,9 +93,9 @@ def _read_model(path: Path, name: str) -> Model:
 
 def _names(paths: Sequence[Path]) -> list[str]:
     """File names without suffix; equal names get their folder as prefix and, if still equal, a number as suffix."""
-    names = [path.stem for path in paths]
+    names = [to_utf8(path.stem) for path in paths]
     names = [
-        f"{path.resolve().parent.name}/{name}" if names.count(name) > 1 else name
+        f"{to_utf8(path.resolve().parent.name)}/{name}" if names.count(name) > 1 else name
         for path, name in zip(paths, names, strict=True)
     ]
     seen: Counter[str] = Counter()

@@ -18,6 +18,7 @@ import msgspec
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.subprocess_runner import Canceled
+from ecbsr_mobile.utils.text import from_utf8, to_utf8
 
 from . import schedule
 from .config import HOST, Case, Options
@@ -88,7 +89,7 @@ def start(
     models = read_models(paths)
     options = replace(options, devices=_connected(options.devices))
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    files = tuple(ModelFile(str(model.path), model.sha256) for model in models.values())
+    files = tuple(ModelFile(to_utf8(str(model.path)), model.sha256) for model in models.values())
     journal = Journal(Session(options, files, started), Path(out) if out is not None else None)
     if out is not None:
         check_new(Path(out))
@@ -104,7 +105,9 @@ def resume(out: str | os.PathLike[str], progress: Notify | None = None) -> Resul
     """
     journal = reopen(Path(out))
     files = journal.session.models
-    models = read_models([file.path for file in files])
+    if not files:
+        raise EcbsrError(f"the benchmark in {out} names no model; start a new benchmark")
+    models = read_models([file.path if os.path.exists(file.path) else from_utf8(file.path) for file in files])
     for model, file in zip(models.values(), files, strict=True):
         if model.sha256 != file.sha256:
             raise EcbsrError(f"{file.path} has changed since the benchmark in {out} began; start a new benchmark")

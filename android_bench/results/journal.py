@@ -24,6 +24,7 @@ from .serialize import check_schema
 from .types import SCHEMA, Check, DeviceInfo, OperatorTime, Run
 
 RUNS = "runs.jsonl"
+MAX_BYTES = 64 * 2**20  # a run has about 1 KB
 
 
 @dataclass(frozen=True)
@@ -163,10 +164,13 @@ def reopen(folder: Path) -> Journal:
     """
     path = folder / RUNS
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         message = f"cannot read {path}: {error.strerror}; --resume needs the --out folder of a benchmark"
         raise EcbsrError(message) from None
+    if len(content) > MAX_BYTES:
+        raise EcbsrError(f"{path} has more than {MAX_BYTES} bytes; start a new benchmark in another folder")
     complete = content[: content.rfind(b"\n") + 1]  # an interrupted write can leave a part of a line
     try:
         journal = _parse(complete.splitlines(), folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import msgspec
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import recipe
+from ecbsr_mobile.utils.text import printable
 
 from .baseline import Comparison
 from .types import SCHEMA, DeviceInfo, Results
@@ -23,6 +25,8 @@ COLUMNS = (
     *("median_ms", "ci95_low_ms", "ci95_high_ms", "p95_ms", "fps", "runs"),
     *("nodes_delegated", "nodes_total", "partitions", "init_ms", "peak_memory_mb", "note"),
 )
+
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")
 
 MAX_BYTES = 64 * 2**20  # a row has about 1 KB
 MAX_DEPTH = recipe.MAX_DEPTH + 8  # the recipe of a model is the deepest part
@@ -46,8 +50,17 @@ def to_csv(results: Results) -> str:
     for row in results.results:
         low, high = row.ci95_ms or (None, None)
         size = f"{row.size[0]}x{row.size[1]}"
-        writer.writerow({**vars(row), "size": size, "ci95_low_ms": low, "ci95_high_ms": high})
+        cells = {**vars(row), "size": size, "ci95_low_ms": low, "ci95_high_ms": high}
+        writer.writerow({name: _cell(value) for name, value in cells.items()})
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """The value; a text has no control characters, and an apostrophe where a spreadsheet would read a formula."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def document(results: Results, comparisons: Sequence[Comparison] = ()) -> dict[str, Any]:

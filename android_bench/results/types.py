@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any
 
 import msgspec
@@ -211,7 +211,8 @@ class Results:
 
     def as_json(self) -> dict[str, Any]:
         """The results as plain values for `json.dumps`, with the version of the document as "schema"."""
-        return {"schema": SCHEMA, **msgspec.to_builtins(self)}
+        # asdict, because msgspec leaves out the defaults of what it has decoded.
+        return {"schema": SCHEMA, **msgspec.to_builtins(asdict(self))}
 
     @property
     def answered(self) -> bool:

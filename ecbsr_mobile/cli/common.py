@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import EcbsrError
+from ..utils.text import printable
 
 SCHEMA = 1
 """Version of the JSON documents that commands print or write; it rises when a key changes its meaning."""
@@ -79,13 +80,18 @@ def os_error_message(error: OSError) -> str:
 def notice(message: str) -> None:
     """Print one line for the user on standard error."""
     with suppress(OSError):  # a full disk or a reader that is gone must not end the work
-        print(message, file=sys.stderr, flush=True)
+        print(printable(message), file=sys.stderr, flush=True)
+
+
+def print_line(text: str = "") -> None:
+    """Print one or several lines on standard output, with `?` for control characters."""
+    print("\n".join(printable(line) for line in text.split("\n")), flush=True)
 
 
 def show_warnings_as_notices() -> None:
     """Print each `UserWarning` of the library once, as a plain line on standard error."""
     warnings.simplefilter("once", UserWarning)
-    warnings.showwarning = lambda message, *_args, **_kwargs: notice(f"note: {message}")
+    warnings.showwarning = lambda message, *_args, **_kwargs: notice(f"note: {' '.join(str(message).split())}")
 
 
 def print_json(document: Any) -> None:
@@ -103,11 +109,11 @@ def print_json(document: Any) -> None:
 def print_table(header: Iterable[str], rows: Iterable[Iterable[object]], title: str = "") -> None:
     """Print a text table on standard output; the first column is left-aligned, the others right-aligned.
 
-    Cells may contain any text: none of it is read as markup. Lines are not wrapped, so that the output can be piped
-    into a search.
+    Cells may contain any text: none of it is read as markup, and control characters become `?`. Lines are not wrapped,
+    so that the output can be piped into a search.
     """
-    head = [str(cell) for cell in header]
-    body = [[str(cell) for cell in row] for row in rows]
+    head = [printable(str(cell)) for cell in header]
+    body = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [head, *body]) for column in range(len(head))]
 
     def line(cells: list[str]) -> str:
@@ -116,16 +122,18 @@ def print_table(header: Iterable[str], rows: Iterable[Iterable[object]], title: 
         return "  ".join([first, *rest]).rstrip()
 
     if title:
-        print(title)
-    print(line(head))
-    print("  ".join("-" * width for width in widths))
-    for cells in body:
-        print(line(cells))
+        print_line(title)
+    print_line("\n".join([line(head), "  ".join("-" * width for width in widths), *map(line, body)]))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
     """An argument parser with `--version`; options cannot be abbreviated. argparse exits with code 2 on misuse."""
-    result = argparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
+    result = _Parser(prog=program, description=description, allow_abbrev=False)
     result.add_argument("--version", action="version", version=f"{program} {__version__}")
     return result
 

@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     if first and options.json:
         common.print_json({**asdict(report), "weights": out / WEIGHTS})
     elif first:
-        print(f"{out / WEIGHTS}: {report.best_psnr:.3f} dB on {options.val}")
+        common.print_line(f"{out / WEIGHTS}: {report.best_psnr:.3f} dB on {options.val}")
     return common.DONE
 
 

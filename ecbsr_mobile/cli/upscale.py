@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
             continue
         done.append({"input": str(source), "output": str(target), "from": image.size, "to": upscaled.size})
         if not options.json:
-            print(f"{target}: {upscaled.size[0]}x{upscaled.size[1]}", flush=True)
+            common.print_line(f"{target}: {upscaled.size[0]}x{upscaled.size[1]}")
     if options.json:
         common.print_json({"model": model.name, "scale": model.scale, "pictures": done, "failed": failures})
     if failures:

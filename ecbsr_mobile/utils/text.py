@@ -1,6 +1,9 @@
-"""Text that comes from other programs or out of files, made fit for one line of a terminal."""
+"""Text from other programs, files and phones, made fit for a line of a terminal or for UTF-8."""
 
 from __future__ import annotations
+
+import os
+import re
 
 
 def printable(text: str, limit: int | None = None) -> str:
@@ -20,3 +23,14 @@ def last_line(output: str | bytes, default: str = "") -> str:
     text = output.decode(errors="replace") if isinstance(output, bytes) else output
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return printable(lines[-1]) if lines else default
+
+
+def to_utf8(name: str) -> str:
+    r"""The name of a file with `\xNN` for every byte that is not UTF-8, so that it can be written to any file."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def from_utf8(name: str) -> str:
+    """The name of a file from that of `to_utf8`."""
+    escapes = re.compile(rb"\\x([89a-f][0-9a-f])")
+    return os.fsdecode(escapes.sub(lambda match: bytes.fromhex(match[1].decode()), name.encode()))

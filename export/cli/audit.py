@@ -107,9 +107,9 @@ def _print_audit(path: str, audit: Audit) -> None:
     from ecbsr_mobile.tflite.graph import short_name
 
     counts = ", ".join(f"{count} {short_name(operator)}" for operator, count in audit.operators.items())
-    print(f"{path}: {os.path.getsize(path)} bytes; {counts or 'no operators'}\n")
+    common.print_line(f"{path}: {os.path.getsize(path)} bytes; {counts or 'no operators'}\n")
     if audit.subgraphs > 1:
-        print(f"The first of its {audit.subgraphs} subgraphs:")
+        common.print_line(f"The first of its {audit.subgraphs} subgraphs:")
     _print_delegates(audit.delegates, audit.measured)
     for delegate in audit.delegates:
         _print_reasons(delegate)
@@ -117,9 +117,9 @@ def _print_audit(path: str, audit: Audit) -> None:
         _print_npu(audit.npu)
     _print_invariants(audit.invariants)
     if audit.recipe is None:
-        print("\nRecipe: none; the file does not record how it was made\n")
+        common.print_line("\nRecipe: none; the file does not record how it was made\n")
     else:
-        print(f"\nRecipe:\n{json.dumps(audit.recipe, indent=2, ensure_ascii=False)}\n")
+        common.print_line(f"\nRecipe:\n{json.dumps(audit.recipe, indent=2, ensure_ascii=False)}\n")
 
 
 def _print_delegates(delegates: tuple[DelegateAudit, ...], measured: XnnpackReport | None) -> None:
@@ -138,10 +138,10 @@ def _print_delegates(delegates: tuple[DelegateAudit, ...], measured: XnnpackRepo
         delegated = f"{len(measured.nodes)}/{measured.total}" if measured.loads else "fails"
         rows.insert(1, ["XNNPACK (CPU), measured here", delegated, measured.partitions, "", ""])
     common.print_table(header, rows)
-    print()
+    common.print_line()
     if measured is not None:
         failure = "" if measured.loads else f" does not load the model: {measured.error}"
-        print(f"Measured here: {measured.runtime} on {measured.machine}{failure}")
+        common.print_line(f"Measured here: {measured.runtime} on {measured.machine}{failure}")
 
 
 def _print_reasons(delegate: DelegateAudit) -> None:
@@ -153,19 +153,19 @@ def _print_reasons(delegate: DelegateAudit) -> None:
         key = (_SUPPORT[unsupported.verdict], unsupported.operator, unsupported.reason, unsupported.source)
         nodes.setdefault(key, []).append(unsupported.node)
     if nodes or delegate.notes:
-        print(f"\n{delegate.title}" + "".join(f"\n  {note}" for note in delegate.notes))
+        common.print_line(f"\n{delegate.title}" + "".join(f"\n  {note}" for note in delegate.notes))
     for (support, operator, reason, source), numbers in nodes.items():
         where = f"node{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
-        print(f"  {support}: {short_name(operator)} ({where}) {reason} [{source}]")
+        common.print_line(f"  {support}: {short_name(operator)} ({where}) {reason} [{source}]")
 
 
 def _print_invariants(broken: tuple[BrokenInvariant, ...]) -> None:
     from ecbsr_mobile.tflite.graph import short_name
 
-    print(f"\nInteger invariants: {len(broken) or 'none'} broken")
+    common.print_line(f"\nInteger invariants: {len(broken) or 'none'} broken")
     for invariant in broken:
         operator = short_name(invariant.operator)
-        print(f"  node {invariant.node} {operator}: {invariant.reason} [{invariant.source}]")
+        common.print_line(f"  node {invariant.node} {operator}: {invariant.reason} [{invariant.source}]")
 
 
 def _print_npu(reports: CompileReports) -> None:
@@ -174,17 +174,17 @@ def _print_npu(reports: CompileReports) -> None:
     emulated = any(report.emulated for report in reports.values())
     header = ["SoC", *COMPILER_COLUMNS, "compile s"]
     header += ["dB to CPU", "max difference", "dB to fp32", "max difference"] if emulated else []
-    print("\nQualcomm's compiler, on this machine")
+    common.print_line("\nQualcomm's compiler, on this machine")
     common.print_table(header, [_npu_row(soc, report, emulated) for soc, report in reports.items()])
     for size in dict.fromkeys(report.size for report in reports.values() if report.size):
-        print(f"Compiled for {resolutions.name(size)}; MB: {results.STATIC}")
+        common.print_line(f"Compiled for {resolutions.name(size)}; MB: {results.STATIC}")
     kinds = dict.fromkeys(report.arithmetic for report in reports.values())
     if set(kinds) != {"integer"}:
-        print(f"Arithmetic: {', '.join(kinds)}; NPU compilers support float models as well")
+        common.print_line(f"Arithmetic: {', '.join(kinds)}; NPU compilers support float models as well")
     if emulated:
-        print(f"dB and max difference (of 255), for a crop of a bundled image: {results.EMULATED}")
+        common.print_line(f"dB and max difference (of 255), for a crop of a bundled image: {results.EMULATED}")
     _print_npu_notes(reports)
-    print(f"Not checked: {', '.join(NOT_CHECKED)}")
+    common.print_line(f"Not checked: {', '.join(NOT_CHECKED)}")
 
 
 def compiler_cells(report: CompileReport) -> list[str]:
@@ -228,4 +228,4 @@ def _print_npu_notes(reports: CompileReports) -> None:
         for line in lines:
             socs.setdefault(line, []).append(soc)
     for line, names in socs.items():
-        print(f"  {line} [{'all' if len(names) == len(reports) else ', '.join(names)}]")
+        common.print_line(f"  {line} [{'all' if len(names) == len(reports) else ', '.join(names)}]")

@@ -102,9 +102,9 @@ def _print_npu_reports(exported: Exported) -> None:
         if file.audit
         for soc, report in (file.audit.npu or {}).items()
     ]
-    print()
+    common.print_line()
     common.print_table(["NPU compiler", "SoC", *COMPILER_COLUMNS], rows)
-    print(f"MB: {STATIC}. Not checked: {', '.join(socs.NOT_CHECKED)}")
+    common.print_line(f"MB: {STATIC}. Not checked: {', '.join(socs.NOT_CHECKED)}")
 
 
 def _list(as_json: bool) -> None:

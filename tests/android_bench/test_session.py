@@ -99,3 +99,20 @@ def _processes_with(text: str) -> list[str]:
         with suppress(OSError):
             commands.append(entry.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
     return [line for line in commands if text in line]
+
+
+def test_a_model_whose_name_is_not_utf8(files: dict[str, Path], tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9 \x1b[2J.tflite"))
+    path.write_bytes(files["float"].read_bytes())
+    out = tmp_path / "out"
+    ended = subprocess.run(
+        command(os.fsencode(path), "--rounds=1", "--runs=1", "--size=24x16", "--out", str(out)),  # type: ignore[arg-type]
+        capture_output=True,
+        cwd=ROOT,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert b"\x1b" not in ended.stdout + ended.stderr and rb"caf\xe9 ?[2J" in ended.stdout
+    (row,) = json.loads((out / "results.json").read_text())["results"]
+    assert (row["model"], row["status"]) == ("caf\\xe9 \x1b[2J", "ok")
+    assert "caf\\xe9" in (out / "results.csv").read_text() and "caf\\xe9" in (out / "report.html").read_text()
+    assert session.resume(out).results[0].model == row["model"]

@@ -183,3 +183,19 @@ def test_csv_has_a_line_per_row() -> None:
     lines = list(csv.DictReader(io.StringIO(serialize.to_csv(results(10, None)))))
     assert [line["median_ms"] for line in lines] == ["10", ""]
     assert (lines[0]["size"], lines[0]["ci95_low_ms"], lines[1]["status"]) == ("960x540", "9.9", "lost")
+
+
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "  =1", '=HYPERLINK("http://x","y")', "＝1")
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_csv_holds_no_formula(text: str) -> None:
+    (row,) = results(10).results
+    row = replace(row, model=text, precision=text, device=text, delegate=text, note=text)
+    (line,) = csv.DictReader(io.StringIO(serialize.to_csv(Results((row,), {}))))
+    for name in ("model", "precision", "device", "delegate", "note"):
+        assert line[name] == f"'{text}"
+    assert line["median_ms"] == "10"
+    plain = replace(row, model="a=b", note="\t\r\n\x1b=x-y", device="192.0.2.1:5555", delegate="cpu")
+    (line,) = csv.DictReader(io.StringIO(serialize.to_csv(Results((plain,), {}))))
+    assert (line["model"], line["note"], line["device"]) == ("a=b", "????=x-y", "192.0.2.1:5555")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 import ecbsr_mobile
 from ecbsr_mobile.cli import common
+from ecbsr_mobile.errors import EcbsrError
 
 
 @dataclass(frozen=True)
@@ -38,3 +40,28 @@ def test_a_parser_prints_its_version(capsys: pytest.CaptureFixture[str]) -> None
         common.parser("ecbsr-train", "").parse_args(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"ecbsr-train {ecbsr_mobile.__version__}\n"
+
+
+EVIL = "a\x1b[2J\x9b31m\u202eb"
+
+
+def test_no_control_character_reaches_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(_argv: object) -> None:
+        raise EcbsrError(f"cannot read {EVIL}\udcff")
+
+    common.notice(EVIL)
+    common.print_line(f"{EVIL}\nsecond")
+    common.print_table([EVIL], [[EVIL]], EVIL)
+    with pytest.raises(SystemExit):
+        common.parser("ecbsr-train", "").parse_args([EVIL])
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit):
+            common.run(fail)  # type: ignore[arg-type]
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    printed = capsys.readouterr()
+    for text, count in ((printed.out, 4), (printed.err, 3)):
+        assert text.count("a?[2J?31m?b") == count
+        assert all(line.isprintable() for line in text.split("\n"))
+    assert "\nsecond\n" in printed.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecbsr_mobile.utils.text import last_line, printable
+from ecbsr_mobile.utils.text import from_utf8, last_line, printable, to_utf8
 
 
 @given(st.text(), st.none() | st.integers(0, 20))
@@ -38,3 +39,11 @@ def test_last_line(output: str | bytes, expected: str) -> None:
 def test_last_line_of_a_traceback_is_the_exception() -> None:
     failed = subprocess.run([sys.executable, "-c", "raise ValueError('no such model')"], capture_output=True)
     assert last_line(failed.stderr) == "ValueError: no such model"
+
+
+@given(st.binary(max_size=30))
+def test_names_that_are_not_utf8_become_utf8_and_names_again(name: bytes) -> None:
+    written = to_utf8(os.fsdecode(name))
+    written.encode()
+    if b"\\x" not in name:
+        assert os.fsencode(from_utf8(written)) == name
