@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -124,7 +126,8 @@ def upscale(
         progress: shows progress over the tiles.
 
     Returns:
-        A `Picture` or an array [scale·H, scale·W, C], like `image`, of the same dtype.
+        A `Picture` or an array [scale·H, scale·W, C], like `image`, of the same dtype; a `Picture` keeps its color
+        profile and EXIF.
 
     Raises:
         EcbsrError: see `open_model`.
@@ -133,26 +136,45 @@ def upscale(
         return upscale(Picture(image), model, tile, progress).pixels
     model = open_model(model)
     width, height = image.size
+    shape = (height * model.scale, width * model.scale, image.pixels.shape[2])
+    pixels = np.empty(shape, image.pixels.dtype)
+    alpha = None if image.alpha is None else np.empty(pixels.shape[:2], pixels.dtype)
+    top = 0
+    for strip in upscale_strips(image, model, tile, progress):
+        rows = slice(top, top := top + strip.size[1])
+        pixels[rows] = strip.pixels
+        if alpha is not None and strip.alpha is not None:
+            alpha[rows] = strip.alpha
+    return replace(image, pixels=pixels, alpha=alpha)
+
+
+def upscale_strips(
+    image: Picture, model: Model, tile: int = TILE, progress: Progress | None = None
+) -> Iterator[Picture]:
+    """Like `upscale`, but yields the result in strips of rows from top to bottom, each `tile` LR pixels high."""
+    width, height = image.size
     scale, step = model.scale, getattr(model, "step", 1)
     if model.radius is None:
         tile = max(width, height)
     halo = max(model.radius or 0, _BICUBIC_RADIUS) + step - 1
     min_rows, min_columns = (max(_MIN_SIDE, math.ceil(_MIN_SIDE**2 / side)) for side in (width, height))
-    pixels = np.empty((height * scale, width * scale, image.pixels.shape[2]), image.pixels.dtype)
-    alpha = None if image.alpha is None else np.empty(pixels.shape[:2], pixels.dtype)
     tiles = [(y, x) for y in images.tiles(height, tile) for x in images.tiles(width, tile)]
     for (top, bottom), (left, right) in progress(tiles, "upscaling") if progress else tiles:
+        if left == 0:
+            pixels = np.empty(((bottom - top) * scale, width * scale, image.pixels.shape[2]), image.pixels.dtype)
+            alpha = None if image.alpha is None else np.empty(pixels.shape[:2], pixels.dtype)
         rows = _with_halo(top, bottom, halo, min_rows, height, step)
         columns = _with_halo(left, right, halo, min_columns, width, step)
         inner = (
             slice((top - rows.start) * scale, (bottom - rows.start) * scale),
             slice((left - columns.start) * scale, (right - columns.start) * scale),
         )
-        target = (slice(top * scale, bottom * scale), slice(left * scale, right * scale))
+        target = (slice(None), slice(left * scale, right * scale))
         pixels[target] = _upscale_tile(image.pixels[rows, columns], model, image.peak)[inner]
         if alpha is not None and image.alpha is not None:
             alpha[target] = _bicubic(image.alpha[rows, columns], scale)[inner]
-    return Picture(pixels, alpha)
+        if right == width:
+            yield Picture(pixels, alpha)
 
 
 def _with_halo(start: int, stop: int, halo: int, minimum: int, length: int, step: int) -> slice:

@@ -1,0 +1,209 @@
+"""Writing images: PNG and PNM row by row, the other formats at once."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..errors import EcbsrError, UsageError
+from ..utils.files import atomic_write
+from ..utils.opencv import opencv
+from . import metadata, png
+from .picture import Picture
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+"""File name extensions of the formats that can be written."""
+
+_WITHOUT_16_BIT = (".jpg", ".jpeg", ".webp", ".bmp")
+_WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
+_WITHOUT_METADATA = (".bmp", ".ppm", ".pgm")
+_MAX_SIDE = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95},
+    "WEBP": {"lossless": True, "exact": True},
+    "TIFF": {"compression": "tiff_lzw"},
+}
+_MAX_JPEG_EXIF = 65533 - 6
+
+
+Add = Callable[[Picture], None]
+"""Takes the next rows of an image, from top to bottom."""
+
+
+def write(image: Picture, path: str | os.PathLike[str]) -> None:
+    """Write an image in the format of the extension of `path` (see `open_writer`).
+
+    Raises:
+        UsageError: the format is unknown, or cannot hold the image.
+        EcbsrError: the file cannot be written.
+    """
+    with open_writer(path, image, image.size) as add:
+        add(image)
+
+
+@contextmanager
+def open_writer(path: str | os.PathLike[str], like: Picture, size: tuple[int, int]) -> Iterator[Add]:
+    """Write an image strip by strip (see `files.atomic_write`); PNG, PPM and PGM need memory for a strip alone.
+
+    JPEG gets quality 95; WebP is lossless. Warns (`UserWarning`) of metadata that the format cannot hold.
+
+    Args:
+        path: the file; its extension is the format.
+        like: an image with the channels, data type, opacity and metadata of the result.
+        size: (width, height) of the result.
+
+    Raises:
+        UsageError: the format is unknown, or cannot hold such an image.
+        EcbsrError: the file cannot be written.
+    """
+    ending = check_format(path)
+    has_alpha = _check(path, ending, like, size)
+    icc, exif = _metadata(path, ending, like, size)
+    color = like.pixels.shape[2]
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        if ending == ".png":
+            writer: _Writer = png.Writer(file, size, color + has_alpha, like.pixels.dtype, icc, exif)
+        elif ending in (".ppm", ".pgm"):
+            writer = _Pnm(file, size, 3 if ending == ".ppm" else 1, like.peak)
+        else:
+            writer = _Whole(file, ending, size, color + has_alpha, like.pixels.dtype, icc, exif)
+
+        def add(strip: Picture) -> None:
+            writer.add(np.dstack([strip.pixels, strip.alpha]) if has_alpha else strip.pixels)  # type: ignore[list-item]
+
+        yield add
+        writer.close()
+
+
+def check_format(path: str | os.PathLike[str]) -> str:
+    """The lower-case extension of `path`, such as `.png`.
+
+    Raises:
+        UsageError: it is not the extension of a format that can be written.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in WRITABLE:
+        raise UsageError(f"{path}: cannot write the image format {ending!r}; use one of {', '.join(WRITABLE)}")
+    return ending
+
+
+def _check(path: str | os.PathLike[str], ending: str, like: Picture, size: tuple[int, int]) -> bool:
+    """Whether the file gets alpha; refuses what the format cannot hold."""
+    if like.pixels.dtype == np.uint16 and ending in _WITHOUT_16_BIT:
+        raise UsageError(f"{path}: a {ending} file cannot have 16 bits per channel; write a .png")
+    if not like.is_opaque and ending in _WITHOUT_ALPHA:
+        raise UsageError(f"{path}: a {ending} file cannot have transparency; write a .png")
+    if like.pixels.shape[2] == 3 and ending == ".pgm":
+        raise UsageError(f"{path}: a .pgm file cannot have color; write a .ppm")
+    limit = _MAX_SIDE.get(ending)
+    if limit and max(size) > limit:
+        raise UsageError(f"{path}: a {ending} file cannot have {size[0]}x{size[1]} pixels; write a .png")
+    return like.alpha is not None and ending not in _WITHOUT_ALPHA
+
+
+def _metadata(
+    path: str | os.PathLike[str], ending: str, like: Picture, size: tuple[int, int]
+) -> tuple[bytes | None, bytes | None]:
+    """The color profile and EXIF that the file gets; warns of what is left out."""
+    icc, exif = like.icc, metadata.exif_for(like.exif, size) if like.exif else None
+    lost = []
+    deep_tiff = ending in (".tif", ".tiff") and like.pixels.dtype == np.uint16
+    if ending in _WITHOUT_METADATA or deep_tiff:
+        lost = [name for name, value in (("color profile", icc), ("EXIF", exif)) if value]
+        icc = exif = None
+    elif exif and ending in (".jpg", ".jpeg") and len(exif) > _MAX_JPEG_EXIF:
+        lost, exif = ["EXIF"], None
+    if lost:
+        kind = f"16-bit {ending}" if deep_tiff else ending
+        warnings.warn(
+            f"{path}: a {kind} file is written without the {' and the '.join(lost)} of the image; a .png keeps them",
+            UserWarning,
+            stacklevel=4,
+        )
+    return icc, exif
+
+
+class _Writer(Protocol):
+    def add(self, strip: NDArray[Any]) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Pnm:
+    """PGM or PPM, with 1 or 3 channels."""
+
+    def __init__(self, file: IO[bytes], size: tuple[int, int], channels: int, peak: int) -> None:
+        self._file, self._channels = file, channels
+        file.write(b"P%d\n%d %d\n%d\n" % (5 if channels == 1 else 6, *size, peak))
+
+    def add(self, strip: NDArray[Any]) -> None:
+        repeated = strip if strip.shape[2] == self._channels else strip.repeat(3, axis=2)
+        self._file.write(repeated.astype(repeated.dtype.newbyteorder(">")).tobytes())
+
+    def close(self) -> None:
+        pass
+
+
+class _Whole:
+    """A format whose encoder needs the whole image: by Pillow or, for 16-bit color, by OpenCV."""
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        ending: str,
+        size: tuple[int, int],
+        channels: int,
+        dtype: np.dtype[Any],
+        icc: bytes | None,
+        exif: bytes | None,
+    ) -> None:
+        self._file, self._ending, self._filled = file, ending, 0
+        self._pixels = np.empty((size[1], size[0], channels), dtype)
+        self._options = {
+            name: value for name, value in (("icc_profile", icc), ("exif", exif and b"Exif\0\0" + exif)) if value
+        }
+
+    def add(self, strip: NDArray[Any]) -> None:
+        self._pixels[self._filled : self._filled + len(strip)] = strip
+        self._filled += len(strip)
+
+    def close(self) -> None:
+        if self._pixels.dtype == np.uint16:
+            self._file.write(_deep_tiff(self._pixels))
+            return
+        from PIL import Image
+
+        formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
+        name = formats[self._ending]
+        options = _OPTIONS.get(name, {})
+        if name == "TIFF" and "exif" in self._options:
+            options = {}  # Pillow's compressed TIFF cannot hold it
+        pixels = self._pixels[:, :, 0] if self._pixels.shape[2] == 1 else self._pixels
+        try:
+            Image.fromarray(pixels).save(self._file, name, **options, **self._options)
+        except (ValueError, SyntaxError, RuntimeError) as error:
+            raise EcbsrError(f"cannot encode the image as {name}: {error}; write a .png") from None
+
+
+def _deep_tiff(pixels: NDArray[np.uint16]) -> bytes:
+    cv2 = opencv()
+    channels = pixels.shape[2]
+    if channels == 2:  # OpenCV has no gray with alpha
+        pixels, channels = np.dstack([pixels[:, :, 0]] * 3 + [pixels[:, :, 1]]), 4
+    if channels > 1:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR if channels == 3 else cv2.COLOR_RGBA2BGRA)
+    try:
+        done, data = cv2.imencode(".tiff", pixels)
+    except cv2.error as error:
+        raise EcbsrError(f"cannot encode the image as TIFF: {error.err}") from None
+    if not done:
+        raise EcbsrError("cannot encode the image as TIFF; write a .png")
+    return data.tobytes()
