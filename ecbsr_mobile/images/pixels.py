@@ -30,13 +30,12 @@ class Planes:
         """Of [H, W], or [H, W, 3 or 4] as BGR and alpha; the memory of BGR is used again."""
         if pixels.ndim == 2:
             return cls(pixels[:, :, None], None, orientation)
-        from ..utils.opencv import opencv
-
-        cv2 = opencv()
-        if pixels.shape[2] == 3 and pixels.flags.c_contiguous:
-            return cls(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), None, orientation)
-        alpha = np.ascontiguousarray(pixels[:, :, 3]) if pixels.shape[2] == 4 else None
-        return cls(np.ascontiguousarray(pixels[:, :, 2::-1]), alpha, orientation)
+        if pixels.shape[2] == 3:
+            for top in range(0, len(pixels), _ROWS):
+                strip = pixels[top : top + _ROWS]
+                strip[:] = strip[:, :, ::-1].copy()
+            return cls(pixels, None, orientation)
+        return cls(np.ascontiguousarray(pixels[:, :, 2::-1]), np.ascontiguousarray(pixels[:, :, 3]), orientation)
 
     def gray(self) -> Planes:
         """The same with the first channel alone."""
