@@ -66,6 +66,9 @@ def parser() -> argparse.ArgumentParser:
         help="add the rows of another results.json or of the Android app's export; alone: measure nothing")  # fmt: skip
     add("--baseline", metavar="FILE", help="an earlier results.json to compare with")
     add("--fail-above", type=_ratio, metavar="RATIO", help="exit 1 if a row takes more than RATIO times its baseline")
+    add("--strict", action="store_true", help="exit 1 as well for rows that are inconclusive or without a partner")
+    add("--allow-different", action="store_true",
+        help="compare with a baseline of another machine, runtime, tool or model file")  # fmt: skip
     add("--json", action="store_true", help="print the results as JSON")
     add("--quiet", action="store_true", help="no progress on standard error")
     add = parser.add_argument_group("instead of measuring").add_argument
@@ -92,7 +95,11 @@ def main(argv: list[str] | None = None) -> int:
     results = _measure(arguments)
     for name, other in imported:
         results = serialize.merge(results, other, name)
-    comparisons = baseline.compare(results, before, arguments.fail_above) if before else ()
+    different = baseline.differences(results, before) if before else []
+    refused = bool(different) and not arguments.allow_different
+    comparisons: Sequence[Comparison] = ()
+    if before and not refused:
+        comparisons = baseline.compare(results, before, arguments.fail_above, strict=arguments.strict)
     folder = arguments.out or arguments.resume
     if folder and (comparisons or imported):
         publish(Path(folder), results, comparisons)
@@ -102,12 +109,22 @@ def main(argv: list[str] | None = None) -> int:
         _print_results(results, comparisons)
     if folder:
         common.notice(f"the report is {Path(folder) / 'report.html'}")
+    if refused:
+        reasons = "; ".join(different[:3])
+        raise EcbsrError(f"{arguments.baseline} is not comparable: {reasons}; --allow-different compares all the same")
     if before and all(comparison.before_ms is None for comparison in comparisons):
         raise EcbsrError(f"{arguments.baseline} has no row of the same model, size, device, delegate and threads")
-    slower = [comparison for comparison in comparisons if comparison.failed]
-    for comparison in slower:
-        common.notice(f"{comparison.label}: {comparison.note}")
-    return common.DONE if results.answered and not slower else common.FAILED
+    _notice_comparisons(comparisons, different)
+    failed = any(comparison.failed for comparison in comparisons)
+    return common.DONE if results.answered and not failed else common.FAILED
+
+
+def _notice_comparisons(comparisons: Sequence[Comparison], different: Sequence[str]) -> None:
+    for difference in different:
+        common.notice(f"compared all the same: {difference}")
+    for comparison in comparisons:
+        if comparison.failed or comparison.verdict == "inconclusive":
+            common.notice(f"{comparison.label}: {comparison.note}")
 
 
 def _measure(arguments: argparse.Namespace) -> Results:
@@ -140,8 +157,9 @@ def _validate(arguments: argparse.Namespace) -> None:
         raise UsageError(
             "--resume uses the models, devices and folder of the benchmark in DIR; remove MODEL, --device and --out"
         )
-    if arguments.fail_above and not arguments.baseline:
-        raise UsageError("--fail-above needs a --baseline to compare with")
+    for option in ("fail_above", "strict", "allow_different"):
+        if getattr(arguments, option) and not arguments.baseline:
+            raise UsageError(f"--{option.replace('_', '-')} needs a --baseline to compare with")
 
 
 def _list_phones(*, as_json: bool) -> int:
@@ -191,7 +209,8 @@ def _print_results(results: Results, comparisons: Sequence[Comparison]) -> None:
             line.append(row.check.text if row.check else "-")
     if comparisons:
         header.append("now / baseline")
-        for line, comparison in zip(lines, comparisons, strict=True):
+        # Rows that only the baseline has follow at the end of the comparisons.
+        for line, comparison in zip(lines, comparisons[: len(lines)], strict=True):
             line.append(comparison.text)
     common.print_table(header, lines)
     for device in results.devices.values():

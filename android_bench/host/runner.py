@@ -60,7 +60,7 @@ class HostRunner:
             abis=(platform.machine(),),
             cores=tuple(Core(index, _max_mhz(index)) for index in sorted(usable_cores())),
             tool=Tool("interpreter", f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"),
-            notes=_load_notes(),
+            notes=(*_load_notes(), *_left_out(self.options)),
         )
 
     def measure(self, case: Case, number: int) -> Run:
@@ -142,6 +142,18 @@ def _load_notes() -> tuple[str, ...]:
         return ()
     where = f"{cores} core{'s' * (cores > 1)}"
     return (f"other programs were running when the benchmark began (load {load:.1f} on {where}) and slow it down",)
+
+
+def _left_out(options: Options) -> tuple[str, ...]:
+    """A note about what of the options is for phones only."""
+    default = Options()
+    delegates = [str(delegate) for delegate in options.delegates if delegate.name != "cpu"]
+    out = delegates if len(delegates) < len(options.delegates) else []  # without cpu, each has a row of its own
+    names = ("cores", "tool", "tool_sha256", "profile")
+    out += [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) != getattr(default, name)]
+    out += ["--cooldown"] if options.limits.cooldown != default.limits.cooldown else []
+    out += ["--check (it is the reference)"] if options.check else []
+    return (f"left out on this machine, because for phones only: {', '.join(out)}",) if out else ()
 
 
 def _threads_note(threads: int) -> str:

@@ -6,18 +6,25 @@ from dataclasses import dataclass, replace
 
 from ..config import Case
 from . import stats
-from .types import Results, Row
+from .types import DeviceInfo, Results, Row, Tool
+
+_MISSING = "in the baseline, but not measured now"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row and the row of the same case in the baseline. `ratio` is now / before: above 1 is slower."""
+    """One row and the row of the same case in the baseline. `ratio` is now / before: above 1 is slower.
+
+    `verdict` is "passed", "slower", "inconclusive", "unpaired" (without a partner) or "" (nothing to decide); `failed`
+    tells whether it counts against the session.
+    """
 
     case: Case
     before_ms: float | None
     now_ms: float | None
     ratio: float | None
     ci95: tuple[float, float] | None
+    verdict: str = ""
     failed: bool = False
     note: str = ""
 
@@ -27,7 +34,8 @@ class Comparison:
         if self.ratio is None:
             return self.note or "-"
         limits = " - ".join(stats.short(limit, 3) for limit in self.ci95 or ())
-        return stats.short(self.ratio, 3) + (f" ({limits})" if limits else "")
+        verdict = f" {self.verdict}" if self.verdict in ("slower", "inconclusive") else ""
+        return stats.short(self.ratio, 3) + (f" ({limits})" if limits else "") + verdict
 
     @property
     def label(self) -> str:
@@ -36,25 +44,84 @@ class Comparison:
         return f"{case.model} {width}x{height} on {case.device} by {case.delegate}, {case.threads_text}"
 
 
-def compare(now: Results, before: Results, fail_above: float | None = None) -> tuple[Comparison, ...]:
+def compare(
+    now: Results, before: Results, fail_above: float | None = None, *, strict: bool = False
+) -> tuple[Comparison, ...]:
     """Compare each row of `now` with the row of the same case in `before`.
 
-    With `fail_above`, a row fails if it no longer has a latency, or if its ratio is above `fail_above` and its
-    confidence interval (if there is one) lies above 1: noise alone does not fail a row.
+    With `fail_above`, a row is "slower" and fails if its ratio is above `fail_above` and its confidence interval (if
+    there is one) lies above 1: noise alone does not fail a row. A row is "inconclusive" if its interval is too wide to
+    tell, if it has none, or if a phone was throttled. A row that no longer has a latency fails.
+
+    With `strict`, inconclusive rows fail, and so does every row without a partner with a latency; the rows that only
+    `before` has follow at the end.
     """
     earlier = {row.case: row for row in before.results}
-    return tuple(_compare(row, earlier.get(row.case), fail_above) for row in now.results)
+    compared = [_compare(row, earlier.pop(row.case, None), fail_above) for row in now.results]
+    if strict:
+        missing = [row for row in earlier.values() if row.median_ms is not None]
+        compared += [
+            Comparison(row.case, row.median_ms, None, None, None, "unpaired", note=_MISSING) for row in missing
+        ]
+        compared = [replace(row, failed=row.failed or row.verdict in ("inconclusive", "unpaired")) for row in compared]
+    return tuple(compared)
 
 
 def _compare(row: Row, before: Row | None, fail_above: float | None) -> Comparison:
     comparison = Comparison(row.case, before.median_ms if before else None, row.median_ms, None, None)
     if before is None or before.median_ms is None:
-        return replace(comparison, note="not in the baseline" if before is None else f"{before.status} in the baseline")
+        verdict = "unpaired" if before is None or row.median_ms is not None else ""
+        note = f"{before.status} in the baseline" if before else "not in the baseline"
+        return replace(comparison, verdict=verdict, note=note)
     if row.median_ms is None:
-        failed = fail_above is not None
-        return replace(comparison, failed=failed, note=f"{row.status}, but it was timed in the baseline")
+        note = f"{row.status}, but it was timed in the baseline"
+        return replace(comparison, verdict="unpaired", failed=fail_above is not None, note=note)
     ratio, limits = stats.ratio(row.median_ms, row.ci95_ms, before.median_ms, before.ci95_ms)
-    failed = fail_above is not None and ratio > fail_above and (limits is None or limits[0] > 1)
-    note = f"{ratio:.3f} times the baseline, more than {fail_above:g}" if failed else ""
+    verdict, note = _verdict(ratio, limits, (row.status, before.status), fail_above) if fail_above else ("", "")
     ci95 = (stats.rounded(limits[0]), stats.rounded(limits[1])) if limits else None
-    return replace(comparison, ratio=stats.rounded(ratio), ci95=ci95, failed=failed, note=note)
+    failed = verdict == "slower"
+    return replace(comparison, ratio=stats.rounded(ratio), ci95=ci95, verdict=verdict, failed=failed, note=note)
+
+
+def _verdict(
+    ratio: float, limits: tuple[float, float] | None, statuses: tuple[str, str], fail_above: float
+) -> tuple[str, str]:
+    """The verdict about a ratio, and its reason; `statuses` are those of both rows."""
+    if "throttled" in statuses:
+        return "inconclusive", f"{statuses[0]} now, {statuses[1]} in the baseline: a throttled phone decides nothing"
+    if ratio > fail_above and (limits is None or limits[0] > 1):
+        return "slower", f"{ratio:.3f} times the baseline, more than {fail_above:g}"
+    if limits is not None and limits[1] <= fail_above:
+        return "passed", ""
+    interval = f"the interval {limits[0]:.3f} - {limits[1]:.3f} is too wide" if limits else "without an interval"
+    note = f"{ratio:.3f} times the baseline, {interval} to decide about {fail_above:g}; use more --rounds"
+    return "inconclusive", note
+
+
+def differences(now: Results, before: Results) -> list[str]:
+    """What makes the rows of both incomparable, in words: another machine, system, runtime, tool or model file."""
+    shared = {row.case for row in now.results} & {row.case for row in before.results}
+    found = []
+    for name in sorted({case.device for case in shared}):
+        pairs = zip(_identity(now, name).items(), _identity(before, name).values(), strict=True)
+        found += [f"the {what} of {name} is {ours}, not {theirs}" for (what, ours), theirs in pairs if ours != theirs]
+    for name in sorted({case.model for case in shared}):
+        ours, theirs = (str(each.models.get(name, {}).get("sha256") or "not known") for each in (now, before))
+        if ours != theirs:
+            found.append(f"the SHA-256 of {name} is {ours[:12]}, not {theirs[:12]}")
+    return found
+
+
+def _identity(results: Results, name: str) -> dict[str, str]:
+    device = results.devices.get(name, DeviceInfo())
+    tool = device.tool or Tool("", "")
+    clocks = [core.max_mhz or 0 for core in device.cores]
+    values = {
+        "model": f"{device.model} {device.soc}",
+        "processor": f"{' '.join(device.abis)} with {len(clocks)} cores of {max(clocks, default=0)} MHz",
+        "system": device.fingerprint,
+        "runtime": f"{tool.kind} {tool.version}",
+        "tool": tool.sha256[:12],
+        "choice of cores": str(results.settings.get("cores", "")) if device.kind == "phone" else "",
+    }
+    return {what: value.strip() or "not known" for what, value in values.items()}

@@ -84,6 +84,9 @@ def test_misuse_is_exit_code_2(files: dict[str, Path]) -> None:
         ["--rounds", "0"],
         ["--cores", "medium"],
         ["--fail-above", "1.05"],
+        ["--strict"],
+        ["--allow-different"],
+        ["--tool-sha256", "12"],
         ["--resume", "x", "--device", "host"],
     ):
         with pytest.raises((UsageError, SystemExit)) as error:
@@ -117,6 +120,41 @@ def test_fail_above_decides_the_exit_code(
     (compared,) = document["baseline"]
     assert (compared["ratio"], compared["failed"]) == (pytest.approx(1.2), False)
     assert "/baseline/0/ratio" in (tmp_path / "out/report.html").read_text()
+
+
+def test_a_baseline_of_another_machine_is_refused_unless_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, out = tmp_path / "results.json", tmp_path / "out"
+    phone = types.DeviceInfo("phone", "phone", "A phone")
+    before.write_text(json.dumps(replace(results(10.0), devices={"phone": phone}).as_json()))
+    now = replace(results(10.0), devices={"phone": replace(phone, model="Another")})
+    monkeypatch.setattr("android_bench.session.start", lambda *_arguments: now)
+    arguments = ["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"]
+    with pytest.raises(EcbsrError, match=r"the model of phone is Another, not A phone; --allow-different"):
+        cli.main([*arguments, "--out", str(out)])
+    assert "10.00" in capsys.readouterr().out, "what was measured is shown"
+    assert cli.main([*arguments, "--allow-different"]) == 0
+    assert "all the same: the model of phone is Another" in capsys.readouterr().err
+
+
+def test_strict_fails_what_cannot_be_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tmp_path / "results.json"
+    before.write_text(json.dumps(results(10.0, spread=0.3).as_json()))
+    arguments = ["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"]
+    monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(10.0, spread=0.3))
+    assert cli.main(arguments) == 0 and cli.main([*arguments, "--strict"]) == 1
+    printed = capsys.readouterr()
+    assert "inconclusive" in printed.out and "too wide to decide about 1.05" in printed.err
+    monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(10.0, 10.0, spread=0.001))
+    before.write_text(json.dumps(results(10.0, spread=0.001).as_json()))
+    assert cli.main(arguments) == 0 and cli.main([*arguments, "--strict"]) == 1
+    monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(10.0, spread=0.001))
+    before.write_text(json.dumps(results(10.0, 10.0, spread=0.001).as_json()))
+    assert cli.main(arguments) == 0 and cli.main([*arguments, "--strict"]) == 1
+    assert "not measured now" in capsys.readouterr().err
 
 
 def test_the_table_shows_how_the_output_compares(

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -106,3 +107,14 @@ def test_a_run_over_its_limit_is_a_timeout(files: dict[str, Path]) -> None:
     limits = config.Limits(run=0.01)
     results = android_bench.bench([files["float"]], rounds=3, runs=1, limits=limits)
     assert (results.results[0].status, results.results[0].median_ms) == ("timeout", None)
+
+
+def test_the_host_says_what_it_leaves_out(files: dict[str, Path]) -> None:
+    def notes(**options: Any) -> str:
+        results = android_bench.bench([files["float"]], rounds=1, runs=1, sizes=["24x16"], **options)
+        assert [row.status for row in results.results] == ["ok"]
+        return "; ".join(results.devices["host"].notes)
+
+    assert "left out" not in notes()
+    said = notes(delegates=["cpu,gpu,nnapi:npu"], cores="big", tool="litert", profile=True, check=True)
+    assert "gpu, nnapi:npu, --cores, --tool, --profile, --check" in said

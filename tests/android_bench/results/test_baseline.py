@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
 from android_bench.results import baseline
+from android_bench.results.types import Core, DeviceInfo, Results, Tool
 from tests.helpers.bench import results
 
 
@@ -13,6 +17,7 @@ def test_a_baseline_gives_ratios_with_intervals_and_fails_what_is_slower() -> No
     now = results(10.1, 12, 5, None, 7)
     same, slower, faster, gone, new = baseline.compare(now, before, 1.05)
     assert [comparison.failed for comparison in (same, slower, faster, gone, new)] == [False, True, False, True, False]
+    assert [comparison.verdict for comparison in (same, slower, faster)] == ["passed", "slower", "passed"]
     assert slower.ratio == pytest.approx(1.2) and slower.ci95 and slower.ci95[0] < 1.2 < slower.ci95[1]
     assert faster.ratio == pytest.approx(0.5)
     assert gone.ratio is None and "timed in the baseline" in gone.note
@@ -20,6 +25,82 @@ def test_a_baseline_gives_ratios_with_intervals_and_fails_what_is_slower() -> No
     assert not any(comparison.failed for comparison in baseline.compare(now, before))
 
 
-def test_noise_alone_does_not_fail() -> None:
-    (noisy,) = baseline.compare(results(11, spread=0.3), results(10, spread=0.3), 1.05)
-    assert noisy.ratio == pytest.approx(1.1) and not noisy.failed
+@pytest.mark.parametrize(("now", "spread"), [(11, 0.3), (10, 0.1), (8, 0.9)])
+def test_noise_alone_decides_nothing_and_fails_only_with_strict(now: float, spread: float) -> None:
+    pair = results(now, spread=spread), results(10, spread=spread)
+    (noisy,) = baseline.compare(*pair, 1.05)
+    assert (noisy.verdict, noisy.failed) == ("inconclusive", False)
+    assert "too wide" in noisy.note and noisy.text.endswith(" inconclusive")
+    (strict,) = baseline.compare(*pair, 1.05, strict=True)
+    assert (strict.verdict, strict.failed) == ("inconclusive", True)
+
+
+def test_one_run_without_an_interval_decides_only_that_it_is_slower() -> None:
+    def single(median: float) -> Results:
+        (row,) = results(median).results
+        return Results((replace(row, ci95_ms=None),), {})
+
+    for now, verdict in ((10, "inconclusive"), (12, "slower")):
+        (comparison,) = baseline.compare(single(now), single(10), 1.05)
+        assert comparison.verdict == verdict
+
+
+def test_a_throttled_phone_decides_nothing() -> None:
+    (row,) = results(20).results
+    hot = Results((replace(row, status="throttled"),), {})
+    for now, before in ((hot, results(10)), (results(10), hot)):
+        (comparison,) = baseline.compare(now, before, 1.05)
+        assert (comparison.verdict, comparison.failed) == ("inconclusive", False)
+        assert baseline.compare(now, before, 1.05, strict=True)[0].failed
+
+
+def test_a_row_without_a_partner_fails_with_strict() -> None:
+    one, two, none = results(10), results(10, 10), results(10, None)
+    assert [row.failed for row in baseline.compare(two, one, 1.05)] == [False, False]
+    assert [row.failed for row in baseline.compare(two, one, 1.05, strict=True)] == [False, True]
+    assert [row.failed for row in baseline.compare(two, none, strict=True)] == [False, True]
+    assert [row.failed for row in baseline.compare(none, none, 1.05, strict=True)] == [False, False]
+    assert len(baseline.compare(one, two, 1.05)) == 1
+    _, missing = baseline.compare(one, two, 1.05, strict=True)
+    assert (missing.failed, missing.before_ms, missing.now_ms, missing.case.threads) == (True, 10, None, 2)
+
+
+PHONE = DeviceInfo(
+    "phone", "phone", "A phone", "A SoC", "Android 14", "a/b:14", ("arm64-v8a",), (Core(0, 1800),),
+    Tool("tflite", "tflite a day", "ab" * 32),
+)  # fmt: skip
+TOOL = PHONE.tool or Tool("", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda phone: replace(phone, model="Another"), "model"),
+        (lambda phone: replace(phone, soc="Another"), "model"),
+        (lambda phone: replace(phone, abis=("armeabi-v7a",)), "processor"),
+        (lambda phone: replace(phone, cores=(Core(0, 1800), Core(1, 1800))), "processor"),
+        (lambda phone: replace(phone, fingerprint="a/b:15"), "system"),
+        (lambda phone: replace(phone, tool=replace(TOOL, kind="litert")), "runtime"),
+        (lambda phone: replace(phone, tool=replace(TOOL, version="tflite another day")), "runtime"),
+        (lambda phone: replace(phone, tool=replace(TOOL, sha256="cd" * 32)), "tool"),
+        (lambda phone: replace(phone, tool=None), "runtime"),
+    ],
+)
+def test_another_machine_or_tool_is_named(change: Callable[[DeviceInfo], DeviceInfo], what: str) -> None:
+    before = replace(results(10), devices={"phone": PHONE}, models={"m": {"sha256": "12"}})
+    assert baseline.differences(before, before) == []
+    now = replace(before, devices={"phone": change(PHONE)})
+    found = baseline.differences(now, before)
+    assert found and found[0].startswith(f"the {what} of phone is ")
+    assert baseline.differences(replace(now, results=()), before) == [], "only shared rows count"
+
+
+def test_another_model_file_or_choice_of_cores_is_named() -> None:
+    before = replace(results(10), devices={"phone": PHONE}, models={"m": {"sha256": "12"}}, settings={"cores": "all"})
+    for now, words in (
+        (replace(before, models={"m": {"sha256": "34"}}), "the SHA-256 of m is 34, not 12"),
+        (replace(before, models={}), "the SHA-256 of m is not known, not 12"),
+        (replace(before, settings={"cores": "big"}), "the choice of cores of phone is big, not all"),
+        (replace(before, devices={}), "the model of phone is not known, not A phone A SoC"),
+    ):
+        assert words in baseline.differences(now, before)
