@@ -24,7 +24,7 @@ class Architecture:
     """The hyper-parameters of a network.
 
     `blocks` counts the blocks between the first and the last, so a plain network has `blocks` + 2 convolutions.
-    `colors` is 1 (luma) or 3 (RGB).
+    `colors` is 1 (luma) or 3 (RGB). `residual`: the image is added to every sub-pixel; networks of others can lack it.
 
     Raises:
         UsageError: a value is not supported.
@@ -35,6 +35,7 @@ class Architecture:
     scale: int = 2
     colors: int = 1
     activation: Activation = "prelu"
+    residual: bool = True
 
     def __post_init__(self) -> None:
         if self.blocks < 0 or self.channels < 1:
@@ -48,12 +49,14 @@ class Architecture:
 
     @property
     def name(self) -> str:
-        """Such as `ecbsr-m4c16-x2`; RGB and activations other than PReLU are part of the name."""
+        """Such as `ecbsr-m4c16-x2`; RGB, activations other than PReLU and a missing residual are part of the name."""
         parts = [f"ecbsr-m{self.blocks}c{self.channels}"]
         if self.colors == 3:
             parts.append("rgb")
         if self.activation != "prelu":
             parts.append(self.activation)
+        if not self.residual:
+            parts.append("noskip")
         return "-".join([*parts, f"x{self.scale}"])
 
     @property

@@ -92,7 +92,7 @@ class ECBSR(nn.Module):
 
 
 class PlainNet(nn.Module):
-    """The deploy network: 3×3 convolutions with activations, a residual, and pixel shuffle.
+    """The deploy network: 3×3 convolutions with activations, a residual (if it has one), and pixel shuffle.
 
     `int8` has the weights of the same network after quantization-aware training, if its file has them.
     """
@@ -131,7 +131,9 @@ class PlainNet(nn.Module):
         y = x
         for conv, act in zip(self.convolutions[:-1], self.acts, strict=True):
             y = act(conv(y))
-        return with_residual(self.convolutions[-1](y), x, self.architecture.scale)
+        y = self.convolutions[-1](y)
+        scale = self.architecture.scale
+        return with_residual(y, x, scale) if self.architecture.residual else F.pixel_shuffle(y, scale)
 
     @torch.no_grad()
     def with_value_range(self, value_range: float) -> PlainNet:

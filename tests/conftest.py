@@ -43,6 +43,12 @@ def checkpoints() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cases() -> Path:
+    """Small inputs from reports about other programs, and hostile ones."""
+    return _reference("cases")
+
+
+@pytest.fixture(scope="session")
 def benchmark_sets() -> Path:
     """Set5 and Set14 with LR images made by MATLAB."""
     return _reference("data/benchmark")

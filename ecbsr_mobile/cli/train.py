@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.lr is None:
         values["lr"] = DEFAULT_LR[options.optimizer]
     if start and options.int8:
-        values |= asdict(start.architecture)
+        values |= {name: value for name, value in asdict(start.architecture).items() if name in values}
     out, first = Path(options.out), rank() == 0
     try:
         report = train(

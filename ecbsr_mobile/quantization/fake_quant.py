@@ -118,7 +118,10 @@ class FakeQuantNet(nn.Module):
         for inner_weight, inner_bias, slope in inner:
             conv = _conv(y, inner_weight, inner_bias).contiguous(memory_format=torch.channels_last)
             y = self._activated(conv, slope, ranges, quantizer)
-        residual = fake_quantize(_conv(y, weight, bias), *x.new_tensor(RESIDUAL_RANGE))
+        last = _conv(y, weight, bias)
+        if not self.architecture.residual:
+            return F.pixel_shuffle(fake_quantize(last, *x.new_tensor(IMAGE_RANGE)), self.architecture.scale)
+        residual = fake_quantize(last, *x.new_tensor(RESIDUAL_RANGE))
         return fake_quantize(with_residual(residual, image, self.architecture.scale), *x.new_tensor(IMAGE_RANGE))
 
     def _activated(

@@ -217,6 +217,10 @@ def _uncaptured(work: Callable[..., T]) -> Callable[..., T]:
 def _network(settings: Settings, start: PlainNet | None) -> Trained:
     """The network to train, with the weights that it starts from."""
     s = settings
+    if start is not None and not start.architecture.residual:
+        raise UsageError(
+            f"the weights to start from ({start.name}) have no skip connection, which every network trained here has"
+        )
     if s.int8:
         return _int8_network(s, start)
     net = ECBSR(s.blocks, s.channels, s.scale, s.colors, s.activation, s.identity)

@@ -59,10 +59,12 @@ def onnx_model(net: PlainNet, size: tuple[int, int] | None = None) -> onnx.Model
         y = f"act{number}"
     last = net.convs[-1]
     y = conv(f"conv{len(net.acts)}", y, _array(last.weight)[order], _array(last.bias)[order])
-    copies = np.repeat(np.eye(arch.colors, dtype=np.float32), arch.scale**2, axis=0)[order]
-    residual = conv("residual", INPUT, copies[:, :, None, None], np.zeros(len(order), np.float32))
-    nodes.append(helper.make_node("Add", [y, residual], ["sum"], "sum"))
-    nodes.append(helper.make_node("DepthToSpace", ["sum"], [OUTPUT], OUTPUT, blocksize=arch.scale, mode="DCR"))
+    if arch.residual:
+        copies = np.repeat(np.eye(arch.colors, dtype=np.float32), arch.scale**2, axis=0)[order]
+        residual = conv("residual", INPUT, copies[:, :, None, None], np.zeros(len(order), np.float32))
+        nodes.append(helper.make_node("Add", [y, residual], ["sum"], "sum"))
+        y = "sum"
+    nodes.append(helper.make_node("DepthToSpace", [y], [OUTPUT], OUTPUT, blocksize=arch.scale, mode="DCR"))
 
     width, height = size or ("width", "height")
     out_width, out_height = [n * arch.scale for n in size] if size else ("out_width", "out_height")

@@ -14,9 +14,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecbsr_mobile import ECBSR, EcbsrError, PlainNet, UsageError, load, save
+from ecbsr_mobile import ECBSR, EcbsrError, UsageError, load, save
 from ecbsr_mobile.architecture import Activation
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
+from tests.helpers.checkpoints import LAYOUTS, quietly, same, some_net
 from tests.helpers.int8 import simulated
 
 ORIGINALS = [
@@ -36,25 +37,6 @@ def test_original_outputs(checkpoints: Path, file: str, name: str, value_range: 
     assert np.abs(output - recorded["output"]).max() <= 1e-5 * value_range
 
 
-def some_net(activation: Activation = "prelu", identity: bool = False) -> ECBSR:
-    torch.manual_seed(0)
-    net = ECBSR(1, 16, 4, 1, activation, identity)
-    for parameter in net.parameters():
-        parameter.data.uniform_(-0.2, 0.3)
-    return net
-
-
-def same(a: PlainNet, b: PlainNet, tolerance: float = 1e-5) -> bool:
-    x = torch.rand(1, a.architecture.colors, 9, 8)
-    return a.name == b.name and bool((a(x) - b(x)).abs().max() <= tolerance * b(x).abs().max())
-
-
-def quietly(path: Path, **options: object) -> PlainNet:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return load(path, **options)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("wrap", [None, "params", "params_ema", "model_state_dict", "state_dict"])
 def test_training_layouts(tmp_path: Path, wrap: str | None) -> None:
     net = some_net()
@@ -63,25 +45,6 @@ def test_training_layouts(tmp_path: Path, wrap: str | None) -> None:
     value_range = 1 if wrap in ("params", "params_ema") else 255
     expected = net.collapse().with_value_range(value_range)
     assert same(quietly(tmp_path / "w.pth"), expected)
-
-
-# The names of the layouts of fused networks, and of trained blocks.
-LAYOUTS = {
-    "plain": lambda net: net.collapse().state_dict(),
-    "etds": lambda net: renamed(net.collapse(), "backbone.{}.0.{}", "backbone.{}.1.{}"),
-    "official": lambda net: renamed(net.collapse(), "backbone.{}.conv3x3.{}", "backbone.{}.act.{}"),
-    "blocks": lambda net: net.state_dict(),
-}
-
-
-def renamed(plain: PlainNet, conv: str, act: str) -> dict[str, torch.Tensor]:
-    """The state dict of a plain network under the names of another layout."""
-    kinds = {"convs": conv, "acts": act}
-    state = {}
-    for name, value in plain.state_dict().items():
-        kind, index, part = name.split(".")
-        state[kinds[kind].format(index, part)] = value
-    return state
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)

@@ -1,0 +1,193 @@
+"""The names of tensors by layout, and the chain of convolutions that they make.
+
+Known layouts: xindongzhang/ECBSR and BasicSR (blocks with branches, and plain blocks), ECNUSR/ETDS (its ECBSR, ETDS,
+ABPN and Plain networks), and our own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from ..collapse import Kernel
+from ..ecb import ECB
+from ..errors import EcbsrError
+from . import etds
+from .state import State, load_state
+
+_INDEX = r"(\d{1,4})"
+# Names of tensors, by layout, and the name in a block: that of an ECB, or `slope` of the activation after it.
+_BRANCHES = r"conv3x3\.(?:weight|bias)|conv1x1_3x3\.[kb][01]|conv1x1_(?:sbx|sby|lpl)\.(?:k0|b0|scale|bias|mask)"
+_PATTERNS = (
+    (rf"backbone\.{_INDEX}\.({_BRANCHES})", "{}"),  # xindongzhang, BasicSR
+    (rf"backbone\.{_INDEX}\.act\.(weight)", "slope"),
+    (rf"backbone\.{_INDEX}\.0\.(weight|bias)", "conv3x3.{}"),  # ETDS
+    (rf"backbone\.{_INDEX}\.1\.(weight)", "slope"),
+    (rf"convs\.{_INDEX}\.(weight|bias)", "conv3x3.{}"),  # our plain networks
+    (rf"acts\.{_INDEX}\.(weight)", "slope"),
+)
+_DIRECT = rf"backbone\.{_INDEX}\.(weight|bias)"  # ABPN
+_INT8 = r"int\d+\..+"  # our int8 weights
+_ALL = "|".join(re.sub(r"\((?!\?)", "(?:", p) for p in (*(p for p, _ in _PATTERNS), _DIRECT, etds.NAME, _INT8))
+
+MAX_BLOCKS = 500
+MAX_PADDING = 4
+
+NAME = re.compile(rf"(?P<prefix>(?:.*?\.)??)(?P<name>{_ALL})")
+"""A tensor's full name: the name in its layout, and the prefix before it."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """3×3 convolutions from first to last with the slopes after each but the last; None stands for ReLU.
+
+    `residual` says whether the image is added to their result; None: the file does not say. `limited` says that the
+    result is clipped to [0, 1], which is left to whoever rounds it to pixels.
+    """
+
+    kernels: list[Kernel]
+    slopes: list[Tensor | None]
+    residual: bool | None = True
+    limited: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What names say about the code that wrote them: branches, the value range, and whether ReLU is certain."""
+
+    branched: bool
+    value_range: float
+    relu: bool = False
+
+
+def facts(state: State, keys: tuple[str, ...]) -> Facts:
+    """What a state dict says by its names and by the keys that it was stored under.
+
+    BasicSR stores its weights, for values in [0, 1], under `params` or `params_ema`. Bare blocks with branches are
+    xindongzhang's if they are for luma, with values in [0, 255], and ETDS's if they are for RGB, in [0, 1]. Plain
+    blocks named `conv3x3` are xindongzhang's, in [0, 255].
+    """
+    branched = any(".conv1x1_3x3." in name for name in state)
+    plain = not branched and any(".conv3x3." in name for name in state)
+    first = state.get("backbone.0.conv3x3.weight")
+    rgb = first is not None and first.ndim == 4 and first.shape[1] == 3
+    basicsr = any(key in ("params", "params_ema") for key in keys)
+    value_range = 255.0 if not basicsr and (plain or (branched and not rgb)) else 1.0
+    relu = any(re.fullmatch(f"{_DIRECT}|{etds.NAME}", name) for name in state)
+    return Facts(branched, value_range, relu)
+
+
+def chain(state: State, identity: bool) -> Chain:
+    """The convolutions of a state dict in float64, with the branches of each block collapsed.
+
+    Raises:
+        EcbsrError: they are no chain of 3×3 convolutions.
+    """
+    if any(re.fullmatch(etds.NAME, name) for name in state):
+        state, residual = etds.as_plain_blocks(state)
+    else:
+        residual = True
+    blocks = _blocks(state)
+    if "slope" in blocks[-1]:
+        raise EcbsrError(f"block {len(blocks) - 1}, the last, has an activation, which an ECBSR network does not have")
+    branched = "conv1x1_3x3.k0" in blocks[0]
+    clip = etds.clips(blocks)
+    kernels = [_kernel(index, block, branched, identity) for index, block in enumerate(blocks[:-1] if clip else blocks)]
+    slopes = [block.get("slope") for block in blocks[: len(kernels) - 1]]
+    found = Chain(kernels, slopes, residual)
+    for index, (before, after) in enumerate(pairwise(kernels)):
+        if before[0].shape[0] != after[0].shape[1]:
+            raise EcbsrError(
+                f"block {index} has {before[0].shape[0]} outputs and block {index + 1} {after[0].shape[1]} inputs"
+            )
+    if not clip:
+        return found
+    colors, (weight, bias) = kernels[0][0].shape[1], kernels[-1]
+    outputs = len(bias) // colors * colors  # one unused channel can stand behind them
+    return replace(
+        found, kernels=[*kernels[:-1], (-weight[:outputs], 1 - bias[:outputs])], residual=False, limited=True
+    )
+
+
+def with_equal_widths(found: Chain) -> Chain:
+    """The chain with zero channels added until every hidden layer is as wide as the widest; it computes the same.
+
+    Raises:
+        EcbsrError: it would become more than `MAX_PADDING` times as large.
+    """
+    widths = [len(bias) for _, bias in found.kernels[:-1]]
+    width = max(widths)
+    (first, _), (last, _) = found.kernels[0], found.kernels[-1]
+    padded_numel = 9 * width * (first.shape[1] + (len(widths) - 1) * width + last.shape[0])
+    if padded_numel > MAX_PADDING * sum(weight.numel() for weight, _ in found.kernels):
+        raise EcbsrError(f"its layers are {widths} channels wide; a network whose layers are equally wide is needed")
+    kernels, slopes = [], []
+    for index, (weight, bias) in enumerate(found.kernels):
+        inputs = weight.shape[1] if index == 0 else width
+        outputs = len(bias) if index == len(found.kernels) - 1 else width
+        padded = weight.new_zeros(outputs, inputs, 3, 3)
+        padded[: weight.shape[0], : weight.shape[1]] = weight
+        kernels.append((padded, torch.cat([bias, bias.new_zeros(outputs - len(bias))])))
+    for slope in found.slopes:
+        missing = 0 if slope is None or slope.numel() == 1 else width - slope.numel()
+        slopes.append(slope if slope is None or missing <= 0 else torch.cat([slope, slope.new_zeros(missing)]))
+    return replace(found, kernels=kernels, slopes=slopes)
+
+
+def _blocks(state: State) -> list[State]:
+    """The tensors of each block in order, under the names of an ECB, with `slope` for its activation."""
+    blocks: dict[int, State] = {}
+    direct: set[int] = set()
+    for name, value in state.items():
+        if match := re.fullmatch(_DIRECT, name):
+            direct.add(int(match[1]))
+            blocks.setdefault(int(match[1]), {})[f"conv3x3.{match[2]}"] = value
+            continue
+        for pattern, inner in _PATTERNS:
+            if match := re.fullmatch(pattern, name):
+                block = blocks.setdefault(int(match[1]), {})
+                key = inner.format(match[2])
+                if key in block:
+                    raise EcbsrError(
+                        f"block {int(match[1])} has several tensors {key}; save one network's state_dict()"
+                    )
+                block[key] = value.flatten() if key == "slope" else value
+                break
+        else:
+            raise EcbsrError(f"tensor {name!r} does not belong to an ECBSR network of a known layout")
+    if len(blocks) > MAX_BLOCKS:
+        raise EcbsrError(f"has {len(blocks)} blocks, more than a network for phones ({MAX_BLOCKS})")
+    expected: list[int] = []
+    for _ in blocks:  # in ABPN, a ReLU has an index of its own
+        expected.append(expected[-1] + (2 if expected[-1] in direct else 1) if expected else 0)
+    if len(blocks) < 2 or sorted(blocks) != expected:
+        shown = ", ".join(map(str, sorted(blocks)[:20]))
+        raise EcbsrError(f"blocks [{shown}] are not a complete ECBSR network")
+    return [blocks[index] for index in sorted(blocks)]
+
+
+@torch.no_grad()
+def _kernel(index: int, block: State, branched: bool, identity: bool) -> Kernel:
+    """The collapsed convolution of a block."""
+    tensors = {name: value for name, value in block.items() if name != "slope"}
+    weight, bias = tensors.get("conv3x3.weight"), tensors.get("conv3x3.bias")
+    if weight is None or bias is None or weight.shape[2:] != (3, 3) or bias.shape != weight.shape[:1]:
+        raise EcbsrError(f"block {index} has no 3x3 convolution with bias")
+    if not branched:
+        if len(tensors) > 2:
+            raise EcbsrError(f"block {index} has branches that the first block lacks: {sorted(tensors)}")
+        return weight, bias
+    outputs, inputs = weight.shape[:2]
+    k0, k1 = (tensors.get(f"conv1x1_3x3.{name}", bias) for name in ("k0", "k1"))
+    middle = len(k0)
+    if k0.shape != (middle, inputs, 1, 1) or k1.shape != (outputs, middle, 3, 3):
+        # Before a block of these sizes is made: together they can be far larger than the file.
+        raise EcbsrError(f"block {index} has inconsistent tensors: conv1x1_3x3 is {tuple(k0.shape)}, {tuple(k1.shape)}")
+    ecb = ECB(inputs, outputs, identity, middle / outputs).double()
+    masks = {name: mask for name, mask in ecb.state_dict().items() if name.endswith("mask")}  # averages can lack them
+    load_state(ecb, masks | tensors, f"block {index}")
+    return ecb.collapse()

@@ -1,0 +1,124 @@
+"""From the tensors of a file to the plain network for values in [0, 1], and what had to be assumed about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+
+from ..architecture import SCALES, Activation, Architecture
+from ..errors import EcbsrError, UsageError
+from ..network import PlainNet
+from . import etds, int8, layouts
+from .layouts import Chain
+from .state import State, load_state
+
+FORMAT = "ecbsr-mobile"
+"""Value of the metadata key `format` in the `.safetensors` files that `save` writes."""
+
+
+def plain_net(
+    state: State,
+    keys: tuple[str, ...],
+    metadata: Mapping[str, str],
+    identity: bool | None,
+    value_range: float | None,
+    activation: Activation | None,
+) -> tuple[PlainNet, list[str]]:
+    """The network, and what was assumed about it.
+
+    Args:
+        state: its tensors, with the names of a layout.
+        keys: the keys under which it was stored.
+        metadata: those of a file of ours record everything.
+        identity: see `checkpoint.load`, like the following.
+        value_range: 1 or 255.
+        activation: the activation of a network without slopes.
+
+    Raises:
+        EcbsrError: the tensors are no network of a known layout.
+        UsageError: an argument contradicts them.
+    """
+    state, int8_states = int8.split(state)
+    state = {name: value.double() for name, value in state.items()}
+    facts = layouts.facts(state, keys)
+    ours = metadata.get("format") == FORMAT
+    assumptions = []
+    if ours:
+        identity = _recorded("identity", metadata.get("identity") == "True", identity)
+        value_range = _recorded("value_range", 1.0, value_range)
+    elif facts.branched and identity is None:
+        assumptions.append("no identity branch (else identity=True, --identity)")
+    if identity and not facts.branched:
+        raise UsageError("is collapsed already, so that no identity branch can be added; leave identity out")
+    if value_range is None:
+        assumptions.append(f"values in [0, {facts.value_range:g}] (else value_range, --range)")
+        value_range = facts.value_range
+    if value_range not in (1, 255):
+        raise UsageError(f"value range {value_range} is not supported; use 1 or 255")
+    found = layouts.chain(state, bool(identity))
+    if found.limited and value_range != 1:
+        raise UsageError("clips its result to [0, 1], so that its value range is 1; leave value_range out")
+    if not ours and not facts.relu and activation is None and found.slopes[0] is None:
+        assumptions.append("ReLU")
+    residual = found.residual
+    if ours:
+        residual = metadata.get("residual") != "False"
+    elif residual is None:
+        residual = all(
+            etds.answer_to_gray(found.kernels, found.slopes, level * value_range) < etds.SKIP_LIMIT * value_range
+            for level in (0.25, 0.5, 0.75)
+        )
+        assumptions.append("that the image is added to its result" if residual else "no skip connection")
+    padded = layouts.with_equal_widths(found)
+    if any(a[0].shape != b[0].shape for a, b in zip(padded.kernels, found.kernels, strict=True)):
+        widths = ", ".join(str(len(bias)) for _, bias in found.kernels[:-1])
+        assumptions.append(f"zero channels up to the widest of its layers ({widths})")
+    recorded = cast(Activation | None, metadata.get("activation")) if ours else None
+    architecture = _architecture(padded, residual, activation or recorded)
+    net = _with_weights(architecture, padded).with_value_range(float(value_range))
+    net.int8 = {name: int8.weights(architecture, name, int8_state) for name, int8_state in int8_states.items()}
+    return net, assumptions
+
+
+def _recorded(name: str, recorded: Any, given: Any) -> Any:
+    """The value that a file records, which an argument may repeat but not change."""
+    if given is not None and given != recorded:
+        raise UsageError(f"records {name} {recorded}, not {given}; leave {name} out")
+    return recorded
+
+
+def _architecture(found: Chain, residual: bool, activation: Activation | None) -> Architecture:
+    """The architecture of a chain of convolutions; `activation` is what to expect."""
+    channels, colors = found.kernels[0][0].shape[:2]
+    outputs = found.kernels[-1][0].shape[0]
+    scale = next((scale for scale in SCALES if scale**2 * colors == outputs), None)
+    if scale is None or colors not in (1, 3):
+        raise EcbsrError(
+            f"{colors} input and {outputs} output channels do not match a scale of 2, 3 or 4 with 1 or 3 colors"
+        )
+    blocks, slope = len(found.kernels) - 2, found.slopes[0]
+    if slope is None:
+        if activation in ("prelu", "leaky"):
+            raise UsageError(f"has no slopes, which the activation {activation} needs; use relu")
+        return Architecture(blocks, channels, scale, colors, "relu", residual)
+    stored: Activation = "prelu" if slope.numel() == channels else "leaky"
+    ambiguous = channels == 1 and activation in ("prelu", "leaky")
+    if activation and activation != stored and not ambiguous:
+        raise UsageError(f"has the slopes of a {stored} network, not {activation}; leave the activation out")
+    return Architecture(blocks, channels, scale, colors, stored, residual)
+
+
+def _with_weights(architecture: Architecture, found: Chain) -> PlainNet:
+    state: State = {}
+    for index, (weight, bias) in enumerate(found.kernels):
+        state |= {f"convs.{index}.weight": weight, f"convs.{index}.bias": bias}
+    for index, slope in enumerate(found.slopes):
+        if slope is not None:
+            state[f"acts.{index}.weight"] = slope
+    net = PlainNet(architecture)
+    load_state(net, state, "the network")
+    if not all(torch.isfinite(value).all() for value in net.state_dict().values()):
+        raise EcbsrError("its values are too large for float32; train or save it again")
+    return net.requires_grad_(False).eval()

@@ -1,0 +1,229 @@
+"""The one network among all that a checkpoint holds: wrappers, prefixes, averages, losses, counters."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ecbsr_mobile import EcbsrError, load
+from tests.helpers.checkpoints import LAYOUTS, State, quietly, same, saved, some_net
+
+PREFIXES = ("module.", "_orig_mod.", "model.", "net_g.", "generator.", "netG.", "net.", "sr_model.", "backbone_net.")
+KEYS = ("params", "state_dict", "model_state_dict", "model", "weights", "net_g", "generator", "checkpoint", "0")
+
+
+def beside(kind: str, prefix: str) -> dict[str, Any]:
+    """What training code leaves among the tensors of a network."""
+    one = torch.ones(1)
+    return {
+        "nothing": {},
+        "thop": {"total_ops": one, f"{prefix}backbone.0.total_ops": one.double(), f"{prefix}total_params": one},
+        "loss": {"loss_fn.weight": torch.ones(3), "criterion.vgg.features.0.weight": torch.ones(4, 3, 3, 3)},
+        "metrics": {"val_psnr.sum_squared_error": one, "train_metrics.ssim.total": one},
+        "counters": {f"{prefix}num_batches_tracked": torch.tensor(7), "n_averaged": torch.tensor(3)},
+        "discriminator": {"discriminator.conv1.weight": torch.ones(4, 3, 3, 3), "netD.fc.bias": torch.ones(1)},
+    }[kind]
+
+
+def around(kind: str, state: State) -> dict[str, Any]:
+    """What training code stores next to the state dict."""
+    parameters = [torch.nn.Parameter(value) for value in state.values()]
+    optimizer = torch.optim.Adam(parameters)
+    return {
+        "nothing": {},
+        "numbers": {"epoch": 3, "best_psnr": np.float64(31.5), "history": [np.float32(1), np.int64(2)]},
+        "arrays": {"rng": np.arange(5), "numpy": np.array(["a"]), "cuda": torch.arange(9, dtype=torch.uint8)},
+        "optimizer": {"optimizer": optimizer.state_dict(), "optimizers": [optimizer.state_dict()], "lr_schedulers": []},
+        "moments": {"optimizer": {"exp_avg": {name: value * 2 for name, value in state.items()}}},
+        "arguments": {"args": argparse.Namespace(lr=1e-3), "path": Path("x")},
+    }[kind]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    layout=st.sampled_from(list(LAYOUTS)),
+    prefixes=st.lists(st.sampled_from(PREFIXES), max_size=3),
+    keys=st.lists(st.sampled_from(KEYS), max_size=3),
+    left=st.sampled_from(["nothing", "thop", "loss", "metrics", "counters", "discriminator"]),
+    stored=st.sampled_from(["nothing", "numbers", "arrays", "optimizer", "moments", "arguments"]),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.float16, torch.bfloat16]),
+    options=st.sampled_from(
+        [{}, {"pickle_protocol": 4}, {"pickle_protocol": 5}, {"_use_new_zipfile_serialization": False}]
+    ),
+    shared=st.booleans(),
+)
+def test_any_wrapper(
+    layout: str, prefixes: list[str], keys: list[str], left: str, stored: str, dtype: torch.dtype,
+    options: dict[str, Any], shared: bool,
+) -> None:  # fmt: skip
+    net = some_net().to(dtype).float()
+    tensors = {name: value.to(dtype) for name, value in LAYOUTS[layout](net).items()}
+    prefix = "".join(prefixes)
+    if shared:
+        tensors = in_one_storage(tensors)
+    content: Any = {prefix + name: value for name, value in tensors.items()} | beside(left, prefix)
+    for key in keys:
+        content = {key: content} | around(stored, tensors)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "w.pth")
+        path.write_bytes(saved(content, **options))
+        # Plain layouts are rounded after the collapse, blocks before.
+        rounding = {torch.float16: 0.01, torch.bfloat16: 0.05}.get(dtype, 1e-5)
+        assert same(quietly(path, value_range=1), net.collapse(), rounding)
+
+
+def in_one_storage(state: State) -> State:
+    flat = torch.cat([value.flatten() for value in state.values()])
+    parts = flat.split([value.numel() for value in state.values()])
+    return {name: part.view(value.shape) for (name, value), part in zip(state.items(), parts, strict=True)}
+
+
+AVERAGES = {
+    "BasicSR": lambda a, b: {"params": a, "params_ema": b},
+    "timm": lambda a, b: {"state_dict": a, "state_dict_ema": b},
+    "two modules": lambda a, b: {"state_dict": {**named("model.", a), **named("model_ema.module.", b)}},
+    "ema_pytorch": lambda a, b: {
+        **named("online_model.", a), **named("ema_model.", b), "initted": torch.ones(1), "step": torch.tensor(5),
+    },
+    "swa": lambda a, b: {"model": a, "swa_model": {"n_averaged": torch.tensor(2), **named("module.", b)}},
+    "camel case": lambda a, b: {"netG": a, "netGEma": b},
+    "without masks": lambda a, b: {"model": a, "ema": {name: v for name, v in b.items() if not name.endswith("mask")}},
+}  # fmt: skip
+
+
+def named(prefix: str, state: State) -> State:
+    return {prefix + name: value for name, value in state.items()}
+
+
+@pytest.mark.parametrize("kind", list(AVERAGES))
+@pytest.mark.parametrize("reverse", [False, True])
+def test_averaged_weights_are_preferred_and_named(tmp_path: Path, kind: str, reverse: bool) -> None:
+    net, other = some_net(), some_net(seed=1)
+    content = AVERAGES[kind](other.state_dict(), net.state_dict())
+    (tmp_path / "w.pth").write_bytes(saved(dict(reversed(content.items())) if reverse else content))
+    with pytest.warns(UserWarning, match=r"with the averaged weights \(.*(ema|swa|Ema)"):
+        assert same(load(tmp_path / "w.pth", value_range=1), net.collapse())
+
+
+def test_what_is_left_out_is_named(tmp_path: Path) -> None:
+    state = named("model.", some_net().state_dict()) | {"feature_extractor.0.weight": torch.ones(3, 3)}
+    (tmp_path / "w.ckpt").write_bytes(saved({"state_dict": state}))
+    with pytest.warns(UserWarning, match=r"; without feature_extractor$"):
+        assert same(load(tmp_path / "w.ckpt", value_range=1), some_net().collapse())
+
+
+def test_safetensors_with_prefixes(tmp_path: Path) -> None:
+    state = named("_orig_mod.module.", some_net().state_dict()) | {"total_ops": torch.ones(1)}
+    safetensors.torch.save_file(state, tmp_path / "w.safetensors")
+    assert same(quietly(tmp_path / "w.safetensors", value_range=1), some_net().collapse())
+
+
+def test_the_content_counts_and_not_the_suffix(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(safetensors.torch.save(some_net().state_dict()))
+    (tmp_path / "w.safetensors").write_bytes(saved(some_net().state_dict()))
+    for name in ("w.pth", "w.safetensors"):
+        assert same(quietly(tmp_path / name, value_range=1), some_net().collapse())
+
+
+def test_files_without_checksums(tmp_path: Path) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(some_net().state_dict(), tmp_path / "w.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert same(quietly(tmp_path / "w.pth", value_range=1), some_net().collapse())
+
+
+def bad() -> dict[str, tuple[Any, str]]:
+    state = some_net().state_dict()
+    optimizer = torch.optim.Adam(some_net().parameters())
+    return {
+        "two networks": ({"student": state, "best": some_net(seed=1).state_dict()}, "several networks"),
+        "an optimizer alone": ({"epoch": 1, "optimizer": optimizer.state_dict()}, "state of an optimizer"),
+        "a bare optimizer": (optimizer.state_dict(), "state of an optimizer"),
+        "a part more": (named("body.", state) | {"tail.weight": torch.ones(3, 3)}, "tail.weight"),
+        "a part inside": (state | {"upsampler.0.weight": torch.ones(3, 3)}, "upsampler.0.weight"),
+        "quantized": (
+            {"backbone.0.conv3x3.scale": torch.tensor(0.1), "backbone.0.conv3x3.zero_point": torch.tensor(0)}
+            | {k: v for k, v in state.items() if k == "backbone.0.conv3x3.bias"},
+            "torch.ao",
+        ),
+        "prepared": (state | {"backbone.0.activation_post_process.min_val": torch.zeros(2)}, "torch.ao"),
+        "arrays": ({name: value.numpy() for name, value in state.items()}, "NumPy arrays"),
+        "our own training": ({"settings": {}, "net": state, "ema": state, "optimizer": {}}, "best.safetensors"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(bad()))
+def test_refusals(tmp_path: Path, kind: str) -> None:
+    content, message = bad()[kind]
+    (tmp_path / "w.pth").write_bytes(saved(content))
+    with pytest.raises(EcbsrError, match=message) as raised:
+        load(tmp_path / "w.pth")
+    assert "\n" not in str(raised.value)
+
+
+RANGES = {
+    "luma blocks": (some_net(), "blocks", None, 255),
+    "luma blocks of BasicSR": (some_net(), "blocks", "params", 1),
+    "RGB blocks": (some_net(colors=3), "blocks", None, 1),
+    "RGB blocks of BasicSR": (some_net(colors=3), "blocks", "params_ema", 1),
+    "plain blocks": (some_net(), "official", None, 255),
+    "plain RGB blocks": (some_net(colors=3), "official", None, 255),
+    "ETDS": (some_net(colors=3), "etds", None, 1),
+    "ours": (some_net(), "plain", None, 1),
+}
+
+
+@pytest.mark.parametrize("kind", list(RANGES))
+def test_value_range_by_who_writes_the_layout(tmp_path: Path, kind: str) -> None:
+    net, layout, key, value_range = RANGES[kind]
+    state = LAYOUTS[layout](net)
+    (tmp_path / "w.pth").write_bytes(saved({key: state} if key else state))
+    with pytest.warns(UserWarning, match=rf"values in \[0, {value_range}\]"):
+        assert same(load(tmp_path / "w.pth"), net.collapse().with_value_range(value_range))
+    other = 256 - value_range
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert same(load(tmp_path / "w.pth", value_range=other), net.collapse().with_value_range(other))
+
+
+@pytest.mark.parametrize(
+    "file", ["official_m4c16_x4_y_idt_prelu", "official_m4c8_x2_y_prelu", "basicsr_rgb_m2c8_x2_prelu"]
+)
+@pytest.mark.parametrize("kind", ["loss", "thop", "ema", "half"])
+def test_original_outputs_from_a_wrapper(checkpoints: Path, tmp_path: Path, file: str, kind: str) -> None:
+    recorded = np.load(checkpoints / f"{file}.npz")
+    content = torch.load(checkpoints / f"{file}.pth", weights_only=True)
+    value_range = 1 if "params" in content else 255
+    state: dict[str, Tensor] = named("module._orig_mod.", content.get("params", content))
+    if kind == "ema":
+        worse = {name: value * 2 for name, value in state.items()}
+        wrapped: dict[str, Any] = {"params": worse, "params_ema": state, "best_psnr": np.float32(30)}
+    elif kind == "half":
+        wrapped = {"state_dict": {name: value.double() for name, value in state.items()}}
+    else:
+        wrapped = {"state_dict": state | beside(kind, "module._orig_mod.")}
+    (tmp_path / "w.pth").write_bytes(saved(wrapped))
+    net = quietly(tmp_path / "w.pth", value_range=value_range, identity="idt" in file)
+    output = net(torch.from_numpy(recorded["input"] / np.float32(value_range))).numpy() * value_range
+    assert np.abs(output - recorded["output"]).max() <= 1e-5 * value_range
+
+
+def test_reported_files(cases: Path) -> None:
+    recorded = np.load(cases / "bare_state_dict/etds_train_rgb.npz")
+    output = quietly(cases / "bare_state_dict/etds_train_rgb.pth")(torch.from_numpy(recorded["x"])).numpy()
+    assert np.abs(output - recorded["y"]).max() <= 1e-5
+    names = {quietly(path).name for path in (cases / "checkpoints").iterdir()}
+    assert names == {"ecbsr-m4c8-x2"}
