@@ -10,8 +10,9 @@ import onnxruntime
 import pytest
 import torch
 
-from ecbsr_mobile import EcbsrError, UsageError, load, save
+from ecbsr_mobile import EcbsrError, Settings, UsageError, load, save
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet
+from ecbsr_mobile.training.trainer import Trainer
 from export.convert.onnx_builder import onnx_model
 from tests.helpers import etds
 from tests.helpers.checkpoints import quietly, saved
@@ -135,3 +136,9 @@ def test_a_clipping_network_has_range_1(tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_bytes(saved(CASES[2][2]))
     with pytest.raises(UsageError, match="value range is 1"):
         load(tmp_path / "w.pth", value_range=255)
+
+
+def test_training_does_not_start_from_a_network_without_skip(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(saved(CASES[0][2]))
+    with pytest.raises(UsageError, match="no skip connection"):
+        Trainer(Settings(), quietly(tmp_path / "w.pth"))
