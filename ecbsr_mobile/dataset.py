@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,35 +35,47 @@ def pairs(folder: str | os.PathLike[str], scale: int) -> Iterator[Pair]:
 
     - `HR/` and `LR/`, or `x2/HR/` and `x2/LR/`;
     - DIV2K or a set of the same layout: `folder` is `NAME_HR` with `NAME_LR_bicubic/X2` beside it, or contains both;
+    - HR and LR side by side, told apart by name: `NAME_HR` and `NAME_LR` as in SelfExSR's sets (or its folder
+      `image_SRF_2/`), or `NAME` and a smaller `NAMEx2`;
     - HR images only: LR is then made by MATLAB-compatible bicubic.
 
-    An LR image has the name of its HR image, or that name with `x2` appended. HR is cropped to a multiple of `scale`.
+    In a folder of its own, an LR image has the name of its HR image, or that name with `x2` or `LR`. HR is cropped to a
+    multiple of `scale`. Warns (`UserWarning`) of files that are left out.
 
     Raises:
-        EcbsrError: there are no images, an LR image is missing, or it has the wrong size.
+        EcbsrError: there are no images, an LR image is missing or has the wrong size, or HR and LR cannot be told
+            apart.
     """
     for hr_path, lr_path in paths(folder, scale):
-        hr = images.crop_to_multiple(images.read(hr_path).rgb(), scale)
-        if not hr.size:
-            raise EcbsrError(f"{hr_path}: is smaller than {scale}x{scale} pixels; remove it")
-        if lr_path is None:
-            yield Pair(hr_path.name, hr, images.downscale(hr, scale))
-            continue
-        lr = images.read(lr_path).rgb()
-        expected = (hr.shape[0] // scale, hr.shape[1] // scale)
-        if lr.shape[:2] != expected:
-            raise EcbsrError(
-                f"{lr_path}: is {lr.shape[1]}x{lr.shape[0]}, but {hr_path.name} at 1/{scale} is "
-                f"{expected[1]}x{expected[0]}; is this the LR folder of another scale?"
-            )
-        yield Pair(hr_path.name, hr, lr)
+        yield read_pair(hr_path, lr_path, scale)
+
+
+def read_pair(hr_path: Path, lr_path: Path | None, scale: int) -> Pair:
+    """One of `paths`, read.
+
+    Raises:
+        EcbsrError: an image cannot be read, or LR has the wrong size.
+    """
+    hr = images.crop_to_multiple(images.read(hr_path).rgb(), scale)
+    if not hr.size:
+        raise EcbsrError(f"{hr_path}: is smaller than {scale}x{scale} pixels; remove it")
+    if lr_path is None:
+        return Pair(hr_path.name, hr, images.downscale(hr, scale))
+    lr = images.read(lr_path).rgb()
+    expected = (hr.shape[0] // scale, hr.shape[1] // scale)
+    if lr.shape[:2] != expected:
+        raise EcbsrError(
+            f"{lr_path}: is {lr.shape[1]}x{lr.shape[0]}, but {hr_path.name} at 1/{scale} is "
+            f"{expected[1]}x{expected[0]}; is this the LR folder of another scale?"
+        )
+    return Pair(hr_path.name, hr, lr)
 
 
 def paths(folder: str | os.PathLike[str], scale: int) -> list[tuple[Path, Path | None]]:
     """The HR file of each pair, and its LR file, or None where LR is made from HR (see `pairs`).
 
     Raises:
-        EcbsrError: there are no images, or an LR image is missing.
+        EcbsrError: there are no images, an LR image is missing, or HR and LR cannot be told apart.
     """
     root = Path(folder)
     for base in (root / f"x{scale}", root):
@@ -76,15 +89,18 @@ def paths(folder: str | os.PathLike[str], scale: int) -> list[tuple[Path, Path |
     if like_div2k:
         (hr,) = like_div2k
         return _match(hr, _lr_beside(hr, scale), scale)
+    if (root / f"image_SRF_{scale}").is_dir():
+        root /= f"image_SRF_{scale}"
     try:
-        return [(path, None) for path in images.find(root)]
+        found = images.find(root)
     except EcbsrError:
         if not root.is_dir() or not any(child.is_dir() for child in root.iterdir()):
             raise
         raise EcbsrError(
             f"{root}: contains neither images, nor HR/ and LR/, nor x{scale}/HR/ and x{scale}/LR/, "
-            f"nor NAME_HR/ and NAME_LR_bicubic/X{scale}/"
+            f"nor NAME_HR/ and NAME_LR_bicubic/X{scale}/, nor image_SRF_{scale}/"
         ) from None
+    return _side_by_side(root, found, scale)
 
 
 def _lr_beside(hr: Path, scale: int) -> Path:
@@ -96,8 +112,73 @@ def _lr_beside(hr: Path, scale: int) -> Path:
 def _match(hr: Path, lr: Path, scale: int) -> list[tuple[Path, Path | None]]:
     """The files of two folders in pairs, by name."""
     high, low = images.find(hr), images.find(lr)
-    by_stem = {path.stem.removesuffix(f"x{scale}"): path for path in low} | {path.stem: path for path in low}
+    by_name = {_name(path): path for path in low if _scale_of(path) in (None, scale)}
+    by_name |= {path.stem: path for path in low}
+    found: list[tuple[Path, Path | None]] = []
     for path in high:
-        if path.stem not in by_stem:
+        match = by_name.get(path.stem) or by_name.get(_name(path))
+        if match is None:
             raise EcbsrError(f"{lr}: contains no LR image for {path.name}")
-    return [(path, by_stem[path.stem]) for path in high]
+        found.append((path, match))
+    return found
+
+
+_HR = re.compile(r"(?i)[-_ .](?:HR|GT|HQ|high)$|^(?:HR|GT|HQ|high)[-_ .]")
+_LR = re.compile(
+    r"(?i)[-_ .](?:LR|LQ|low|LRBI|LR_?bicubic)(?:[-_ .]?x([2-8]))?$|^(?:LR|LQ|low)[-_ .]|[-_ .]?x([2-8])(?:[-_ .]?LR)?$"
+)
+"""How data sets mark HR and LR in names: img_001_SRF_2_HR and …_LR, 0001x2, baby_GT, butterfly_LRBI_x3."""
+
+
+def _name(path: Path) -> str:
+    """The part of a name that HR and LR share."""
+    return _LR.sub("", path.stem) if not _HR.search(path.stem) else _HR.sub("", path.stem)
+
+
+def _scale_of(path: Path) -> int | None:
+    """The scale in the name of an LR image, if there is one."""
+    found = _LR.search(path.stem)
+    number = found and next(filter(None, found.groups()), None)
+    return int(number) if number else None
+
+
+def _side_by_side(folder: Path, found: list[Path], scale: int) -> list[tuple[Path, Path | None]]:
+    """The pairs of a folder in which LR images may lie beside the HR images."""
+    marked = {_name(path): path for path in found if _HR.search(path.stem)}
+    unmarked = {path.stem: path for path in found if not _LR.search(path.stem)}
+    high = marked or unmarked
+    low: dict[str, Path] = {}
+    others, other_scale = [], []
+    for path in (path for path in found if path not in high.values()):
+        name = _name(path)
+        if not _LR.search(path.stem):  # a result of another method, such as img_001_SRF_2_bicubic
+            others.append(path)
+        elif name in high:
+            if min(images.header_size(path)) >= min(images.header_size(high[name])):
+                raise EcbsrError(
+                    f"{folder}: contains {high[name].name} and {path.name}, which is not smaller; "
+                    "give a folder of HR images alone, or HR/ and LR/"
+                )
+            if _scale_of(path) in (None, scale):
+                low[name] = path
+            else:
+                other_scale.append(path)
+        elif marked or _scale_of(path) is None:
+            raise EcbsrError(
+                f"{folder}: contains {path.name}, but no HR image for it; give a folder of HR images alone"
+            )
+        else:
+            high = {**high, path.stem: path}  # "photo-x2" alone is just a name
+    strangers = [path for path in others if not any(path.stem.startswith(f"{name}_") for name in high)]
+    if strangers:
+        raise EcbsrError(f"{folder}: contains HR images and {strangers[0].name}, which is neither HR nor LR; remove it")
+    missing = next((path for name, path in high.items() if low and name not in low), None)
+    if missing:
+        raise EcbsrError(
+            f"{folder}: contains LR images, but none for {missing.name}; move them to LR/ and the others to HR/"
+        )
+    if left_out := [*others, *other_scale]:
+        warnings.warn(
+            f"{folder}: {len(left_out)} files such as {left_out[0].name} are left out", UserWarning, stacklevel=3
+        )
+    return [(path, low.get(name)) for name, path in sorted(high.items(), key=lambda item: item[1])]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import dataset, images, metrics
+from .errors import EcbsrError
 
 if TYPE_CHECKING:
     from .upscaling import Model
@@ -33,6 +34,7 @@ def evaluate(
     model: Model,
     folder: str | os.PathLike[str],
     progress: Progress | None = None,
+    failures: list[str] | None = None,
 ) -> tuple[Score, list[Score]]:
     """The mean score of `model` on a folder (see `dataset.pairs`), and the score of each image.
 
@@ -41,14 +43,30 @@ def evaluate(
     luma is not (rounding both lumas costs 0.06 dB at 37 dB). The input of a luma model is the luma of the LR image,
     not rounded unless the model's input is an integer tensor.
 
+    Args:
+        model: a network of any runtime.
+        folder: a folder of images (see `dataset.pairs`).
+        progress: shows progress over the images.
+        failures: gets the message of each image that cannot be read, which is then left out; None raises it.
+
     Raises:
-        EcbsrError: see `dataset.pairs`.
+        EcbsrError: see `dataset.pairs`; or no image can be read.
     """
     scale = model.scale
     name = Path(folder).name
-    numbers = range(len(dataset.paths(folder, scale)))
-    shown = progress(numbers, f"evaluating {name}") if progress else numbers
-    scores = [score(model, pair) for _, pair in zip(shown, dataset.pairs(folder, scale), strict=True)]
+    paths = dataset.paths(folder, scale)
+    scores = []
+    for hr, lr in progress(paths, f"evaluating {name}") if progress else paths:
+        try:
+            pair = dataset.read_pair(hr, lr, scale)
+        except EcbsrError as error:
+            if failures is None or len(paths) == 1:
+                raise
+            failures.append(str(error))
+        else:
+            scores.append(score(model, pair))
+    if not scores:
+        raise EcbsrError(f"{folder}: none of its {len(paths)} images can be used; the first: {(failures or ['-'])[0]}")
     return mean(name, scores), scores
 
 

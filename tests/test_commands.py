@@ -60,7 +60,7 @@ def test_upscale_a_picture_and_a_folder(picture: Path, tmp_path: Path) -> None:
     document = json.loads(result.stdout)
     assert [entry["to"] for entry in document["pictures"]] == [[320, 240]]
     assert "broken.png" in document["failed"][0]
-    assert result.stderr.splitlines()[-2:] == ["1 of 2 images could not be upscaled:", f"  {document['failed'][0]}"]
+    assert result.stderr.splitlines()[-2:] == ["1 image could not be used:", f"  {document['failed'][0]}"]
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["picture 1.png"]
 
 
@@ -169,6 +169,13 @@ def test_eval(picture: Path) -> None:
     assert scores["pictures"] == len(scores["each"]) == 1
     table = call_here("ecbsr-eval", "--data", picture.parent, picture.parent, "--each").stdout
     assert table.count(f"{scores['psnr']:.2f}") == 4
+    (picture.parent / "broken.png").write_bytes(b"x")
+    partial = call_here("ecbsr-eval", "--data", picture.parent, "--json")
+    (picture.parent / "broken.png").unlink()
+    assert partial.returncode == 1
+    assert json.loads(partial.stdout)["sets"] == document["sets"]
+    assert partial.stderr.splitlines()[-2].startswith("1 image could not be used:")
+    assert "broken.png" in partial.stderr.splitlines()[-1]
     refused(call_here("ecbsr-eval", "--data", "/nowhere"), 1, "/nowhere: no such folder")
 
 

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -86,6 +86,15 @@ def notice(message: str) -> None:
 def print_line(text: str = "") -> None:
     """Print one or several lines on standard output, with `?` for control characters."""
     print("\n".join(printable(line) for line in text.split("\n")), flush=True)
+
+
+def report_failures(failures: Sequence[str]) -> int:
+    """List the images that could not be used, at the end of a command, and return its exit code."""
+    if failures:
+        notice(f"{len(failures)} image{'s' * (len(failures) > 1)} could not be used:")
+    for failure in failures:
+        notice(f"  {failure}")
+    return FAILED if failures else DONE
 
 
 def show_warnings_as_notices() -> None:

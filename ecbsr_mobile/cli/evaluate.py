@@ -19,7 +19,8 @@ def main(argv: list[str] | None = None) -> int:
     from ..utils.progress import bar
 
     model = open_model(options.model, **common.weights_options(options))
-    results = [evaluate(model, folder, bar) for folder in options.data]
+    failures: list[str] = []
+    results = [evaluate(model, folder, bar, failures) for folder in options.data]
     for mean, _ in results:
         if mean.psnr < mean.bicubic_psnr - MUCH_LESS_DB:
             common.notice(
@@ -31,8 +32,10 @@ def main(argv: list[str] | None = None) -> int:
             {"folder": folder, **asdict(mean), "each": scores}
             for folder, (mean, scores) in zip(options.data, results, strict=True)
         ]
-        common.print_json({"model": model.name, "scale": model.scale, "colors": model.colors, "sets": sets})
-        return common.DONE
+        common.print_json(
+            {"model": model.name, "scale": model.scale, "colors": model.colors, "sets": sets, "failed": failures}
+        )
+        return common.report_failures(failures)
     rows = [
         [score.name, score.pictures, f"{score.psnr:.2f}", f"{score.ssim:.4f}",
          f"{score.bicubic_psnr:.2f}", f"{score.bicubic_ssim:.4f}"]
@@ -41,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     ]  # fmt: skip
     header = ["set", "images", "PSNR dB", "SSIM", "bicubic PSNR dB", "bicubic SSIM"]
     common.print_table(header, rows, f"{model.name}, luma, border {model.scale}")
-    return common.DONE
+    return common.report_failures(failures)
 
 
 def script() -> None:

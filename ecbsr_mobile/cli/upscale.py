@@ -44,11 +44,7 @@ def main(argv: list[str] | None = None) -> int:
             common.print_line(f"{target}: {size[0]}x{size[1]}")
     if options.json:
         common.print_json({"model": model.name, "scale": model.scale, "pictures": done, "failed": failures})
-    if failures:
-        common.notice(f"{len(failures)} of {len(jobs)} images could not be upscaled:")
-    for failure in failures:
-        common.notice(f"  {failure}")
-    return common.FAILED if failures else common.DONE
+    return common.report_failures(failures)
 
 
 def script() -> None:

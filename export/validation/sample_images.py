@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecbsr_mobile import images, zoo
+from ecbsr_mobile import dataset, images, zoo
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.reference_picture import reduced
 
@@ -48,14 +48,14 @@ def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int) -> l
     """Samples of the images in a folder; up to 24, spread evenly over their sorted names.
 
     Args:
-        folder: folder of images; None for the bundled ones.
+        folder: folder of images, or a data set, of which HR is used (see `dataset.pairs`); None for the bundled ones.
         scale: upscaling factor of the network.
         colors: 1 for luma, 3 for RGB.
 
     Raises:
         EcbsrError: the folder is missing or has no image of at least 64x64 pixels, or an image cannot be read.
     """
-    paths = zoo.pictures() if folder is None else images.find(folder)
+    paths = zoo.pictures() if folder is None else [hr for hr, _ in dataset.paths(folder, scale)]
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), MAX_IMAGES)).round().astype(int)]
     found = [sample for path in chosen if (sample := _sample(path, scale, colors)) is not None]
     if not found:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ecbsr_mobile import EcbsrError, Picture, images
-from ecbsr_mobile.dataset import pairs
+from ecbsr_mobile.dataset import Pair, pairs
 
 
 def test_layouts_give_the_same_pairs(train_images: Path, tmp_path: Path) -> None:
@@ -58,3 +59,69 @@ def test_images_below_the_scale_are_refused(tmp_path: Path) -> None:
     images.write(Picture(np.zeros((2, 9, 3), np.uint8)), tmp_path / "a.png")
     with pytest.raises(EcbsrError, match=r"a\.png: is smaller than 3x3 pixels"):
         list(pairs(tmp_path, 3))
+
+
+def lay_out(folder: Path, train_images: Path, high: str, low: str, scale: int = 2) -> list[Pair]:
+    """HR and darkened LR images (to tell them from LR that is made) in one folder, under the given names."""
+    made = list(pairs(train_images, scale))
+    for pair in made:
+        name = Path(pair.name).stem
+        images.write(Picture(pair.hr), folder / f"{high.format(name)}.png")
+        images.write(Picture(pair.lr // 2), folder / f"{low.format(name)}.png")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("high", "low"),
+    [("img_{}_SRF_2_HR", "img_{}_SRF_2_LR"), ("{}", "{}x2"), ("{}", "{}_LR"), ("{}_HR", "{}_LRBI_x2"),
+     ("{}-GT", "{}-LQ"), ("{}_hr", "{}_lr_x2"), ("HR_{}", "LR_{}"), ("{}", "{}_x2_LR")],
+)  # fmt: skip
+def test_hr_and_lr_in_one_folder_are_told_apart(train_images: Path, tmp_path: Path, high: str, low: str) -> None:
+    expected = lay_out(tmp_path / "set", train_images, high, low)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = list(pairs(tmp_path / "set", 2))
+    assert [pair.name for pair in found] == [f"{high.format(Path(pair.name).stem)}.png" for pair in expected]
+    for ours, pair in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours.hr, pair.hr)
+        np.testing.assert_array_equal(ours.lr, pair.lr // 2)
+
+
+def test_selfexsr_as_it_is_unpacked(train_images: Path, tmp_path: Path) -> None:
+    for scale in (2, 4):
+        lay_out(tmp_path / f"image_SRF_{scale}", train_images, f"{{}}_SRF_{scale}_HR", f"{{}}_SRF_{scale}_LR", scale)
+    expected = list(pairs(train_images, 2))
+    for pair in expected:  # results of other methods lie beside them
+        name = f"{Path(pair.name).stem}_SRF_2_bicubic.png"
+        images.write(Picture(pair.hr // 3), tmp_path / "image_SRF_2" / name)
+    with pytest.warns(UserWarning, match=f"{len(expected)} files such as .*_bicubic.png are left out"):
+        found = list(pairs(tmp_path, 2))
+    for ours, pair in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours.hr, pair.hr)
+        np.testing.assert_array_equal(ours.lr, pair.lr // 2)
+    with pytest.raises(EcbsrError, match="LR folder of another scale"):
+        list(pairs(tmp_path / "image_SRF_4", 2))
+
+
+def test_hr_and_lr_that_cannot_be_told_apart_are_refused(train_images: Path, tmp_path: Path) -> None:
+    made = lay_out(tmp_path / "set", train_images, "{}", "{}x3")
+    with pytest.warns(UserWarning, match="x3.png are left out"):  # LR of another scale
+        for ours, pair in zip(pairs(tmp_path / "set", 2), made, strict=True):
+            np.testing.assert_array_equal(ours.lr, pair.lr)
+    name = Path(made[0].name).stem
+    images.write(Picture(made[0].hr), tmp_path / "results" / f"{name}.png")
+    images.write(Picture(made[0].hr.repeat(2, 0).repeat(2, 1)), tmp_path / "results" / f"{name}-x2.png")
+    with pytest.raises(EcbsrError, match=f"{name}-x2.png, which is not smaller"):
+        list(pairs(tmp_path / "results", 2))
+    images.write(Picture(made[0].lr), tmp_path / "low" / f"{name}_LR.png")
+    with pytest.raises(EcbsrError, match=f"{name}_LR.png, but no HR image for it"):
+        list(pairs(tmp_path / "low", 2))
+    lay_out(tmp_path / "some", train_images, "{}_HR", "{}_LR")
+    (tmp_path / "some" / f"{name}_LR.png").unlink()
+    with pytest.raises(EcbsrError, match=f"none for {name}_HR.png"):
+        list(pairs(tmp_path / "some", 2))
+    images.write(Picture(made[0].hr), tmp_path / "some" / "other.png")
+    with pytest.raises(EcbsrError, match=r"other\.png, which is neither HR nor LR"):
+        list(pairs(tmp_path / "some", 2))
+    images.write(Picture(made[0].hr), tmp_path / "alone" / "photo-x2.png")
+    assert [pair.name for pair in pairs(tmp_path / "alone", 2)] == ["photo-x2.png"]

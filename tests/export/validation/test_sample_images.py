@@ -57,3 +57,11 @@ def test_many_images_are_thinned_out_evenly(tmp_path: Path) -> None:
     names = [sample.name for sample in samples(tmp_path, 4, 1)]
     assert len(names) == 24
     assert (names[0], names[-1]) == ("00.png", "29.png")
+
+
+def test_lr_images_beside_hr_are_not_samples(tmp_path: Path, random: np.random.Generator) -> None:
+    for number in range(3):
+        hr = random.integers(0, 256, (160, 160, 3), np.uint8)
+        images.write(Picture(hr), tmp_path / f"img_{number}_SRF_2_HR.png")
+        images.write(Picture(images.downscale(hr, 2)), tmp_path / f"img_{number}_SRF_2_LR.png")
+    assert [sample.name for sample in samples(tmp_path, 2, 1)] == [f"img_{n}_SRF_2_HR.png" for n in range(3)]
