@@ -38,6 +38,8 @@ m=$(stat -c %Y $f 2>/dev/null) && echo "@@age $(($(date +%s) - m))"
 REFRESH = f"touch {FOLDER}/owner"
 """A script line that refreshes the lock."""
 
+UNKNOWN = "a benchmark that left no name"
+
 _active: set[str] = set()
 """The tokens of the sessions of this process that are still running."""
 
@@ -62,10 +64,10 @@ class Lock:
         while not self._try_acquire(adb):
             owner = self._owner(adb, stop)
             if owner is None or self.acquired:
-                continue  # released, stale, or acquired by this session before the connection broke
+                continue  # stale, or acquired by this session before the connection broke
             if time.monotonic() >= end:
                 raise EcbsrError(f"{adb.serial} is in use by {owner}; wait for that benchmark to end, or end it")
-            if owner != reported:
+            if owner not in (reported, UNKNOWN):
                 progress(f"{adb.serial} is in use by {owner}; waiting up to {limits.lock:g} s")
                 reported = owner
             stop.wait(limits.poll)
@@ -101,13 +103,15 @@ class Lock:
         raise AdbError(message, streams=(result.out, result.err), code=result.code, serial=adb.serial)
 
     def _owner(self, adb: Adb, stop: threading.Event) -> str | None:
-        """The owner of the lock; None where it is free. A stale lock is removed."""
+        """The owner of the lock, which may be `UNKNOWN`; None where it was stale and is removed."""
         text, _, rest = adb.shell(_READ_OWNER).out.partition("@@boot")
         boot, _, age = rest.partition("@@age")
         owner = _parse_owner(text)
         stale = age.strip().isdecimal() and int(age) > STALE
         if not owner:  # being written at this moment, or released
             stop.wait(EMPTY_POLL)
+            if not stale:
+                return UNKNOWN
         elif owner["token"] == self.token:
             self.acquired = True
         else:

@@ -14,6 +14,7 @@ from android_bench.benchmark_tool import log_parser, run_status
 from android_bench.config import Delegate
 from android_bench.results import types
 from tests.helpers import bench_logs as logs
+from tests.helpers.fuzz_text import damaged_output
 
 
 def test_figures_of_both_generations() -> None:
@@ -83,21 +84,9 @@ LOGS = [value for name, value in vars(logs).items() if name.isupper() and name n
 LINES = sorted(
     {line for log in LOGS for text in ([log] if isinstance(log, str) else log) for line in text.splitlines()}
 )
-NUMBERS = ("nan", "inf", "-1", "1e999", "9" * 5000, "٣", "0x10", "", "1.2.3")
 
 
-@st.composite
-def mutated_logs(draw: st.DrawFn) -> str:
-    """Lines of real formats in any order, with numbers, cells and characters replaced."""
-    lines = draw(st.lists(st.sampled_from(LINES) | st.text(max_size=30), max_size=12))
-    text = draw(st.sampled_from(["\n", "\r\n"])).join(lines) + "\n"
-    for _ in range(draw(st.integers(0, 5))):
-        number = draw(st.sampled_from([match.span() for match in re.finditer(r"[0-9.e+]+", text)] or [(0, 0)]))
-        text = text[: number[0]] + draw(st.sampled_from(NUMBERS)) + text[number[1] :]
-    return text
-
-
-@given(mutated_logs() | st.text())
+@given(damaged_output(LINES) | st.text())
 def test_any_log_is_parsed_to_finite_numbers(text: str) -> None:
     log = log_parser.parse_log(text)
     json.dumps(asdict(log), allow_nan=False)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from android_bench.phone import device_info
 from android_bench.results.types import Core
 from ecbsr_mobile.errors import EcbsrError
+from tests.helpers import adb_device
+from tests.helpers.fuzz_text import damaged_output
 
 
 def test_masks_of_cores() -> None:
@@ -40,3 +47,26 @@ def test_a_reading_that_is_no_number_is_unknown(value: str) -> None:
         f"\tTemperature{{mValue={value}, mType=3, mName=skin, mStatus=0}}\n"
     )
     assert reading == device_info.Reading(None, None, None, None, (), ())
+
+
+READINGS = [
+    *adb_device.BATTERY.format(300).splitlines(), "  level: 87", *adb_device.THERMAL.format(0).splitlines(),
+    "@@thermal", "@@cores", "@@boot", "@@power", "1", "12345678-1234-1234-1234-123456789abc",
+    "/sys/devices/system/cpu/cpu0/cpufreq 1800000 schedutil",
+    "/sys/devices/system/cpu/cpu12/cpufreq/cpuinfo_max_freq 1",
+    *(f"[{name}]: [{value}]" for name, value in adb_device.PROPERTIES.items()),
+]  # fmt: skip
+
+
+@given(damaged_output(READINGS) | st.text())
+def test_any_output_is_read_to_plausible_values(text: str) -> None:
+    reading = device_info.parse_reading(text)
+    json.dumps(asdict(reading), allow_nan=False)
+    for celsius in (reading.battery_celsius, reading.skin_celsius):
+        assert celsius is None or -50 < celsius < 150
+    assert reading.battery_percent is None or 0 <= reading.battery_percent <= 100
+    properties = device_info.parse_properties(text)
+    json.dumps(asdict(properties))
+    for option in ("big", "little"):
+        if any(core.max_mhz for core in properties.cores):
+            assert int(device_info.cpu_mask(properties.cores, option) or "", 16) > 0

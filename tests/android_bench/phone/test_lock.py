@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -73,3 +74,12 @@ def test_a_fresh_lock_with_an_unreadable_owner_is_waited_for(device: Device, ben
     assert bench(rounds=1).results[0].status == "ok"
     assert len(queries) == 3
     device.assert_clean()
+
+
+def test_a_lock_without_a_name_on_a_phone_that_tells_no_age_is_not_waited_for_without_end(
+    new_device: Callable[..., Device], bench: Bench
+) -> None:
+    old = new_device(**{"ro.build.version.sdk": "21"})
+    old.path("/data/local/tmp/ecbsr-bench.lock").mkdir()
+    with pytest.raises(EcbsrError, match="in use by a benchmark that left no name"):
+        bench(devices=[old.serial], limits=replace(QUICK, lock=0.5))
