@@ -120,13 +120,18 @@ def resized_file(models: Mapping[str, Model], case: Case, folder: Path) -> Path:
 
 
 def precision_of(graph: tflite.Graph) -> str:
-    """One of "int8", "int16", "fp16" (float16 weights), "dynamic" (int8 weights, float activations) and "fp32"."""
+    """The precision of most convolutions: "int8", "int16x8", "fp16", "dynamic" or "fp32".
+
+    "int16x8" has 16-bit activations and int8 weights, "fp16" float16 weights, "dynamic" float activations and int8
+    weights.
+    """
     precisions = Counter[str]()
     for node in graph.nodes:
         if node.operator in ("CONV_2D", "DEPTHWISE_CONV_2D"):
             activations, weights = (graph.tensors[index].type_name for index in node.inputs[:2])
             dtype = activations.lower().replace("uint8", "int8")
-            precisions["dynamic" if (dtype, weights) == ("float32", "INT8") else dtype] += 1
+            mixed = {"float32": "dynamic", "int16": "int16x8"} if weights == "INT8" else {}
+            precisions[mixed.get(dtype, dtype)] += 1
     precision = precisions.most_common(1)[0][0] if precisions else tflite.image_input(graph).type_name.lower()
     if precision == "float32" and any(t.data is not None and t.dtype == np.float16 for t in graph.tensors):
         return "fp16"

@@ -23,6 +23,12 @@ TARGETS = ("cpu", "gpu", "nnapi", "npu")
 IO_DTYPES = ("int8", "uint8", "float32")
 """Data types of the input and output of an int8 file."""
 
+ACTIVATIONS = (8, 16)
+"""Bits of an int8 file's activations; 16 is TFLite's int16x8."""
+
+INT16_TARGETS = ("npu",)
+"""Targets that run 16-bit activations: XNNPACK, the GPU delegates and NNAPI take no int16 convolution."""
+
 FINETUNE_STEPS = 3000
 """Default number of fine-tuning steps for weights that were not trained for int8; ecbsr-m4c16-x2 takes 1.5 minutes."""
 
@@ -37,6 +43,8 @@ class ExportOptions:
         target: what runs the int8 file, out of `TARGETS`; it decides how PReLU is written (see `transforms.prelu`).
         calibration: folder of images like those that the network is for; None uses the bundled ones.
         io_dtype: data type of the int8 file's input and output, out of `IO_DTYPES`.
+        activations: bits of the int8 file's activations, out of `ACTIVATIONS`. 16 keeps nearly all of the quality, runs
+            on `INT16_TARGETS` only, and is not fine-tuned.
         finetune: steps of fine-tuning for int8, with the float network's results as targets. 0 uses weights that were
             trained for int8 as they are, and calibrates ranges for others. None: `FINETUNE_STEPS` for weights that were
             not trained for int8; 0 for those that were, and for bundled models.
@@ -58,6 +66,7 @@ class ExportOptions:
     target: str = "cpu"
     calibration: str | os.PathLike[str] | None = None
     io_dtype: str = "int8"
+    activations: int = 8
     finetune: int | None = None
     max_drop: float = 0.25
     onnx: bool = False
@@ -81,10 +90,33 @@ class ExportOptions:
         check_choice("io_dtype", self.io_dtype, IO_DTYPES)
         if self.finetune is not None and (not isinstance(self.finetune, int) or self.finetune < 0):
             raise UsageError(f"finetune is a number of steps, 0 or more, not {self.finetune}")
+        self._check_activations()
         if not self.max_drop >= 0:
             raise UsageError(f"max_drop is 0 dB or more, not {self.max_drop}")
         if self.npu:
             socs.parse_socs(self.npu)
+
+    def _check_activations(self) -> None:
+        if self.activations not in ACTIVATIONS:
+            raise UsageError(f"activations have 8 or 16 bits, not {self.activations}")
+        if self.activations == 8:
+            return
+        if "int8" not in self.precisions:
+            raise UsageError(f"16-bit activations belong to int8, not to {', '.join(self.precisions)}; add int8")
+        if self.target not in INT16_TARGETS:
+            raise UsageError(
+                f"16-bit activations would run on no accelerator with target {self.target}: XNNPACK, the GPU delegates "
+                f"and NNAPI take no int16 convolution; use target {' or '.join(INT16_TARGETS)}"
+            )
+        if self.finetune:
+            raise UsageError(
+                f"16-bit activations are not fine-tuned, so {self.finetune} steps cannot be made; leave finetune out"
+            )
+
+    @property
+    def file_precisions(self) -> tuple[str, ...]:
+        """The precisions as files and recipes name them: int8 with 16-bit activations is "int16x8"."""
+        return tuple("int16x8" if (name, self.activations) == ("int8", 16) else name for name in self.precisions)
 
     @property
     def lr_sizes(self) -> tuple[Size, ...]:

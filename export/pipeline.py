@@ -28,6 +28,7 @@ from .npu import results as npu_results
 from .npu.results import CompileReports
 from .options import FINETUNE_STEPS, ExportOptions
 from .quantize.int8 import int8_graph
+from .quantize.int16x8 import int16x8_graph
 from .resolutions import Size
 from .results import Exported, ExportedFile, io_info
 from .transforms.fp16 import with_fp16_constants
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 ANY_TARGET = "any"
 """Target of float files, which are the same for every target."""
+
+QUANTIZED = ("int8", "int16x8")
+"""Precisions of files for one target."""
 
 
 def export(
@@ -75,7 +79,7 @@ def export(
         # Started first: TensorFlow loads in the child process meanwhile.
         converter = stack.enter_context(onnx_to_tflite.converter()) if options.precisions else None
         plain = _load(net, options)
-        if options.finetune is None:
+        if options.finetune is None and options.activations == 8:
             options = replace(options, finetune=_default_finetune_steps(net, plain, options.target))
         run = _Run(plain, Path(out), options, progress or (lambda _message: None))
         check_outputs(_paths(run), options.overwrite)
@@ -133,14 +137,14 @@ class _PrecisionGraph:
 def _paths(run: _Run) -> list[Path]:
     """The files that a run writes."""
     names = [f"{run.net.name}.onnx"] if run.options.onnx else []
-    for precision in run.options.precisions:
+    for precision in run.options.file_precisions:
         names += [f"{_file_name(run, precision, size)}.tflite" for size in run.options.lr_sizes]
     return [run.folder / name for name in names]
 
 
 def _file_name(run: _Run, precision: str, size: Size) -> str:
     """The name of a `.tflite` file, without its extension."""
-    target = [run.options.target] if precision == "int8" else []
+    target = [run.options.target] if precision in QUANTIZED else []
     return "-".join([run.net.name, precision, *target, resolutions.name(size)])
 
 
@@ -188,7 +192,7 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
     noise = np.random.default_rng(0).random((CONVERSION_SIZE[1], CONVERSION_SIZE[0], arch.colors), np.float32)
     for image in (noise, frame(sample_images[0], CONVERSION_SIZE)):
         quality.check_float(tflite.write(graph), reference, image, "the converted network")
-    graphs = [_precision_graph(run, baseline, precision, graph) for precision in options.precisions]
+    graphs = [_precision_graph(run, baseline, precision, graph) for precision in options.file_precisions]
     reports = _npu_reports(run, graphs)
     files = []
     for item in graphs:
@@ -209,11 +213,17 @@ def _precision_graph(run: _Run, baseline: _Baseline, precision: str, graph: tfli
         # A CPU computes in float32 with weights rounded to float16; so does this reference, and the results are equal.
         rounded = deepcopy(run.net).half().float()
         graph, reference = with_fp16_constants(graph), Reference(onnx_model(rounded), reference.radius)
-    if precision == "int8":
+    if precision in QUANTIZED:
         target = options.target
-        graph, calibration = int8_graph(
-            graph, run.net, baseline.samples, target, options.finetune or 0, lambda text: run.progress(f"int8: {text}")
-        )
+
+        def progress(text: str) -> None:
+            run.progress(f"{precision}: {text}")
+
+        if precision == "int8":
+            steps = options.finetune or 0
+            graph, calibration = int8_graph(graph, run.net, baseline.samples, target, steps, progress)
+        else:
+            graph, calibration = int16x8_graph(graph, baseline.samples, target, progress)
         graph = with_io_dtype(graph, options.io_dtype)
     run.progress(f"{precision}: measuring on {len(baseline.samples)} images")
     loss = quality.measure(graph, baseline.expected, baseline.samples)
@@ -273,7 +283,7 @@ def _checked_error(baseline: _Baseline, item: _PrecisionGraph, data: bytes, size
         size = CONVERSION_SIZE
         data = tflite.write(tflite.at_size(tflite.read(data), *size))
     image = frame(baseline.samples[0], size)
-    if item.precision == "int8":
+    if item.precision in QUANTIZED:
         return quality.check_int8(data, item.reference, image, item.loss.fidelity_db, name)
     error = quality.check_float(data, item.reference, image, name)
     return error if item.reference is baseline.reference else quality.largest_error(data, baseline.reference, image)
@@ -286,7 +296,7 @@ def _recipe(run: _Run, item: _PrecisionGraph, size: Size, npu: CompileReports | 
         "size": list(size),
         "precision": item.precision,
         "target": item.target,
-        "io": run.options.io_dtype if item.precision == "int8" else "float32",
+        "io": run.options.io_dtype if item.precision in QUANTIZED else "float32",
         "range": [0, 1],
         "calibration": item.calibration,
         "loss": {**item.loss.to_json(), "max_drop_db": run.options.max_drop},

@@ -20,7 +20,7 @@ class ExportedFile:
     Attributes:
         path: where it is.
         format: "onnx" or "tflite".
-        precision: "fp32", "fp16" or "int8".
+        precision: "fp32", "fp16", "int8", or "int16x8" (8-bit weights, 16-bit activations).
         target: what runs an int8 file; "any" for float files.
         size: (width, height) of the LR input in pixels; None where both are dynamic (ONNX).
         bytes: size of the file.

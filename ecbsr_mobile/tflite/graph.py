@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import EcbsrError
 from ..utils.text import printable
 
-FLOAT32, INT8, UINT8, INT32 = "FLOAT32", "INT8", "UINT8", "INT32"
+FLOAT32, INT8, UINT8, INT16, INT32 = "FLOAT32", "INT8", "UINT8", "INT16", "INT32"
 """The schema's names of common types."""
 
 COLORS = (1, 3)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from ecbsr_mobile.tflite.graph import FLOAT32, INT8, Graph, Node, Tensor, fused_activation
+from ecbsr_mobile.tflite.graph import FLOAT32, INT8, INT16, Graph, Node, Tensor, fused_activation
 
 
 class NodeView:
@@ -182,6 +182,18 @@ def min_block_size(least: int) -> Condition:
     def check(view: NodeView) -> str | None:
         block = int(getattr(view.node.options, "blockSize", 0))
         return None if block >= least else f"supports blocks of at least {least}, not {block}"
+
+    return check
+
+
+def int16_slope(name: str) -> Condition:
+    """The slope of a PRELU of INT16 has this type."""
+
+    def check(view: NodeView) -> str | None:
+        source, slope = view.input(0), view.input(1)
+        if source is None or slope is None or source.type_name != INT16 or slope.type_name == name:
+            return None
+        return f"supports {name} slopes with INT16 activations, not {slope.type_name}"
 
     return check
 

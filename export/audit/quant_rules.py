@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecbsr_mobile.tflite.graph import INT8, UINT8, Quantization, Tensor
+from ecbsr_mobile.tflite.graph import INT8, INT16, UINT8, Quantization, Tensor
 
 from .op_rules import Condition, NodeView
 
-QUANTIZED = ("INT4", INT8, UINT8, "INT16")
+QUANTIZED = ("INT4", INT8, UINT8, INT16)
 SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
 
@@ -189,6 +189,23 @@ def normal_scales(view: NodeView) -> str | None:
             scale = tensor.quantization.scale
             if not np.isfinite(scale).all() or (scale < SMALLEST_NORMAL).any():
                 return f"tensor {tensor.label} has a scale that is not a normal positive number"
+    return None
+
+
+def eight_bit(condition: Condition) -> Condition:
+    """The condition, if the output has 8 bits: that of a kernel which INT16 never reaches."""
+
+    def check(view: NodeView) -> str | None:
+        return None if view.outputs[0].type_name == INT16 else condition(view)
+
+    return check
+
+
+def int16_zero_points(view: NodeView) -> str | None:
+    """The zero point of every INT16 activation is 0."""
+    for tensor in view.activations():
+        if tensor.type_name == INT16 and tensor.quantization is not None and tensor.quantization.zero_point.any():
+            return f"tensor {tensor.label} of INT16 has zero point {int(tensor.quantization.zero_point[0])}, not 0"
     return None
 
 

@@ -16,7 +16,7 @@ from .audit import COMPILER_COLUMNS, compiler_cells
 if TYPE_CHECKING:
     from ..results import Exported, ExportedFile
 
-FIELDS = ("target", "calibration", "io_dtype", "finetune", "max_drop", "onnx", "npu", "overwrite")
+FIELDS = ("target", "calibration", "io_dtype", "activations", "finetune", "max_drop", "onnx", "npu", "overwrite")
 """Fields of `ExportOptions` that have a flag of the same name and type."""
 
 
@@ -148,6 +148,9 @@ def parser() -> argparse.ArgumentParser:
     add("--io-dtype", choices=options.IO_DTYPES, default=defaults.io_dtype,
         help="data type of the int8 file's input and output; int8 is pixel xor 0x80, the others add a QUANTIZE or "
         f"DEQUANTIZE node at each end ({defaults.io_dtype})")  # fmt: skip
+    add("--activations", type=int, choices=options.ACTIVATIONS, default=defaults.activations, metavar="BITS",
+        help="bits of the int8 file's activations, 8 or 16; 16 keeps nearly all of the quality, and runs with --target "
+        f"{' or '.join(options.INT16_TARGETS)} only ({defaults.activations})")  # fmt: skip
     add("--finetune", type=int, metavar="STEPS",
         help="steps of fine-tuning weights and ranges for int8 to the float network's results; 0 only calibrates "
         f"ranges ({options.FINETUNE_STEPS}; 0 for bundled models and for weights trained for int8)")  # fmt: skip

@@ -3,8 +3,9 @@
 Two steps, of which the second runs on a few blocks of real images; both give the same result when they run again.
 
 1. Equalization. An input channel divided by t and the kernels that read it multiplied by t is the same network, and
-   activations of 16 bits have room for it. With the right t, the weights of every input channel use the 8 bits of their
-   output channel (M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019).
+   activations of 16 bits have room for it. With the right t, the weights of every input channel use the 8 bits of
+   their output channel (M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
+   ICCV 2019).
 2. Rounding. Each convolution is fitted by least squares to the float network's result, from the inputs that it gets
    behind the rounded layers before it; then its weights are rounded one by one, and those that are still free make up
    for the error (E. Frantar et al., "GPTQ", ICLR 2023).
@@ -74,7 +75,7 @@ def round_weights(graph: Graph, image: NDArray[np.float32], progress: Callable[[
 
 
 def _equalizing_factors(weight: NDArray[np.float32]) -> NDArray[np.float64]:
-    """A factor for each input channel of [O, h, w, I], after which each has a weight as large as its output's largest."""
+    """A factor for each input channel of [O, h, w, I] that makes its largest weight one of the largest of an output."""
     largest = np.abs(weight.astype(np.float64)).max(axis=(1, 2))
     factors = np.ones(largest.shape[1])
     for _ in range(EQUALIZATION_STEPS):
@@ -129,7 +130,7 @@ def _round_one_by_one(
 
 
 def _patches(values: NDArray[np.float32], height: int, width: int) -> Iterator[NDArray[np.float64]]:
-    """The inputs of each output pixel of [H, W, C] under SAME padding, and a 1 for the bias: [n, height·width·C + 1]."""
+    """The inputs of each output pixel of [H, W, C], padded with 0, and a 1 for the bias: [n, height·width·C + 1]."""
     padded = np.pad(values, ((height // 2, height // 2), (width // 2, width // 2), (0, 0))).astype(np.float64)
     for top in range(0, values.shape[0], ROWS):
         rows = padded[top : top + ROWS + height - 1]

@@ -13,6 +13,8 @@ import android_bench
 from android_bench import models
 from ecbsr_mobile import tflite
 from ecbsr_mobile.tflite import recipe
+from tests.helpers.int16_models import int16x8_network
+from tests.helpers.networks import photo
 from tests.helpers.tflite_models import plain_network
 
 
@@ -47,6 +49,7 @@ def test_models_of_the_same_name_get_unique_names(tmp_path: Path, files: dict[st
 def test_precision_is_read_from_the_graph() -> None:
     assert models.precision_of(plain_network()) == "fp32"
     assert models.precision_of(plain_network("int8")) == "int8"
+    assert models.precision_of(int16x8_network(photo(1))) == "int16x8"
     half = plain_network()
     tensors = [
         replace(t, data=t.data.astype(np.float16), dtype=np.dtype(np.float16)) if t.data is not None else t

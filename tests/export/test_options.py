@@ -24,6 +24,11 @@ from export.cli import export as command
         ({"finetune": 2.5}, "finetune is a number of steps, 0 or more, not 2.5"),
         ({"max_drop": -1}, "max_drop is 0 dB or more, not -1"),
         ({"max_drop": float("nan")}, "max_drop is 0 dB or more, not nan"),
+        ({"activations": 12}, "activations have 8 or 16 bits, not 12"),
+        ({"activations": 16}, "would run on no accelerator with target cpu: XNNPACK, .* use target npu"),
+        ({"activations": 16, "target": "gpu"}, "would run on no accelerator with target gpu"),
+        ({"activations": 16, "target": "npu", "precisions": "fp32"}, "belong to int8, not to fp32; add int8"),
+        ({"activations": 16, "target": "npu", "finetune": 5}, "are not fine-tuned, so 5 steps cannot be made"),
         ({"npu": "mediatek"}, "NPU vendor 'mediatek' cannot be checked"),
     ],
 )
@@ -38,6 +43,13 @@ def test_values_are_kept_once_and_in_order() -> None:
     assert options.lr_sizes == ((960, 540), (480, 270))
     assert ExportOptions(precisions="fp16", sizes="20x10").precisions == ("fp16",)
     assert ExportOptions(npu="qualcomm:SM8750,SM8650").npu_socs == ("SM8750", "SM8650")
+
+
+def test_16_bit_activations_have_a_name_of_their_own() -> None:
+    options = ExportOptions(activations=16, target="npu", finetune=0)
+    assert (options.precisions, options.file_precisions) == (("fp32", "int8"), ("fp32", "int16x8"))
+    assert ExportOptions().file_precisions == ("fp32", "int8")
+    assert chosen("--int8", "--activations", "16", "--target", "npu").file_precisions == ("int16x8",)
 
 
 def chosen(*flags: str) -> ExportOptions:

@@ -157,6 +157,29 @@ def test_other_targets_and_io_dtypes(ready, tmp_path: Path) -> None:
         assert file.input["dtype"] == io_dtype
 
 
+@pytest.mark.slow
+def test_16_bit_activations(ready, tmp_path: Path) -> None:
+    images.write(Picture(images.read(zoo.pictures()[0]).rgb()[:128, :160]), tmp_path / "images" / "crop.png")
+    options = ExportOptions(
+        precisions=["int8"], sizes=["40x30"], target="npu", activations=16, calibration=tmp_path / "images"
+    )
+    (file,) = export(net(1, 2, "prelu"), tmp_path, options).files
+    assert (file.path.name, file.precision) == ("ecbsr-m2c8-x2-int16x8-npu-40x30.tflite", "int16x8")
+    assert file.operators == {"QUANTIZE": 2, "CONV_2D": 5, "MUL": 3, "MAXIMUM": 3, "ADD": 1, "DEPTH_TO_SPACE": 1}
+    assert file.input == file.output == {"dtype": "int8", "scale": pytest.approx(1 / 255), "zero_point": -128}
+    assert file.audit.invariants == () and file.loss.fidelity_db > 50
+    recipe = recipes.read(tflite.read(file.path))
+    assert (recipe["precision"], recipe["target"], recipe["io"]) == ("int16x8", "npu", "int8")
+    assert recipe["calibration"]["pictures"] == ["crop.png"]
+    (again,) = export(net(1, 2, "prelu"), tmp_path / "again", replace(options, io_dtype="float32")).files
+    assert again.input["dtype"] == again.output["dtype"] == "float32"
+    small = images.read(zoo.pictures()[1]).rgb()[:30, :40]
+    assert ecbsr_mobile.upscale(small, file.path).shape == (60, 80, 3)
+    np.testing.assert_array_equal(ecbsr_mobile.upscale(small, file.path), ecbsr_mobile.upscale(small, again.path))
+    expected = ecbsr_mobile.upscale(small, net(1, 2, "prelu")).astype(int)
+    assert np.sqrt(np.mean((ecbsr_mobile.upscale(small, file.path) - expected) ** 2)) < 1
+
+
 @pytest.mark.parametrize(
     ("weights", "target", "steps"),
     [

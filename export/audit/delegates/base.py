@@ -21,6 +21,7 @@ SOURCES = {
     "LiteRT": "google-ai-edge/LiteRT @ f6745779 (2026-08-21)",
     "XNNPACK": "google/XNNPACK @ 75db3c09 (2026-08-21)",
     "NNAPI": "Android Open Source Project, NeuralNetworks.h of API level 30",
+    "QAIRT": "Qualcomm's compiler of onnxruntime-qnn 2.7.0 (QAIRT 2.51), asked with hand-built models for 10 SoCs",
     "measured": "hand-built models on ai-edge-litert 2.3.0, x86-64",
 }
 """The first word of a rule's source → the version that was read.

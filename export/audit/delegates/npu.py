@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from ecbsr_mobile.tflite.graph import FLOAT32, INT8, UINT8
+from ecbsr_mobile.tflite.graph import FLOAT32, INT8, INT16, UINT8
 
-from ..op_rules import activation_types, max_rank, no_broadcast, unsupported
+from ..op_rules import activation_types, int16_slope, max_rank, no_broadcast, unsupported
 from ..quant_rules import positive_alpha
 from .base import Delegate, Rule, rules_for
 
 _QUALCOMM = "LiteRT litert/vendors/qualcomm/compiler/qnn_compose_graph.cc"
-_TYPES = activation_types((FLOAT32, "FLOAT16", INT8, UINT8, "INT16"))
+_TYPES = activation_types((FLOAT32, "FLOAT16", INT8, UINT8, INT16))
+_TYPES_BUT_INT16 = activation_types((FLOAT32, "FLOAT16", INT8, UINT8))
 _COMMON = "CONCATENATION MINIMUM MAXIMUM QUANTIZE DEQUANTIZE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR SUB"
 _NOTE = "the vendor's compiler then checks each of these nodes for the phone's SoC"
 
@@ -26,10 +27,9 @@ QNN = Delegate(
     name="qnn",
     title="Qualcomm (QNN plugin)",
     operators={
-        **rules_for(
-            _QUALCOMM, f"CONV_2D DEPTHWISE_CONV_2D RELU RELU6 RELU_N1_TO_1 RELU_0_TO_1 DEPTH_TO_SPACE {_COMMON}"
-        ),
-        **rules_for(f"{_QUALCOMM}; since 2.0.2 (2025-08)", "PRELU"),
+        **rules_for(_QUALCOMM, f"CONV_2D RELU RELU6 RELU_N1_TO_1 RELU_0_TO_1 {_COMMON}"),
+        **rules_for("QAIRT DepthWiseConv2d, DepthToSpace", "DEPTHWISE_CONV_2D DEPTH_TO_SPACE", _TYPES_BUT_INT16),
+        **rules_for(f"QAIRT Prelu; {_QUALCOMM} since 2.0.2 (2025-08)", "PRELU", int16_slope(INT16)),
         **rules_for(_QUALCOMM, "LEAKY_RELU", positive_alpha),
         **dict.fromkeys(("ADD", "MUL"), _broadcast(_QUALCOMM)),
         **dict.fromkeys(("TRANSPOSE", "RESHAPE"), _rank_4(_QUALCOMM)),
@@ -53,7 +53,7 @@ MEDIATEK = Delegate(
         **dict.fromkeys(("TRANSPOSE", "RESHAPE"), _rank_4(_MEDIATEK)),
     },
     source=_MEDIATEK,
-    common_rules=(Rule(_TYPES, _MEDIATEK),),
+    common_rules=(Rule(_TYPES, f"{_MEDIATEK}, legalizations/neuron_utils.cc GetNeuronTensorType"),),
     notes=(_NOTE,),
 )
 

@@ -22,6 +22,8 @@ from tests.helpers.audit_cases import (
     pair,
     shuffle,
 )
+from tests.helpers.int16_models import SHAPE, int16_node, int16x8_network
+from tests.helpers.networks import photo
 from tests.helpers.tflite_models import plain_network
 
 
@@ -29,6 +31,8 @@ def test_valid_models_break_no_invariant() -> None:
     for kind in ("float32", "int8"):
         for slope in ("prelu", "relu", "leaky"):
             assert broken_invariants(plain_network(kind, activation=slope)) == []
+    for slope in ("prelu", "relu", "leaky"):
+        assert broken_invariants(int16x8_network(photo(1), slope)) == []
 
 
 @pytest.mark.parametrize(
@@ -41,11 +45,30 @@ def test_valid_models_break_no_invariant() -> None:
         (shuffle("int8", 2, (1 / 100, 0)), "differ in scale or zero point"),
         (concatenation("int8", 2, (1 / 128, 1 / 64)), "differ in scale or zero point"),
         (leaky("int8", 0.003), "alpha"),
+        (pair("MAXIMUM", "int8", 1 / 64), "differ in scale or zero point"),
+        (alone("ADD", "int16", None, (1 / 128, 3)), "zero point 3, not 0"),
     ],
 )
 def test_finds_the_broken_invariant(graph: Graph, reason: str) -> None:
     (broken,) = broken_invariants(graph)
     assert reason in broken.reason
+
+
+def test_finds_slopes_that_the_kernel_reads_in_another_type() -> None:
+    """The built-in kernel takes each byte of int16 slopes for one of int8, without an error."""
+
+    def slopes(kind: str) -> np.ndarray:
+        graph = int16_node("PRELU", kind)
+        runner = litert.Interpreter(model_content=write(graph))
+        runner.allocate_tensors()
+        runner.set_tensor(runner.get_input_details()[0]["index"], np.full(SHAPE, -32640, np.int16))
+        runner.invoke()
+        return runner.get_tensor(runner.get_output_details()[0]["index"])[0, 0, 0]
+
+    assert (slopes("int8") == -20).all() and broken_invariants(int16_node("PRELU", "int8")) == []
+    assert not (slopes("int16") == -20).all()
+    (broken,) = broken_invariants(int16_node("PRELU", "int16"))
+    assert "supports INT8 slopes with INT16 activations, not INT16" in broken.reason
 
 
 def test_finds_a_bias_scale_that_the_runtime_rejects() -> None:

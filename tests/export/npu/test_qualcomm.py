@@ -17,11 +17,18 @@ from export.npu import compiled_model, compiler_log, runner
 from export.npu.results import CompileReport
 from export.validation.sample_crop import run_sample_crop
 from tests.helpers.commands import argv, environment
+from tests.helpers.delegates import reasons
+from tests.helpers.int16_models import int16_node, int16x8_network
+from tests.helpers.networks import photo
 from tests.helpers.npu_models import negations, only_negation, several_reasons
 from tests.helpers.tflite_models import plain_network
 from tests.helpers.waiting import wait_until
 
 GENERATIONS = ("SM8350", "SM8550", "SM8850")
+
+INT16_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "MUL", "MAXIMUM", "LEAKY_RELU", "QUANTIZE", "DEPTH_TO_SPACE")
+INT16_NODES = [*((name, "int8") for name in INT16_OPERATORS), ("PRELU", "int8"), ("PRELU", "int16")]
+"""Operators, and the type of PRELU's slopes, that the compiler is asked about with int16 activations."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,8 +51,10 @@ def reports() -> dict[str, dict[str, CompileReport]]:
         "reasons": tflite.write(several_reasons()),
         "negations": tflite.write(negations()),
         "nothing": tflite.write(only_negation()),
+        "int16x8": runner.sized(tflite.write(int16x8_network(photo(1))), (96, 64)),
     }
-    crops = {name: run_sample_crop(models[name]) for name in ("int8", "float")}
+    models |= {f"{name} {slope}": tflite.write(int16_node(name, slope)) for name, slope in INT16_NODES}
+    crops = {name: run_sample_crop(models[name]) for name in ("int8", "float", "int16x8")}
     notices: list[str] = []
     compiled = runner.compile_models(models, GENERATIONS, crops, notice=notices.append)
     assert len(notices) == 1 and "Qualcomm" in notices[0] and "license" in notices[0]
@@ -71,6 +80,27 @@ def test_the_emulator_agrees_with_this_machine(reports: dict[str, dict[str, Comp
         assert emulated.cpu.psnr_db is None or emulated.cpu.psnr_db > least
         assert emulated.cpu.max_abs_diff < 20
         assert emulated.size == (96, 64)
+
+
+@pytest.mark.parametrize("soc", GENERATIONS)
+def test_16_bit_activations_are_supported_whole_and_computed_alike(
+    reports: dict[str, dict[str, CompileReport]], soc: str
+) -> None:
+    report = reports["int16x8"][soc]
+    assert (report.status, report.partitions, report.arithmetic) == ("ok", 1, "integer"), report.refused
+    assert report.emulated is not None and report.emulated.cpu is not None, report.emulated
+    assert report.emulated.cpu.psnr_db is None or report.emulated.cpu.psnr_db > 45
+    assert report.emulated.cpu.max_abs_diff < 10
+
+
+@pytest.mark.parametrize(("operator", "slope"), INT16_NODES)
+def test_the_table_agrees_with_the_compiler_on_int16(
+    reports: dict[str, dict[str, CompileReport]], operator: str, slope: str
+) -> None:
+    for report in reports[f"{operator} {slope}"].values():
+        assert (report.status == "ok") == (reasons(int16_node(operator, slope), "qnn") == {}), report
+        for rejected in report.refused:
+            assert "Unsupported input/output datatypes" in rejected.reason
 
 
 def test_a_float_file_is_supported_and_reported_as_float(reports: dict[str, dict[str, CompileReport]]) -> None:
