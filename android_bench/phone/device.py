@@ -155,7 +155,11 @@ class Device:
         self._remote_tool = self.push(self.tool.path, "benchmark_model")
         self.adb.shell_output(f"chmod 755 {shlex.quote(self._remote_tool)}")
         self._add_note(screen.note(self.adb.shell(screen.turn_on(FOLDER)).out))
-        self.clocks = self.read_condition().max_mhz
+        condition = self.read_condition()
+        self.clocks = condition.max_mhz
+        if condition.thermal_status is None:
+            signs = "only its clocks show" if self.clocks else "nothing shows"
+            self._add_note(f"it reports no thermal status (Android 10 and later do): {signs} whether it is throttled")
 
     def _restore(self, adb: Adb) -> None:
         self._kill_tool(adb)

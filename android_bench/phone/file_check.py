@@ -13,7 +13,7 @@ from pathlib import Path
 
 _PROGRAMS = ("sha256sum", "toybox sha256sum", "sha1sum", "toybox sha1sum", "md5sum", "toybox md5sum", "md5")
 _ALGORITHMS = {64: "sha256", 40: "sha1", 32: "md5"}  # by the length of the digest
-_DIGEST = re.compile("(?<![0-9A-Za-z])(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![0-9A-Za-z])")
+_DIGEST = re.compile("(?<![0-9A-Za-z])(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![0-9A-Za-z])", re.I)
 
 
 def script(remote: str) -> str:
@@ -36,4 +36,4 @@ def is_equal(output: str, remote: str, local: Path) -> bool | None:
     if not digests:
         return None
     content = local.read_bytes()
-    return any(digest == hashlib.new(_ALGORITHMS[len(digest)], content).hexdigest() for digest in digests)
+    return any(digest.lower() == hashlib.new(_ALGORITHMS[len(digest)], content).hexdigest() for digest in digests)

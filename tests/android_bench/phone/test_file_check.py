@@ -18,6 +18,7 @@ def test_each_hash_with_and_without_noise(tmp_path: Path, algorithm: str, before
     digest = hashlib.new(algorithm, b"content").hexdigest()
     output = f"{before}@@hash {before}{digest}  /data/f\n"
     assert file_check.is_equal(output, "/data/f", local) is True
+    assert file_check.is_equal(f"@@hash {algorithm} (/data/f) = {digest.upper()}\n", "/data/f", local) is True
     local.write_bytes(b"changed")
     assert file_check.is_equal(output, "/data/f", local) is False
 

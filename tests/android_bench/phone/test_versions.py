@@ -20,8 +20,10 @@ NOISE = 'WARNING: linker: "libfoo.so" unused DT entry: type 0x1 {arg 0x2}'
 def test_every_android_version(new_device: Callable[..., Device], bench: Bench, api: int, noise: str) -> None:
     device = new_device(**{"ro.build.version.sdk": str(api)})
     device.noise = noise
-    (row,) = bench(devices=[device.serial], rounds=1, cores="all" if api < 23 else "big").results
-    assert (row.status, row.runs) == ("ok", 1)
+    results = bench(devices=[device.serial], rounds=1, cores="all" if api < 23 else "big")
+    assert [(row.status, row.runs) for row in results.results] == [("ok", 1)]
+    told = any("no thermal status" in note for note in results.devices[device.serial].notes)
+    assert told == (api < android_programs.THERMAL_SERVICE_SINCE)
     pushes = len(device.pushes)
     assert bench(devices=[device.serial], rounds=1).results[0].status == "ok"
     assert len(device.pushes) == 2 * pushes
