@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image, ImageCms
 
 from ecbsr_mobile import Picture, __version__, images, load, zoo
 from tests.helpers.commands import COMMANDS, HEAVY, argv, call, call_here, environment, refused
@@ -74,6 +75,37 @@ def test_upscale_refusals(picture: Path, tmp_path: Path) -> None:
     refused(call_here("ecbsr-upscale", picture.parent, picture), 2, "is a file")
     refused(call_here("ecbsr-upscale", picture, picture / "o.png"), 1, "cannot write")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_upscale_a_photo_with_all_that_it_carries(picture: Path, tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Make] = 6, "maker"
+    with Image.open(picture) as photo:
+        photo.save(tmp_path / "photo.jpg", exif=exif, icc_profile=profile)
+        photo.convert("RGBA").save(tmp_path / "opaque.png", exif=exif)
+        photo.save(tmp_path / "animation.gif", save_all=True, append_images=[photo.rotate(90)])
+    result = call_here("ecbsr-upscale", tmp_path / "photo.jpg", tmp_path / "photo.png")
+    assert (result.returncode, result.stderr) == (0, "")
+    with Image.open(tmp_path / "photo.png") as larger:
+        assert (larger.size, larger.info["icc_profile"]) == ((120, 160), profile)
+        assert dict(larger.getexif()) == {ExifTags.Base.Orientation: 1, ExifTags.Base.Make: "maker"}
+    assert call_here("ecbsr-upscale", tmp_path / "opaque.png", tmp_path / "opaque.jpg").returncode == 0
+    assert images.read(tmp_path / "opaque.jpg").size == (120, 160)
+    result = call_here("ecbsr-upscale", tmp_path / "animation.gif", tmp_path / "first.jpg")
+    assert result.returncode == 0
+    assert "animation.gif: contains 2 images (an animation, or pages); the first is used" in result.stderr
+    result = call_here("ecbsr-upscale", tmp_path / "photo.jpg", tmp_path / "photo.bmp")
+    assert "without the color profile and the EXIF" in result.stderr
+
+
+def test_upscale_refuses_a_bomb_before_it_loads_anything(tmp_path: Path) -> None:
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    result = call("ecbsr-upscale", tmp_path / "bomb.png", tmp_path / "o.png", "--model", "no such model")
+    refused(result, 1, "has 20000x20000 pixels, more than the limit of 200,000,000", "--max-pixels")
+    refused(call_here("ecbsr-upscale", tmp_path / "bomb.png", tmp_path / "o.png", "--max-pixels", "1e9"), 2, "1e9")
+    assert not (tmp_path / "o.png").exists()
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -100,6 +101,7 @@ def report_failures(failures: Sequence[str]) -> int:
 def show_warnings_as_notices() -> None:
     """Print each `UserWarning` of the library once, as a plain line on standard error."""
     warnings.simplefilter("once", UserWarning)
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # our own sentences name the file
     warnings.showwarning = lambda message, *_args, **_kwargs: notice(f"note: {' '.join(str(message).split())}")
 
 

@@ -64,7 +64,7 @@ def exif_for(exif: bytes, size: tuple[int, int]) -> bytes:
     result = Exif()
     result.load(exif)
     result[_ORIENTATION] = 1
-    details = dict(result.get_ifd(_EXIF_IFD))
+    details = dict(result.get_ifd(_EXIF_IFD)) if _EXIF_IFD in result else {}
     for tag, value in zip((_WIDTH, _HEIGHT), size, strict=True):
         if tag in details:
             details[tag] = value

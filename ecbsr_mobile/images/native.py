@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..utils.opencv import opencv
+from ..utils.text import printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,9 @@ _MESSAGES = re.compile(
     rb"^(?:Corrupt JPEG|Premature end|Inconsistent prog|Invalid SOS|Unknown Adobe|Warning: unk|libpng|TIFF)[^\n]*\n?",
     re.MULTILINE,
 )
+LIBTIFF = re.compile(rb"^(?:tempfile\.tif|_?TIFF\w*|\w+(?:Decode|Lib)\w*): [^\n]*\n?", re.MULTILINE)
+"""What libtiff writes when Pillow loads a file."""
+
 _DAMAGE = re.compile("Corrupt|Premature|Inconsistent|Invalid|error")
 _LOCK = threading.Lock()
 
@@ -38,17 +42,18 @@ def decode(data: bytes, flags: str) -> tuple[NDArray[Any] | None, str]:
     value = 0
     for name in flags.split("|"):
         value |= getattr(cv2, f"IMREAD_{name}")
-    with _standard_error() as text:
+    with messages(_MESSAGES) as text:
         try:
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), value)
         except cv2.error as error:
             return None, str(error.err)
-    return pixels, text()
+    damage = "; ".join(filter(_DAMAGE.search, text()))
+    return pixels, damage
 
 
 @contextmanager
-def _standard_error() -> Iterator[Callable[[], str]]:
-    """Collect the messages that native code writes to standard error; anything else is passed on."""
+def messages(pattern: re.Pattern[bytes]) -> Iterator[Callable[[], list[str]]]:
+    """Collect the lines of a pattern that native code writes to standard error; anything else is passed on."""
     found: list[str] = []
     with _LOCK, tempfile.TemporaryFile() as file:
         if sys.stderr is not None:
@@ -56,13 +61,12 @@ def _standard_error() -> Iterator[Callable[[], str]]:
         saved = os.dup(2)
         os.dup2(file.fileno(), 2)
         try:
-            yield lambda: "; ".join(found)
+            yield lambda: found
         finally:
             os.dup2(saved, 2)
             os.close(saved)
             file.seek(0)
             written = file.read()
-            messages = [line.decode(errors="replace").strip() for line in _MESSAGES.findall(written)]
-            found += filter(_DAMAGE.search, messages)
-            if rest := _MESSAGES.sub(b"", written):
+            found += [printable(line.decode(errors="replace").strip(), 200) for line in pattern.findall(written)]
+            if rest := pattern.sub(b"", written):
                 os.write(2, rest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from contextlib import nullcontext
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,8 +91,10 @@ def _decoded(image: ImageFile, file: IO[bytes], notes: list[str]) -> Planes:
     if planes := _deep_color(image, file):
         return planes
     layout = str(image.tile[0].args) if image.tile else ""
-    file.seek(0)
-    image.load()
+    with native.messages(native.LIBTIFF) if image.format == "TIFF" else nullcontext(list) as damage:
+        image.load()
+    if found := damage():
+        notes.append(f"is damaged, and parts of it may be wrong ({found[0]})")
     return planes_of(image, layout, notes)
 
 

@@ -457,3 +457,25 @@ def test_pillows_own_limit_is_left_alone(tmp_path: Path, cat: Image.Image) -> No
         images.read(tmp_path / "p.png", max_pixels=64 * 40 - 1)
     assert images.read(tmp_path / "p.png", max_pixels=64 * 40).size == (64, 40)
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="/proc is Linux's")
+def test_memory_and_open_files_do_not_grow_with_the_number_of_images(tmp_path: Path, cat: Image.Image) -> None:
+    for ending in ("jpg", "png", "webp", "tiff", "gif", "bmp"):
+        cat.resize((512, 320)).save(tmp_path / f"p.{ending}")
+
+    def used() -> tuple[int, int]:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir("/proc/self/fd"))
+
+    def work(times: int) -> None:
+        for _ in range(times):
+            for path in tmp_path.glob("p.*"):
+                images.write(images.read(path), tmp_path / "out.png")
+
+    work(5)
+    before = used()
+    work(20)
+    after = used()
+    assert after[0] - before[0] < 20 * 512 * 320 * 3  # of the 120 images read
+    assert after[1] == before[1]
