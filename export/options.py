@@ -28,6 +28,11 @@ ACTIVATIONS = (8, 16)
 
 INT16_TARGETS = ("npu",)
 """Targets that run 16-bit activations: XNNPACK, the GPU delegates and NNAPI take no int16 convolution."""
+INT8_OPTIONS = ("target", "io_dtype", "finetune")
+"""Fields of `ExportOptions` that only an int8 file depends on."""
+
+TFLITE_OPTIONS = ("sizes", "calibration", "max_drop", "npu")
+"""Fields of `ExportOptions` that only TFLite files depend on."""
 
 FINETUNE_STEPS = 3000
 """Default number of fine-tuning steps for weights that were not trained for int8; ecbsr-m4c16-x2 takes 1.5 minutes."""
@@ -58,7 +63,7 @@ class ExportOptions:
         activation: for a weights file: see `checkpoint.load`.
 
     Raises:
-        UsageError: an unknown value, or nothing to write.
+        UsageError: an unknown value, nothing to write, or an option that no file honors.
     """
 
     precisions: Sequence[str] = ("fp32", "int8")
@@ -95,6 +100,22 @@ class ExportOptions:
             raise UsageError(f"max_drop is 0 dB or more, not {self.max_drop}")
         if self.npu:
             socs.parse_socs(self.npu)
+        self._refuse_unused()
+
+    def _refuse_unused(self) -> None:
+        """Refuse an option that none of the files can honor.
+
+        Raises:
+            UsageError: there is one.
+        """
+        for names, needed, wanted in (
+            (INT8_OPTIONS, "int8" in self.precisions, "an int8 file: add the precision int8"),
+            (TFLITE_OPTIONS, bool(self.precisions), "TFLite files: add a precision"),
+        ):
+            for name in names:
+                value = getattr(self, name)
+                if not needed and value != type(self).__dataclass_fields__[name].default:
+                    raise UsageError(f"{name} {value} is an option of {wanted}, or leave it out")
 
     def _check_activations(self) -> None:
         if self.activations not in ACTIVATIONS:

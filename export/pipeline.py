@@ -79,7 +79,7 @@ def export(
         # Started first: TensorFlow loads in the child process meanwhile.
         converter = stack.enter_context(onnx_to_tflite.converter()) if options.precisions else None
         plain = _load(net, options)
-        if options.finetune is None and options.activations == 8:
+        if options.finetune is None and "int8" in options.precisions and options.activations == 8:
             options = replace(options, finetune=_default_finetune_steps(net, plain, options.target))
         run = _Run(plain, Path(out), options, progress or (lambda _message: None))
         check_outputs(_paths(run), options.overwrite)

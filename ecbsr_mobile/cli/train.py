@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import get_args
 
-from ..architecture import ACTIVATIONS, COLORS, PRELU_DECOMPOSITIONS, SCALES
+from ..architecture import ACTIVATIONS, COLORS, PRELU_DECOMPOSITIONS, SCALES, Architecture
+from ..errors import UsageError
 from ..training.settings import DEFAULT_LR, LossName, Optimizer, Report, Schedule, Settings
 from . import common
 
@@ -30,6 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.lr is None:
         values["lr"] = DEFAULT_LR[options.optimizer]
     if start and options.int8:
+        _check_architecture(values, start.architecture, options.start)
         values |= {name: value for name, value in asdict(start.architecture).items() if name in values}
     out, first = Path(options.out), rank() == 0
     try:
@@ -51,6 +54,17 @@ def main(argv: list[str] | None = None) -> int:
 def script() -> None:
     """The command's entry point."""
     common.run(main)
+
+
+def _check_architecture(values: Mapping[str, object], architecture: Architecture, path: str) -> None:
+    """Refuse an option that contradicts the weights, which decide the network of a training for int8.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for name, value in asdict(architecture).items():
+        if name in values and values[name] not in (value, getattr(Settings(), name)):
+            raise UsageError(f"--{name} {values[name]} contradicts {path}, which is {architecture.name}: leave it out")
 
 
 def _show(report: Report) -> None:

@@ -21,8 +21,8 @@ def _reshape(call: Call) -> Inferred:
     if not (present and call.operand(1).follows) and source.resized and -1 not in source.before:
         target = _resized_target(source.before, source.shape, target)
     shape = _completed(source.shape, target)
-    if -1 in stated and shape == _completed(source.shape, [int(size) for size in stated]):
-        return Inferred([shape])
+    if len(stated) == len(shape) and all(old in (-1, new) for old, new in zip(stated.tolist(), shape, strict=True)):
+        return Inferred([shape])  # its -1 absorbs the change
     if not present and shape != tuple(stated.tolist()):
         raise CannotInfer("its target is not an input, which could be changed")
     return Inferred([shape], {1: np.array(shape, stated.dtype)} if present else {})

@@ -55,10 +55,10 @@ def integer_scale(tensor: Tensor) -> tuple[float, int] | None:
     if quantization is None or not quantization.scale.any():
         return None
     scale, zero_point = float(quantization.scale[0]), int(quantization.zero_point[0])
-    if (quantization.scale != quantization.scale[0]).any() or (quantization.zero_point != zero_point).any():
-        raise EcbsrError(f"the image {tensor.label} has a scale for each channel, which no runtime supports")
     if not (math.isfinite(scale) and scale > 0):
         raise EcbsrError(f"the image {tensor.label} has the quantization scale {scale:g}; the file is damaged")
+    if (quantization.scale != quantization.scale[0]).any() or (quantization.zero_point != zero_point).any():
+        raise EcbsrError(f"the image {tensor.label} has a scale for each channel, which no runtime supports")
     return scale, zero_point
 
 

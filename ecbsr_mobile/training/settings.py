@@ -77,6 +77,8 @@ class Settings:
             raise UsageError(f"fake_quant_ratio {self.fake_quant_ratio} is not a share of the steps; use 0 to 1")
         if self.loss == "distill" and not self.int8:
             raise UsageError("loss distill needs int8: its target is the float network's result; use l1, l2 or psnr")
+        if self.identity and (self.int8 or self.optimizer != "adam"):
+            raise UsageError("int8 and soap train the plain network, which has no identity branch: leave out identity")
         if self.int8 and (self.fake_quant_ratio or self.bf16):
             raise UsageError(
                 "int8 training quantizes every step and needs full precision; leave out fake_quant_ratio and bf16"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
+from ecbsr_mobile.errors import UsageError
 
 from .. import options, resolutions
 from ..npu import socs
@@ -25,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     common.show_warnings_as_notices()
     if arguments.list:
+        _refuse_with_list(arguments)
         _list(arguments.json)
         return common.DONE
     chosen = options_from(arguments)
@@ -59,6 +61,13 @@ def options_from(arguments: argparse.Namespace) -> options.ExportOptions:
     if sizes:
         changes["sizes"] = sizes
     return options.ExportOptions(**changes)
+
+
+def _refuse_with_list(arguments: argparse.Namespace) -> None:
+    defaults = vars(parser().parse_args(["--list"]))
+    given = [name for name, value in vars(arguments).items() if name != "json" and value != defaults[name]]
+    if given:
+        raise UsageError(f"--list exports nothing: leave out {', '.join(name.replace('_', '-') for name in given)}")
 
 
 class _Progress:

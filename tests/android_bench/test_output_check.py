@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
 from android_bench import output_check
 from android_bench.results.types import WRONG_OUTPUT, Check
-from ecbsr_mobile import zoo
+from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.tflite.image_io import ImageTensor, input_image
+from ecbsr_mobile.tflite.value_range import BYTES
+from tests.helpers import upscalers
 from tests.helpers.tflite_models import GraphBuilder
 
 
@@ -42,3 +46,25 @@ def test_an_output_of_another_size_or_with_nan_is_wrong() -> None:
     for output in (b"", reference.tobytes()[:-4], (reference * np.nan).tobytes()):
         check = output_check.compare(output, reference.tobytes(), image)
         assert check.largest is None and check.note.startswith(WRONG_OUTPUT)
+
+
+def test_outputs_in_0_255_are_compared_as_pixels() -> None:
+    """Of an output of scale 1, a step is one pixel value; ten times too much is wrong, though both are white."""
+    image = input_image(upscalers.quantized_resize("uint8", (1.0, 0)))
+    reference = np.random.default_rng(0).integers(0, 255, (1, 32, 48, 3)).astype(np.uint8)
+    close = reference.copy()
+    close.ravel()[::20] += 1
+    check = output_check.compare(close.tobytes(), reference.tobytes(), image)
+    assert (check.largest, check.note) == (1.0, "")
+    assert check.psnr_db == pytest.approx(10 * np.log10(255**2 * 20), abs=0.02)
+    result = image_tensor((1, 32, 48, 3))
+    bright = np.full((1, 32, 48, 3), 1, np.float32)
+    assert output_check.compare((bright * 10).tobytes(), bright.tobytes(), result).note.startswith(WRONG_OUTPUT)
+
+
+def test_values_that_the_file_does_not_record_are_read_as_those_that_give_the_better_image() -> None:
+    model = tflite.write(upscalers.bundled_in_0_255())
+    io, notes = output_check.read_io(model, 120, threading.Event())
+    assert io.output.values == BYTES
+    assert [note[: note.index(" are assumed")] for note in notes] == ["the model: values in [0, 255]"]
+    assert output_check.read_io(zoo.tflite(zoo.DEFAULT).read_bytes(), 120, threading.Event())[1] == []

@@ -29,6 +29,12 @@ from export.cli import export as command
         ({"activations": 16, "target": "gpu"}, "would run on no accelerator with target gpu"),
         ({"activations": 16, "target": "npu", "precisions": "fp32"}, "belong to int8, not to fp32; add int8"),
         ({"activations": 16, "target": "npu", "finetune": 5}, "are not fine-tuned, so 5 steps cannot be made"),
+        ({"precisions": ["fp32"], "target": "npu"}, "target npu is an option of an int8 file"),
+        ({"precisions": ["fp32"], "io_dtype": "uint8"}, "io_dtype uint8 is an option of an int8 file"),
+        ({"precisions": [], "onnx": True, "finetune": 9}, "finetune 9 is an option of an int8 file"),
+        ({"precisions": [], "onnx": True, "sizes": ["540p"]}, "sizes .* is an option of TFLite files"),
+        ({"precisions": [], "onnx": True, "max_drop": 1}, "max_drop 1 is an option of TFLite files"),
+        ({"precisions": [], "onnx": True, "npu": "qualcomm"}, "npu qualcomm is an option of TFLite files"),
         ({"npu": "mediatek"}, "NPU vendor 'mediatek' cannot be checked"),
     ],
 )
@@ -67,3 +73,8 @@ def test_the_flags_of_the_command_are_fields_with_their_defaults() -> None:
     assert chosen(*flags) == expected
     assert chosen("--onnx") == ExportOptions(precisions=(), onnx=True)
     assert chosen("--onnx", "--tflite") == ExportOptions(onnx=True)
+
+
+def test_options_beside_a_list_are_refused() -> None:
+    with pytest.raises(UsageError, match="--list exports nothing: leave out fp32, io-dtype"):
+        command.main(["--list", "--json", "--fp32", "--io-dtype", "uint8"])

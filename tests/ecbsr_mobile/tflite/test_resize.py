@@ -17,6 +17,7 @@ from ecbsr_mobile.tflite import (
     scale_of,
     write,
 )
+from tests.helpers import upscalers
 from tests.helpers.foreign_tflite import foreign_model, packed
 from tests.helpers.litert import interpreter, run
 from tests.helpers.tflite_models import SAME, GraphBuilder, plain_network
@@ -76,3 +77,35 @@ def test_names_an_operator_without_a_shape_rule() -> None:
     assert run(write(at_size(graph, 20, 12))).shape == (1, 12, 20, 4)
     with pytest.raises(EcbsrError, match="custom operator TheirOperator"):
         at_size(read(packed(foreign_model())), 8, 8)
+
+
+@pytest.mark.parametrize("name", ["dynamic batch", "computed shape"])
+def test_shapes_that_the_model_computes_become_constants(name: str) -> None:
+    graph = upscalers.DOUBLING[name]()
+    sized = at_size(graph, 24, 16)
+    assert [node.operator for node in sized.nodes] == ["TRANSPOSE_CONV"]
+    image = np.random.default_rng(0).random((1, 16, 24, 3), np.float32)
+    runner = interpreter(write(sized))
+    runner.set_tensor(runner.get_input_details()[0]["index"], image)
+    runner.invoke()
+    result = runner.get_tensor(runner.get_output_details()[0]["index"])
+    np.testing.assert_array_equal(result, image.repeat(2, axis=1).repeat(2, axis=2))
+
+
+def test_a_resized_output_keeps_its_ratio_to_the_input() -> None:
+    make = GraphBuilder()
+    pixels = upscalers.reshape(make, make.input((1, 48, 32, 1)), (1, 1536, 1))
+    graph = make.graph(upscalers.reshape(make, pixels, (1, 48, 32, 1)))
+    with pytest.raises(
+        EcbsrError, match=r"output would have the shape \[1, 192, 32, 1\] for an input of \[1, 96, 64, 1\]"
+    ):
+        at_size(graph, 64, 96)
+
+
+def test_of_several_subgraphs_the_first_can_be_resized() -> None:
+    both = read(upscalers.two_subgraphs(plain_network(), plain_network(size=(40, 24))))
+    assert (both.subgraphs, input_size(both)) == (2, (20, 12))
+    assert write(at_size(both, 30, 20)) == write(at_size(plain_network(), 30, 20))
+    call = replace(both.nodes[0], operator="CALL_ONCE")
+    with pytest.raises(EcbsrError, match="its CALL_ONCE runs another subgraph"):
+        at_size(replace(both, nodes=(call, *both.nodes[1:])), 30, 20)

@@ -122,6 +122,10 @@ RESIZABLE: dict[str, Graph] = {
     "mean": _unary("MEAN", (1, 1, 1, 4), schema.ReducerOptionsT(True), (np.array([1, 2], I32),)),
     "mean flat": _unary("MEAN", (1, 4), schema.ReducerOptionsT(False), (np.array([1, 2], I32),)),
     "split": _split(),
+    "expand": _unary("EXPAND_DIMS", (1, 12, 20, 1, 4), schema.ExpandDimsOptionsT(), (I32(3),)),
+    "squeeze": _unary("SQUEEZE", (12, 20, 4), schema.SqueezeOptionsT([0])),
+    "gather": _unary("GATHER", (1, 12, 20, 2), schema.GatherOptionsT(3, 0), (np.array([3, 1], I32),)),
+    "tile": _unary("TILE", (1, 24, 20, 8), schema.TileOptionsT(), (np.array([1, 2, 1, 2], I32),)),
 }
 
 
@@ -135,6 +139,16 @@ def test_shapes_are_those_of_the_interpreter(name: str) -> None:
 
 
 CONSTANT_SIZE: dict[str, tuple[Graph, tuple[int, ...]]] = {
+    "reshape to 6-D": (
+        _unary("RESHAPE", (1, 12, 20, 1, 2, 2), None, (np.array([1, 12, 20, 1, 2, 2], I32),)),
+        (1, 18, 34, 1, 2, 2),
+    ),
+    "reshape to blocks": (
+        _unary("RESHAPE", (6, 2, 10, 2, 4), None, (np.array([6, 2, 10, 2, 4], I32),)),
+        (9, 2, 17, 2, 4),
+    ),
+    "reshape to rows": (_unary("RESHAPE", (12, 80), None, (np.array([12, -1], I32),)), (18, 136)),
+    "reshape to pixels": (_unary("RESHAPE", (1, 240, 4), None, (np.array([1, 240, 4], I32),)), (1, 612, 4)),
     "resize bilinear": (
         _unary(
             "RESIZE_BILINEAR", (1, 36, 60, 4), schema.ResizeBilinearOptionsT(False, True), (np.array([36, 60], I32),)
@@ -209,6 +223,16 @@ def test_transposed_convolution(padding: int, kernel: int, size: tuple[int, int]
         (RESIZABLE["space to depth"], (7, 6), "7x6: at node 0, SPACE_TO_DEPTH, 7x6 cannot be divided into blocks of 2"),
         (RESIZABLE["conv valid"], (2, 9), "CONV_2D, a window of 3 does not fit into 2 pixels"),
         (CONSTANT_SIZE["resize nearest down"][0], (6, 7), "resizes 12 to 6, and 7 in that ratio is not an integer"),
+        (
+            _unary("RESHAPE", (1, 2, 6, 80), None, (np.array([1, 2, 6, 80], I32),)),
+            (20, 6),
+            r"RESHAPE, it arranges \[12\] as \[2, 6\]; how it would arrange \[6\] is not known",
+        ),
+        (
+            _unary("AVERAGE_POOL_2D", (1, 1, 1, 4), schema.Pool2DOptionsT(VALID, 20, 12, 20, 12, 0)),
+            (40, 24),
+            "AVERAGE_POOL_2D, it pools all of 20x12",
+        ),
     ],
 )
 def test_names_the_operator_that_does_not_support_a_size(graph: Graph, size: tuple[int, int], message: str) -> None:

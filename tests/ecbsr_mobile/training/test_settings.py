@@ -22,6 +22,8 @@ from ecbsr_mobile import Settings, UsageError
         ({"ema_decay": 1.0}, "ema_decay 1.0"),
         ({"fake_quant_ratio": 1.5}, "fake_quant_ratio 1.5"),
         ({"loss": "distill"}, "distill needs int8"),
+        ({"int8": "native", "identity": True}, "leave out identity"),
+        ({"optimizer": "soap", "identity": True}, "leave out identity"),
         ({"int8": "native", "bf16": True}, "leave out fake_quant_ratio and bf16"),
         ({"int8": "native", "fake_quant_ratio": 0.5}, "leave out fake_quant_ratio and bf16"),
     ],

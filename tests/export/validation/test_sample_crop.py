@@ -11,6 +11,7 @@ from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.errors import EcbsrError
 from export.validation import sample_crop
 from export.validation.sample_crop import SIZE, run_sample_crop
+from tests.helpers import upscalers
 
 
 def litert(model: bytes, image: np.ndarray) -> np.ndarray:
@@ -71,3 +72,15 @@ def test_bundled_files_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     counterparts = [sample_crop._float_counterpart(model, ()) for model in models]
     assert counterparts == [read_bytes(zoo.tflite(name, "fp32")) for name in zoo.names()]
     assert len(reads) == len(zoo.names()) + len(models)
+
+
+def test_the_crop_is_read_as_the_file_stores_it_and_what_is_assumed_is_noted() -> None:
+    scale_1 = run_sample_crop(tflite.write(upscalers.quantized_resize("uint8", (1.0, 0))))
+    np.testing.assert_array_equal(scale_1.result, scale_1.lr.repeat(2, axis=0).repeat(2, axis=1))
+    assert ["dB on a bundled image where bicubic gives" in note for note in scale_1.notes] == [True]
+    recorded = run_sample_crop(zoo.tflite(zoo.DEFAULT, "fp32").read_bytes())
+    assumed = run_sample_crop(tflite.write(upscalers.bundled_in_0_255()), name="m.tflite")
+    np.testing.assert_allclose(assumed.result, recorded.result, atol=1e-2)
+    assert [note.partition(", with which")[0] for note in assumed.notes] == ["m.tflite: values in [0, 255] are assumed"]
+    first = run_sample_crop(tflite.write(upscalers.DOUBLING["NCHW"]()))
+    np.testing.assert_allclose(first.result, first.lr.repeat(2, axis=0).repeat(2, axis=1), atol=1e-4)

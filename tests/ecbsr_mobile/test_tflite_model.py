@@ -1,0 +1,203 @@
+"""`.tflite` files of other projects: the right picture at any size, or one sentence."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecbsr_mobile import EcbsrError, TfliteModel, UsageError, images, tflite, upscale, zoo
+from ecbsr_mobile.cli import evaluate as command
+from ecbsr_mobile.tflite import Graph, with_metadata, write
+from ecbsr_mobile.tflite.value_range import METADATA
+from tests.helpers import upscalers
+from tests.helpers.tflite_models import GraphBuilder, plain_network
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*where bicubic gives:UserWarning")
+
+
+@pytest.fixture(scope="module")
+def cat() -> np.ndarray:
+    path = next(path for path in zoo.pictures() if path.stem == "chelsea")
+    return images.read(path).pixels[40:177, 60:251]  # type: ignore[return-value]
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[[Graph | bytes], Path]:
+    def save(model: Graph | bytes) -> Path:
+        path = tmp_path / "model.tflite"
+        path.write_bytes(model if isinstance(model, bytes) else write(model))
+        return path
+
+    return save
+
+
+@pytest.mark.parametrize("name", upscalers.DOUBLING)
+def test_any_form_of_a_model_that_repeats_pixels_does_so_at_any_size(
+    name: str, cat: np.ndarray, save: Callable[..., Path]
+) -> None:
+    model = TfliteModel(save(upscalers.DOUBLING[name]()))
+    for picture in (cat, cat[:32, :48], cat[:7, :9], cat[:33, :191]):
+        luma = images.luma(picture)[:, :, None] / np.float32(255)
+        values = luma if model.colors == 1 else picture.astype(np.float32) / np.float32(255)
+        expected = values.repeat(2, axis=0).repeat(2, axis=1)
+        assert np.abs(model.run(values) - expected).max() <= 0.51 / 127.5  # [-1, 1] in 8 bits is the coarsest
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        upscalers.dilated,
+        lambda: upscalers.dilated(8),
+        upscalers.strided,
+        upscalers.pooled,
+        upscalers.space_to_depth,
+        upscalers.unshuffle_6d,
+        lambda: upscalers.globally_pooled(by_mean=True),
+        lambda: upscalers.resized("RESIZE_BILINEAR", half_pixel=True),
+        lambda: upscalers.resized("RESIZE_BILINEAR", half_pixel=False, aligned=True),
+    ],
+)
+def test_tiles_have_no_seams(make: Callable[[], Graph], cat: np.ndarray, save: Callable[..., Path]) -> None:
+    model = TfliteModel(save(make()))
+    np.testing.assert_array_equal(upscale(cat, model, tile=61), upscale(cat, model, tile=1000))
+
+
+def test_a_size_that_cannot_be_changed_runs_in_tiles_and_seams_are_announced(
+    cat: np.ndarray, save: Callable[..., Path]
+) -> None:
+    path = save(upscalers.globally_pooled(by_mean=False))
+    with pytest.warns(UserWarning, match="runs at 48x32 only and can depend on all of it: tiles may have seams"):
+        model = TfliteModel(path)
+    own = TfliteModel(save(upscalers.globally_pooled(by_mean=True)))  # the same network, at its own size
+    values = cat[:32, :48].astype(np.float32) / np.float32(255)
+    np.testing.assert_allclose(model.run(values), own.run(values), atol=1e-5)
+    assert upscale(cat, model).shape == (274, 382, 3)
+
+
+def test_own_size_tiles_equal_the_whole_where_the_field_is_bounded(cat: np.ndarray, save: Callable[..., Path]) -> None:
+    model = TfliteModel(save(upscalers.strided()))
+    values = cat.astype(np.float32) / np.float32(255)
+    whole = model.run(values)
+    model._own_size = upscalers.SIZE
+    in_tiles = model.run(values)[:-12, :-12]  # beyond its right and bottom border, the image is mirrored
+    np.testing.assert_allclose(in_tiles, whole[:-12, :-12], atol=1e-5)
+
+
+def test_a_resized_model_that_computes_something_else_is_not_resized(
+    cat: np.ndarray, save: Callable[..., Path]
+) -> None:
+    make = GraphBuilder()
+    image = make.input((1, 32, 48, 3))
+    larger = make.depth_to_space(upscalers.copying(make, image, 4), 2)
+    # It exchanges the halves of the rows, which no size of 2x and its half can be told from more rows.
+    halves = upscalers.transpose(make, upscalers.reshape(make, larger, (1, 2, 32, 96, 3)), (0, 2, 1, 3, 4))
+    path = save(make.graph(upscalers.reshape(make, halves, (1, 64, 96, 3))))
+    result = TfliteModel(path).run(cat[:32, :48].astype(np.float32) / np.float32(255))
+    assert result.shape == (64, 96, 3)
+    with pytest.raises(EcbsrError, match="cannot be given the size 96x64: at node"):
+        tflite.at_size(tflite.read(path), 96, 64)
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (lambda: _of_shape((4, 32, 48, 3), (4, 64, 96, 3)), "is a batch of 4 images"),
+        (lambda: _of_shape((32, 48, 3), (64, 96, 3)), r"has shape \[32, 48, 3\]; an image .* is needed"),
+        (lambda: _of_shape((1, 32, 48, 4), (1, 64, 96, 4)), "has 4 channels; an image has 1 or 3"),
+        (lambda: _of_shape((1, 32, 48, 3), (1, 64, 96, 1)), r"\[1, 64, 96, 1\], not an integer multiple"),
+        (lambda: _of_shape((1, 32, 48, 3), (1, 48, 72, 3)), r"\[1, 48, 72, 3\], not an integer multiple"),
+    ],
+)
+def test_what_is_no_image_is_refused(graph: Callable[[], Graph], message: str, save: Callable[..., Path]) -> None:
+    path = save(graph())
+    with pytest.raises(EcbsrError, match=message) as error:
+        TfliteModel(path)
+    assert str(error.value).startswith(f"{path}: ")
+
+
+def _of_shape(shape: tuple[int, ...], result: tuple[int, ...]) -> Graph:
+    make = GraphBuilder()
+    target = make.constant(np.array(result, np.int32))
+    return make.graph(
+        make.node("BROADCAST_TO", [make.unary("ABS", make.input(shape)), target], result)
+        if np.prod(shape) == np.prod(result)
+        else make.node("RESHAPE", [_enlarged(make, shape, result), target], result)
+    )
+
+
+def _enlarged(make: GraphBuilder, shape: tuple[int, ...], result: tuple[int, ...]) -> int:
+    flat = upscalers.reshape(make, make.input(shape), (1, int(np.prod(shape))))
+    count = -(-int(np.prod(result)) // int(np.prod(shape)))
+    times = make.constant(np.array([1, count], np.int32))
+    tiled = make.node("TILE", [flat, times], (1, int(np.prod(shape)) * count))
+    begin, size = make.constant(np.int32([0, 0])), make.constant(np.int32([1, int(np.prod(result))]))
+    return make.node("SLICE", [tiled, begin, size], (1, int(np.prod(result))))
+
+
+def test_of_several_subgraphs_the_first_is_used_and_said(cat: np.ndarray, save: Callable[..., Path]) -> None:
+    first, second = upscalers.DOUBLING["depth to space"](), plain_network(size=(96, 64), colors=3)
+    path = save(upscalers.two_subgraphs(first, second))
+    with pytest.warns(UserWarning, match="the first of its 2 subgraphs is used"):
+        model = TfliteModel(path)
+    values = cat.astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_a_float_range_that_is_not_recorded_is_the_one_that_gives_the_better_image(
+    cat: np.ndarray, save: Callable[..., Path]
+) -> None:
+    expected = upscale(cat, zoo.tflite(zoo.DEFAULT, "fp32"))
+    path = save(upscalers.bundled_in_0_255())
+    with pytest.warns(
+        UserWarning, match=r"values in \[0, 255\] are assumed, .* 34\.\d+ dB .*; \[0, 1\] gives 16\.\d+ dB"
+    ):
+        found = TfliteModel(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        given = TfliteModel(path, value_range=255)
+    for model in (found, given):
+        assert np.abs(upscale(cat, model).astype(int) - expected).max() <= 1
+    with pytest.warns(UserWarning, match=r"gives 16\.\d+ dB on a bundled image where bicubic gives 33\.\d+ dB"):
+        TfliteModel(path, value_range=1)
+
+
+def test_recorded_values_are_used_without_a_word(cat: np.ndarray, save: Callable[..., Path]) -> None:
+    graph = with_metadata(upscalers.bundled_in_0_255(), METADATA, upscalers.normalization([0.0], [1.0]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = TfliteModel(save(graph))
+        TfliteModel(zoo.tflite(zoo.DEFAULT))
+    expected = upscale(cat, zoo.tflite(zoo.DEFAULT, "fp32"))
+    assert np.abs(upscale(cat, model).astype(int) - expected).max() <= 1
+
+
+def test_an_option_that_a_file_cannot_honor_is_refused(tmp_path: Path) -> None:
+    from ecbsr_mobile.upscaling import open_model
+
+    with pytest.raises(UsageError, match="leave out identity"):
+        open_model(zoo.tflite(zoo.DEFAULT), identity=True)
+    with pytest.raises(UsageError, match="leave out activation"):
+        open_model(zoo.tflite(zoo.DEFAULT), activation="relu")
+    with pytest.raises(UsageError, match="leave out the range 255"):
+        open_model(zoo.tflite(zoo.DEFAULT), value_range=255)
+    assert command.main([str(zoo.tflite(zoo.DEFAULT)), "--range", "1", "--data", str(_folder(tmp_path))]) == 0
+
+
+def _folder(path: Path) -> Path:
+    images.write(images.Picture(np.full((64, 64, 3), 90, np.uint8)), path / "one.png")
+    return path
+
+
+@pytest.mark.parametrize(("name", "psnr"), [("base7_D4C28_bs16ps64_lr1e-3", 32.86), ("trial11-model_none", 30.82)])
+def test_public_files_of_scale_1(name: str, psnr: float, reported_cases: Path, tmp_path: Path) -> None:
+    from ecbsr_mobile import evaluate
+
+    for path in zoo.pictures():
+        if path.stem in ("chelsea", "coffee"):
+            (tmp_path / path.name).symlink_to(path.resolve())
+    mean, _ = evaluate(TfliteModel(reported_cases / "range255" / f"{name}.tflite"), tmp_path)
+    assert mean.psnr == pytest.approx(psnr, abs=0.005)
