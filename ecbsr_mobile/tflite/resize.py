@@ -87,7 +87,7 @@ def _check_ratio(graph: Graph, sized: Graph) -> None:
         EcbsrError: the ratio differs.
     """
     old, new = _ratio(graph), _ratio(sized)
-    if old != new and None not in (old, new):
+    if old is not None and old != new:
         raise EcbsrError(
             f"the model cannot be given another size: its output would have the shape "
             f"{list(sized.tensors[sized.outputs[0]].shape)} for an input of {list(image_input(sized).shape)}"
