@@ -87,7 +87,8 @@ def _check_ratio(graph: Graph, sized: Graph) -> None:
         EcbsrError: the ratio differs.
     """
     old, new = _ratio(graph), _ratio(sized)
-    if old is not None and old != new:
+    placeholder = min(input_size(graph)) <= 1
+    if not placeholder and old is not None and old != new:
         raise EcbsrError(
             f"the model cannot be given another size: its output would have the shape "
             f"{list(sized.tensors[sized.outputs[0]].shape)} for an input of {list(image_input(sized).shape)}"
@@ -98,7 +99,7 @@ def _ratio(graph: Graph) -> tuple[int, int] | None:
     """Output height / input height, and width likewise; None where they are not integers, or not known."""
     shape = graph.tensors[graph.outputs[0]].declared_shape if graph.outputs else ()
     height, width, _ = image_shape(graph)
-    if len(shape) != 4 or min(height, width) <= 1:
+    if len(shape) != 4 or min(height, width) < 1:
         return None
     out_height, out_width, _ = _image_of(shape, is_channels_first(graph, "output"))
     if out_height < 1 or out_width < 1 or out_height % height or out_width % width:
