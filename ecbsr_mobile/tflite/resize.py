@@ -86,23 +86,22 @@ def _check_ratio(graph: Graph, sized: Graph) -> None:
     Raises:
         EcbsrError: the ratio differs.
     """
-    old, new = _ratio(graph), _ratio(sized)
-    placeholder = min(input_size(graph)) <= 1
-    if not placeholder and old is not None and old != new:
+    old, new = _ratio(graph, graph), _ratio(sized, graph)
+    if min(input_size(graph)) > 1 and old is not None and old != new:
         raise EcbsrError(
             f"the model cannot be given another size: its output would have the shape "
             f"{list(sized.tensors[sized.outputs[0]].shape)} for an input of {list(image_input(sized).shape)}"
         )
 
 
-def _ratio(graph: Graph) -> tuple[int, int] | None:
-    """Output height / input height, and width likewise; None where they are not integers, or not known."""
-    shape = graph.tensors[graph.outputs[0]].declared_shape if graph.outputs else ()
-    height, width, _ = image_shape(graph)
-    if len(shape) != 4 or min(height, width) < 1:
+def _ratio(graph: Graph, layout: Graph) -> tuple[int, int] | None:
+    """Output height / input height, and width likewise, in the layouts of another graph; None if not integers."""
+    shapes = [graph.tensors[indices[0]].declared_shape for indices in (graph.inputs, graph.outputs) if indices]
+    if [len(shape) for shape in shapes] != [4, 4]:
         return None
-    out_height, out_width, _ = _image_of(shape, is_channels_first(graph, "output"))
-    if out_height < 1 or out_width < 1 or out_height % height or out_width % width:
+    height, width, _ = _image_of(shapes[0], is_channels_first(layout))
+    out_height, out_width, _ = _image_of(shapes[1], is_channels_first(layout, "output"))
+    if min(height, width, out_height, out_width) < 1 or out_height % height or out_width % width:
         return None
     return out_height // height, out_width // width
 
