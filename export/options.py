@@ -28,6 +28,7 @@ ACTIVATIONS = (8, 16)
 
 INT16_TARGETS = ("npu",)
 """Targets that run 16-bit activations: XNNPACK, the GPU delegates and NNAPI take no int16 convolution."""
+
 INT8_OPTIONS = ("target", "io_dtype", "finetune")
 """Fields of `ExportOptions` that only an int8 file depends on."""
 
