@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 from ..errors import EcbsrError
 from ..utils.text import printable
 
-MAX_OPERATIONS = 1_000_000
+MAX_OPERATIONS = 500_000
 """Length of a pickle, in operations; a tensor takes 40."""
 
 # What may be named beside code: data that checkpoints hold. None of it is imported.
@@ -178,6 +178,8 @@ def _set_items(target: Any, items: list[Any]) -> None:
 
 
 def _name(module: str, name: str) -> Name:
+    if not isinstance(module, str) or not isinstance(name, str):
+        raise TypeError(module)
     full = f"{module}.{name}"
     if not _DATA.fullmatch(full):
         raise EcbsrError(

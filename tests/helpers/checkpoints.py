@@ -106,7 +106,7 @@ def _dict(*items: bytes) -> bytes:
     return b"\x80\x02}(" + b"".join(items) + b"u."
 
 
-def hostile() -> dict[str, bytes]:
+def hostile() -> dict[str, Callable[[], bytes]]:
     """Small files that ask for much time or memory, or hold something that is no dense tensor, by what they do."""
     state = dict(some_net().collapse().state_dict())
     weight = state["convs.0.weight"]
@@ -119,49 +119,58 @@ def hostile() -> dict[str, bytes]:
     beyond = rebuilt("convs.0.weight", "FloatStorage", 4, (16, 1, 3, 3), (9, 9, 3, 1))
     negative = rebuilt("convs.0.weight", "FloatStorage", 144, (16, 1, 3, 3), (-9, 9, 3, 1))
     header = b'{"convs.0.weight":{"dtype":"F32","shape":[%s],"data_offsets":[0,%d]}}'
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return {
-            "contains itself": saved(selfref),
-            "300 wrappers": saved(deep),
-            "10^5 wrappers": crafted(b"\x80\x02" + b"}X\x01\0\0\0p" * 10**5 + b"N" + b"s" * 10**5 + b"."),
-            "10^5 nested tuples as a key": crafted(b"\x80\x02})" + b"\x85" * 10**5 + b"Ns."),
-            "tuples that double": crafted(b"\x80\x02})" + b"2\x86" * 100 + b"Ns."),
-            "stride 0": crafted(_dict(huge), {"0": b"\0" * 4}),
-            "stride 0, compressed": crafted(_dict(huge), {"0": b"\0" * 4}, zipfile.ZIP_DEFLATED),
-            "beyond its storage": crafted(_dict(beyond), {"0": b"\0" * 16}),
-            "negative stride": crafted(_dict(negative), {"0": b"\0" * 576}),
-            "a storage that unpacks to 1 GB": _bomb(2**30),
-            "a pickle that unpacks to 1 GB": crafted(b"\x80\x02" + b"}" * 2**28, compression=zipfile.ZIP_DEFLATED),
-            "a million dicts": crafted(b"\x80\x02" + b"}" * 2**20 + b"."),
-            "a bytearray of 10^11": crafted(b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\x00\xe8vH\x17\x85R."),
-            "a memo of 2^31": crafted(b"\x80\x02}r\xff\xff\xff\x7f."),
-            "an old file's storage of 10^18": saved({"w": torch.ones(3)}, _use_new_zipfile_serialization=False)[:-20]
-            + struct.pack("<q", 10**18) + bytes(12),
-            "meta": saved(state | {"convs.0.weight": weight.to("meta")}),
-            "sparse": saved(state | {"convs.0.weight": weight.flatten(1).to_sparse()}),
-            "complex": saved(state | {"convs.0.weight": weight.to(torch.complex64)}),
-            "integers": saved(state | {"convs.0.weight": weight.to(torch.int32)}),
-            "float8": saved(state | {"convs.0.weight": weight.to(torch.float8_e4m3fn)}),
-            "quantized": saved(state | {"convs.0.weight": torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8)}),
-            "no rows": saved(state | {"convs.0.weight": weight[:0]}),
-            "infinite": saved(state | {"convs.0.bias": state["convs.0.bias"] * float("inf")}),
-            "beyond float32": saved({k: v.double() * 1e300 for k, v in state.items()}),
-            "an index of 5000 digits": safetensors.torch.save({f"convs.{'9' * 5000}.weight": weight}),
-            "a name of a million dots": safetensors.torch.save({"." * 10**6: weight}),
-            "5000 prefixes": safetensors.torch.save({f"p{n}.convs.0.bias": torch.ones(1) for n in range(5000)}),
-            "9999 blocks": safetensors.torch.save({f"convs.{n}.bias": torch.ones(1) for n in range(9999)}),
-            "a branch far wider than its file": safetensors.torch.save(_wide_branch()),
-            "one very wide layer": safetensors.torch.save(_one_wide_layer()),
-            "shape and bytes differ": _safetensors(header % (b"16,1,3,3", 4)),
-            "a shape that overflows": _safetensors(header % (b"4294967296,4294967296,3,3", 4)),
-            "an empty header": _safetensors(b"{}"),
-        }  # fmt: skip
+    return {
+        "contains itself": lambda: saved(selfref),
+        "300 wrappers": lambda: saved(deep),
+        "10^5 wrappers": lambda: crafted(b"\x80\x02" + b"}X\x01\0\0\0p" * 10**5 + b"N" + b"s" * 10**5 + b"."),
+        "10^5 nested tuples as a key": lambda: crafted(b"\x80\x02})" + b"\x85" * 10**5 + b"Ns."),
+        "a name that is a deep tuple": lambda: crafted(b"\x80\x02)" + b"\x85" * 10**5 + b"2\x93."),
+        "tuples that double": lambda: crafted(b"\x80\x02})" + b"2\x86" * 100 + b"Ns."),
+        "stride 0": lambda: crafted(_dict(huge), {"0": b"\0" * 4}),
+        "stride 0, compressed": lambda: crafted(_dict(huge), {"0": b"\0" * 4}, zipfile.ZIP_DEFLATED),
+        "beyond its storage": lambda: crafted(_dict(beyond), {"0": b"\0" * 16}),
+        "negative stride": lambda: crafted(_dict(negative), {"0": b"\0" * 576}),
+        "a storage that unpacks to 288 MB": lambda: _bomb(288 << 20),
+        "a pickle that unpacks to 64 MB": lambda: crafted(b"\x80\x02" + b"}" * 2**26, compression=zipfile.ZIP_DEFLATED),
+        "a million dicts": lambda: crafted(b"\x80\x02" + b"}" * 2**20 + b"."),
+        "a bytearray of 10^11": lambda: crafted(b"\x80\x02c__builtin__\nbytearray\n" + b"\x8a\x05\0\xe8vH\x17\x85R."),
+        "a memo of 2^31": lambda: crafted(b"\x80\x02}r\xff\xff\xff\x7f."),
+        "an old storage of 10^18": lambda: saved({"w": torch.ones(3)}, _use_new_zipfile_serialization=False)[:-20]
+        + struct.pack("<q", 10**18) + bytes(12),
+        "meta": lambda: saved(state | {"convs.0.weight": weight.to("meta")}),
+        "sparse": lambda: saved(state | {"convs.0.weight": weight.flatten(1).to_sparse()}),
+        "complex": lambda: saved(state | {"convs.0.weight": weight.to(torch.complex64)}),
+        "integers": lambda: saved(state | {"convs.0.weight": weight.to(torch.int32)}),
+        "float8": lambda: saved(state | {"convs.0.weight": weight.to(torch.float8_e4m3fn)}),
+        "quantized": lambda: saved(state | {"convs.0.weight": _quantized(weight)}),
+        "no rows": lambda: saved(state | {"convs.0.weight": weight[:0]}),
+        "infinite": lambda: saved(state | {"convs.0.bias": state["convs.0.bias"] * float("inf")}),
+        "beyond float32": lambda: saved({k: v.double() * 1e300 for k, v in state.items()}),
+        "an index of 5000 digits": lambda: safetensors.torch.save({f"convs.{'9' * 5000}.weight": weight}),
+        "a name of a million dots": lambda: safetensors.torch.save({"." * 10**6: weight}),
+        "5000 prefixes": lambda: safetensors.torch.save({f"p{n}.convs.0.bias": torch.ones(1) for n in range(5000)}),
+        "2000 blocks": lambda: safetensors.torch.save({f"convs.{n}.bias": torch.ones(1) for n in range(2000)}),
+        "a branch far wider than its file": lambda: safetensors.torch.save(_wide_branch()),
+        "one very wide layer": lambda: safetensors.torch.save(_one_wide_layer()),
+        "shape and bytes differ": lambda: _safetensors(header % (b"16,1,3,3", 4)),
+        "a shape that overflows": lambda: _safetensors(header % (b"4294967296,4294967296,3,3", 4)),
+        "an empty header": lambda: _safetensors(b"{}"),
+    }  # fmt: skip
 
 
 def _bomb(size: int) -> bytes:
     item = rebuilt("convs.0.weight", "FloatStorage", size // 4, (16, 1, 3, 3), (9, 9, 3, 1))
-    return crafted(_dict(item), {"0": bytes(size)}, zipfile.ZIP_DEFLATED)
+    file = io.BytesIO(crafted(_dict(item)))
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("w/data/0", "w") as member:
+        for _ in range(size >> 20):
+            member.write(bytes(2**20))
+    return file.getvalue()
+
+
+def _quantized(weight: Tensor) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # quantized tensors are deprecated
+        return torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8)
 
 
 def _safetensors(header: bytes) -> bytes:

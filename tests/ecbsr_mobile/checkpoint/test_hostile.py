@@ -131,7 +131,7 @@ HOSTILE = hostile()
 
 @pytest.mark.parametrize("kind", list(HOSTILE))
 def test_hostile_files_are_refused(tmp_path: Path, kind: str) -> None:
-    (tmp_path / "w.pth").write_bytes(HOSTILE[kind])
+    (tmp_path / "w.pth").write_bytes(HOSTILE[kind]())
     with pytest.raises(EcbsrError) as raised:
         load(tmp_path / "w.pth")
     sentence = str(raised.value)
@@ -154,8 +154,8 @@ print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory that a process took is read from /proc")
 def test_hostile_files_take_little_memory(tmp_path: Path) -> None:
-    for number, data in enumerate(HOSTILE.values()):
-        (tmp_path / f"{number}.pth").write_bytes(data)
+    for number, make in enumerate(HOSTILE.values()):
+        (tmp_path / f"{number}.pth").write_bytes(make())
     done = subprocess.run([sys.executable, "-c", _LOAD_ALL, tmp_path], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 1_000_000  # kilobytes, PyTorch included
