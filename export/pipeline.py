@@ -23,7 +23,7 @@ from . import resolutions
 from .audit.model_audit import audit
 from .convert import onnx_to_tflite
 from .convert.onnx_builder import onnx_model
-from .convert.onnx_to_tflite import CONVERSION_SIZE
+from .float_graph import FloatGraph, float_graph
 from .npu import results as npu_results
 from .npu.results import CompileReports
 from .options import FINETUNE_STEPS, ExportOptions
@@ -123,7 +123,7 @@ class _PrecisionGraph:
     """The network in one precision, at any size.
 
     `reference` runs the network whose result a float file must equal and an int8 file must come near; `calibration` is
-    the recipe's entry on the int8 weights and ranges, None for float.
+    the recipe's entry on the int8 weights and ranges, None for float; `converter` has its entries on the float graph.
     """
 
     precision: str
@@ -132,6 +132,7 @@ class _PrecisionGraph:
     loss: Loss
     calibration: dict[str, Any] | None
     reference: Reference
+    converter: dict[str, Any]
 
 
 def _paths(run: _Run) -> list[Path]:
@@ -188,11 +189,10 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
     sample_images = samples(options.calibration, arch.scale, arch.colors)
     reference = Reference(onnx_model(run.net), arch.radius)
     baseline = _Baseline(reference, sample_images, [reference.run(sample.image) for sample in sample_images])
-    graph = converter.float_graph(onnx_model(run.net, CONVERSION_SIZE))
-    noise = np.random.default_rng(0).random((CONVERSION_SIZE[1], CONVERSION_SIZE[0], arch.colors), np.float32)
-    for image in (noise, frame(sample_images[0], CONVERSION_SIZE)):
-        quality.check_float(tflite.write(graph), reference, image, "the converted network")
-    graphs = [_precision_graph(run, baseline, precision, graph) for precision in options.file_precisions]
+    made = float_graph(run.net, converter, reference, sample_images[0])
+    if made.failure:
+        warnings.warn(f"{made.failure}; the graph was built directly instead", UserWarning, stacklevel=3)
+    graphs = [_precision_graph(run, baseline, precision, made) for precision in options.file_precisions]
     reports = _npu_reports(run, graphs)
     files = []
     for item in graphs:
@@ -206,12 +206,14 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
     return files
 
 
-def _precision_graph(run: _Run, baseline: _Baseline, precision: str, graph: tflite.Graph) -> _PrecisionGraph:
-    options = run.options
+def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: FloatGraph) -> _PrecisionGraph:
+    options, graph = run.options, made.graph
     calibration, target, reference = None, ANY_TARGET, baseline.reference
     if precision == "fp16":
         # A CPU computes in float32 with weights rounded to float16; so does this reference, and the results are equal.
         rounded = deepcopy(run.net).half().float()
+        if run.net.architecture.activation == "leaky":  # an option of LEAKY_RELU, which stays float32
+            rounded.acts.load_state_dict(run.net.acts.state_dict())
         graph, reference = with_fp16_constants(graph), Reference(onnx_model(rounded), reference.radius)
     if precision in QUANTIZED:
         target = options.target
@@ -228,7 +230,7 @@ def _precision_graph(run: _Run, baseline: _Baseline, precision: str, graph: tfli
     run.progress(f"{precision}: measuring on {len(baseline.samples)} images")
     loss = quality.measure(graph, baseline.expected, baseline.samples)
     quality.check_drop(loss, options.max_drop, f"{run.net.name} in {precision}")
-    return _PrecisionGraph(precision, target, graph, loss, calibration, reference)
+    return _PrecisionGraph(precision, target, graph, loss, calibration, reference, made.to_json())
 
 
 def _npu_reports(run: _Run, graphs: Sequence[_PrecisionGraph]) -> Mapping[str, CompileReports]:
@@ -280,7 +282,7 @@ def _checked_error(baseline: _Baseline, item: _PrecisionGraph, data: bytes, size
     """
     if size is None:
         interpreter.check_shapes(data, name)
-        size = CONVERSION_SIZE
+        size = quality.CHECK_SIZE
         data = tflite.write(tflite.at_size(tflite.read(data), *size))
     image = frame(baseline.samples[0], size)
     if item.precision in QUANTIZED:
@@ -298,6 +300,7 @@ def _recipe(run: _Run, item: _PrecisionGraph, size: Size, npu: CompileReports | 
         "target": item.target,
         "io": run.options.io_dtype if item.precision in QUANTIZED else "float32",
         "range": [0, 1],
+        **item.converter,
         "calibration": item.calibration,
         "loss": {**item.loss.to_json(), "max_drop_db": run.options.max_drop},
         "versions": recipe.versions(),

@@ -54,14 +54,13 @@ def onnx_model(net: PlainNet, size: tuple[int, int] | None = None) -> onnx.Model
 
     y = INPUT
     for number, (layer, act) in enumerate(zip(net.convs[:-1], net.acts, strict=True)):
-        y = conv(f"conv{number}", y, _array(layer.weight), _array(layer.bias))
+        y = conv(f"conv{number}", y, array(layer.weight), array(layer.bias))
         nodes.append(_activation(arch.activation, act, f"act{number}", y, constant))
         y = f"act{number}"
     last = net.convs[-1]
-    y = conv(f"conv{len(net.acts)}", y, _array(last.weight)[order], _array(last.bias)[order])
+    y = conv(f"conv{len(net.acts)}", y, array(last.weight)[order], array(last.bias)[order])
     if arch.residual:
-        copies = np.repeat(np.eye(arch.colors, dtype=np.float32), arch.scale**2, axis=0)[order]
-        residual = conv("residual", INPUT, copies[:, :, None, None], np.zeros(len(order), np.float32))
+        residual = conv("residual", INPUT, residual_kernel(arch.colors, arch.scale), np.zeros(len(order), np.float32))
         nodes.append(helper.make_node("Add", [y, residual], ["sum"], "sum"))
         y = "sum"
     nodes.append(helper.make_node("DepthToSpace", [y], [OUTPUT], OUTPUT, blocksize=arch.scale, mode="DCR"))
@@ -85,17 +84,24 @@ def dcr_order(colors: int, scale: int) -> list[int]:
     return [color * scale**2 + pixel for pixel in range(scale**2) for color in range(colors)]
 
 
+def residual_kernel(colors: int, scale: int) -> NDArray[np.float32]:
+    """[colors·scale², colors, 1, 1]: copies each color of the input to its sub-pixels, in DCR order."""
+    copies = np.repeat(np.eye(colors, dtype=np.float32), scale**2, axis=0)
+    return copies[dcr_order(colors, scale), :, None, None]
+
+
 def _activation(kind: str, act, name: str, source: str, constant) -> onnx.NodeProto:  # type: ignore[no-untyped-def]
     from onnx import helper
 
     if kind == "relu":
         return helper.make_node("Relu", [source], [name], name)
-    slope = _array(act.weight)
+    slope = array(act.weight)
     if kind == "leaky":
         return helper.make_node("LeakyRelu", [source], [name], name, alpha=float(slope[0]))
     return helper.make_node("PRelu", [source, constant(f"{name}.slope", slope[:, None, None])], [name], name)
 
 
-def _array(tensor) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+def array(tensor) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+    """The values of a torch tensor, as float32; they may share its memory."""
     value: NDArray[np.float32] = tensor.detach().cpu().numpy().astype(np.float32)
     return value

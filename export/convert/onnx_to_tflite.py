@@ -10,28 +10,36 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import text
 
-from .. import tflite
-from .onnx_builder import INPUT, OUTPUT
+from .names import with_our_names
 
 if TYPE_CHECKING:
     import onnx
 
-CONVERSION_SIZE = (48, 32)
-"""(width, height) at which a network is converted once, small and not square; `tflite.at_size` sets other sizes."""
+    from ecbsr_mobile.architecture import Architecture
 
 TIMEOUT_S = 600  # a conversion takes ten seconds on a desktop, and minutes with a cold start from a slow disk
 PACKAGES = ("onnx2tf", "tensorflow")
 WORKER = "export.convert.onnx2tf_worker"
+
+
+def conversion_size(architecture: Architecture) -> tuple[int, int]:
+    """(width, height) at which a network is converted: small, not square, and no side equal to a number of channels.
+
+    onnx2tf knows layouts by their sizes: where the height equals the channels, it takes PReLU's slopes [C, 1, 1] for
+    one of each row. `tflite.at_size` sets other sizes afterwards.
+    """
+    channels = {count for widths in architecture.widths for count in widths}
+    width, height = [side for side in (53, 41, 37) if side not in channels][:2]
+    return width, height
 
 
 class Converter:
@@ -56,8 +64,9 @@ class Converter:
             raise EcbsrError(f"the conversion to TFLite did not end within {TIMEOUT_S} s") from None
         if self._process.returncode or not self._result.exists():
             reason = text.last_line(errors, f"exit code {self._process.returncode}")
+            reason = reason.replace(f"{self._result.parent}{os.sep}", "")  # a name that is another in every export
             raise EcbsrError(f"onnx2tf and TensorFlow could not convert the model: {reason}")
-        return _with_our_names(tflite.read(self._result))
+        return with_our_names(tflite.read(self._result))
 
 
 @contextmanager
@@ -100,23 +109,3 @@ def _check_installed() -> None:
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise EcbsrError(f"{' and '.join(missing)} is not installed; run: pip install 'ecbsr-mobile[export]'")
-
-
-def _with_our_names(graph: tflite.Graph) -> tflite.Graph:
-    """The graph with short tensor names and our signature, without the converter's metadata."""
-    names: dict[int, str] = {}
-    count: Counter[str] = Counter()
-    for node in graph.nodes:
-        name = f"{node.operator.lower()}_{count[node.operator]}"
-        count[node.operator] += 1
-        names.update(dict.fromkeys(node.outputs, name))
-        parts = ("weight", "bias") if len(node.inputs) == 3 else ("slope",)
-        for index, part in zip(node.inputs[1:], parts, strict=False):
-            if graph.tensors[index].data is not None:
-                names.setdefault(index, f"{name}/{part}")
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise EcbsrError(f"onnx2tf wrote {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, not 1 and 1")
-    names |= {graph.inputs[0]: INPUT, graph.outputs[0]: OUTPUT}
-    tensors = tuple(replace(tensor, name=names.get(i, tensor.name)) for i, tensor in enumerate(graph.tensors))
-    signature = tflite.Signature("serving_default", {INPUT: graph.inputs[0]}, {OUTPUT: graph.outputs[0]})
-    return replace(graph, tensors=tensors, signature=signature, metadata={}, description="")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import recipe, tflite
 from ..convert.onnx_builder import onnx_model
-from ..convert.onnx_to_tflite import CONVERSION_SIZE
 from ..transforms.prelu import decompose_prelu, decomposition_for
 from ..validation import quality
+from ..validation.quality import CHECK_SIZE as CONVERSION_SIZE
 from ..validation.sample_images import Sample, frame
 from .calibration import calibrate
 from .finetune import BATCH, finetune

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FLOAT_TOLERANCE = 1e-5
 """Largest error of a float file, relative to white, or to the largest value where that is above white."""
 
+CHECK_SIZE = (48, 32)
+"""(width, height) of the small image on which a graph of any size is checked."""
+
 WINDOW = 64  # LR pixels along a side of a corner; of a large image, only two corners are compared
 
 
@@ -144,11 +147,19 @@ def check_float(data: bytes, reference: Reference, image: NDArray[np.float32], n
     Raises:
         EcbsrError: the error is above `FLOAT_TOLERANCE`.
     """
-    error, largest, _ = _compare(data, reference, image)
-    tolerance = FLOAT_TOLERANCE * max(1.0, largest)
+    error, tolerance = float_error(data, reference, image)
     if not error <= tolerance:
         raise EcbsrError(f"{name} is {error:.1e} from onnxruntime's result, more than {tolerance:.0e}: {_WRONG}")
     return error
+
+
+def float_error(data: bytes, reference: Reference, image: NDArray[np.float32]) -> tuple[float, float]:
+    """The largest error of a float file on an image of its size, and the largest that it may have.
+
+    NaN or infinity where the file or the reference gives such a value, or the file another shape.
+    """
+    error, largest, _ = _compare(data, reference, image)
+    return error, FLOAT_TOLERANCE * max(1.0, largest)
 
 
 def largest_error(data: bytes, reference: Reference, image: NDArray[np.float32]) -> float:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnxruntime
 import psutil
 import pytest
 
+from ecbsr_mobile.architecture import COLORS, SCALES, Architecture
 from ecbsr_mobile.errors import EcbsrError
 from export import tflite
 from export.convert import onnx_to_tflite
@@ -45,6 +47,13 @@ def test_the_float_graph_has_only_portable_operators(case) -> None:
     (image,), (upscaled,) = float_graph.inputs, float_graph.outputs
     assert (float_graph.tensors[image].name, float_graph.tensors[upscaled].name) == ("image", "upscaled")
     assert float_graph.signature == ("serving_default", {"image": image}, {"upscaled": upscaled})
+
+
+def test_no_side_of_a_conversion_is_a_number_of_channels() -> None:
+    for channels, scale, colors in product(range(1, 257), SCALES, COLORS):
+        sides = onnx_to_tflite.conversion_size(Architecture(4, channels, scale, colors))
+        assert len({*sides, channels, 1, 3}) == len({channels, 1, 3}) + 2
+        assert colors * scale**2 not in sides and max(sides) < 64
 
 
 @pytest.mark.slow
