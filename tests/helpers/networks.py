@@ -79,6 +79,7 @@ SHAPES = {  # of each kind that a converter may mistake, and the paper's; few, f
     "channels of the check's height": Architecture(1, 32, 4, 3, "leaky"),
     "no blocks": Architecture(0, 16, 3, 1, "leaky"),
     "odd": Architecture(2, 11, 3, 1),
+    "no residual": Architecture(1, 12, 2, 3, residual=False),
 }
 """Architectures by what is remarkable about them."""
 
