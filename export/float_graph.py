@@ -55,11 +55,13 @@ def float_graph(net: PlainNet, converter: Converter, reference: quality.Referenc
         sample: an image of the network's scale and colors.
 
     Raises:
-        EcbsrError: the graph that is built directly does not give onnxruntime's result either.
+        EcbsrError: the network's result is not finite, or the graph that is built directly does not give it either.
     """
     width, height = size = quality.CHECK_SIZE
     noise = np.random.default_rng(0).random((height, width, net.architecture.colors), np.float32)
     images = (noise, frame(sample, size))
+    if not all(np.isfinite(reference.run(image)).all() for image in images):
+        raise EcbsrError(f"{net.name} gives infinities or NaN for an image in [0, 1]; check its weights")
     direct = direct_graph(net, size)
     try:
         model = onnx_model(net, conversion_size(net.architecture))

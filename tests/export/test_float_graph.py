@@ -12,10 +12,12 @@ import torch
 
 from ecbsr_mobile import Picture, images, tflite, zoo
 from ecbsr_mobile.architecture import Architecture
+from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.network import PlainNet
 from ecbsr_mobile.tflite import recipe
 from export import ExportOptions
 from export.convert import onnx_to_tflite
+from export.convert.direct import direct_graph
 from export.convert.onnx_builder import onnx_model
 from export.pipeline import export
 from tests.helpers import networks
@@ -150,3 +152,13 @@ def test_right_values_of_other_operators_are_replaced(options, tmp_path: Path) -
         exported = export(plain, tmp_path, options)
     check_files(plain, exported)
     assert exported.files[0].operators == {"CONV_2D": 3, "PRELU": 1, "ADD": 1, "DEPTH_TO_SPACE": 1}
+
+
+def test_a_network_that_overflows_is_refused_as_that(options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plain = deepcopy(random_net(Architecture(0, 8, 2, 1)))
+    for conv in plain.convolutions:
+        conv.weight.data *= 1e25
+    use_graph(monkeypatch, direct_graph(plain, networks.SIZE))
+    with pytest.raises(EcbsrError, match="ecbsr-m0c8-x2 gives infinities or NaN"):
+        export(plain, tmp_path / "out", options)
+    assert not list(tmp_path.iterdir())
