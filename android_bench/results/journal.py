@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.utils.text import printable
 
 from ..config import Case, Options
 from .serialize import check_schema
@@ -176,7 +177,9 @@ def reopen(folder: Path) -> Journal:
         journal = _parse(complete.splitlines(), folder)
     except (ValueError, KeyError, IndexError, RecursionError, UsageError) as error:
         reason = str(error) if isinstance(error, (ValueError, UsageError)) else "a line is not complete"
-        raise EcbsrError(f"{path} is damaged ({reason}); start a new benchmark in another folder") from None
+        raise EcbsrError(
+            f"{path} is damaged ({printable(reason, 200)}); start a new benchmark in another folder"
+        ) from None
     try:
         os.truncate(path, len(complete))
         journal._file = path.open("ab")

@@ -99,7 +99,8 @@ def parse_results(content: bytes, source: str) -> Results:
         results = msgspec.convert(document, Results)
         msgspec.convert(results.models, dict[str, _ModelInfo])
     except (ValueError, RecursionError) as error:
-        raise EcbsrError(f"{source} is not a results.json of ecbsr-bench ({error}); {ADVICE}") from None
+        reason = printable(str(error), 200)
+        raise EcbsrError(f"{source} is not a results.json of ecbsr-bench ({reason}); {ADVICE}") from None
     devices = {name: _named(device, name) for name, device in results.devices.items()}
     return replace(results, devices=devices, method=Results.method)
 

@@ -113,6 +113,7 @@ MALFORMED = {
     "operators in a list": changed(lambda document: document.update(models={"m": {"operators": ["ADD"]}})),
     "a recipe of text": changed(lambda document: document.update(models={"m": {"recipe": "text"}})),
     "another schema": changed(lambda document: document.update(schema=2)),
+    "a schema of escapes": changed(lambda document: document.update(schema="\u001b[2J")),
     "a schema of text": changed(lambda document: document.update(schema="1")),
     "deep arrays": b'{"results": ' + b"[" * 100_000,
     "a deep recipe": changed(lambda document: document.update(models={"m": {"recipe": nested(60)}})),
