@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.tflite.reader import read_bytes
 from ecbsr_mobile.utils.progress import Progress
 
@@ -60,6 +60,7 @@ def audit_all(
     keep: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     sample_crops: bool = False,
+    value_range: float | None = None,
     notice: Callable[[str], None] = lambda _text: None,
     progress: Progress = lambda items, _label: items,
 ) -> Audits:
@@ -73,11 +74,12 @@ def audit_all(
         keep: folder for the compiled files; None deletes them.
         overwrite: replace files in `keep`.
         sample_crops: run each model on the crop even if nothing is emulated.
+        value_range: 1 or 255, the range of float values for the crop; None: see `tflite_range`.
         notice: called with the compiler's license notice before the compiler runs.
         progress: wraps the work to show progress.
 
     Raises:
-        UsageError: a file in `keep` would be replaced without `overwrite`.
+        UsageError: a file in `keep` would be replaced without `overwrite`, or a file records another `value_range`.
         EcbsrError: the compiler is not installed, or `keep` cannot be written to.
     """
     audits: dict[str, Audit] = {}
@@ -90,7 +92,7 @@ def audit_all(
             models[path] = data
         except EcbsrError as error:
             errors[path] = str(error)
-    crops = _sample_crops(models, progress) if emulate or sample_crops else {}
+    crops = _sample_crops(models, value_range, progress) if emulate or sample_crops else {}
     if socs and models:
         from ..npu.runner import compile_models
 
@@ -127,11 +129,15 @@ def _at_size(models: Mapping[str, bytes], size: Size | None) -> tuple[dict[str, 
     return resized, errors
 
 
-def _sample_crops(models: Mapping[str, bytes], progress: Progress) -> dict[str, SampleCrop | str]:
+def _sample_crops(
+    models: Mapping[str, bytes], value_range: float | None, progress: Progress
+) -> dict[str, SampleCrop | str]:
     crops: dict[str, SampleCrop | str] = {}
     for path, model in progress(list(models.items()), "running"):
         try:
-            crops[path] = run_sample_crop(model, models.values(), name=Path(path).name)
+            crops[path] = run_sample_crop(model, models.values(), name=Path(path).name, value_range=value_range)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from None
         except EcbsrError as error:
             crops[path] = str(error)
     return crops

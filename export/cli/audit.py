@@ -40,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     socs = parse_socs(options.npu) if options.npu else ()
     if not socs and (options.emulate or options.keep or options.size):
         raise UsageError(f"--emulate, --keep and --size need an NPU compiler: add --npu {QUALCOMM}")
+    if options.range and not (options.html or options.emulate):
+        raise UsageError("--range is for the crop of a bundled image: add --html or --emulate")
     size = resolutions.parse(options.size) if options.size else None
     from ..audit.batch import audit_all
 
@@ -53,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         keep=options.keep,
         overwrite=options.overwrite,
         sample_crops=options.html is not None,
+        value_range=options.range,
         notice=_notice,
         progress=progress.bar,
     )
@@ -89,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--keep", metavar="DIR", help="keep the compiled files in this folder, as NAME-SOC.tflite")
     add("--html", metavar="FILE", help="write an HTML page about the files, with crops of a bundled image")
     common.add_overwrite_option(parser)
+    add("--range", type=int, choices=(1, 255),
+        help="float values are in [0, RANGE], for the crop (default: recorded, or what gives the best image)")  # fmt: skip
     add("--json", action="store_true", help="print the result as JSON")
     return parser
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.tflite import with_metadata, write
 from export.audit.delegates import DELEGATES
 from export.cli.audit import main
+from tests.helpers import upscalers
 from tests.helpers.audit_cases import SHAPE, shuffle
 from tests.helpers.commands import call
 from tests.helpers.tflite_models import GraphBuilder, plain_network
@@ -118,3 +120,17 @@ def test_a_file_is_required(capsys: Output) -> None:
         main([])
     assert ended.value.code == 2
     assert "FILE" in capsys.readouterr().err
+
+
+def test_the_range_of_floats_is_for_the_crop(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(write(upscalers.bundled_in_0_255()))
+    with pytest.raises(UsageError, match="add --html or --emulate"):
+        main([str(path), "--range", "255"])
+    page = tmp_path / "page.html"
+    assert main([str(path), "--range", "255", "--html", str(page)]) == 0
+    assert "are assumed" not in page.read_text()
+    assert main([str(path), "--html", str(page), "--overwrite"]) == 0
+    assert "values in [0, 255] are assumed" in page.read_text()
+    with pytest.raises(UsageError, match="leave out the range 255"):
+        main([str(zoo.tflite(zoo.DEFAULT)), "--range", "255", "--html", str(tmp_path / "other.html")])
