@@ -18,7 +18,7 @@ from .reference_picture import SIZE, reference_picture
 from .tflite.image_io import ImageIO, image_io
 from .tflite.receptive_field import receptive_field
 from .tflite_range import settle
-from .utils.text import last_line, printable
+from .utils.text import last_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -194,17 +194,17 @@ class TfliteModel:
         size = self._own_size or (_multiple(SIZE[0], self.step), _multiple(SIZE[1], self.step))
         io, notes = settle(self._io, self._invoke, size, str(self._path))
         for note in notes:
-            warnings.warn(printable(note), UserWarning, stacklevel=3)
+            warnings.warn(note, UserWarning, stacklevel=3)
         return io
 
     def _warn(self, graph: tflite.Graph) -> None:
         if graph.subgraphs > 1:
             note = f"{self._path}: the first of its {graph.subgraphs} subgraphs is used"
-            warnings.warn(printable(note), UserWarning, stacklevel=3)
+            warnings.warn(note, UserWarning, stacklevel=3)
         if self._own_size and self.radius is None:
             width, height = self._own_size
             note = f"{self._path}: runs at {width}x{height} only and can depend on all of it: tiles may have seams"
-            warnings.warn(printable(note), UserWarning, stacklevel=3)
+            warnings.warn(note, UserWarning, stacklevel=3)
 
 
 @contextmanager

@@ -15,7 +15,6 @@ import numpy as np
 from . import images, reference_picture, zoo
 from .errors import UsageError
 from .images import Picture
-from .utils.text import printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,7 +100,7 @@ def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any)
     worse = "" if os.fspath(model) in zoo.names() else reference_picture.check(loaded.run, loaded.scale, loaded.colors)
     if worse:
         note = f"{model} {worse}: it is not trained, or misread (--identity, --range, --activation)"
-        warnings.warn(printable(note), UserWarning, stacklevel=2)
+        warnings.warn(note, UserWarning, stacklevel=2)
     return loaded
 
 

@@ -11,7 +11,6 @@ from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.utils import progress
 from ecbsr_mobile.utils.files import check_outputs, write_bytes
-from ecbsr_mobile.utils.text import printable
 
 from .. import resolutions
 from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS, parse_socs
@@ -64,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     for error in audits.errors.values():
         _notice(error)
     for note in (note for notes in audits.notes.values() for note in notes):
-        common.notice(printable(f"note: {note}"))
+        common.notice(f"note: {note}")
     if options.json:
         common.print_json(audits.to_json())
     else:
@@ -93,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--html", metavar="FILE", help="write an HTML page about the files, with crops of a bundled image")
     common.add_overwrite_option(parser)
     add("--range", type=int, choices=(1, 255),
-        help="float values are in [0, RANGE], for the crop (default: recorded, or what gives the best image)")  # fmt: skip
+        help="float values of the crop are in [0, RANGE] (default: as recorded, or the better image)")  # fmt: skip
     add("--json", action="store_true", help="print the result as JSON")
     return parser
 
