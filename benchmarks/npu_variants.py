@@ -84,8 +84,8 @@ def with_activation(graph: Graph, activation: str) -> Graph:
     from export.transforms.prelu import decompose_prelu
 
     if activation == "one slope":
-        return decompose_prelu(_with_mean_slopes(graph), "npu")
-    return decompose_prelu(graph, "cpu" if activation == "depthwise" else "npu")
+        return decompose_prelu(_with_mean_slopes(graph), "native")
+    return decompose_prelu(graph, "single" if activation == "depthwise" else "native")
 
 
 def with_residual(graph: Graph, residual: str) -> Graph:

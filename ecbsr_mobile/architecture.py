@@ -10,8 +10,14 @@ from .errors import UsageError
 Activation = Literal["prelu", "relu", "leaky"]
 """`prelu`: one learned slope per channel; `leaky`: one learned slope per layer; `relu`: none."""
 
-PReLUDecomposition = Literal["depthwise", "native"]
-"""How an int8 graph computes PReLU: as x + relu((slope - 1)·x), which is fast on CPUs, or as one PRELU operator."""
+PReLUDecomposition = Literal["single", "double", "native"]
+"""How an int8 graph computes PReLU.
+
+`single`: x + relu((slope - 1)·x), one depthwise convolution and an addition: fast on CPUs.
+`double`: relu((1 - slope)·x) + slope·x, two depthwise convolutions and an addition: as fast but for one operator, and
+precise for any network, since nothing cancels and each channel of x has a range of its own.
+`native`: one PRELU operator.
+"""
 
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 PRELU_DECOMPOSITIONS: tuple[PReLUDecomposition, ...] = get_args(PReLUDecomposition)

@@ -151,12 +151,14 @@ class Int8Weights:
     """The result of quantization-aware training.
 
     `net` has the weights (float, not rounded), and `ranges` [n, 2] the minimum and maximum of each activation, in the
-    order of `quantization.fake_quant.activation_names`.
+    order of `quantization.fake_quant.activation_names`. `channel_ranges` [layers, channels, 2] are those of each
+    channel before its PReLU; only the decomposition "double" has them.
     """
 
     decomposition: PReLUDecomposition
     net: PlainNet
     ranges: Tensor
+    channel_ranges: Tensor | None = None
 
 
 def with_residual(y: Tensor, x: Tensor, scale: int) -> Tensor:

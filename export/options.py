@@ -29,14 +29,14 @@ ACTIVATIONS = (8, 16)
 INT16_TARGETS = ("npu",)
 """Targets that run 16-bit activations: XNNPACK, the GPU delegates and NNAPI take no int16 convolution."""
 
-INT8_OPTIONS = ("target", "io_dtype", "finetune")
+INT8_OPTIONS = ("target", "prelu", "io_dtype", "finetune")
 """Fields of `ExportOptions` that only an int8 file depends on."""
 
 TFLITE_OPTIONS = ("sizes", "calibration", "max_drop", "npu")
 """Fields of `ExportOptions` that only TFLite files depend on."""
 
-FINETUNE_STEPS = 3000
-"""Default number of fine-tuning steps for weights that were not trained for int8; ecbsr-m4c16-x2 takes 1.5 minutes."""
+PRELU = ("auto", "single", "double", "native")
+"""How an int8 file writes PReLU: see `ecbsr_mobile.architecture.PReLUDecomposition`; "auto" measures and chooses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +46,16 @@ class ExportOptions:
     Attributes:
         precisions: of the TFLite files, out of `PRECISIONS`; may be empty with `onnx`.
         sizes: of the LR input, as (width, height), "960x540" or "540p"; one TFLite file each.
-        target: what runs the int8 file, out of `TARGETS`; it decides how PReLU is written (see `transforms.prelu`).
+        target: what runs the int8 file, out of `TARGETS`.
+        prelu: how the int8 file writes PReLU, out of `PRELU`. "auto": native for accelerators; for CPUs single, unless
+            double keeps clearly more of the quality.
         calibration: folder of images like those that the network is for; None uses the bundled ones.
         io_dtype: data type of the int8 file's input and output, out of `IO_DTYPES`.
         activations: bits of the int8 file's activations, out of `ACTIVATIONS`. 16 keeps nearly all of the quality, runs
             on `INT16_TARGETS` only, and is not fine-tuned.
         finetune: steps of fine-tuning for int8, with the float network's results as targets. 0 uses weights that were
-            trained for int8 as they are, and calibrates ranges for others. None: `FINETUNE_STEPS` for weights that were
-            not trained for int8; 0 for those that were, and for bundled models.
+            trained for int8 as they are, and calibrates others. None: as many as suit the network for weights that were
+            not trained for int8; 0 for those that were, for bundled models, and for networks worse than bicubic.
         max_drop: largest loss of PSNR against the float network, in dB.
         onnx: whether to write ONNX, with dynamic height and width, too.
         npu: NPU compiler that compiles each file, like "qualcomm" or "qualcomm:SM8650"; its reports go into the
@@ -70,6 +72,7 @@ class ExportOptions:
     precisions: Sequence[str] = ("fp32", "int8")
     sizes: Sequence[str | Size] = ("270p",)
     target: str = "cpu"
+    prelu: str = "auto"
     calibration: str | os.PathLike[str] | None = None
     io_dtype: str = "int8"
     activations: int = 8
@@ -96,6 +99,7 @@ class ExportOptions:
         check_choice("io_dtype", self.io_dtype, IO_DTYPES)
         if self.finetune is not None and (not isinstance(self.finetune, int) or self.finetune < 0):
             raise UsageError(f"finetune is a number of steps, 0 or more, not {self.finetune}")
+        check_choice("prelu", self.prelu, PRELU)
         self._check_activations()
         if not self.max_drop >= 0:
             raise UsageError(f"max_drop is 0 dB or more, not {self.max_drop}")
@@ -130,6 +134,8 @@ class ExportOptions:
                 f"16-bit activations would run on no accelerator with target {self.target}: XNNPACK, the GPU delegates "
                 f"and NNAPI take no int16 convolution; use target {' or '.join(INT16_TARGETS)}"
             )
+        if self.prelu not in ("auto", "native"):
+            raise UsageError(f"16-bit activations have PReLU as native only, not as {self.prelu}")
         if self.finetune:
             raise UsageError(
                 f"16-bit activations are not fine-tuned, so {self.finetune} steps cannot be made; leave finetune out"

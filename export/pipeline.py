@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +27,13 @@ from .convert.onnx_builder import onnx_model
 from .float_graph import FloatGraph, float_graph
 from .npu import results as npu_results
 from .npu.results import CompileReports
-from .options import FINETUNE_STEPS, ExportOptions
-from .quantize.int8 import int8_graph
+from .options import INT16_TARGETS, ExportOptions
+from .quantize.int8 import Int8Result, decompositions, int8_graph
 from .quantize.int16x8 import int16x8_graph
 from .resolutions import Size
 from .results import Exported, ExportedFile, io_info
 from .transforms.fp16 import with_fp16_constants
 from .transforms.io_dtype import with_io_dtype
-from .transforms.prelu import decomposition_for
 from .validation import quality
 from .validation.quality import Loss, Reference
 from .validation.sample_images import Sample, frame, samples
@@ -79,8 +79,8 @@ def export(
         # Started first: TensorFlow loads in the child process meanwhile.
         converter = stack.enter_context(onnx_to_tflite.converter()) if options.precisions else None
         plain = _load(net, options)
-        if options.finetune is None and "int8" in options.precisions and options.activations == 8:
-            options = replace(options, finetune=_default_finetune_steps(net, plain, options.target))
+        if isinstance(net, str | os.PathLike) and os.fspath(net) in zoo.names():
+            options = _without_finetuning(options)
         run = _Run(plain, Path(out), options, progress or (lambda _message: None))
         check_outputs(_paths(run), options.overwrite)
         files = [_onnx_file(run)] if options.onnx else []
@@ -189,6 +189,10 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
     sample_images = samples(options.calibration, arch.scale, arch.colors)
     reference = Reference(onnx_model(run.net), arch.radius)
     baseline = _Baseline(reference, sample_images, [reference.run(sample.image) for sample in sample_images])
+    warning = quality.below_bicubic_warning(baseline.expected, sample_images)
+    if warning:  # before anything is learned from a network that may be misread
+        warnings.warn(warning, UserWarning, stacklevel=3)
+        run = replace(run, options=_without_finetuning(options))
     made = float_graph(run.net, converter, reference, sample_images[0])
     if made.failure:
         warnings.warn(f"{made.failure}; the graph was built directly instead", UserWarning, stacklevel=3)
@@ -200,15 +204,13 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
         run.progress(f"{item.precision}: writing and checking {count} size{'s' * (count > 1)}")
         for size in options.lr_sizes:
             files.append(_tflite_file(run, baseline, item, size, reports.get(_file_name(run, item.precision, size))))
-    warning = quality.below_bicubic_warning(graphs[-1].loss, sample_images)
-    if warning:
-        warnings.warn(warning, UserWarning, stacklevel=3)
     return files
 
 
 def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: FloatGraph) -> _PrecisionGraph:
     options, graph = run.options, made.graph
     calibration, target, reference = None, ANY_TARGET, baseline.reference
+    advice: Callable[[], list[str]] = list
     if precision == "fp16":
         # A CPU computes in float32 with weights rounded to float16; so does this reference, and the results are equal.
         rounded = deepcopy(run.net).half().float()
@@ -222,15 +224,42 @@ def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: Float
             run.progress(f"{precision}: {text}")
 
         if precision == "int8":
-            steps = options.finetune or 0
-            graph, calibration = int8_graph(graph, run.net, baseline.samples, target, steps, progress)
+            candidates = decompositions(run.net, target, options.prelu)
+            quantized = int8_graph(graph, run.net, baseline.samples, candidates, options.finetune, progress)
+            advice = partial(_advice, run, baseline, graph, quantized)
+            graph, calibration = quantized.graph, quantized.entry
         else:
             graph, calibration = int16x8_graph(graph, baseline.samples, target, progress)
         graph = with_io_dtype(graph, options.io_dtype)
     run.progress(f"{precision}: measuring on {len(baseline.samples)} images")
     loss = quality.measure(graph, baseline.expected, baseline.samples)
-    quality.check_drop(loss, options.max_drop, f"{run.net.name} in {precision}")
+    quality.check_drop(loss, options.max_drop, f"{run.net.name} in {precision}", advice)
     return _PrecisionGraph(precision, target, graph, loss, calibration, reference, made.to_json())
+
+
+def _advice(run: _Run, baseline: _Baseline, graph: tflite.Graph, refused: Int8Result) -> list[str]:
+    """What would lose less than a refused int8 file, with the figures that were measured.
+
+    `graph` is the float graph that it was made from.
+    """
+    options, advice = run.options, []
+    losses = {name: loss for name, loss in refused.calibrated_db.items() if name != refused.decomposition}
+    for name, loss in losses.items():
+        if loss < refused.calibrated_db[refused.decomposition]:
+            advice.append(f"write PReLU as {name} (--prelu {name}, {loss:.2f} dB expected before fine-tuning)")
+    if run.net.architecture.activation == "prelu" and options.prelu in ("single", "native"):
+        advice.append("let PReLU be written as double (--prelu double)")
+    if not refused.finetuned_steps:
+        advice.append("fine-tune it (--finetune STEPS)")
+    half = quality.measure(with_fp16_constants(graph), baseline.expected, baseline.samples)
+    advice.append(f"use float16 weights (--fp16, which lose {half.drop_db:.2f} dB)")
+    if options.target in INT16_TARGETS:
+        advice.append("use 16-bit activations (--activations 16)")
+    if options.calibration is None:
+        advice.append("calibrate on images like those it is for (--calibration)")
+    if not run.net.int8:
+        advice.append("train it for int8 (ecbsr-train --int8)")
+    return advice
 
 
 def _npu_reports(run: _Run, graphs: Sequence[_PrecisionGraph]) -> Mapping[str, CompileReports]:
@@ -320,9 +349,10 @@ def _load(net: PlainNet | str | os.PathLike[str], options: ExportOptions) -> Pla
     return deepcopy(net).cpu().float().requires_grad_(False).eval()
 
 
-def _default_finetune_steps(net: PlainNet | str | os.PathLike[str], plain: PlainNet, target: str) -> int:
-    bundled = isinstance(net, str | os.PathLike) and os.fspath(net) in zoo.names()
-    return 0 if bundled or decomposition_for(target) in plain.int8 else FINETUNE_STEPS
+def _without_finetuning(options: ExportOptions) -> ExportOptions:
+    """The options with only calibration, unless a number of steps was asked for."""
+    untold = options.finetune is None and "int8" in options.precisions and options.activations == 8
+    return replace(options, finetune=0) if untold else options
 
 
 def _check_npu_compiler(options: ExportOptions) -> None:

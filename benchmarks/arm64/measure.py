@@ -113,7 +113,7 @@ def _files(name: str, size: tuple[int, int]) -> list[File]:
     scale, colors = tflite.scale_of(fp32), tflite.image_input(fp32).shape[3]
     whole = [sample.image for sample in samples(None, scale, colors)]
     crops = [images.center_crop(images.pad_to_size(image, size), size) for image in whole]
-    native = decompose_prelu(fp32, "npu")
+    native = decompose_prelu(fp32, "native")
     graphs = {("fp32", _activation(fp32)): fp32, ("int8", _activation(int8)): int8}
     graphs.setdefault(("int8", _activation(native)), quantizer.quantize(native, _observed_ranges(native, crops)))
     files = []

@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         "less in int8 (%(default)s)",
         dest="fake_quant_ratio", type=float, default=default.fake_quant_ratio, metavar="SHARE")  # fmt: skip
     add("--int8", "quantization-aware training of the --from weights, with learned ranges; PReLU is computed for "
-        "CPUs (depthwise, the default) or for hardware with a PRELU operator (native)",
+        "CPUs (single, the default, or double) or for hardware with a PRELU operator (native)",
         nargs="?", const=PRELU_DECOMPOSITIONS[0], choices=PRELU_DECOMPOSITIONS, metavar="PRELU")  # fmt: skip
     add("--bf16", "convolutions in bfloat16: faster on processors with bfloat16 multiplication", action="store_true")
     add("--seed", "random seed; on a CPU, runs with the same seed are equal (%(default)s)",

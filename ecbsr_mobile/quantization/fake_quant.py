@@ -10,7 +10,7 @@ batch, and leaves the weights alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Protocol, cast
 
@@ -21,15 +21,25 @@ from torch.nn import functional as F
 from ..architecture import Architecture, PReLUDecomposition
 from ..layers import bias_of, prelu
 from ..network import ECBSR, Int8Weights, PlainNet, with_residual
+from .channel_scales import ChannelStatistics, channel_statistics, normalize
 from .qparams import (
     IMAGE_RANGE,
     LEAKY_SLOPES,
     RESIDUAL_RANGE,
     align_activation_ranges,
     align_addend_max,
+    double_ranges,
     scale_and_zero_point,
 )
-from .rounding import fake_quantize, fake_quantize_to_batch, round_straight_through, scale_of
+from .rounding import (
+    double_prelu,
+    fake_quantize,
+    fake_quantize_channels,
+    fake_quantize_to_batch,
+    round_channel_ranges,
+    round_straight_through,
+    scale_of,
+)
 
 PERCENTILE = 99.99
 """Share of each channel's values, in percent, that the range of an activation contains when training starts."""
@@ -44,11 +54,13 @@ _Quantized = tuple[Tensor, float]
 def activation_names(architecture: Architecture, decomposition: PReLUDecomposition) -> list[str]:
     """The activations of an int8 network in the order in which they are computed: `0/conv`, `0/act`, `1/conv`, ...
 
-    `conv` is a convolution's result, `act` the activation function's, and `addend` relu((slope - 1)·x).
+    `conv` is a convolution's result, `act` the activation function's, and `addend` relu((slope - 1)·x). In "double",
+    each channel of the convolution has its own range (`Int8Weights.channel_ranges`); those of the addends follow from
+    `act` (`qparams.double_ranges`).
     """
-    if architecture.activation == "relu":
+    if architecture.activation == "relu" or _is_double(architecture, decomposition):
         parts = ["act"]
-    elif _has_addend(architecture, decomposition):
+    elif _is_single(architecture, decomposition):
         parts = ["conv", "addend", "act"]
     else:
         parts = ["conv", "act"]
@@ -65,18 +77,20 @@ class FakeQuantNet(nn.Module):
     def __init__(
         self,
         net: ECBSR | PlainNet,
-        decomposition: PReLUDecomposition = "depthwise",
+        decomposition: PReLUDecomposition = "single",
         ranges: Tensor | None = None,
+        channel_ranges: Tensor | None = None,
     ) -> None:
         """Wrap `net`, which is trained in place.
 
         Args:
-            net: its PReLU slopes must be at most 1 for `depthwise`: see `fold_steep_slopes`.
+            net: its PReLU slopes must be at most 1 but for "native": see `fold_steep_slopes`.
             decomposition: how PReLU is computed.
             ranges: [n, 2]; if None, call `observe` before the first step.
+            channel_ranges: [layers, channels, 2], for "double"; None likewise.
 
         Raises:
-            ValueError: `ranges` has another shape.
+            ValueError: `ranges` or `channel_ranges` has another shape.
         """
         super().__init__()
         self.net, self.decomposition = net, decomposition
@@ -85,6 +99,13 @@ class FakeQuantNet(nn.Module):
         if start.shape != (count, 2):
             raise ValueError(f"{tuple(start.shape)} ranges do not fit {count} activations")
         self.ranges = nn.Parameter(start)
+        self.channel_ranges: nn.Parameter | None = None
+        if _is_double(net.architecture, decomposition):
+            shape = (len(net.architecture.widths) - 1, net.architecture.channels, 2)
+            channels = torch.tensor([-1.0, 1.0]).expand(shape) if channel_ranges is None else channel_ranges
+            if channels.shape != shape:
+                raise ValueError(f"{tuple(channels.shape)} channel ranges do not fit {shape[0]} x {shape[1]} channels")
+            self.channel_ranges = nn.Parameter(channels.clone())
 
     @property
     def architecture(self) -> Architecture:
@@ -97,27 +118,66 @@ class FakeQuantNet(nn.Module):
         for _, _, slope in plain.layers():
             if slope is not None:
                 slope.data = self._clamped_slopes(slope.detach())
-        return Int8Weights(self.decomposition, plain.requires_grad_(False).eval(), self.ranges.detach().clone())
+        channels = None
+        if self.channel_ranges is not None:
+            channels = torch.stack(round_channel_ranges(*self.channel_ranges.detach().unbind(2)), 2)
+        return Int8Weights(
+            self.decomposition, plain.requires_grad_(False).eval(), self.ranges.detach().clone(), channels
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """LR [N, colors, H, W] → SR [N, colors, scale·H, scale·W], each value a multiple of 1/255 in [0, 1]."""
         return self._run(x, _FakeQuantizer())
 
     @torch.no_grad()
-    def observe(self, x: Tensor) -> None:
-        """Set the ranges to those of the activations for LR images [N, colors, H, W], without outliers."""
-        observer = _Observer()
-        self._run(x, observer)
-        self.ranges.copy_(torch.tensor(observer.ranges))
+    def observe(self, *images: Tensor) -> None:
+        """Set the ranges to those of the activations for LR images, each [N, colors, H, W], without outliers.
+
+        In "double", and without PReLU slopes, the channels of the network are scaled as well (see `channel_scales`); it
+        computes the same.
+        """
+        if self.channel_ranges is None and self.architecture.activation != "relu":
+            found = []
+            for image in images:
+                observer = _Observer()
+                self._run(image, observer)
+                found.append(torch.tensor(observer.ranges))
+            low, high = torch.stack(found).unbind(2)
+            self.ranges.copy_(torch.stack([low.amin(0), high.amax(0)], 1))
+            return
+        self.normalize(channel_statistics(self._plain(), images))
+
+    @torch.no_grad()
+    def normalize(self, statistics: Sequence[ChannelStatistics], **choices: float) -> None:
+        """Scale the channels of a network in "double", or without PReLU slopes, and set its ranges.
+
+        Args:
+            statistics: of this network, on typical images.
+            **choices: see `channel_scales.normalize`.
+        """
+        layers = normalize(self._plain(), statistics, **choices)
+        self.ranges.copy_(torch.tensor([layer.act for layer in layers]))
+        if self.channel_ranges is not None:
+            self.channel_ranges.copy_(torch.stack([layer.channel_ranges for layer in layers]))
+
+    def _plain(self) -> PlainNet:
+        assert isinstance(self.net, PlainNet)
+        return self.net
 
     def _run(self, x: Tensor, quantizer: _Quantizer) -> Tensor:
-        ranges = iter(self.ranges)
+        ranges, channels = iter(self.ranges), iter([] if self.channel_ranges is None else self.channel_ranges)
         image = fake_quantize(x, *x.new_tensor(IMAGE_RANGE))
         y: _Quantized = image, _IMAGE_SCALE
         *inner, (weight, bias, _) = self.net.layers()
         for inner_weight, inner_bias, slope in inner:
-            conv = _conv(y, inner_weight, inner_bias).contiguous(memory_format=torch.channels_last)
-            y = self._activated(conv, slope, ranges, quantizer)
+            if self.channel_ranges is None:
+                y = self._activated(_conv(y, inner_weight, inner_bias), slope, ranges, quantizer)
+            else:
+                assert slope is not None
+                low, high = round_channel_ranges(*next(channels).unbind(1))
+                conv = fake_quantize_channels(_conv(y, inner_weight, inner_bias, low), low, high)
+                act = _including_0(next(ranges))
+                y = double_prelu(conv, self._clamped_slopes(slope), *double_ranges(act), act), scale_of(act)
         last = _conv(y, weight, bias)
         if not self.architecture.residual:
             return F.pixel_shuffle(fake_quantize(last, *x.new_tensor(IMAGE_RANGE)), self.architecture.scale)
@@ -130,7 +190,7 @@ class FakeQuantNet(nn.Module):
         """The quantized activation function of a convolution's result, which is quantized first."""
         if slope is None:
             return quantizer.quantize(conv, _including_0(next(ranges)), minimum=0.0)
-        slope, has_addend = self._clamped_slopes(slope), _has_addend(self.architecture, self.decomposition)
+        slope, has_addend = self._clamped_slopes(slope), _is_single(self.architecture, self.decomposition)
         conv_range = _including_0(next(ranges))
         addend_range = _including_0(next(ranges)) if has_addend else None
         act_range = _including_0(next(ranges))
@@ -149,7 +209,7 @@ class FakeQuantNet(nn.Module):
         """The slopes, limited to those that an int8 graph can compute."""
         if self.architecture.activation == "leaky":
             return slope.clamp(*LEAKY_SLOPES)
-        return slope.clamp(max=1) if self.decomposition == "depthwise" else slope
+        return slope if self.decomposition == "native" else slope.clamp(max=1)
 
 
 class _Quantizer(Protocol):
@@ -197,7 +257,7 @@ class _Observer:
 
 @torch.no_grad()
 def fold_steep_slopes(net: PlainNet) -> PlainNet:
-    """An equal network without PReLU slopes above 1, for which x + relu((slope - 1)·x) is not PReLU.
+    """An equal network without PReLU slopes above 1, for which neither decomposition is PReLU.
 
     prelu(x, a) = -a · prelu(-x, 1/a) for a > 1: the convolution before takes the factor -a, the next one the sign.
     """
@@ -241,16 +301,24 @@ def forward_fake_quant(net: ECBSR | PlainNet, x: Tensor) -> Tensor:
     return with_residual(residual, x, net.architecture.scale)
 
 
-def _has_addend(architecture: Architecture, decomposition: PReLUDecomposition) -> bool:
-    return decomposition == "depthwise" and architecture.activation == "prelu"
+def _is_single(architecture: Architecture, decomposition: PReLUDecomposition) -> bool:
+    return decomposition == "single" and architecture.activation == "prelu"
 
 
-def _conv(y: _Quantized, weight: Tensor, bias: Tensor) -> Tensor:
-    """The convolution with int8 weights (one scale per output channel) and int32 biases."""
+def _is_double(architecture: Architecture, decomposition: PReLUDecomposition) -> bool:
+    return decomposition == "double" and architecture.activation == "prelu"
+
+
+def _conv(y: _Quantized, weight: Tensor, bias: Tensor, offset: Tensor | float = 0.0) -> Tensor:
+    """The convolution with int8 weights (one scale per output channel) and int32 biases, in channels_last.
+
+    `offset` [C] is the value that the integer -128 of the result stands for, where that is not 0.
+    """
     values, scale = y
     weight_scale = weight.detach().abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12) / 127
     weight = round_straight_through(weight, weight_scale)
-    return F.conv2d(values, weight, round_straight_through(bias, weight_scale.flatten() * scale), padding=1)
+    bias = offset + round_straight_through(bias - offset, weight_scale.flatten() * scale)
+    return F.conv2d(values, weight, bias, padding=1).contiguous(memory_format=torch.channels_last)
 
 
 def _rounded_slopes(slope: Tensor) -> Tensor:

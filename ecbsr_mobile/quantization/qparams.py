@@ -116,6 +116,15 @@ def align_addend_max(addend_max: Value, total: Range[Value]) -> Value:
     return width * times if times**2 <= ratio**2 + 1 else addend_max
 
 
+def double_ranges(act: Range[Value]) -> tuple[Range[Value], Range[Value]]:
+    """The ranges of relu((1 - slope)·x) and slope·x, whose sum has the range `act`: all three have one scale.
+
+    The sum is then not requantized.
+    """
+    low, high = act
+    return (low - low, high - low), act
+
+
 def _widened(limits: Range[Value], width: Value) -> Range[Value]:
     low, high = limits
     if _number(high - low) < MIN_RANGE_WIDTH:

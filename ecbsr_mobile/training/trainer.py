@@ -238,7 +238,8 @@ def _int8_network(settings: Settings, start: PlainNet | None) -> FakeQuantNet:
         raise UsageError(f"the weights to start from are {start.name}, not {settings.architecture.name}")
     trained = _trained_int8(settings, start)
     plain = deepcopy(trained.net) if trained else fold_steep_slopes(start)
-    return FakeQuantNet(plain.requires_grad_(True), settings.int8, trained.ranges if trained else None)
+    ranges = (trained.ranges, trained.channel_ranges) if trained else (None, None)
+    return FakeQuantNet(plain.requires_grad_(True), settings.int8, *ranges)
 
 
 def _trained_int8(settings: Settings, start: PlainNet | None) -> Int8Weights | None:

@@ -17,7 +17,9 @@ from .audit import COMPILER_COLUMNS, compiler_cells
 if TYPE_CHECKING:
     from ..results import Exported, ExportedFile
 
-FIELDS = ("target", "calibration", "io_dtype", "activations", "finetune", "max_drop", "onnx", "npu", "overwrite")
+FIELDS = (
+    "target", "prelu", "calibration", "io_dtype", "activations", "finetune", "max_drop", "onnx", "npu", "overwrite"
+)  # fmt: skip
 """Fields of `ExportOptions` that have a flag of the same name and type."""
 
 
@@ -160,9 +162,13 @@ def parser() -> argparse.ArgumentParser:
     add("--activations", type=int, choices=options.ACTIVATIONS, default=defaults.activations, metavar="BITS",
         help="bits of the int8 file's activations, 8 or 16; 16 keeps nearly all of the quality, and runs with --target "
         f"{' or '.join(options.INT16_TARGETS)} only ({defaults.activations})")  # fmt: skip
+    add("--prelu", choices=options.PRELU, default=defaults.prelu,
+        help="how the int8 file writes PReLU: single (one depthwise convolution and ADD), double (two, precise for any "
+        f"network, 6 %% slower), native (PRELU); auto measures and chooses ({defaults.prelu})")  # fmt: skip
     add("--finetune", type=int, metavar="STEPS",
-        help="steps of fine-tuning weights and ranges for int8 to the float network's results; 0 only calibrates "
-        f"ranges ({options.FINETUNE_STEPS}; 0 for bundled models and for weights trained for int8)")  # fmt: skip
+        help="steps of fine-tuning calibrated int8 weights to the float network's results; Ctrl-C keeps the best so "
+        "far; 0 only calibrates (as many as suit the network; 0 for bundled models and for weights trained for "
+        "int8)")  # fmt: skip
     add("--max-drop", type=float, default=defaults.max_drop, metavar="DB",
         help=f"refuse a file that loses more PSNR ({defaults.max_drop})")  # fmt: skip
     add("--npu", metavar="VENDOR[:SOC,…]",

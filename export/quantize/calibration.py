@@ -1,27 +1,35 @@
-"""Calibration: the activation ranges of an int8 graph, from its values on real images.
+"""Calibration: the ranges of an int8 network, from its values on real images, before anything is learned.
 
-The range of all observed values spends int8's 256 values on outliers that hardly matter to the result: a convolution
-reaches -6.5 where the PReLU after it makes -1.8 of that. So the search starts from the best of several percentiles, and
-moves each minimum and maximum for as long as the network's result gets closer to the float network's.
+With PReLU as "double", and in ReLU networks, every channel is scaled to use its tensor's range (see
+`ecbsr_mobile.quantization.channel_scales`), and the best of a few choices is taken.
+
+Elsewhere, the range of all observed values spends int8's 256 values on outliers that hardly matter to the result: a
+convolution reaches -6.5 where the PReLU after it makes -1.8 of that. So the search starts from the best of several
+percentiles, and moves each minimum and maximum for as long as the network's result gets closer to the float network's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecbsr_mobile import images, metrics
+from ecbsr_mobile import images
 
 from ..tflite import Graph, interpreter
 from ..validation.sample_images import Sample
-from .layer_reconstruction import reconstruct_layers
+from .distillation import Target, expected_loss
+from .qat_weights import decomposed_graph, qat_ranges
 from .quantizer import Range, activation_indices, pinned, quantize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
+
+    from ecbsr_mobile.architecture import PReLUDecomposition
+    from ecbsr_mobile.network import Int8Weights, PlainNet
 
 BLOCK = 64  # rows and columns of one block of the calibration sheet
 MAX_BLOCKS = 24
@@ -29,71 +37,190 @@ PERCENTILES = (100.0, 99.99)  # lower ones cost images outside the sheet more th
 FACTORS = (0.9, 1.1)  # a minimum or maximum is moved by these
 MIN_GAIN = 0.9995  # a move must lower the error to this share: smaller gains do not carry over to other images
 
+Progress = Callable[[str], None]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Calibration:
-    """Calibrated ranges.
+    """Calibrated weights and ranges.
 
     Attributes:
-        graph: the float graph to quantize; its convolutions are reconstructed where that lowers the error.
-        ranges: the range of each activation by tensor name.
-        refitted: whether the convolutions were reconstructed (see `layer_reconstruction`).
-        pictures: file names of the images.
-        pixels: number of LR pixels of the calibration sheet.
-        percentile: the percentile that the search started from.
+        weights: the network, equal to the float one, with the ranges of its activations.
+        method: how the ranges were found.
         evaluations: number of quantized graphs that were run.
-        error_db: PSNR of the quantized graph's result against the float graph's on the sheet.
+        loss_db: the expected loss of PSNR; see `distillation.expected_loss`.
     """
 
-    graph: Graph
-    ranges: dict[str, Range]
-    refitted: bool
-    pictures: tuple[str, ...]
-    pixels: int
-    percentile: float
+    weights: Int8Weights
+    method: str
     evaluations: int
-    error_db: float
+    loss_db: float
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for the recipe; `quantize.int8` adds the ranges."""
-        return {
-            "pictures": list(self.pictures),
-            "pixels": self.pixels,
-            "method": f"percentile {self.percentile:g} by channel, then search by the result's error",
-            "refitted": self.refitted,
-            "evaluations": self.evaluations,
-            "error_db": round(self.error_db, 3),
-        }
+        """Plain values for the recipe."""
+        return {"method": self.method, "evaluations": self.evaluations, "expected_loss_db": round(self.loss_db, 4)}
 
 
-def calibrate(graph: Graph, samples: Sequence[Sample], progress: Callable[[str], None] | None = None) -> Calibration:
-    """Search for the ranges that `quantize` needs; the same images give the same ranges.
+def int8_of(graph: Graph, weights: Int8Weights) -> Graph:
+    """The int8 graph of weights and ranges; `graph` is the converted float graph of the architecture."""
+    decomposed = decomposed_graph(graph, weights)
+    return quantize(decomposed, qat_ranges(decomposed, weights))
+
+
+def graph_loss(graph: Graph, measured: Sequence[Target]) -> float:
+    """The expected loss of a graph, in dB; see `distillation.expected_loss`."""
+    import torch
+
+    def run(image: Tensor) -> Tensor:
+        result = interpreter.run(graph, image[0].permute(1, 2, 0).numpy())
+        return torch.from_numpy(result.transpose(2, 0, 1))[None].clamp_(0, 1)
+
+    return expected_loss(run, measured)
+
+
+def calibrate(
+    net: PlainNet,
+    decomposition: PReLUDecomposition,
+    graph: Graph,
+    samples: Sequence[Sample],
+    measured: Sequence[Target],
+    progress: Progress | None = None,
+) -> Calibration:
+    """The best ranges of a float network; the same images give the same ranges.
 
     Args:
-        graph: a float graph with PReLU written for its target.
-        samples: images, of which `sheet` chooses blocks.
-        progress: called with a message at each range.
+        net: the float network.
+        decomposition: how PReLU is written.
+        graph: its converted float graph.
+        samples: typical images.
+        measured: the float network's results on `samples`.
+        progress: called with a message at each range of a search.
     """
-    search = _Search(graph, sheet([view for sample in samples for view in sample.views]))
-    best, percentile = min((search.error(graph, ranges), p) for p, ranges in search.starts.items())
-    ranges = dict(search.starts[percentile])
-    limits = [(name, side) for name in ranges for side in (0, 1) if ranges[name][side] != 0]
-    for number, (name, side) in enumerate(limits):
-        if progress:
-            progress(f"calibrating ranges, {number * 100 // len(limits)} %")
-        ranges, best = search.move(ranges, best, name, side)
-    reconstructed = reconstruct_layers(graph, ranges, search.image)
-    reconstructed_error = search.error(reconstructed, ranges)
-    return Calibration(
-        graph=reconstructed if reconstructed_error < best else graph,
-        ranges=ranges,
-        refitted=reconstructed_error < best,
-        pictures=tuple(sample.name for sample in samples),
-        pixels=search.image.shape[0] * search.image.shape[1],
-        percentile=percentile,
-        evaluations=search.evaluations,
-        error_db=metrics.psnr_from_mse(max(min(best, reconstructed_error), 1e-12), 1.0),
+    best = observe(net, decomposition, graph, samples, measured)
+    return best if decomposition == "double" else search(best, graph, samples, measured, progress)
+
+
+def observe(
+    net: PlainNet,
+    decomposition: PReLUDecomposition,
+    graph: Graph,
+    samples: Sequence[Sample],
+    measured: Sequence[Target],
+) -> Calibration:
+    """The best of a few ranges, without a search; see `calibrate`."""
+    starts = _normalized(net, decomposition, samples)
+    if not starts or decomposition != "double":
+        starts += _percentiles(net, decomposition, graph, samples)
+    loss, _, method, weights = min(
+        (graph_loss(int8_of(graph, weights), measured), number, method, weights)
+        for number, (method, weights) in enumerate(starts)
     )
+    return Calibration(weights, method, len(starts), loss)
+
+
+def _normalized(
+    net: PlainNet, decomposition: PReLUDecomposition, samples: Sequence[Sample]
+) -> list[tuple[str, Int8Weights]]:
+    """Networks with scaled channels; none where the activation or the decomposition does not allow it."""
+    import torch
+
+    from ecbsr_mobile.network import Int8Weights
+    from ecbsr_mobile.quantization import channel_scales as channels
+    from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
+
+    activation = net.architecture.activation
+    if not (activation == "relu" or (activation == "prelu" and decomposition != "single")):
+        return []
+    pixels = [torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))[None] for sample in samples]
+    statistics = channels.channel_statistics(fold_steep_slopes(net), pixels)
+    starts = []
+    if activation == "prelu" and decomposition == "native":
+        for power in channels.NATIVE_POWERS:
+            scaled = fold_steep_slopes(net).requires_grad_(False).eval()
+            ranges = channels.normalize_native(scaled, statistics, power)
+            starts.append((f"channels scaled, power {power:g}", Int8Weights("native", scaled, torch.tensor(ranges))))
+        return starts
+    for rare in channels.RARE:
+        for bias in channels.BIASES:
+            student = FakeQuantNet(fold_steep_slopes(net), decomposition)
+            student.normalize(statistics, rare=rare, bias=bias)
+            method = f"channels scaled to one range without {rare * 1e6:g} of a million values, bias {bias:g}"
+            starts.append((method, student.weights()))
+    return starts
+
+
+def _percentiles(
+    net: PlainNet, decomposition: PReLUDecomposition, graph: Graph, samples: Sequence[Sample]
+) -> list[tuple[str, Int8Weights]]:
+    import torch
+
+    from ecbsr_mobile.network import Int8Weights
+    from ecbsr_mobile.quantization.fake_quant import fold_steep_slopes
+
+    plain = fold_steep_slopes(net).requires_grad_(False).eval()
+    decomposed = decomposed_graph(graph, Int8Weights(decomposition, plain, torch.empty(0, 2)))
+    fixed = pinned(decomposed)
+    free = [index for index in activation_indices(decomposed) if index not in fixed]
+    values = interpreter.activations(decomposed, _sheet_image(samples), free)
+    by_percentile: dict[float, list[Range]] = {percentile: [] for percentile in PERCENTILES}
+    for value in values:
+        for percentile, limits in _percentile_ranges(value).items():
+            by_percentile[percentile].append(limits)
+    return [
+        (f"percentile {percentile:g} by channel", Int8Weights(decomposition, plain, torch.tensor(rows).reshape(-1, 2)))
+        for percentile, rows in by_percentile.items()
+    ]
+
+
+def search(
+    start: Calibration,
+    graph: Graph,
+    samples: Sequence[Sample],
+    measured: Sequence[Target],
+    progress: Progress | None = None,
+) -> Calibration:
+    """Move each end of each range for as long as the result gets closer to the float network's.
+
+    The result never has a larger expected loss than `start`.
+    """
+    import torch
+
+    weights = start.weights
+    decomposed = decomposed_graph(graph, weights)
+    image = _sheet_image(samples)
+    target = np.clip(interpreter.run(decomposed, image), 0, 1)
+    evaluations = start.evaluations
+
+    def error(rows: list[list[float]]) -> float:
+        nonlocal evaluations
+        evaluations += 1
+        ranges = qat_ranges(decomposed, replace(weights, ranges=torch.tensor(rows).reshape(-1, 2)))
+        difference = (interpreter.run(quantize(decomposed, ranges), image) - target).ravel()
+        return float(difference @ difference)
+
+    rows = weights.ranges.tolist()
+    best = error(rows)
+    ends = [(row, side) for row in range(len(rows)) for side in (0, 1) if rows[row][side] != 0]
+    for number, (row, side) in enumerate(ends):
+        if progress:
+            progress(f"calibrating ranges, {number * 100 // len(ends)} %")
+        for factor in FACTORS:
+            while True:
+                moved = [list(limits) for limits in rows]
+                moved[row][side] *= factor
+                moved_error = error(moved)
+                if moved_error >= best * MIN_GAIN:
+                    break
+                rows, best = moved, moved_error
+    found = replace(weights, ranges=torch.tensor(rows).reshape(-1, 2))
+    loss = graph_loss(int8_of(graph, found), measured)
+    if loss >= start.loss_db:
+        return replace(start, evaluations=evaluations)
+    return Calibration(found, f"{start.method}, then a search by the result's error", evaluations, loss)
+
+
+def _sheet_image(samples: Sequence[Sample]) -> NDArray[np.float32]:
+    return sheet([view for sample in samples for view in sample.views]).astype(np.float32) / np.float32(255)
 
 
 def sheet(views: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -111,41 +238,6 @@ def sheet(views: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     detailed, rest = blocks[: MAX_BLOCKS // 2], blocks[MAX_BLOCKS // 2 :]
     spread = np.linspace(0, len(rest) - 1, min(len(rest), MAX_BLOCKS - len(detailed))).round().astype(int)
     return np.concatenate([*detailed, *(rest[i] for i in spread)])
-
-
-class _Search:
-    """Runs quantized graphs on the sheet and compares them with the float graph."""
-
-    def __init__(self, graph: Graph, pixels: NDArray[np.uint8]) -> None:
-        self.graph = graph
-        self.image = pixels.astype(np.float32) / np.float32(255)
-        self.evaluations = 0
-        fixed = pinned(graph)
-        free = [index for index in activation_indices(graph) if index not in fixed]
-        *values, result = interpreter.activations(graph, self.image, [*free, *graph.outputs])
-        self.target = np.clip(result, 0, 1)
-        named = {graph.tensors[index].name: value for index, value in zip(free, values, strict=True)}
-        by_name = {name: _percentile_ranges(value) for name, value in named.items()}
-        self.starts = {p: {name: by_percentile[p] for name, by_percentile in by_name.items()} for p in PERCENTILES}
-
-    def error(self, graph: Graph, ranges: dict[str, Range]) -> float:
-        """Mean squared error of a quantized graph's result, clipped to [0, 1] by its range."""
-        self.evaluations += 1
-        difference = (interpreter.run(quantize(graph, ranges), self.image) - self.target).ravel()
-        return float(difference @ difference) / difference.size
-
-    def move(self, ranges: dict[str, Range], best: float, name: str, side: int) -> tuple[dict[str, Range], float]:
-        """Move one minimum (`side` 0) or maximum (1) for as long as that lowers the error; the ranges and the error."""
-        for factor in FACTORS:
-            while True:
-                moved = list(ranges[name])
-                moved[side] *= factor
-                candidate = {**ranges, name: (moved[0], moved[1])}
-                error = self.error(self.graph, candidate)
-                if error >= best * MIN_GAIN:
-                    break
-                ranges, best = candidate, error
-        return ranges, best
 
 
 def _percentile_ranges(values: NDArray[np.float32]) -> dict[float, Range]:

@@ -1,111 +1,201 @@
-"""Fine-tuning an int8 network, with the float network's results on the calibration images as targets; needs no HR."""
+"""Fine-tuning an int8 network, with the float network's results on sample images as targets; needs no HR."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ecbsr_mobile import images
+from ecbsr_mobile.utils.one_thread import one_thread
 
 from ..validation.sample_images import Sample
+from .distillation import expected_loss, targets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from ecbsr_mobile.architecture import PReLUDecomposition
+    from ecbsr_mobile.architecture import Architecture
     from ecbsr_mobile.network import Int8Weights, PlainNet
     from ecbsr_mobile.quantization.fake_quant import FakeQuantNet
 
 BATCH = 8
 PATCH = 32  # LR pixels along a side of a crop
-LEARNING_RATE = 4e-3
-FULL_RATE_STEPS = 2000  # shorter runs get a proportionally lower rate: they would not recover from the first steps
-OBSERVED_BATCHES = 32  # batches whose activations set the initial ranges
+PARTS = 2  # parts of a batch whose gradients are computed side by side, on however many cores there are
+WARMUP_STEPS = 50
+EMA_DECAY = 0.98  # of the weights that are validated: rounding makes single steps noisy
+VALIDATIONS = 12
+PATIENCE = 5  # validations without a gain after which the rest of the steps is left out
+HELD_OUT = 3  # every third image is validated on, not learned from
+
+LEARNING_RATE = 1e-3
+"""Largest change of a weight in a step, relative to the root mean square of its tensor, for five layers of 16 channels;
+it falls with the square root of channels times layers."""
+
+SLOPE_RATE, RANGE_RATE = 0.1, 0.1
+"""The same of slopes, relative to 1, and of the ranges of tensors, relative to the learning rate. The ranges of single
+channels stay as calibrated: crops do not contain the rare values that decide them."""
+
+Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FinetuneResult:
-    """Fine-tuned weights and ranges; if fine-tuning did not lower the error, the initial ones, and `steps` is 0."""
+    """Fine-tuned weights and ranges.
+
+    Attributes:
+        weights: the best that were validated; the initial ones if none is better.
+        steps: the optimizer step that they are from; 0 for the initial ones.
+        taken: number of steps taken.
+        loss_db: expected loss on the held-out images before fine-tuning and of `weights`, in dB.
+        pictures: file names of the held-out images.
+        interrupted: whether Ctrl-C ended it.
+    """
 
     weights: Int8Weights
     steps: int
+    taken: int
+    loss_db: tuple[float, float]
+    pictures: tuple[str, ...]
+    interrupted: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the recipe."""
+        return {
+            "steps": self.steps,
+            "taken": self.taken,
+            "crops_per_step": BATCH,
+            "held_out": list(self.pictures),
+            "expected_loss_db": [round(loss, 4) for loss in self.loss_db],
+            **({"interrupted": True} if self.interrupted else {}),
+        }
+
+
+def default_steps(architecture: Architecture) -> int:
+    """Steps of fine-tuning that suit a network: the larger it is, the longer each takes."""
+    return max(400, min(3000, round(2000 * (1e4 / architecture.multiplications) ** 0.3 / 100) * 100))
 
 
 def finetune(
-    net: PlainNet,
-    decomposition: PReLUDecomposition,
-    samples: Sequence[Sample],
-    steps: int,
-    progress: Callable[[str], None] | None = None,
+    net: PlainNet, start: Int8Weights, samples: Sequence[Sample], steps: int, progress: Progress | None = None
 ) -> FinetuneResult:
-    """Train a network with fake quantization to give the float network's results.
+    """Train int8 weights with fake quantization to give the float network's results.
 
-    Runs on one thread, so that the same input gives the same weights: sums depend on the number of threads.
+    The same input gives the same weights: each operation runs on one thread, and the batch is split in `PARTS` wherever
+    it runs. Ctrl-C ends it with the best so far.
 
     Args:
         net: the float network; not changed.
-        decomposition: how PReLU is written (see `ecbsr_mobile.quantization.fake_quant`).
-        samples: images; random crops of their LR views are trained on.
-        steps: number of optimizer steps; the learning rate falls to 0 over them (half a cosine).
+        start: calibrated weights and ranges.
+        samples: images; random crops of their LR views are trained on, but for the held-out ones.
+        steps: largest number of optimizer steps.
         progress: called with a message at each percent.
     """
     import torch
 
-    from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
+    from ecbsr_mobile.quantization.fake_quant import FakeQuantNet
 
-    with _one_thread():
-        crops = _Crops([view for sample in samples for view in sample.views])
-        student = FakeQuantNet(fold_steep_slopes(net).requires_grad_(True), decomposition)
-        student = student.to(memory_format=torch.channels_last)
-        observed = torch.cat([crops.batch(-1 - number) for number in range(OBSERVED_BATCHES)])
-        student.observe(observed)
-        initial, initial_error = student.weights(), _error(student, net, observed)
-        optimizer = torch.optim.Adam(student.parameters(), fused=True)
-        percent = -1
-        for step in range(steps):
-            if progress and step * 100 // steps > percent:
-                percent = step * 100 // steps
-                progress(f"fine-tuning to the float network's results, {percent} %")
-            for group in optimizer.param_groups:
-                group["lr"] = _lr(step, steps)
-            image = crops.batch(step)
-            with torch.no_grad():
-                target = net(image).clamp_(0, 1)
-            optimizer.zero_grad(set_to_none=True)
-            torch.nn.functional.mse_loss(student(image), target).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        if _error(student, net, observed) >= initial_error:
-            return FinetuneResult(initial, 0)
-        return FinetuneResult(student.weights(), steps)
+    held_out, learned = _split(samples)
+    with one_thread(), ThreadPoolExecutor(PARTS) as pool:
+        measured = targets(net, held_out)
+        student = FakeQuantNet(deepcopy(start.net), start.decomposition, start.ranges, start.channel_ranges)
+        student = student.requires_grad_(True).to(memory_format=torch.channels_last)
+        if student.channel_ranges is not None:
+            student.channel_ranges.requires_grad_(False)
+        average = deepcopy(student).requires_grad_(False)
+        initial = best = expected_loss(student, measured)
+        result, best_step, taken, without_gain, interrupted = start, 0, 0, 0, False
+        crops = _Crops([view for sample in learned for view in sample.views])
+        optimizer = torch.optim.Adam(_parameter_groups(student), lr=0.0)
+        validate_every = max(1, steps // VALIDATIONS)
+        try:
+            for step in range(steps):
+                if progress and step * 100 // steps > (step - 1) * 100 // steps:
+                    progress(f"fine-tuning, {step * 100 // steps} %: expected loss {initial:.3f} → {best:.3f} dB")
+                rate = _rate(step, steps, student.architecture)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * group["unit"]
+                _set_gradients(student, net, crops.batch(step), pool)
+                optimizer.step()
+                _average(average, student, step)
+                taken = step + 1
+                if taken % validate_every == 0 or taken == steps:
+                    loss = expected_loss(average, measured)
+                    without_gain += 1
+                    if loss < best:
+                        result, best, best_step, without_gain = average.weights(), loss, taken, 0
+                    # The first steps, at the full rate, can cost more than they gain.
+                    if without_gain >= PATIENCE and taken > steps // 2:
+                        break
+        except KeyboardInterrupt:
+            interrupted = True
+    pictures = tuple(sample.name for sample in held_out)
+    return FinetuneResult(result, best_step, taken, (initial, best), pictures, interrupted)
 
 
-def _lr(step: int, steps: int) -> float:
-    return LEARNING_RATE * min(1.0, steps / FULL_RATE_STEPS) * 0.5 * (1 + math.cos(math.pi * step / steps))
+def _split(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
+    """Images to validate on and images to learn from; fewer than three are all used for both."""
+    if len(samples) < HELD_OUT:
+        return list(samples), list(samples)
+    held_out = [sample for number, sample in enumerate(samples) if number % HELD_OUT == HELD_OUT - 1]
+    return held_out, [sample for number, sample in enumerate(samples) if number % HELD_OUT != HELD_OUT - 1]
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
+def _parameter_groups(student: FakeQuantNet) -> list[dict[str, Any]]:
+    """A group per tensor, with the unit of its learning rate."""
+    groups = []
+    for weight, bias, slope in student.net.layers():
+        unit = max(float(weight.detach().square().mean().sqrt()), 1e-6)
+        groups += [{"params": [weight], "unit": unit}, {"params": [bias], "unit": unit}]
+        if slope is not None:
+            groups.append({"params": [slope], "unit": SLOPE_RATE})
+    if student.channel_ranges is None and len(student.ranges):
+        groups.append({"params": [student.ranges], "unit": RANGE_RATE * float(student.ranges.detach().abs().median())})
+    else:
+        student.ranges.requires_grad_(False)
+    return groups
+
+
+def _rate(step: int, steps: int, architecture: Architecture) -> float:
+    """Rises for `WARMUP_STEPS`, then falls to 0: half a cosine."""
+    size = architecture.channels * (architecture.blocks + 1) / (16 * 5)
+    warmup = min(1.0, (step + 1) / WARMUP_STEPS)
+    return LEARNING_RATE * min(1.0, size**-0.5) * warmup * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def _set_gradients(student: FakeQuantNet, net: PlainNet, batch: Tensor, pool: ThreadPoolExecutor) -> None:
+    """Set the gradients of the mean squared distance to the float network's results on a batch.
+
+    The parts run side by side, and are summed in a fixed order.
+    """
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
+
+    def gradients(image: Tensor) -> tuple[Tensor, ...]:
+        with torch.no_grad():
+            target = net(image).clamp_(0, 1)
+        error: Tensor = torch.nn.functional.mse_loss(student(image), target)
+        return torch.autograd.grad(error, parameters)
+
+    parts = list(pool.map(gradients, torch.split(batch, BATCH // PARTS)))
+    for parameter, *of_parts in zip(parameters, *parts, strict=True):
+        parameter.grad = sum(of_parts[1:], start=of_parts[0]) / PARTS
 
 
-def _error(student: FakeQuantNet, net: PlainNet, image: Tensor) -> float:
+def _average(average: FakeQuantNet, student: FakeQuantNet, step: int) -> None:
     import torch
 
+    decay = min(EMA_DECAY, (step + 1) / (step + 10))
     with torch.no_grad():
-        return float(torch.nn.functional.mse_loss(student(image), net(image).clamp_(0, 1)))
+        for mean, value in zip(average.parameters(), student.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
 
 
 class _Crops:
@@ -120,7 +210,7 @@ class _Crops:
         """[`BATCH`, C, `PATCH`, `PATCH`] in [0, 1], channels last."""
         import torch
 
-        random = np.random.default_rng((abs(number), number < 0))
+        random = np.random.default_rng(number)
         chosen = []
         for index in random.choice(len(self.images), BATCH, p=self.chances):
             image = self.images[index]

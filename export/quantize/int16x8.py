@@ -63,7 +63,7 @@ def int16x8_graph(
     """
     pixels = sheet([view for sample in samples for view in sample.views])
     image = pixels.astype(np.float32) / np.float32(255)
-    prepared = prelu_as_maximum(equalize(fold_steep_slopes(decompose_prelu(graph, target))))
+    prepared = prelu_as_maximum(equalize(fold_steep_slopes(decompose_prelu(graph, "native"))))
     rounded = round_weights(prepared, image, progress)
     largest = observed_maxima(rounded.graph, image)
     entry = {

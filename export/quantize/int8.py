@@ -1,75 +1,173 @@
-"""Float graph → int8 graph: with weights trained for int8, with weights fine-tuned here, or with calibrated ranges."""
+"""Float graph → int8 graph: with weights trained for int8, or calibrated and fine-tuned here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .. import recipe, tflite
+from ecbsr_mobile import tflite
+from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
+from ecbsr_mobile.tflite import recipe
+
 from ..convert.onnx_builder import onnx_model
-from ..transforms.prelu import decompose_prelu, decomposition_for
 from ..validation import quality
-from ..validation.quality import CHECK_SIZE as CONVERSION_SIZE
+from ..validation.quality import CHECK_SIZE
 from ..validation.sample_images import Sample, frame
-from .calibration import calibrate
-from .finetune import BATCH, finetune
-from .qat_weights import qat_ranges, with_qat_weights
+from .calibration import Calibration, calibrate, observe, search
+from .distillation import targets
+from .finetune import default_steps, finetune
+from .qat_weights import decomposed_graph, qat_ranges, with_qat_weights
 from .quantizer import Range, quantize
 
 if TYPE_CHECKING:
+    from ecbsr_mobile.architecture import PReLUDecomposition
     from ecbsr_mobile.network import Int8Weights, PlainNet
+
+MAX_SINGLE_LOSS_DB = 0.03
+"""Expected loss before fine-tuning for which "single" is still taken, since it is quicker than "double"."""
+
+HOPELESS = 4.0
+"""A search of ranges does not make up for an expected loss this many times as large."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Int8Result:
+    """An int8 graph, and how it came about.
+
+    Attributes:
+        graph: the int8 graph.
+        entry: for the recipe: the method, the PReLU decomposition and why, the images, the ranges.
+        calibrated_db: the expected loss of each decomposition that was tried, before fine-tuning; see
+            `distillation.expected_loss`. Empty for weights trained for int8.
+        finetuned_steps: steps of fine-tuning that were taken.
+    """
+
+    graph: tflite.Graph
+    entry: dict[str, Any]
+    decomposition: PReLUDecomposition
+    calibrated_db: Mapping[str, float] = field(default_factory=dict)
+    finetuned_steps: int = 0
+
+
+def decompositions(net: PlainNet, target: str, prelu: str) -> tuple[PReLUDecomposition, ...]:
+    """The ways to write PReLU among which the exporter chooses, the quickest first.
+
+    Args:
+        net: the network.
+        target: what runs the graph, out of `options.TARGETS`.
+        prelu: out of `options.PRELU`.
+
+    Raises:
+        UsageError: a decomposition is given for a network without PReLU.
+    """
+    if net.architecture.activation != "prelu":
+        if prelu != "auto":
+            raise UsageError(f"{net.name} has no PReLU that could be written as {prelu!r}; leave prelu out")
+        return ("single",) if target == "cpu" else ("native",)
+    if prelu != "auto":
+        return (prelu,)  # type: ignore[return-value]
+    return ("single", "double") if target == "cpu" else ("native",)
 
 
 def int8_graph(
     graph: tflite.Graph,
     net: PlainNet,
     samples: Sequence[Sample],
-    target: str,
-    finetune_steps: int,
-    progress: Callable[[str], None],
-) -> tuple[tflite.Graph, dict[str, Any]]:
+    candidates: Sequence[PReLUDecomposition],
+    finetune_steps: int | None,
+    progress: Progress,
+) -> Int8Result:
     """Quantize the converted float graph of a network.
 
     Args:
         graph: the converted float graph of `net`.
         net: the float network, with its weights trained for int8, if there are any.
-        samples: images to fine-tune or calibrate on.
-        target: what runs the graph; it decides how PReLU is written (see `transforms.prelu`).
-        finetune_steps: steps of fine-tuning the float weights; 0 uses the weights trained for int8, and calibrates
-            ranges where there are none for the target.
+        samples: images to calibrate and fine-tune on.
+        candidates: see `decompositions`.
+        finetune_steps: steps of fine-tuning the calibrated weights. 0 uses the weights trained for int8 where there are
+            some, and so does None, which otherwise takes as many as suit the network.
         progress: called with a message when a step starts.
 
-    Returns:
-        The int8 graph, and the recipe's entry on its weights and ranges.
-
     Raises:
-        UsageError: `target` is not one of `options.TARGETS`.
+        UsageError: fine-tuning of a network that cannot be simulated.
         EcbsrError: the weights trained for int8 do not fit the graph, or the graph cannot be quantized.
     """
-    decomposition = decomposition_for(target)
-    if finetune_steps:
-        result = finetune(net, decomposition, samples, finetune_steps, progress)
-        method = f"learned from the float network's results in {result.steps} steps of {BATCH} crops"
-        entry: dict[str, Any] = {"method": method, "pictures": [sample.name for sample in samples]}
-        return _from_int8_weights(graph, result.weights, target, samples[0], entry)
-    if decomposition in net.int8:
-        return _from_int8_weights(graph, net.int8[decomposition], target, samples[0], {"method": "learned in training"})
-    calibration = calibrate(decompose_prelu(graph, target), samples, progress)
-    entry = {**calibration.to_json(), "ranges": _rounded(calibration.ranges)}
-    return quantize(calibration.graph, calibration.ranges), entry
+    trained = [name for name in candidates if name in net.int8]
+    if trained and not finetune_steps:
+        method = {"method": "learned in training", "prelu": trained[0]}
+        return _result(graph, net.int8[trained[0]], samples[0], method, {}, 0)
+    calibration, losses, why = _calibrated(graph, net, samples, candidates, progress)
+    weights = calibration.weights
+    entry: dict[str, Any] = {**calibration.to_json(), "pictures": [sample.name for sample in samples]}
+    if net.architecture.activation == "prelu":
+        entry |= {"prelu": weights.decomposition, "prelu_why": why}
+    progress(f"calibrated: expected loss {calibration.loss_db:.3f} dB" + (f"; {why}" if len(losses) > 1 else ""))
+    steps = _steps(net, finetune_steps)
+    if not steps:
+        return _result(graph, weights, samples[0], entry, losses, 0)
+    tuned = finetune(net, weights, samples, steps, progress)
+    before, after = tuned.loss_db
+    progress(f"fine-tuned {tuned.taken} steps: expected loss on held-out images {before:.3f} → {after:.3f} dB")
+    return _result(graph, tuned.weights, samples[0], {**entry, "finetune": tuned.to_json()}, losses, tuned.taken)
 
 
-def _from_int8_weights(
-    graph: tflite.Graph, weights: Int8Weights, target: str, sample: Sample, entry: dict[str, Any]
-) -> tuple[tflite.Graph, dict[str, Any]]:
+def _calibrated(
+    graph: tflite.Graph,
+    net: PlainNet,
+    samples: Sequence[Sample],
+    candidates: Sequence[PReLUDecomposition],
+    progress: Progress,
+) -> tuple[Calibration, dict[str, float], str]:
+    """The calibration of the best candidate, the expected loss of each in dB, and why it was chosen."""
+    measured = targets(net, samples)
+    if len(candidates) == 1:
+        (name,) = candidates
+        found = calibrate(net, name, graph, samples, measured, progress)
+        return found, {name: found.loss_db}, "the only one for this target" if name == "native" else "as asked for"
+    progress("comparing ways to write PReLU")
+    double = calibrate(net, "double", graph, samples, measured, progress)
+    single = observe(net, "single", graph, samples, measured)
+    if single.loss_db <= HOPELESS * double.loss_db + MAX_SINGLE_LOSS_DB:
+        single = search(single, graph, samples, measured, progress)
+    losses = {"single": single.loss_db, "double": double.loss_db}
+    compared = f"expected loss before fine-tuning: single {single.loss_db:.3f} dB, double {double.loss_db:.3f} dB"
+    if single.loss_db <= double.loss_db + MAX_SINGLE_LOSS_DB:
+        return single, losses, f"single is quicker ({compared})"
+    return double, losses, f"double keeps more ({compared})"
+
+
+def _steps(net: PlainNet, asked: int | None) -> int:
+    """The number of fine-tuning steps; the simulation has no LEAKY_RELU with a slope that XNNPACK refuses."""
+    slopes = [slope for _, _, slope in net.layers() if slope is not None]
+    if net.architecture.activation == "leaky":
+        odd = [float(slope) for slope in slopes if not LEAKY_SLOPES[0] <= float(slope) <= LEAKY_SLOPES[1]]
+        if odd and asked:
+            raise UsageError(f"a network with a slope of {odd[0]:g} for a layer cannot be fine-tuned; use finetune 0")
+        if odd:
+            return 0
+    return default_steps(net.architecture) if asked is None else asked
+
+
+def _result(
+    graph: tflite.Graph,
+    weights: Int8Weights,
+    sample: Sample,
+    entry: dict[str, Any],
+    losses: Mapping[str, float],
+    steps: int,
+) -> Int8Result:
     float_graph = with_qat_weights(graph, weights.net)
     reference = quality.Reference(onnx_model(weights.net), weights.net.architecture.radius)
-    image = frame(sample, CONVERSION_SIZE)
+    image = frame(sample, CHECK_SIZE)
     quality.check_float(tflite.write(float_graph), reference, image, "the float graph with the int8 weights")
-    decomposed = decompose_prelu(float_graph, target)
+    decomposed = decomposed_graph(graph, weights)
     ranges = qat_ranges(decomposed, weights)
     entry = {**entry, "weights_sha256": recipe.weights_hash(weights.net), "ranges": _rounded(ranges)}
-    return quantize(decomposed, ranges), entry
+    return Int8Result(quantize(decomposed, ranges), entry, weights.decomposition, losses, steps)
 
 
 def _rounded(ranges: Mapping[str, Range]) -> dict[str, list[float]]:

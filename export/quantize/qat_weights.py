@@ -1,4 +1,4 @@
-"""Weights and ranges from quantization-aware training (`ecbsr_mobile.quantization.fake_quant`) in a converted graph."""
+"""Int8 weights and ranges (`ecbsr_mobile.network.Int8Weights`) in a converted graph."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.quantization import qparams
 
 from ..convert.onnx_builder import dcr_order
 from ..tflite import Graph
-from ..transforms.prelu import with_unshared_constants
+from ..transforms.prelu import decompose_prelu, with_unshared_constants
 from .quantizer import Range, activation_indices, copies_image, pinned
 
 if TYPE_CHECKING:
@@ -54,14 +55,32 @@ def with_qat_weights(graph: Graph, net: PlainNet) -> Graph:
     return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
 
 
+def decomposed_graph(graph: Graph, weights: Int8Weights) -> Graph:
+    """The float graph of int8 weights, with PReLU written as they need it.
+
+    Args:
+        graph: a converted float graph of the same architecture.
+        weights: the weights, and the ranges of channels where their decomposition has them.
+
+    Raises:
+        EcbsrError: the architectures differ.
+    """
+    channel_ranges = None if weights.channel_ranges is None else weights.channel_ranges.numpy()
+    return decompose_prelu(with_qat_weights(graph, weights.net), weights.decomposition, channel_ranges)
+
+
 def qat_ranges(graph: Graph, weights: Int8Weights) -> dict[str, Range]:
-    """The trained ranges by tensor name, for a float graph with PReLU written as it was in training.
+    """The ranges by tensor name, for the `decomposed_graph` of the weights.
 
     Raises:
         EcbsrError: the graph has another number of activations.
     """
+    rows = [(float(low), float(high)) for low, high in weights.ranges.tolist()]
+    if weights.channel_ranges is not None:
+        # The convolution, both addends, and their sum, of each layer.
+        rows = [limits for act in rows for limits in ((0.0, 1.0), *qparams.double_ranges(act), act)]
     fixed = pinned(graph)
-    free = [graph.tensors[index].name for index in activation_indices(graph) if index not in fixed]
-    if len(free) != len(weights.ranges):
-        raise EcbsrError(f"{len(weights.ranges)} trained ranges do not fit a graph of {len(free)} activations")
-    return {name: (float(low), float(high)) for name, (low, high) in zip(free, weights.ranges.tolist(), strict=True)}
+    names = [graph.tensors[index].name for index in activation_indices(graph) if index not in fixed]
+    if len(names) != len(rows):
+        raise EcbsrError(f"{len(rows)} trained ranges do not fit a graph of {len(names)} activations")
+    return dict(zip(names, rows, strict=True))

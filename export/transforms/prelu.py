@@ -3,14 +3,19 @@
 XNNPACK, the CPU runtime, has no int8 PRELU: each one would run on a slow kernel and split the graph. It has
 DEPTHWISE_CONV_2D with fused RELU and ADD, and
 
-    prelu(x) = max(x, a·x) = x + relu((a - 1)·x)        for a slope a ≤ 1,
+    prelu(x) = max(x, a·x) = x + relu((a - 1)·x)        "single"
+                           = relu((1 - a)·x) + a·x      "double"
 
-exactly, negative slopes included. For a slope above 1 the maximum becomes a minimum. The sign of such a channel is
-changed in the convolutions before and after it, since
+exactly for a slope a ≤ 1, negative slopes included. "single" cancels: both addends are as large as x, which reaches far
+below zero where its slope is small. "double" does not, and its x needs no common scale: each channel is stored in units
+of its own range, which the depthwise convolutions undo.
 
-    -prelu(x) = max(u, u/a) = u + relu((1/a - 1)·u)     with u = -a·x and a > 1.
+For a slope above 1 the maximum becomes a minimum. The sign of such a channel is changed in the convolutions before and
+after it, since
 
-Accelerators run PRELU natively, and some refuse a depthwise 1x1 convolution: the decomposition depends on the target.
+    -prelu(x) = max(u, u/a) = prelu(u) with slope 1/a     with u = -a·x and a > 1.
+
+Accelerators run PRELU natively, and some refuse a depthwise 1x1 convolution.
 """
 
 from __future__ import annotations
@@ -23,44 +28,44 @@ import numpy as np
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 
-from ..options import TARGETS, check_choice
 from ..tflite import Graph, Node, Tensor
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ecbsr_mobile.architecture import PReLUDecomposition
 
 
-def decomposition_for(target: str) -> PReLUDecomposition:
-    """How PReLU is written in int8 for a target: "depthwise" is DEPTHWISE_CONV_2D + ADD, "native" is PRELU.
+def decompose_prelu(
+    graph: Graph, decomposition: PReLUDecomposition, channel_ranges: NDArray[np.float32] | None = None
+) -> Graph:
+    """The float graph with its activations written for int8; the result is the same.
+
+    For "native", PRELU stays, and a LEAKY_RELU whose slope XNNPACK refuses becomes PRELU. Otherwise both become
+    depthwise convolutions and ADD. RELU, fused into the convolution, stays.
+
+    Args:
+        graph: a converted float graph.
+        decomposition: see `ecbsr_mobile.architecture.PReLUDecomposition`.
+        channel_ranges: [layers, channels, 2], minimum and maximum of each channel before its PReLU, for "double".
 
     Raises:
-        UsageError: `target` is not one of `TARGETS`.
+        EcbsrError: an activation that is not between two convolutions, where those would have to change.
     """
-    check_choice("target", target, TARGETS)
-    return "depthwise" if target == "cpu" else "native"
-
-
-def decompose_prelu(graph: Graph, target: str) -> Graph:
-    """The float graph with its activations written for int8 on `target`; the result is the same.
-
-    For `cpu`, PRELU becomes DEPTHWISE_CONV_2D + ADD, and so does a LEAKY_RELU whose slope XNNPACK refuses. For the
-    other targets PRELU stays, and such a LEAKY_RELU becomes PRELU. RELU, fused into the convolution, stays for all.
-
-    Raises:
-        UsageError: `target` is not one of `TARGETS`.
-        EcbsrError: an activation with a slope above 1 that is not between two convolutions.
-    """
-    decomposition = decomposition_for(target)
     graph = with_unshared_constants(graph)
     editor = _Editor(graph)
     for node in graph.nodes:
         slopes = _slopes(graph, node)
         if slopes is None:
             editor.nodes.append(node)
-        elif decomposition == "depthwise":
-            editor.add_depthwise(node, slopes)
-        else:
+        elif decomposition == "native":
             editor.add_prelu(node, slopes)
+        elif node.operator == "PRELU" and decomposition == "double":
+            if channel_ranges is None:
+                raise ValueError("the decomposition double needs the range of each channel")
+            editor.add_double(node, slopes, channel_ranges[editor.doubles])
+        else:
+            editor.add_single(node, slopes)
     return replace(graph, tensors=tuple(editor.tensors), nodes=tuple(editor.nodes))
 
 
@@ -85,6 +90,7 @@ class _Editor:
         self.graph = graph
         self.tensors: list[Tensor] = list(graph.tensors)
         self.nodes: list[Node] = []
+        self.doubles = 0
 
     def append(self, tensor: Tensor) -> int:
         """Append a tensor and return its index."""
@@ -101,30 +107,58 @@ class _Editor:
         slope = self.constant(f"{self.tensors[node.outputs[0]].name}/slope", slopes.reshape(1, 1, -1))
         self.nodes.append(Node("PRELU", (node.inputs[0], slope), node.outputs))
 
-    def add_depthwise(self, node: Node, slopes: np.ndarray) -> None:
+    def add_single(self, node: Node, slopes: np.ndarray) -> None:
         """Write the activation as DEPTHWISE_CONV_2D with fused RELU, and ADD."""
         source, result = node.inputs[0], node.outputs[0]
+        slopes = self._without_steep(source, result, slopes)
+        addend = self._depthwise(source, f"{self.tensors[result].name}/addend", slopes - 1, np.zeros(len(slopes)), True)
+        self.nodes.append(Node("ADD", (source, addend), (result,), options=_add_options()))
+
+    def add_double(self, node: Node, slopes: np.ndarray, channel_ranges: np.ndarray) -> None:
+        """Write the activation as two DEPTHWISE_CONV_2D, one with fused RELU, and ADD.
+
+        The convolution before it then gives x' = (x - minimum) / (maximum - minimum) of each channel.
+        """
+        source, result = node.inputs[0], node.outputs[0]
+        slopes = self._without_steep(source, result, slopes)
+        low, high = channel_ranges.astype(np.float64).T
+        width = high - low
+        self._scale_outputs(source, 1 / width, -low / width)
+        name = self.tensors[result].name
+        addends = [
+            self._depthwise(source, f"{name}/{part}", factors * width, factors * low, relu)
+            for part, factors, relu in (("addend", 1 - slopes, True), ("linear", slopes, False))
+        ]
+        self.nodes.append(Node("ADD", (addends[0], addends[1]), (result,), options=_add_options()))
+        self.doubles += 1
+
+    def _without_steep(self, source: int, result: int, slopes: np.ndarray) -> np.ndarray:
+        """Change the sign of channels with a slope above 1; returns the new slopes."""
         steep = slopes > 1
         if steep.any():
             self._scale_outputs(source, np.where(steep, -slopes, 1))
             self._scale_inputs(result, np.where(steep, -1, 1))
             slopes = np.where(steep, 1 / np.where(steep, slopes, 1), slopes)
-        name = self.tensors[result].name
-        weight = self.constant(f"{name}/rest/weight", (slopes - 1).reshape(1, 1, 1, -1))
-        bias = self.constant(f"{name}/rest/bias", np.zeros(len(slopes)))
-        rest = self.append(replace(self.tensors[source], name=f"{name}/rest"))
-        self.nodes.append(Node("DEPTHWISE_CONV_2D", (source, weight, bias), (rest,), options=_depthwise_options()))
-        self.nodes.append(Node("ADD", (source, rest), (result,), options=_add_options()))
+        return slopes
 
-    def _scale_outputs(self, index: int, factors: np.ndarray) -> None:
-        """Multiply the output channels of the convolution that computes a tensor; only its activation may read it."""
+    def _depthwise(self, source: int, name: str, weights: np.ndarray, biases: np.ndarray, relu: bool) -> int:
+        """Append a depthwise 1x1 convolution; returns the index of its result."""
+        weight = self.constant(f"{name}/weight", weights.reshape(1, 1, 1, -1))
+        bias = self.constant(f"{name}/bias", biases)
+        result = self.append(replace(self.tensors[source], name=name))
+        options = _depthwise_options(relu)
+        self.nodes.append(Node("DEPTHWISE_CONV_2D", (source, weight, bias), (result,), options=options))
+        return result
+
+    def _scale_outputs(self, index: int, factors: np.ndarray, offsets: np.ndarray | float = 0.0) -> None:
+        """Change the output channels of the convolution that computes a tensor; only its activation may read it."""
         writers = [node for node in self.graph.nodes if index in node.outputs]
         readers = [node for node in self.graph.nodes if index in node.inputs]
         if [node.operator for node in writers] != ["CONV_2D"] or len(readers) != 1 or index in self.graph.outputs:
             raise EcbsrError(_NOT_BETWEEN_CONVOLUTIONS)
         _, weight, bias = writers[0].inputs
         self._multiply(weight, factors.reshape(-1, 1, 1, 1))
-        self._multiply(bias, factors)
+        self._multiply(bias, factors, offsets)
 
     def _scale_inputs(self, index: int, factors: np.ndarray) -> None:
         """Multiply the weights of the convolutions that read a tensor, per input channel."""
@@ -134,11 +168,11 @@ class _Editor:
         for node in readers:
             self._multiply(node.inputs[1], factors)
 
-    def _multiply(self, index: int, factors: np.ndarray) -> None:
+    def _multiply(self, index: int, factors: np.ndarray, offsets: np.ndarray | float = 0.0) -> None:
         tensor = self.tensors[index]
         if tensor.data is None:
             raise EcbsrError(_NOT_BETWEEN_CONVOLUTIONS)
-        self.tensors[index] = replace(tensor, data=(tensor.data * factors).astype(np.float32))
+        self.tensors[index] = replace(tensor, data=(tensor.data * factors + offsets).astype(np.float32))
 
 
 def with_unshared_constants(graph: Graph) -> Graph:
@@ -156,17 +190,18 @@ def with_unshared_constants(graph: Graph) -> Graph:
     return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
 
 
-_NOT_BETWEEN_CONVOLUTIONS = "a PRELU with a slope above 1 must be between two convolutions to be decomposed for a CPU"
+_NOT_BETWEEN_CONVOLUTIONS = "a PRELU must be between two convolutions to be decomposed for a CPU"
 
 
-def _depthwise_options() -> Any:
+def _depthwise_options(relu: bool) -> Any:
     from ai_edge_litert import schema_py_generated as schema
 
     options = schema.DepthwiseConv2DOptionsT()
     options.padding = schema.Padding.VALID
     options.strideH = options.strideW = options.depthMultiplier = 1
     options.dilationHFactor = options.dilationWFactor = 1
-    options.fusedActivationFunction = schema.ActivationFunctionType.RELU
+    if relu:
+        options.fusedActivationFunction = schema.ActivationFunctionType.RELU
     return options
 
 

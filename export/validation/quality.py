@@ -6,7 +6,7 @@ onnxruntime runs the ONNX model, so that an error of the TFLite converter cannot
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -110,23 +110,33 @@ def measure(graph: Graph, expected: Sequence[NDArray[np.float32]], samples: Sequ
     )
 
 
-def below_bicubic_warning(loss: Loss, samples: Sequence[Sample]) -> str | None:
-    """A warning where the float network is worse than bicubic: its weights may have been misread."""
-    psnrs = []
-    for sample in samples:
+def below_bicubic_warning(expected: Sequence[NDArray[np.float32]], samples: Sequence[Sample]) -> str | None:
+    """A warning where the float network is worse than bicubic: its weights may have been misread.
+
+    `expected` is its result [s·h, s·w, C] for each sample.
+    """
+    psnrs, bicubics = [], []
+    for sample, result in zip(samples, expected, strict=True):
         height, width = sample.hr_luma.shape
-        psnrs.append(_psnr_to_hr(np.clip(images.resize_bicubic(sample.image, (width, height)), 0, 1), sample))
-    bicubic = float(np.mean(psnrs))
-    if loss.psnr_float >= bicubic:
+        bicubics.append(_psnr_to_hr(np.clip(images.resize_bicubic(sample.image, (width, height)), 0, 1), sample))
+        psnrs.append(_psnr_to_hr(np.clip(result, 0, 1), sample))
+    psnr, bicubic = float(np.mean(psnrs)), float(np.mean(bicubics))
+    if psnr >= bicubic:
         return None
     return (
-        f"the network gives {loss.psnr_float:.2f} dB where bicubic gives {bicubic:.2f} dB: either it is not trained, "
+        f"the network gives {psnr:.2f} dB where bicubic gives {bicubic:.2f} dB: either it is not trained, "
         "or its weights were misread (--identity, --range, --activation)"
     )
 
 
-def check_drop(loss: Loss, max_drop: float, name: str) -> None:
+def check_drop(loss: Loss, max_drop: float, name: str, advice: Callable[[], list[str]] = list) -> None:
     """The quality gate: refuse a file that loses more than `max_drop` dB.
+
+    Args:
+        loss: the measured loss.
+        max_drop: the largest loss allowed, in dB.
+        name: the file, for the message.
+        advice: called for what would lose less, if it is refused.
 
     Raises:
         EcbsrError: it loses more.
@@ -135,7 +145,7 @@ def check_drop(loss: Loss, max_drop: float, name: str) -> None:
         raise EcbsrError(
             f"{name} loses {loss.drop_db:.2f} dB ({loss.psnr:.2f} instead of {loss.psnr_float:.2f} dB on "
             f"{loss.pictures} images), more than the {max_drop:g} dB allowed, so nothing was written; "
-            "calibrate on images like those it is for, train it for int8, or allow more (--max-drop)"
+            + ", ".join([*advice(), "or allow more (--max-drop)"])
         )
 
 

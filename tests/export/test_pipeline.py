@@ -4,6 +4,7 @@ import json
 import resource
 import signal
 import subprocess
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,17 +14,14 @@ import numpy as np
 import onnxruntime
 import psutil
 import pytest
-import torch
 
 import ecbsr_mobile
 from ecbsr_mobile import Picture, checkpoint, images, tflite, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from ecbsr_mobile.network import Int8Weights
 from ecbsr_mobile.tflite import recipe as recipes
 from export import ExportOptions, pipeline
 from export.convert import onnx_to_tflite
 from export.convert.direct import direct_graph
-from export.options import FINETUNE_STEPS
 from export.pipeline import export
 from tests.helpers import commands, networks
 from tests.helpers.networks import net, use_graph
@@ -139,7 +137,7 @@ def test_same_input_gives_same_bytes(ready, finetune: int, tmp_path: Path) -> No
     first, second = (export(net(1, 2, "prelu"), tmp_path / name, options) for name in ("a", "b"))
     assert [file.sha256 for file in first.files] == [file.sha256 for file in second.files]
     recipe = recipes.read(tflite.read(first.files[1].path))
-    assert ("learned from the float network's results" in recipe["calibration"]["method"]) == (finetune > 0)
+    assert ("finetune" in recipe["calibration"]) == (finetune > 0)
     assert recipe["calibration"]["pictures"] == ["crop.png"]
 
 
@@ -182,33 +180,26 @@ def test_16_bit_activations(ready, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "target", "steps"),
-    [
-        ("plain", "cpu", FINETUNE_STEPS),
-        ("trained", "cpu", 0),
-        ("trained", "npu", FINETUNE_STEPS),  # they are trained for the other decomposition of PReLU
-        (zoo.DEFAULT, "npu", 0),
-    ],
+    ("kind", "asked", "passed_on"),
+    [("trained", None, None), ("trained", 7, 7), (zoo.DEFAULT, None, 0), ("random", None, 0), ("random", 7, 7)],
 )
-def test_weights_that_are_not_trained_for_int8_are_finetuned_by_default(
-    weights: str, target: str, steps: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_network_that_is_worse_than_bicubic_is_not_finetuned_unasked_nor_is_a_bundled_one(
+    kind: str, asked: int | None, passed_on: int | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Compares the number of steps that an export passes on to `int8_graph`, which is replaced and ends the export."""
-    passed_on: list[int] = []
+    found: list[int | None] = []
 
     def stop(*arguments: object) -> None:
-        passed_on.append(arguments[4])
+        found.append(arguments[4])
         raise EcbsrError("stopped by the test")
 
-    plain = deepcopy(net(1, 2, "prelu"))
-    if weights == "trained":
-        plain.int8 = {"depthwise": Int8Weights("depthwise", plain, torch.zeros(9, 2))}
-    exported = ecbsr_mobile.load(zoo.DEFAULT) if weights == zoo.DEFAULT else plain
+    exported = deepcopy(net(1, 2, "prelu")) if kind == "random" else ecbsr_mobile.load(zoo.DEFAULT)
     use_graph(monkeypatch, direct_graph(exported, networks.SIZE))
     monkeypatch.setattr(pipeline, "int8_graph", stop)
-    with pytest.raises(EcbsrError, match="stopped by the test"):
-        export(weights if weights == zoo.DEFAULT else plain, tmp_path, precisions=["int8"], target=target)
-    assert passed_on == [steps]
+    warned = pytest.warns(UserWarning, match="bicubic") if kind == "random" else nullcontext()
+    with warned, pytest.raises(EcbsrError, match="stopped by the test"):
+        export(kind if kind == zoo.DEFAULT else exported, tmp_path, precisions=["int8"], finetune=asked)
+    assert found == [passed_on]
 
 
 def with_wrong_bias(graph: tflite.Graph) -> tflite.Graph:

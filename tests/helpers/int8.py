@@ -19,7 +19,7 @@ def bundled_image(colors: int, height: int = 150, width: int = 200) -> torch.Ten
     return image.contiguous(memory_format=torch.channels_last)
 
 
-def observed(net: PlainNet, decomposition: PReLUDecomposition = "depthwise") -> FakeQuantNet:
+def observed(net: PlainNet, decomposition: PReLUDecomposition = "single") -> FakeQuantNet:
     """The int8 network of float weights, with the ranges of its activations for the bundled image."""
     simulation = FakeQuantNet(fold_steep_slopes(net), decomposition)
     simulation.observe(bundled_image(net.architecture.colors))
@@ -29,5 +29,5 @@ def observed(net: PlainNet, decomposition: PReLUDecomposition = "depthwise") -> 
 def simulated(weights: Int8Weights, image: torch.Tensor) -> np.ndarray:
     """The result [H, W, C] of int8 weights for an image [1, C, h, w]."""
     with torch.no_grad():
-        result = FakeQuantNet(weights.net, weights.decomposition, weights.ranges)(image)
+        result = FakeQuantNet(weights.net, weights.decomposition, weights.ranges, weights.channel_ranges)(image)
     return result[0].numpy().transpose(1, 2, 0)

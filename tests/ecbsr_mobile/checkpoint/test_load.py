@@ -181,13 +181,13 @@ def test_int8_weights_are_saved_and_loaded(tmp_path: Path) -> None:
     simulation = FakeQuantNet(fold_steep_slopes(plain))
     simulation.observe(image)
     weights = simulation.weights()
-    plain.int8 = {"depthwise": weights}
+    plain.int8 = {"single": weights}
     save(plain, path)
     loaded = load(path)
-    assert set(loaded.int8) == {"depthwise"}
-    np.testing.assert_array_equal(simulated(loaded.int8["depthwise"], image), simulated(weights, image))
+    assert set(loaded.int8) == {"single"}
+    np.testing.assert_array_equal(simulated(loaded.int8["single"], image), simulated(weights, image))
     assert torch.equal(loaded(image), plain(image))
-    plain.int8 = {"depthwise": replace(weights, ranges=weights.ranges[:-1])}
+    plain.int8 = {"single": replace(weights, ranges=weights.ranges[:-1])}
     save(plain, path)
     with pytest.raises(EcbsrError, match=r"w\.safetensors: its int8 ranges do not fit"):
         load(path)

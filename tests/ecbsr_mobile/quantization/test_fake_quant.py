@@ -17,14 +17,15 @@ from ecbsr_mobile.quantization.fake_quant import (
     forward_fake_quant,
     round_to_8_bits,
 )
-from tests.helpers.int8 import bundled_image, observed
+from tests.helpers.int8 import bundled_image, observed, simulated
 from tests.helpers.networks import net
 
 CASES: list[tuple[Activation, PReLUDecomposition]] = [
-    ("prelu", "depthwise"),
+    ("prelu", "single"),
+    ("prelu", "double"),
     ("prelu", "native"),
     ("leaky", "native"),
-    ("relu", "depthwise"),
+    ("relu", "single"),
 ]
 
 
@@ -55,17 +56,19 @@ def test_the_result_is_that_of_8_bits(activation: Activation, decomposition: PRe
     assert 20 < psnr(result, expected) < 70
 
 
-def test_weights_give_the_same_result_again() -> None:
-    simulation, image = observed(net(1, 2, "prelu")), bundled_image(1, 48, 64)
-    weights = simulation.weights()
+@pytest.mark.parametrize("decomposition", ["single", "double", "native"])
+def test_weights_give_the_same_result_again(decomposition: PReLUDecomposition) -> None:
+    simulation, image = observed(net(1, 2, "prelu"), decomposition), bundled_image(1, 48, 64)
     with torch.no_grad():
-        again = FakeQuantNet(weights.net, weights.decomposition, weights.ranges)(image)
-        assert torch.equal(again, simulation(image))
+        result = simulation(image)[0].numpy().transpose(1, 2, 0)
+    assert (simulated(simulation.weights(), image) == result).all()
 
 
 def test_ranges_of_another_network_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(5, 2\) ranges do not fit 9 activations"):
-        FakeQuantNet(net(1, 2, "prelu"), "depthwise", torch.zeros(5, 2))
+        FakeQuantNet(net(1, 2, "prelu"), "single", torch.zeros(5, 2))
+    with pytest.raises(ValueError, match=r"\(3, 4, 2\) channel ranges do not fit 3 x 8 channels"):
+        FakeQuantNet(net(1, 2, "prelu"), "double", torch.zeros(3, 2), torch.zeros(3, 4, 2))
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def test_the_teacher_is_measured_on_whole_8_bit_images(train_images: Path) -> No
 
 def test_the_loss_of_a_step_is_that_of_its_crops_and_their_images(train_images: Path) -> None:
     start, crops = load("ecbsr-m4c8-x2"), Crops(train_images, 2, 1, 12)
-    trainer = Trainer(replace(QUICK, blocks=4, channels=8, int8="depthwise", loss="distill"), start)
+    trainer = Trainer(replace(QUICK, blocks=4, channels=8, int8="single", loss="distill"), start)
     trainer.prepare(crops)
     distillation = Distillation(start, torch.device("cpu"))
     distillation.measure(crops)

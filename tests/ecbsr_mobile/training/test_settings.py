@@ -16,7 +16,7 @@ from ecbsr_mobile import Settings, UsageError
         ({"optimizer": "sgd"}, "optimizer 'sgd' is unknown; use one of adam, soap"),
         ({"loss": "float"}, "loss 'float' is unknown"),
         ({"schedule": "linear"}, "schedule 'linear'"),
-        ({"int8": "cpu"}, "int8 'cpu' is unknown; use one of depthwise, native"),
+        ({"int8": "cpu"}, "int8 'cpu' is unknown; use one of single, double, native"),
         ({"lr": 0.0}, "learning rate 0.0"),
         ({"lr": float("nan")}, "learning rate nan"),
         ({"ema_decay": 1.0}, "ema_decay 1.0"),

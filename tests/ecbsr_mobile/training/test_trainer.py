@@ -89,7 +89,7 @@ def test_a_step_that_cuts_its_crops_itself_is_the_same(train_images: Path, optio
 
 def test_int8_training_refuses_what_it_cannot_start_from() -> None:
     with pytest.raises(UsageError, match="starts from trained float weights"):
-        Trainer(Settings(int8="depthwise"))
+        Trainer(Settings(int8="single"))
     with pytest.raises(UsageError, match="are ecbsr-m1c4-x2, not ecbsr-m4c16-x2"):
         Trainer(Settings(int8="native"), ECBSR(1, 4).collapse())
 
@@ -102,7 +102,7 @@ def test_int8_training_refuses_what_it_cannot_start_from() -> None:
         ({"colors": 3, "loss": "psnr"}, 0.01, 1e-3),
         # Nearly equal eigenvalues, and values near the middle between two integers, are decided differently.
         ({"optimizer": "soap", "loss": "psnr", "lr": 1e-3}, 0.05, 1e-2),
-        ({"int8": "depthwise", "loss": "distill"}, 0.25, 1e-2),
+        ({"int8": "single", "loss": "distill"}, 0.25, 1e-2),
     ],
     ids=["adam", "rgb", "soap", "int8"],
 )

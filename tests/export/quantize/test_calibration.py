@@ -1,30 +1,64 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from export.quantize.calibration import calibrate, sheet
-from export.quantize.quantizer import quantize
-from export.tflite import Graph, interpreter
-from export.transforms.prelu import decompose_prelu
+from ecbsr_mobile.architecture import Activation, PReLUDecomposition
+from export.convert.direct import direct_graph
+from export.quantize.calibration import calibrate, graph_loss, int8_of, sheet
+from export.quantize.distillation import expected_loss, targets
+from export.tflite import interpreter
 from export.validation.sample_images import Sample
-from tests.helpers.networks import graph, observed_ranges, photo
+from tests.helpers.int8 import observed
+from tests.helpers.networks import SIZE, net, photo
 
 
-@pytest.mark.slow
-def test_calibration_beats_observed_ranges_and_is_repeatable() -> None:
-    decomposed = decompose_prelu(graph(1, 2, "prelu"), "cpu")
+@pytest.fixture(scope="module")
+def sample() -> Sample:
     pixels = (photo(1, 64, 64) * 255).round().astype(np.uint8)
-    sample = Sample("photo.png", pixels, np.zeros((1, 1), np.uint8), (pixels,))
-    first, second = calibrate(decomposed, [sample]), calibrate(decomposed, [sample])
-    assert (first.ranges, first.error_db) == (second.ranges, second.error_db)
-    image = sheet([pixels]).astype(np.float32) / np.float32(255)
-    expected = np.clip(interpreter.run(decomposed, image), 0, 1)
+    hr = np.repeat(np.repeat(pixels[:, :, 0], 2, 0), 2, 1)
+    return Sample("photo.png", pixels, hr, (pixels,))
 
-    def error(quantized: Graph) -> float:
-        return float(np.mean((interpreter.run(quantized, image) - expected) ** 2))
 
-    assert error(quantize(first.graph, first.ranges)) < error(quantize(decomposed, observed_ranges(decomposed, image)))
+@pytest.mark.parametrize(
+    ("activation", "decomposition"),
+    [("prelu", "single"), ("prelu", "double"), ("prelu", "native"), ("relu", "single"), ("leaky", "native")],
+)
+def test_calibration_beats_observed_ranges_and_is_repeatable(
+    activation: Activation, decomposition: PReLUDecomposition, sample: Sample
+) -> None:
+    plain = net(1, 2, activation)
+    graph, measured = direct_graph(plain, SIZE), targets(plain, [sample])
+    first, second = (calibrate(plain, decomposition, graph, [sample], measured) for _ in range(2))
+    assert torch.equal(first.weights.ranges, second.weights.ranges)
+    assert (first.method, first.loss_db, first.evaluations) == (second.method, second.loss_db, second.evaluations)
+    assert first.loss_db == graph_loss(int8_of(graph, first.weights), measured)
+    assert first.loss_db <= graph_loss(int8_of(graph, observed(plain, decomposition).weights()), measured)
+
+
+def test_the_expected_loss_is_that_of_an_error_independent_of_the_float_networks(sample: Sample) -> None:
+    """Noise as large as the float network's own error costs 10·log10(2) dB; none costs none."""
+    plain = net(1, 2, "prelu")
+    (measured,) = targets(plain, [sample])
+    float_result = plain(measured.image).clamp(0, 1)
+    luma = float_result[0, 0].numpy() * 255
+    assert measured.mse == pytest.approx(np.mean((luma - sample.hr_luma) ** 2) / 255**2, rel=1e-4)
+    assert expected_loss(lambda image: plain(image).clamp(0, 1), [measured]) == 0
+    noise = torch.full_like(float_result, measured.mse**0.5)
+    assert expected_loss(lambda _image: float_result + noise, [measured]) == pytest.approx(3.0103, abs=1e-3)
+    twice = [measured, replace(measured, mse=measured.mse / 3)]
+    assert expected_loss(lambda _image: float_result + noise, twice) == pytest.approx((3.0103 + 6.0206) / 2, abs=1e-3)
+
+
+def test_the_expected_loss_of_a_graph_is_that_of_its_result(sample: Sample) -> None:
+    plain = net(1, 2, "prelu")
+    graph, measured = int8_of(direct_graph(plain, SIZE), observed(plain, "double").weights()), targets(plain, [sample])
+    result = np.clip(interpreter.run(graph, sample.image), 0, 1)
+    added = np.mean((result - measured[0].result[0].numpy().transpose(1, 2, 0)) ** 2)
+    assert graph_loss(graph, measured) == pytest.approx(10 * np.log10(1 + added / measured[0].mse), rel=1e-4)
 
 
 def test_sheet_has_one_size_for_any_image(random) -> None:

@@ -5,20 +5,37 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import pytest
 import torch
 
-from ecbsr_mobile.network import Int8Weights
-from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
-from export.quantize.finetune import finetune
+from ecbsr_mobile.architecture import Architecture, PReLUDecomposition
+from ecbsr_mobile.network import Int8Weights, PlainNet
+from ecbsr_mobile.quantization.fake_quant import FakeQuantNet
+from export.quantize.distillation import expected_loss, targets
+from export.quantize.finetune import default_steps, finetune
 from export.validation.sample_images import Sample, samples
+from tests.helpers.int8 import observed
 from tests.helpers.networks import net
 
 
 @pytest.fixture(scope="module")
 def images() -> list[Sample]:
     return samples(None, 2, 1)[:3]
+
+
+def start(plain: PlainNet, decomposition: PReLUDecomposition = "single") -> Int8Weights:
+    return observed(plain, decomposition).weights()
+
+
+def loss(plain: PlainNet, weights: Int8Weights, measured: list[Sample]) -> float:
+    simulation = FakeQuantNet(weights.net, weights.decomposition, weights.ranges, weights.channel_ranges)
+    return expected_loss(simulation, targets(plain, measured))
+
+
+def assert_equal(first: Int8Weights, second: Int8Weights) -> None:
+    assert torch.equal(first.ranges, second.ranges)
+    for name, value in first.net.state_dict().items():
+        assert torch.equal(value, second.net.state_dict()[name])
 
 
 @contextmanager
@@ -45,42 +62,71 @@ def threads(count: int) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_finetuning_comes_nearer_to_the_float_network(images: list[Sample]) -> None:
+@pytest.mark.parametrize("decomposition", ["single", "double"])
+def test_finetuning_comes_nearer_to_the_float_network_on_an_image_that_it_does_not_learn_from(
+    images: list[Sample], decomposition: PReLUDecomposition
+) -> None:
     plain = net(1, 2, "prelu")
-    image = torch.from_numpy(images[0].image.transpose(2, 0, 1))[None]
-    start = FakeQuantNet(fold_steep_slopes(plain), "depthwise")
-    start.observe(image)
-    result = finetune(plain, "depthwise", images, steps=150)
-    assert result.steps == 150
-
-    def error(weights: Int8Weights) -> float:
-        with torch.no_grad():
-            simulated = FakeQuantNet(weights.net, weights.decomposition, weights.ranges)(image)
-        return float(np.mean((simulated - plain(image).clamp(0, 1)).numpy() ** 2))
-
-    assert error(result.weights) < error(start.weights())
+    result = finetune(plain, start(plain, decomposition), images, steps=150)
+    assert result.pictures == (images[2].name,)
+    assert 0 < result.steps <= result.taken <= 150
+    before, after = (loss(plain, weights, images[2:]) for weights in (start(plain, decomposition), result.weights))
+    assert result.loss_db == (pytest.approx(before, rel=1e-3), pytest.approx(after, rel=1e-3))
+    assert after < before
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("decomposition", ["depthwise", "native"])
+def test_what_does_not_gain_is_not_kept_and_ends(images: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a learning rate at which the weights only get worse."""
+    monkeypatch.setattr("export.quantize.finetune.LEARNING_RATE", 3.0)
+    plain = net(1, 2, "prelu")
+    first = start(plain)
+    result = finetune(plain, first, images, steps=48)
+    assert result.weights is first
+    assert (result.steps, result.loss_db[0]) == (0, result.loss_db[1])
+    assert result.taken < 48
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decomposition", ["single", "double", "native"])
 def test_finetuning_gives_the_same_bits_with_any_number_of_threads_and_under_load(
-    images: list[Sample], decomposition: str
+    images: list[Sample], decomposition: PReLUDecomposition
 ) -> None:
     plain = net(1, 2, "prelu")
     with threads(1):
-        first = finetune(plain, decomposition, images, steps=12).weights
+        first = finetune(plain, start(plain, decomposition), images, steps=12)
     with threads(4), busy_processor():
-        second = finetune(plain, decomposition, images, steps=12).weights
-    assert torch.equal(first.ranges, second.ranges)
-    for name, value in first.net.state_dict().items():
-        assert torch.equal(value, second.net.state_dict()[name])
+        second = finetune(plain, start(plain, decomposition), images, steps=12)
+    assert (first.steps, first.loss_db) == (second.steps, second.loss_db)
+    assert_equal(first.weights, second.weights)
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it_with_the_best_so_far(images: list[Sample]) -> None:
+    plain = net(1, 2, "prelu")
+
+    def interrupt_at_half(message: str) -> None:
+        if " 50 %" in message:
+            raise KeyboardInterrupt
+
+    result = finetune(plain, start(plain), images, steps=200, progress=interrupt_at_half)
+    assert (result.interrupted, result.taken) == (True, 100)
+    assert 0 < result.steps < 100
+    assert loss(plain, result.weights, images[2:]) < loss(plain, start(plain), images[2:])
 
 
 @pytest.mark.slow
 def test_the_network_that_is_given_is_not_changed(images: list[Sample]) -> None:
-    plain = net(1, 2, "prelu")
-    before = {name: value.clone() for name, value in plain.state_dict().items()}
+    plain, first = net(1, 2, "prelu"), start(net(1, 2, "prelu"))
+    before = [value.clone() for value in (*plain.state_dict().values(), *first.net.state_dict().values())]
     messages: list[str] = []
-    finetune(plain, "depthwise", images, steps=2, progress=messages.append)
-    assert all(torch.equal(value, before[name]) for name, value in plain.state_dict().items())
-    assert [message.rsplit(", ")[-1] for message in messages] == ["0 %", "50 %"]
+    finetune(plain, first, images, steps=2, progress=messages.append)
+    after = [*plain.state_dict().values(), *first.net.state_dict().values()]
+    assert all(torch.equal(value, old) for value, old in zip(after, before, strict=True))
+    assert [message.split(":")[0] for message in messages] == ["fine-tuning, 0 %", "fine-tuning, 50 %"]
+
+
+def test_larger_networks_take_fewer_steps() -> None:
+    steps = [default_steps(Architecture(*shape)) for shape in ((4, 8), (4, 16), (10, 32), (16, 64), (24, 128))]
+    assert steps == sorted(steps, reverse=True)
+    assert steps[0] <= 3000 and steps[-1] >= 400

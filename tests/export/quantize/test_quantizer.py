@@ -124,9 +124,9 @@ def test_all_tensors_are_int8_and_input_and_output_are_pixels(case) -> None:
     assert before.scale == after.scale and before.zero_point == after.zero_point
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case[3] == "cpu"])
+@pytest.mark.parametrize("case", [case for case in CASES if case[3] == "single"])
 def test_xnnpack_delegates_every_node_of_a_cpu_graph(case) -> None:
-    decomposed = decompose_prelu(graph(*case[:3]), "cpu")
+    decomposed = decompose_prelu(graph(*case[:3]), "single")
     measured = xnnpack_probe.probe(tflite.write(quantize(decomposed, observed_ranges(decomposed, photo(case[0])))))
     assert (len(measured.nodes), measured.partitions) == (measured.total, 1), measured.error
 
@@ -139,7 +139,7 @@ def test_the_residual_is_exact() -> None:
         if node.operator == "CONV_2D" and tensors[node.inputs[1]].shape[1] == 3:
             for index in node.inputs[1:]:
                 tensors[index] = replace(tensors[index], data=np.zeros_like(tensors[index].data))
-    decomposed = decompose_prelu(replace(plain, tensors=tuple(tensors)), "cpu")
+    decomposed = decompose_prelu(replace(plain, tensors=tuple(tensors)), "single")
     quantized = quantize(decomposed, observed_ranges(decomposed, photo(1)))
     image = (np.arange(256, dtype=np.float32) / np.float32(255)).reshape(16, 16, 1)
     assert np.allclose(interpreter.run(quantized, image), image.repeat(2, 0).repeat(2, 1), atol=1e-6)
@@ -157,7 +157,7 @@ def test_xnnpack_loads_a_graph_with_extreme_weights(factor, layer) -> None:
     weight[0], bias[0] = 0, 50
     for index, value in zip(node.inputs[1:], (weight, bias), strict=True):
         tensors[index] = replace(tensors[index], data=value)
-    decomposed = decompose_prelu(replace(plain, tensors=tuple(tensors)), "cpu")
+    decomposed = decompose_prelu(replace(plain, tensors=tuple(tensors)), "single")
     quantized = quantize(decomposed, observed_ranges(decomposed, photo(1)))
     assert not broken_invariants(quantized)
     measured = xnnpack_probe.probe(tflite.write(quantized))
@@ -165,7 +165,7 @@ def test_xnnpack_loads_a_graph_with_extreme_weights(factor, layer) -> None:
 
 
 def test_a_missing_range_and_an_unknown_operator_are_refused() -> None:
-    decomposed = decompose_prelu(graph(1, 2, "prelu"), "cpu")
+    decomposed = decompose_prelu(graph(1, 2, "prelu"), "single")
     ranges = observed_ranges(decomposed, photo(1))
     free = next(decomposed.tensors[i].name for i in activation_indices(decomposed) if i not in pinned(decomposed))
     with pytest.raises(EcbsrError, match=f"no range is known for the activation {free}"):

@@ -1,0 +1,257 @@
+"""Channels of an int8 network that all use the whole range of their tensor.
+
+An int8 activation has one scale for all its channels, so a channel of small values has few of the 256 integers. A PReLU
+or ReLU network computes the same after channel c of an activation is divided by t_c, in the convolution before it, and
+multiplied by t_c in the next one. With PReLU written as "double", what the convolution itself gives needs no common
+scale either: the depthwise convolutions undo a scale and an offset per channel.
+
+(Cross-layer equalization: M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
+ICCV 2019. Here the tail below zero, which a small slope makes unimportant, is not in the way.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..layers import bias_of
+from ..network import PlainNet
+from .qparams import scale_and_zero_point
+
+RARE = (1e-5, 2e-6)
+"""Candidates for the share of a channel's largest and smallest activations that is clipped."""
+
+BIASES = (0.0, 0.7, 1.0)
+"""Candidates for how readily a channel is scaled to the grid of its activation; see `normalize`."""
+
+NEGATIVE_SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0)
+"""Candidates for the negative part of an activation's range, relative to its positive part."""
+
+NATIVE_RARE = 5e-4
+"""Share of a channel's smallest values that is clipped before a PRELU operator."""
+
+NATIVE_POWERS = (0.5, 1.0)
+"""Candidates for how far the channels before a PRELU operator are made equal; see `normalize_native`."""
+
+NATIVE_SHARES = (0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0)
+"""Candidates for the negative part of the range before a PRELU operator, relative to its positive part."""
+
+MIN_LIMIT = 1e-4
+"""Smallest limit of a channel that is (almost) never on one side of zero."""
+
+MIN_SCALE = 2.0**-10
+"""Smallest scale of a channel, relative to the largest in its layer: a channel that is never active has none."""
+
+EXTREMES = 2048  # values that are kept of each channel at each end
+CHUNK_PIXELS = 2**17
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelStatistics:
+    """What a convolution gives before its activation function, by channel.
+
+    `lowest` and `highest` [C, n] are the n smallest and largest values, the extreme ones first; `positive` [C] is the
+    share of values above 0, `pixels` their number.
+    """
+
+    lowest: Tensor
+    highest: Tensor
+    positive: Tensor
+    pixels: int
+
+    def limits(self, rare: float) -> tuple[Tensor, Tensor]:
+        """Minimum and maximum [C] without the share `rare` of the values at each end; below and above 0."""
+        index = min(int(rare * self.pixels), self.lowest.shape[1] - 1)
+        return self.lowest[:, index].clamp(max=-MIN_LIMIT), self.highest[:, index].clamp(min=MIN_LIMIT)
+
+
+@torch.no_grad()
+def channel_statistics(net: PlainNet, images: Sequence[Tensor]) -> list[ChannelStatistics]:
+    """The statistics of every convolution but the last, on LR images, each [N, colors, H, W]."""
+    lowest: list[list[Tensor]] = [[] for _ in net.acts]
+    highest: list[list[Tensor]] = [[] for _ in net.acts]
+    positives = [torch.zeros(net.architecture.channels) for _ in net.acts]
+    pixels = 0
+    for image in images:
+        pixels += image.shape[0] * image.shape[2] * image.shape[3]
+        for part in torch.split(image, max(1, CHUNK_PIXELS // (image.shape[2] * image.shape[3]))):
+            y = part
+            for layer, (conv, act) in enumerate(zip(net.convolutions, net.acts, strict=False)):
+                y = conv(y)
+                values = y.transpose(0, 1).flatten(1)
+                positives[layer] += (values > 0).sum(1)
+                count = min(EXTREMES, values.shape[1])
+                lowest[layer].append(-(-values).topk(count).values)
+                highest[layer].append(values.topk(count).values)
+                y = act(y)
+    return [
+        ChannelStatistics(
+            torch.cat(low, 1).sort(1).values[:, :EXTREMES],
+            torch.cat(high, 1).sort(1, descending=True).values[:, :EXTREMES],
+            positive / pixels,
+            pixels,
+        )
+        for low, high, positive in zip(lowest, highest, positives, strict=True)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class NormalizedLayer:
+    """An activation after `normalize`.
+
+    `channel_ranges` [C, 2] are those of the convolution, `act` is the range (minimum, maximum) of the activation.
+    """
+
+    channel_ranges: Tensor
+    act: tuple[float, float]
+
+
+@torch.no_grad()
+def normalize(
+    net: PlainNet, statistics: Sequence[ChannelStatistics], rare: float = RARE[0], bias: float = BIASES[1]
+) -> list[NormalizedLayer]:
+    """Scale the channels of a PReLU or ReLU network in place; it computes the same as before.
+
+    The activation of each layer gets a range [-share·m, m]. Each channel is scaled to fill it, with slope·x and
+    relu((1 - slope)·x) no wider than the range. Where the convolution's values x fit into as many steps of the
+    activation's scale, they get that scale: positive values are then not rounded again. Of `NEGATIVE_SHARES`, the one
+    with the least rounding noise is chosen, where the noise of each channel counts by its weight in the result.
+
+    Args:
+        net: a PReLU network with slopes of at most 1, or a ReLU network.
+        statistics: of this network, on typical images.
+        rare: share of each channel's values that may be clipped at each end.
+        bias: a channel is scaled further, until x fits, where its noise is then at most `bias` times as large.
+    """
+    slopes = [slope if slope is not None else torch.zeros_like(bias_) for _, bias_, slope in net.layers()[:-1]]
+    importance = _importance(net, slopes, statistics)
+    layers, scales = [], []
+    for slope, found, weight in zip(slopes, statistics, importance, strict=True):
+        best = min(
+            (_layout(share, slope, found, rare, bias) for share in NEGATIVE_SHARES),
+            key=lambda layout: float((weight * layout.noise).sum()),
+        )
+        most = float(best.scale.max())
+        scale = (best.scale / most).clamp(min=MIN_SCALE)
+        act = (-best.share * most, most)
+        step, _ = scale_and_zero_point(*act)
+        low, high = best.low / scale, best.high / scale
+        first = (torch.ceil(high / step - 1e-3) - 255).clamp(min=-255, max=0)
+        on_grid = torch.stack([first, first + 255], 1) * step
+        scales.append(scale)
+        layers.append(NormalizedLayer(torch.where(best.on_grid[:, None], on_grid, torch.stack([low, high], 1)), act))
+    _divide_channels(net, scales)
+    return layers
+
+
+@torch.no_grad()
+def normalize_native(net: PlainNet, statistics: Sequence[ChannelStatistics], power: float) -> list[tuple[float, float]]:
+    """Scale the channels of a PReLU network in place for a PRELU operator, whose input has one scale for all.
+
+    Long tails below zero then cost all channels precision, so the channels are made only partly equal.
+
+    Args:
+        net: a PReLU network.
+        statistics: of this network, on typical images.
+        power: 0 leaves the channels as they are, 1 makes all fill the range.
+
+    Returns:
+        The range (minimum, maximum) of each convolution and activation, in the order of computation.
+    """
+    slopes = [slope for _, _, slope in net.layers()[:-1] if slope is not None]
+    importance = _importance(net, slopes, statistics)
+    ranges, scales = [], []
+    for slope, found, weight in zip(slopes, statistics, importance, strict=True):
+        low, high = found.limits(NATIVE_RARE)[0], found.limits(RARE[0])[1]
+        seen = found.positive + slope.square() * (1 - found.positive)
+        noises, candidates = [], []
+        for share in NATIVE_SHARES:
+            scale = torch.stack([high, -low / share, slope * low]).amax(0)
+            act_share = float((-slope * low / scale).clamp(min=0).max())
+            noise = weight * scale.square() * ((1 + share) ** 2 * seen + (1 + act_share) ** 2)
+            noises.append(float(noise.sum()))
+            candidates.append(scale)
+        scale = candidates[noises.index(min(noises))]
+        scale = ((scale / scale.max()) ** power).clamp(min=MIN_SCALE)
+        act = torch.stack([slope * low, high]) / scale
+        ranges.append((float((low / scale).min()), float((high / scale).max())))
+        ranges.append((min(0.0, float(act.min())), float(act.max())))
+        scales.append(scale)
+    _divide_channels(net, scales)
+    return ranges
+
+
+def _divide_channels(net: PlainNet, scales: Sequence[Tensor]) -> None:
+    """Divide the channels of each activation; the network computes the same."""
+    for layer, scale in enumerate(scales):
+        conv, following = net.convolutions[layer : layer + 2]
+        conv.weight /= scale[:, None, None, None]
+        bias_of(conv).div_(scale)
+        following.weight *= scale[:, None, None]
+
+
+def _importance(net: PlainNet, slopes: Sequence[Tensor], statistics: Sequence[ChannelStatistics]) -> list[Tensor]:
+    """For each activation, the mean square of the result per mean square of noise in a channel, [C]: an estimate."""
+    later = torch.ones(len(net.convolutions[-1].weight))
+    found = []
+    for layer in reversed(range(len(slopes))):
+        weight = net.convolutions[layer + 1].weight
+        found.append((later[:, None] * weight.square().sum((2, 3))).sum(0))
+        positive = statistics[layer].positive
+        later = found[-1] * (positive + slopes[layer].square() * (1 - positive))
+    return found[::-1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """A choice for the activation of a layer; tensors are [C].
+
+    `share` is the negative part of its range relative to the positive one, `scale` what each channel is divided by,
+    `low` and `high` the range of the convolution, `on_grid` whether it has the activation's scale, and `noise` an
+    estimate of the rounding errors' mean square.
+    """
+
+    share: float
+    scale: Tensor
+    low: Tensor
+    high: Tensor
+    on_grid: Tensor
+    noise: Tensor
+
+
+def _layout(share: float, slope: Tensor, found: ChannelStatistics, rare: float, bias: float) -> _Layout:
+    scale = _scale(share, slope, *found.limits(rare))
+    low, high = found.limits(0.0)
+    width = (1 + share) * scale
+    # Where the slope is small, values far below zero all give nearly the same: what is clipped is less than a step.
+    low = torch.maximum(low, (low + width / 255 / slope.abs().clamp(min=1e-9)).clamp(max=-MIN_LIMIT))
+    own = high - low
+    up, down = found.positive, 1 - found.positive
+    noise = up * (2 * width.square() + own.square()) + down * (width.square() + (slope * own).square())
+    wide = torch.maximum(width, own)
+    noise_on_grid = wide.square() * (up + down * (1 + slope.square()))
+    on_grid = (own <= width) | (noise_on_grid <= bias * noise)
+    return _Layout(
+        share,
+        torch.where(on_grid, wide / (1 + share), scale),
+        low,
+        high,
+        on_grid,
+        torch.where(on_grid, noise_on_grid, noise),
+    )
+
+
+def _scale(share: float, slope: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The least scale of each channel, [C], so that a range [-share, 1] contains the activation and both addends."""
+    linear = torch.stack([slope * low, slope * high])
+    above = torch.stack([high, *linear, (1 - slope) * high / (1 + share)]).amax(0)
+    below = -linear.amin(0)
+    if share:
+        return torch.maximum(above, below / share)
+    return torch.where(below > MIN_LIMIT, _IMPOSSIBLE, above)
+
+
+_IMPOSSIBLE = 1e6

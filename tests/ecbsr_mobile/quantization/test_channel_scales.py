@@ -1,0 +1,106 @@
+"""Scaling the channels of a network for int8: the same function, with ranges that its values fill."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ecbsr_mobile import PlainNet
+from ecbsr_mobile.architecture import Activation, Architecture
+from ecbsr_mobile.network import Int8Weights
+from ecbsr_mobile.quantization.channel_scales import channel_statistics, normalize, normalize_native
+from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
+from ecbsr_mobile.quantization.qparams import double_ranges, scale_and_zero_point
+from ecbsr_mobile.quantization.rounding import double_prelu, fake_quantize_channels
+from tests.helpers.int8 import bundled_image, observed
+from tests.helpers.networks import net
+
+
+def scaled(activation: Activation) -> tuple[PlainNet, list]:
+    plain = fold_steep_slopes(net(1, 2, activation)).requires_grad_(False)
+    return plain, normalize(plain, channel_statistics(plain, [bundled_image(1)]))
+
+
+def activations(plain: PlainNet, image: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """What each convolution but the last gives, and its activation."""
+    found, y = [], image
+    for conv, act in zip(plain.convolutions, plain.acts, strict=False):
+        conv_result = conv(y)
+        y = act(conv_result)
+        found.append((conv_result, y))
+    return found
+
+
+@pytest.mark.parametrize("activation", ["prelu", "relu"])
+def test_scaling_channels_does_not_change_the_function(activation: Activation) -> None:
+    plain, image = net(1, 2, activation), bundled_image(1, 40, 50)
+    torch.testing.assert_close(scaled(activation)[0](image), plain(image), rtol=0, atol=2e-5)
+    native = fold_steep_slopes(net(1, 2, "prelu")).requires_grad_(False)
+    normalize_native(native, channel_statistics(native, [image]), power=1.0)
+    torch.testing.assert_close(native(image), net(1, 2, "prelu")(image), rtol=0, atol=2e-5)
+
+
+def test_statistics_are_those_of_all_images() -> None:
+    plain = fold_steep_slopes(net(1, 2, "prelu")).requires_grad_(False)
+    image = bundled_image(1)
+    parts = [image[:, :, :60], image[:, :, 60:].repeat(3, 1, 1, 1)]
+    first = [torch.cat([plain.convolutions[0](part).transpose(0, 1).flatten(1) for part in parts], 1)]
+    found = channel_statistics(plain, parts)[0]
+    assert found.pixels == first[0].shape[1]
+    torch.testing.assert_close(found.lowest[:, 0], first[0].amin(1))
+    torch.testing.assert_close(found.highest[:, 3], first[0].sort(1, descending=True).values[:, 3])
+    torch.testing.assert_close(found.positive, (first[0] > 0).float().mean(1))
+
+
+@pytest.mark.parametrize("activation", ["prelu", "relu"])
+def test_ranges_contain_the_values_and_channels_fill_them(activation: Activation) -> None:
+    plain, layers = scaled(activation)
+    for layer, (conv, act) in zip(layers, activations(plain, bundled_image(1)), strict=True):
+        low, high = layer.act
+        assert low - 1e-4 <= act.min() and act.max() <= high + 1e-4
+        filled = torch.maximum(act.amax((0, 2, 3)) / high, -act.amin((0, 2, 3)) / -min(low, -1e-9))
+        assert filled.max() > 0.99
+        assert (conv.amax((0, 2, 3)) <= layer.channel_ranges[:, 1] + 1e-4).all()
+
+
+def test_positive_values_pass_a_double_prelu_unchanged_where_the_scales_agree() -> None:
+    """(1 - slope)·n and slope·n, rounded apart, add up to the integer n again, but where both end in a half."""
+    plain, layers = scaled("prelu")
+    layer, slope = layers[0], plain.acts[0].weight
+    low, high = layer.channel_ranges.unbind(1)
+    act = torch.tensor(layer.act)
+    step, _ = scale_and_zero_point(*layer.act)
+    agreeing = ((high - low) / 255 / step - 1).abs() < 1e-5
+    assert 0 < agreeing.sum() < 8
+    conv = plain.convolutions[0](bundled_image(1)).contiguous(memory_format=torch.channels_last)
+    x = fake_quantize_channels(conv, low, high)
+    y = double_prelu(x, slope, *double_ranges(tuple(act)), tuple(act))
+    unchanged = ((x - y).abs() < 0.01 * step)[:, agreeing]
+    assert unchanged[x[:, agreeing] > 0].float().mean() > 0.995
+    assert ((x - y).abs() < 0.01 * step)[:, ~agreeing].float().mean() < 0.5
+
+
+def with_long_tails() -> PlainNet:
+    """A network like trained ones: small slopes, and convolutions that reach far below zero."""
+    torch.manual_seed(0)
+    plain = PlainNet(Architecture(2, 8, 2, 1, "prelu")).requires_grad_(False).eval()
+    for conv, act in zip(plain.convolutions, plain.acts, strict=False):
+        act.weight.copy_(torch.linspace(-0.02, 0.05, 8))
+        conv.bias -= 4 * conv.weight.abs().sum((1, 2, 3))
+        conv.bias[:4] = 0
+    return plain
+
+
+def error(weights: Int8Weights, plain: PlainNet) -> float:
+    image = bundled_image(1)
+    with torch.no_grad():
+        simulation = FakeQuantNet(weights.net, weights.decomposition, weights.ranges, weights.channel_ranges)
+        return float(F.mse_loss(simulation(image), plain(image).clamp(0, 1)))
+
+
+def test_double_keeps_a_network_whose_values_reach_far_below_zero() -> None:
+    plain = with_long_tails()
+    errors = {name: error(observed(plain, name).weights(), plain) for name in ("single", "double", "native")}
+    assert errors["double"] < 0.1 * errors["single"]
+    assert errors["double"] < errors["native"]

@@ -1,0 +1,85 @@
+"""Which way to write PReLU is taken, and what the recipe says of it."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+import torch
+
+from ecbsr_mobile import PlainNet, load, zoo
+from ecbsr_mobile.errors import UsageError
+from export import tflite
+from export.convert.direct import direct_graph
+from export.quantize.int8 import Int8Result, decompositions, int8_graph
+from export.validation.sample_images import samples
+from tests.helpers.int8 import observed
+from tests.helpers.networks import SIZE, net
+
+
+def result(plain: PlainNet, prelu: str = "auto", steps: int | None = 0, target: str = "cpu") -> Int8Result:
+    messages: list[str] = []
+    arch = plain.architecture
+    chosen = samples(None, arch.scale, arch.colors)[:3]
+    return int8_graph(
+        direct_graph(plain, SIZE), plain, chosen, decompositions(plain, target, prelu), steps, messages.append
+    )
+
+
+def with_long_tails() -> PlainNet:
+    """The bundled network with values that reach far below zero in some channels: their slopes are nearly 0."""
+    plain = deepcopy(load(zoo.DEFAULT))
+    plain.int8 = {}
+    for conv, act, following in zip(plain.convolutions, plain.acts, plain.convolutions[1:], strict=False):
+        act.weight[::3] *= 0.02
+        conv.weight[::3] *= 6
+        conv.bias[::3] *= 6
+        following.weight[:, ::3] /= 6
+    return plain
+
+
+@pytest.mark.slow
+def test_double_is_taken_where_it_keeps_more_and_single_where_that_is_as_good() -> None:
+    plain = load(zoo.DEFAULT)
+    plain.int8 = {}
+    quick, precise = result(plain), result(with_long_tails())
+    assert (quick.decomposition, precise.decomposition) == ("single", "double")
+    for made, depthwise in ((quick, 5), (precise, 10)):
+        assert tflite.operators(made.graph)["DEPTHWISE_CONV_2D"] == depthwise
+        losses = made.calibrated_db
+        assert made.entry["prelu"] == made.decomposition
+        assert f"single {losses['single']:.3f} dB, double {losses['double']:.3f} dB" in made.entry["prelu_why"]
+        assert made.entry["expected_loss_db"] == round(losses[made.decomposition], 4)
+
+
+def test_what_is_asked_for_is_taken() -> None:
+    for prelu, operators in (("single", 3), ("double", 6)):
+        made = result(net(1, 2, "prelu"), prelu)
+        assert (made.decomposition, made.entry["prelu"]) == (prelu, prelu)
+        assert tflite.operators(made.graph)["DEPTHWISE_CONV_2D"] == operators
+    assert tflite.operators(result(net(1, 2, "prelu"), "native").graph)["PRELU"] == 3
+    assert result(net(1, 2, "prelu"), target="npu").decomposition == "native"
+
+
+def test_weights_trained_for_int8_are_taken_as_they_are_whichever_decomposition_they_are_for() -> None:
+    plain = deepcopy(net(1, 2, "prelu"))
+    plain.int8 = {"double": observed(plain, "double").weights()}
+    made = result(plain, steps=None)
+    assert (made.decomposition, made.entry["method"]) == ("double", "learned in training")
+    assert result(plain, "single").entry["method"] != "learned in training"
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky"])
+def test_a_network_without_prelu_has_no_choice(activation: str) -> None:
+    assert decompositions(net(3, 3, activation), "cpu", "auto") == ("single",)
+    with pytest.raises(UsageError, match="has no PReLU that could be written as 'double'"):
+        decompositions(net(3, 3, activation), "cpu", "double")
+
+
+def test_a_leaky_slope_that_the_simulation_lacks_is_calibrated_only() -> None:
+    plain = deepcopy(net(3, 3, "leaky"))
+    plain.acts[1].weight.data = torch.tensor([-0.5])
+    made = result(plain, steps=None)
+    assert made.finetuned_steps == 0 and "finetune" not in made.entry
+    with pytest.raises(UsageError, match=r"a slope of -0\.5 for a layer cannot be fine-tuned"):
+        result(plain, steps=5)
