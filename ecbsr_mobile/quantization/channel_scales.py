@@ -65,7 +65,8 @@ class ChannelStatistics:
     def limits(self, rare: float) -> tuple[Tensor, Tensor]:
         """Minimum and maximum [C] without the share `rare` of the values at each end; below and above 0."""
         index = min(int(rare * self.pixels), self.lowest.shape[1] - 1)
-        return self.lowest[:, index].clamp(max=-MIN_LIMIT), self.highest[:, index].clamp(min=MIN_LIMIT)
+        low, high = -self.lowest[:, index].clamp(max=-MIN_LIMIT), self.highest[:, index].clamp(min=MIN_LIMIT)
+        return -_rounded_up(low), _rounded_up(high)
 
 
 @torch.no_grad()
@@ -175,7 +176,7 @@ def normalize_native(net: PlainNet, statistics: Sequence[ChannelStatistics], pow
             noises.append(float(noise.sum()))
             candidates.append(scale)
         scale = candidates[noises.index(min(noises))]
-        scale = ((scale / scale.max()) ** power).clamp(min=MIN_SCALE)
+        scale = _rounded_up(((scale / scale.max()) ** power).clamp(min=MIN_SCALE))
         act = torch.stack([slope * low, high]) / scale
         ranges.append((float((low / scale).min()), float((high / scale).max())))
         ranges.append((min(0.0, float(act.min())), float(act.max())))
@@ -222,6 +223,15 @@ class _Layout:
     noise: Tensor
 
 
+def _rounded_up(values: Tensor) -> Tensor:
+    """Positive values, up to 1.1 % larger: powers of 2^(1/64).
+
+    The last bits of a convolution depend on the processor; ranges and scales then do not.
+    """
+    exponents = torch.ceil(torch.log2(values.double()) * 64 - 1e-3)
+    return torch.tensor([2 ** (exponent / 64) for exponent in exponents.tolist()], dtype=values.dtype)
+
+
 def _layout(share: float, slope: Tensor, found: ChannelStatistics, rare: float, bias: float) -> _Layout:
     scale = _scale(share, slope, *found.limits(rare))
     low, high = found.limits(0.0)
@@ -236,7 +246,7 @@ def _layout(share: float, slope: Tensor, found: ChannelStatistics, rare: float, 
     on_grid = (own <= width) | (noise_on_grid <= bias * noise)
     return _Layout(
         share,
-        torch.where(on_grid, wide / (1 + share), scale),
+        _rounded_up(torch.where(on_grid, wide / (1 + share), scale)),
         low,
         high,
         on_grid,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
+from ecbsr_mobile.utils.cpu_instructions import use_common
 from ecbsr_mobile.errors import UsageError
 
 from .. import options, resolutions
@@ -32,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         _list(arguments.json)
         return common.DONE
     chosen = options_from(arguments)
+    use_common()  # the same input gives the same bytes on any processor
     from ..pipeline import export
 
     exported = export(arguments.weights, arguments.out, chosen, progress=_Progress())

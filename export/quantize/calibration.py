@@ -248,4 +248,9 @@ def _percentile_ranges(values: NDArray[np.float32]) -> dict[float, Range]:
     flat = values.reshape(-1, values.shape[-1])
     low = np.percentile(flat, [100 - p for p in PERCENTILES], axis=0).min(axis=1)
     high = np.percentile(flat, PERCENTILES, axis=0).max(axis=1)
-    return {p: (float(min(a, 0)), float(max(b, 0))) for p, a, b in zip(PERCENTILES, low, high, strict=True)}
+    return {p: (_rounded(min(a, 0)), _rounded(max(b, 0))) for p, a, b in zip(PERCENTILES, low, high, strict=True)}
+
+
+def _rounded(limit: float) -> float:
+    """Four digits: the last bits of a convolution depend on the processor."""
+    return float(f"{limit:.4g}")
