@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,8 +102,8 @@ class ExportOptions:
             raise UsageError(f"finetune is a number of steps, 0 or more, not {self.finetune}")
         check_choice("prelu", self.prelu, PRELU)
         self._check_activations()
-        if not self.max_drop >= 0:
-            raise UsageError(f"max_drop is 0 dB or more, not {self.max_drop}")
+        if not 0 <= self.max_drop < math.inf:  # a recipe holds no infinity
+            raise UsageError(f"max_drop is a number of dB, 0 or more, not {self.max_drop}")
         if self.npu:
             socs.parse_socs(self.npu)
         self._refuse_unused()

@@ -58,6 +58,18 @@ def equalize(graph: Graph) -> Graph:
     return replace(graph, tensors=tuple(tensors))
 
 
+def round_to_nearest(graph: Graph) -> RoundedWeights:
+    """`graph` with each weight rounded by itself: what `round_weights` is compared with."""
+    tensors, scales = list(graph.tensors), {}
+    for _, node in _convolutions(graph):
+        weight = tensors[node.inputs[1]]
+        scale = _scales(_data(weight).reshape(len(_data(weight)), -1))
+        steps = scale.reshape(-1, 1, 1, 1)
+        tensors[node.inputs[1]] = replace(weight, data=np.round(_data(weight) / steps) * steps)
+        scales[node.inputs[1]] = scale
+    return RoundedWeights(replace(graph, tensors=tuple(tensors)), scales)
+
+
 def round_weights(graph: Graph, image: NDArray[np.float32], progress: Callable[[str], None]) -> RoundedWeights:
     """Round the weights of a float graph, except those of convolutions that copy the image.
 
@@ -77,11 +89,15 @@ def round_weights(graph: Graph, image: NDArray[np.float32], progress: Callable[[
 def _equalizing_factors(weight: NDArray[np.float32]) -> NDArray[np.float64]:
     """A factor for each input channel of [O, h, w, I] that makes its largest weight one of the largest of an output."""
     largest = np.abs(weight.astype(np.float64)).max(axis=(1, 2))
+    used = largest.max(axis=0) > 0  # the factor of an input channel that nothing reads stays 1
     factors = np.ones(largest.shape[1])
+    if not used.any():
+        return factors
     for _ in range(EQUALIZATION_STEPS):
-        outputs = np.maximum((largest * factors).max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        factors = 1 / np.maximum((largest / outputs).max(axis=0), 1e-30)
-    factors /= np.exp(np.log(factors).mean())
+        outputs = (largest * factors).max(axis=1, keepdims=True)
+        shares = np.divide(largest, outputs, out=np.zeros_like(largest), where=outputs > 0)
+        factors[used] = 1 / shares.max(axis=0)[used]
+    factors[used] /= np.exp(np.log(factors[used]).mean())
     return np.clip(factors, 1 / MAX_FACTOR, MAX_FACTOR)
 
 
@@ -101,12 +117,18 @@ def _round_convolution(
         missing += patches.T @ ((exact_patches - patches) @ weights.T)
     gram += DAMPING * np.trace(gram) / len(gram) * np.eye(len(gram))
     fitted = weights + np.linalg.solve(gram, missing).T
-    scale = np.maximum(np.abs(fitted[:, :-1]).max(axis=1) / 127, np.finfo(np.float32).tiny).astype(np.float32)
+    scale = _scales(fitted[:, :-1])
     result = _round_one_by_one(fitted, scale.astype(np.float64), gram)
     tensors = list(rounded.tensors)
     tensors[node.inputs[1]] = replace(weight, data=result[:, :-1].reshape(weight.shape).astype(np.float32))
     tensors[node.inputs[2]] = replace(bias, data=result[:, -1].astype(np.float32))
     return replace(rounded, tensors=tuple(tensors)), scale
+
+
+def _scales(weights: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The scale of each output channel of [O, n], with which its largest weight is 127 or -127."""
+    largest: NDArray[np.floating] = np.abs(weights).max(axis=1)
+    return np.maximum(largest / 127, np.finfo(np.float32).tiny).astype(np.float32)
 
 
 def _round_one_by_one(

@@ -10,7 +10,6 @@ from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.tflite import Graph
 from export.quantize.int16x8 import observed_maxima, quantize_int16x8
-from export.quantize.quantizer import copies_image
 from export.transforms.maximum import fold_steep_slopes, prelu_as_maximum
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
@@ -40,17 +39,6 @@ def int16x8_network(image: np.ndarray, activation: str = "prelu") -> Graph:
     """`float_network` quantized for an image [H, W, C] in [0, 1], with weights rounded to the nearest integer."""
     graph = prelu_as_maximum(fold_steep_slopes(float_network(activation, image.shape[2])))
     return quantize_int16x8(graph, observed_maxima(graph, image))
-
-
-def to_nearest(graph: Graph) -> Graph:
-    """The graph with each weight of a convolution rounded to the nearest multiple of its channel's scale."""
-    tensors = list(graph.tensors)
-    for node in graph.nodes:
-        if node.operator == "CONV_2D" and not copies_image(graph, node):
-            weight = tensors[node.inputs[1]]
-            scale = np.abs(weight.data).max(axis=(1, 2, 3), keepdims=True) / 127
-            tensors[node.inputs[1]] = replace(weight, data=(np.round(weight.data / scale) * scale).astype(np.float32))
-    return replace(graph, tensors=tuple(tensors))
 
 
 SHAPE = (1, 16, 24, 8)

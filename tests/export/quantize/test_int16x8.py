@@ -11,10 +11,11 @@ from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import interpreter
 from export.quantize.int16x8 import observed_maxima, quantize_int16x8
+from export.quantize.weight_rounding import round_to_nearest
 from export.transforms.io_dtype import with_io_dtype
 from export.transforms.maximum import fold_steep_slopes, prelu_as_maximum
 from tests.helpers import int16_arithmetic, litert
-from tests.helpers.int16_models import float_network, int16x8_network, to_nearest
+from tests.helpers.int16_models import float_network, int16x8_network
 from tests.helpers.networks import photo
 
 CASES = [("prelu", 1), ("prelu", 3), ("leaky", 1), ("relu", 3)]
@@ -46,7 +47,7 @@ def test_litert_computes_the_schemes_integers(activation: str, colors: int) -> N
 @pytest.mark.parametrize(("activation", "colors"), CASES)
 def test_all_that_is_lost_is_in_the_weights(activation: str, colors: int) -> None:
     """Of the float network with the same weights, the result differs by its rounding, 0.29 of 255, or little more."""
-    rounded = to_nearest(fold_steep_slopes(float_network(activation, colors)))
+    rounded = round_to_nearest(fold_steep_slopes(float_network(activation, colors))).graph
     exact = np.clip(interpreter.run(rounded, photo(colors)), 0, 1) * 255
     result = interpreter.run(int16x8_network(photo(colors), activation), photo(colors)) * 255
     assert np.sqrt(np.mean((result - exact) ** 2)) < 0.31

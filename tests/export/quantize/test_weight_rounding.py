@@ -6,8 +6,8 @@ import pytest
 from ecbsr_mobile import images, tflite, zoo
 from ecbsr_mobile.tflite import interpreter
 from export.quantize.quantizer import copies_image
-from export.quantize.weight_rounding import round_weights
-from tests.helpers.int16_models import float_network, to_nearest
+from export.quantize.weight_rounding import round_to_nearest, round_weights
+from tests.helpers.int16_models import float_network
 
 
 def luma(number: int) -> np.ndarray:
@@ -24,7 +24,7 @@ def test_errors_are_smaller_than_to_nearest_on_another_image(activation: str) ->
     def error(candidate: tflite.Graph) -> float:
         return float(np.square(interpreter.run(candidate, luma(1)) - interpreter.run(graph, luma(1))).mean())
 
-    assert error(rounded) < 0.5 * error(to_nearest(graph))
+    assert error(rounded) < 0.5 * error(round_to_nearest(graph).graph)
 
 
 def test_weights_are_multiples_of_their_scales_within_8_bits_and_the_same_again() -> None:
