@@ -173,7 +173,8 @@ def _input_values(graph: Graph, number: int, image: NDArray[np.float32]) -> NDAr
     source = graph.nodes[number].inputs[0]
     if source in graph.inputs:
         return image
-    return interpreter.activations(replace(graph, nodes=graph.nodes[:number]), image, [source])[0]
+    before = replace(graph, nodes=graph.nodes[:number], outputs=(source,), signature=None)
+    return interpreter.run(before, image)
 
 
 def _data(tensor: Tensor) -> NDArray[np.float32]:
