@@ -78,7 +78,7 @@ def _partial(graph: Graph, calibration: str | None) -> Mapping[str, Graph]:
     colors = tflite.image_input(graph).shape[3]
     views = [view for sample in samples(calibration, tflite.scale_of(graph), colors) for view in sample.views]
     image = sheet(views).astype(np.float32) / np.float32(255)
-    native = decompose_prelu(graph, "npu")
+    native = decompose_prelu(graph, "native")
     equalized = equalize(fold_steep_slopes(native))
     return {
         "nearest": round_to_nearest(native).graph,

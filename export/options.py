@@ -135,8 +135,8 @@ class ExportOptions:
                 f"16-bit activations would run on no accelerator with target {self.target}: XNNPACK, the GPU delegates "
                 f"and NNAPI take no int16 convolution; use target {' or '.join(INT16_TARGETS)}"
             )
-        if self.prelu not in ("auto", "native"):
-            raise UsageError(f"16-bit activations have PReLU as native only, not as {self.prelu}")
+        if self.prelu != "auto":
+            raise UsageError(f"16-bit activations have PReLU as MUL and MAXIMUM, not as {self.prelu}; leave prelu out")
         if self.finetune:
             raise UsageError(
                 f"16-bit activations are not fine-tuned, so {self.finetune} steps cannot be made; leave finetune out"

@@ -229,7 +229,7 @@ def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: Float
             advice = partial(_advice, run, baseline, graph, quantized)
             graph, calibration = quantized.graph, quantized.entry
         else:
-            graph, calibration = int16x8_graph(graph, baseline.samples, target, progress)
+            graph, calibration = int16x8_graph(graph, baseline.samples, progress)
         graph = with_io_dtype(graph, options.io_dtype)
     run.progress(f"{precision}: measuring on {len(baseline.samples)} images")
     loss = quality.measure(graph, baseline.expected, baseline.samples)

@@ -45,14 +45,13 @@ HEADROOM = 2.0
 
 
 def int16x8_graph(
-    graph: Graph, samples: Sequence[Sample], target: str, progress: Callable[[str], None]
+    graph: Graph, samples: Sequence[Sample], progress: Callable[[str], None]
 ) -> tuple[Graph, dict[str, Any]]:
     """Quantize a converted float graph to 16-bit activations.
 
     Args:
         graph: the converted float graph of a network.
         samples: images that the weights are rounded for and the ranges observed on.
-        target: what runs the graph, out of `options.INT16_TARGETS`.
         progress: called with a message when a step starts.
 
     Returns:

@@ -29,6 +29,7 @@ from export.cli import export as command
         ({"activations": 16}, "would run on no accelerator with target cpu: XNNPACK, .* use target npu"),
         ({"activations": 16, "target": "gpu"}, "would run on no accelerator with target gpu"),
         ({"activations": 16, "target": "npu", "precisions": "fp32"}, "belong to int8, not to fp32; add int8"),
+        ({"activations": 16, "target": "npu", "prelu": "native"}, "as MUL and MAXIMUM, not as native; leave prelu out"),
         ({"activations": 16, "target": "npu", "finetune": 5}, "are not fine-tuned, so 5 steps cannot be made"),
         ({"precisions": ["fp32"], "target": "npu"}, "target npu is an option of an int8 file"),
         ({"precisions": ["fp32"], "io_dtype": "uint8"}, "io_dtype uint8 is an option of an int8 file"),
