@@ -1,9 +1,9 @@
-"""What int8 costs a network: the loss of its file against the float file, both from 8-bit images, and the export itself.
+"""What int8 costs a network: the loss of its file against the float file, both from 8-bit images, and the export.
 
     python benchmarks/int8_loss.py WEIGHTS... --data Set5 Set14 [--target npu] [--finetune STEPS]
 
-Prints a Markdown table: for each weights file, how PReLU is written, the PSNR of the float file on luma in dB, the loss,
-and the time and the memory of the whole export (fp32 and int8, one size, by the command, its largest process).
+Prints a Markdown table: for each weights file, how PReLU is written, the PSNR of the float file on luma in dB, the
+loss, and the time and the memory of the whole export (fp32 and int8, one size, by the command, its largest process).
 """
 
 from __future__ import annotations

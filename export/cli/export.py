@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
-from ecbsr_mobile.utils.cpu_instructions import use_common
 from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.utils.cpu_instructions import use_common
 
 from .. import options, resolutions
 from ..npu import socs
