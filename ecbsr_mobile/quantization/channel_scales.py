@@ -30,10 +30,10 @@ BIASES = (0.0, 0.7, 1.0)
 NEGATIVE_SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0)
 """Candidates for the negative part of an activation's range, relative to its positive part."""
 
-NATIVE_RARE = 5e-4
-"""Share of a channel's smallest values that is clipped before a PRELU operator."""
+NATIVE_RARE = (5e-4, 2e-3)
+"""Candidates for the share of a channel's smallest values that is clipped before a PRELU operator."""
 
-NATIVE_POWERS = (0.5, 1.0)
+NATIVE_POWERS = (0.5, 0.75, 1.0)
 """Candidates for how far the channels before a PRELU operator are made equal; see `normalize_native`."""
 
 NATIVE_SHARES = (0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0)
@@ -45,7 +45,7 @@ MIN_LIMIT = 1e-4
 MIN_SCALE = 2.0**-10
 """Smallest scale of a channel, relative to the largest in its layer: a channel that is never active has none."""
 
-EXTREMES = 2048  # values that are kept of each channel at each end
+EXTREMES = 4096  # values that are kept of each channel at each end
 CHUNK_PIXELS = 2**17
 
 
@@ -149,7 +149,9 @@ def normalize(
 
 
 @torch.no_grad()
-def normalize_native(net: PlainNet, statistics: Sequence[ChannelStatistics], power: float) -> list[tuple[float, float]]:
+def normalize_native(
+    net: PlainNet, statistics: Sequence[ChannelStatistics], rare: float, power: float
+) -> list[tuple[float, float]]:
     """Scale the channels of a PReLU network in place for a PRELU operator, whose input has one scale for all.
 
     Long tails below zero then cost all channels precision, so the channels are made only partly equal.
@@ -157,6 +159,7 @@ def normalize_native(net: PlainNet, statistics: Sequence[ChannelStatistics], pow
     Args:
         net: a PReLU network.
         statistics: of this network, on typical images.
+        rare: share of each channel's smallest values that is clipped.
         power: 0 leaves the channels as they are, 1 makes all fill the range.
 
     Returns:
@@ -166,7 +169,7 @@ def normalize_native(net: PlainNet, statistics: Sequence[ChannelStatistics], pow
     importance = _importance(net, slopes, statistics)
     ranges, scales = [], []
     for slope, found, weight in zip(slopes, statistics, importance, strict=True):
-        low, high = found.limits(NATIVE_RARE)[0], found.limits(RARE[0])[1]
+        low, high = found.limits(rare)[0], found.limits(RARE[0])[1]
         seen = found.positive + slope.square() * (1 - found.positive)
         noises, candidates = [], []
         for share in NATIVE_SHARES:

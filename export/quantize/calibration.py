@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,17 +136,17 @@ def _normalized(
     statistics = channels.channel_statistics(fold_steep_slopes(net), pixels)
     starts = []
     if activation == "prelu" and decomposition == "native":
-        for power in channels.NATIVE_POWERS:
+        for rare, power in product(channels.NATIVE_RARE, channels.NATIVE_POWERS):
             scaled = fold_steep_slopes(net).requires_grad_(False).eval()
-            ranges = channels.normalize_native(scaled, statistics, power)
-            starts.append((f"channels scaled, power {power:g}", Int8Weights("native", scaled, torch.tensor(ranges))))
+            ranges = channels.normalize_native(scaled, statistics, rare, power)
+            method = f"channels scaled without {rare * 1e6:g} of a million values, power {power:g}"
+            starts.append((method, Int8Weights("native", scaled, torch.tensor(ranges))))
         return starts
-    for rare in channels.RARE:
-        for bias in channels.BIASES:
-            student = FakeQuantNet(fold_steep_slopes(net), decomposition)
-            student.normalize(statistics, rare=rare, bias=bias)
-            method = f"channels scaled to one range without {rare * 1e6:g} of a million values, bias {bias:g}"
-            starts.append((method, student.weights()))
+    for rare, bias in product(channels.RARE, channels.BIASES):
+        student = FakeQuantNet(fold_steep_slopes(net), decomposition)
+        student.normalize(statistics, rare=rare, bias=bias)
+        method = f"channels scaled to one range without {rare * 1e6:g} of a million values, bias {bias:g}"
+        starts.append((method, student.weights()))
     return starts
 
 

@@ -37,7 +37,7 @@ def test_scaling_channels_does_not_change_the_function(activation: Activation) -
     plain, image = net(1, 2, activation), bundled_image(1, 40, 50)
     torch.testing.assert_close(scaled(activation)[0](image), plain(image), rtol=0, atol=2e-5)
     native = fold_steep_slopes(net(1, 2, "prelu")).requires_grad_(False)
-    normalize_native(native, channel_statistics(native, [image]), power=1.0)
+    normalize_native(native, channel_statistics(native, [image]), rare=5e-4, power=1.0)
     torch.testing.assert_close(native(image), net(1, 2, "prelu")(image), rtol=0, atol=2e-5)
 
 
@@ -60,7 +60,7 @@ def test_ranges_contain_the_values_and_channels_fill_them(activation: Activation
         low, high = layer.act
         assert low - 1e-4 <= act.min() and act.max() <= high + 1e-4
         filled = torch.maximum(act.amax((0, 2, 3)) / high, -act.amin((0, 2, 3)) / -min(low, -1e-9))
-        assert filled.max() > 0.99
+        assert filled.max() > 0.98
         assert (conv.amax((0, 2, 3)) <= layer.channel_ranges[:, 1] + 1e-4).all()
 
 
