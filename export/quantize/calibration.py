@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecbsr_mobile import images
+from ecbsr_mobile.tflite import Graph, interpreter
 
-from ..tflite import Graph, interpreter
 from ..validation.sample_images import Sample
 from .distillation import Target, expected_loss
 from .qat_weights import decomposed_graph, qat_ranges

@@ -10,9 +10,9 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization import qparams
+from ecbsr_mobile.tflite import Graph
 
 from ..convert.onnx_builder import dcr_order
-from ..tflite import Graph
 from ..transforms.prelu import decompose_prelu, with_unshared_constants
 from .quantizer import Range, activation_indices, copies_image, pinned
 

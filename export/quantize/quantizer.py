@@ -15,8 +15,7 @@ import numpy as np
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization import qparams
 from ecbsr_mobile.quantization.qparams import IMAGE_RANGE, MIN_RANGE_WIDTH, RESIDUAL_RANGE
-
-from ..tflite import Graph, Node, Quantization, Tensor, fused_activation
+from ecbsr_mobile.tflite import Graph, Node, Quantization, Tensor, fused_activation
 
 Range = tuple[float, float]
 """Minimum and maximum real value of a tensor; values beyond are clipped."""

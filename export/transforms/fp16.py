@@ -10,8 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
-
-from ..tflite import Graph, Node, Tensor
+from ecbsr_mobile.tflite import Graph, Node, Tensor
 
 
 def with_fp16_constants(graph: Graph) -> Graph:

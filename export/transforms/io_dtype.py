@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ecbsr_mobile.tflite import Graph, Node, Quantization, Signature, Tensor
+
 from ..options import IO_DTYPES, check_choice
-from ..tflite import Graph, Node, Quantization, Signature, Tensor
 
 
 def with_io_dtype(graph: Graph, io_dtype: str) -> Graph:

@@ -27,8 +27,7 @@ import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
-
-from ..tflite import Graph, Node, Tensor
+from ecbsr_mobile.tflite import Graph, Node, Tensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

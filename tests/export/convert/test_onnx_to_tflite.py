@@ -12,12 +12,12 @@ import onnxruntime
 import psutil
 import pytest
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.architecture import COLORS, SCALES, Architecture
 from ecbsr_mobile.errors import EcbsrError
-from export import tflite
+from ecbsr_mobile.tflite import interpreter
 from export.convert import onnx_to_tflite
 from export.convert.onnx_builder import onnx_model
-from export.tflite import interpreter
 from tests.helpers.networks import SIZE, graph, net
 from tests.helpers.paths import ROOT
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from ecbsr_mobile.architecture import Activation, PReLUDecomposition
+from ecbsr_mobile.tflite import interpreter
 from export.convert.direct import direct_graph
 from export.quantize.calibration import calibrate, graph_loss, int8_of, sheet
 from export.quantize.distillation import expected_loss, targets
-from export.tflite import interpreter
 from export.validation.sample_images import Sample
 from tests.helpers.int8 import observed
 from tests.helpers.networks import SIZE, net, photo

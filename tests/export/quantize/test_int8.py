@@ -7,9 +7,8 @@ from copy import deepcopy
 import pytest
 import torch
 
-from ecbsr_mobile import PlainNet, load, zoo
+from ecbsr_mobile import PlainNet, load, tflite, zoo
 from ecbsr_mobile.errors import UsageError
-from export import tflite
 from export.convert.direct import direct_graph
 from export.quantize.int8 import Int8Result, decompositions, int8_graph
 from export.validation.sample_images import samples

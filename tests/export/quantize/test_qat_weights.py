@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from ecbsr_mobile import Picture, Settings, TfliteModel, TorchModel, evaluate, images, load, train, zoo
+from ecbsr_mobile import Picture, Settings, TfliteModel, TorchModel, evaluate, images, load, tflite, train, zoo
 from ecbsr_mobile.quantization.fake_quant import activation_names, fold_steep_slopes
-from export import recipe as recipes
-from export import tflite
+from ecbsr_mobile.tflite import interpreter
+from ecbsr_mobile.tflite import recipe as recipes
 from export.pipeline import export
 from export.quantize.qat_weights import decomposed_graph, qat_ranges
 from export.quantize.quantizer import quantize
-from export.tflite import interpreter
 from tests.helpers.int8 import bundled_image, observed, simulated
 from tests.helpers.networks import CASES, graph, net, use_graph
 

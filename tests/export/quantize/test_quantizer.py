@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
-from export import tflite
+from ecbsr_mobile.tflite import Graph, interpreter, xnnpack_probe
 from export.audit.invariants import broken_invariants
 from export.quantize.quantizer import activation_indices, pinned, quantization, quantize
-from export.tflite import Graph, interpreter, xnnpack_probe
 from export.transforms.prelu import decompose_prelu
 from tests.helpers.networks import CASES, graph, observed_ranges, photo
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
-from export import tflite
-from export.tflite import interpreter
+from ecbsr_mobile.tflite import interpreter
 from export.transforms.fp16 import with_fp16_constants
 from tests.helpers.networks import graph
 

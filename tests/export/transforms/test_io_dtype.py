@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import UsageError
-from export import tflite
 from export.quantize.quantizer import quantize
 from export.transforms.io_dtype import with_io_dtype
 from export.transforms.prelu import decompose_prelu

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
-from export import tflite
-from export.tflite import interpreter
+from ecbsr_mobile.tflite import interpreter
 from export.transforms.prelu import decompose_prelu
 from tests.helpers.networks import graph
 
