@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ import msgspec
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
+from ecbsr_mobile.utils.lock import locked
 from ecbsr_mobile.utils.subprocess_runner import Canceled
 from ecbsr_mobile.utils.text import from_utf8, to_utf8
 
@@ -30,6 +31,9 @@ from .results.types import TIMED, Check, DeviceInfo, OperatorTime, Results, Run
 
 Notify = Callable[[str], None]
 """Called with one line of text, from several threads."""
+
+WORK = "benchmark"
+"""What the lock of a folder says is done there."""
 
 REPORTS = ("results.json", "results.csv", "report.html")
 """The files of `publish`."""
@@ -73,7 +77,7 @@ def bench(
         options: `devices`, `sizes`, `delegates`, `threads` and the other attributes of `Options`.
 
     Raises:
-        EcbsrError: a model cannot be read, the only device cannot be used, or `out` cannot be written to.
+        EcbsrError: a model cannot be read, the only device cannot be used, or `out` cannot be written to or is in use.
         UsageError: an option is invalid, or `out` contains an earlier benchmark.
     """
     return start(models, Options(iterations=runs, **options), out, progress)
@@ -91,18 +95,27 @@ def start(
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     files = tuple(ModelFile(to_utf8(str(model.path)), model.sha256) for model in models.values())
     journal = Journal(Session(options, files, started), Path(out) if out is not None else None)
-    if out is not None:
-        check_new(Path(out))
-    journal.create_file()
-    return _run(models, journal, progress)
+    with locked(out, WORK) if out is not None else nullcontext():
+        if out is not None:
+            check_new(Path(out))
+        journal.create_file()
+        return _run(models, journal, progress)
 
 
 def resume(out: str | os.PathLike[str], progress: Notify | None = None) -> Results:
     """Finish the session in the folder `out`: measure only what is missing.
 
     Raises:
-        EcbsrError: there is no session in the folder, or one of its models has changed since.
+        EcbsrError: there is no session in the folder, one of its models has changed since, or another process
+            writes to the folder.
     """
+    if not Path(out).is_dir():
+        reopen(Path(out))  # says what is missing, and creates no folder
+    with locked(out, WORK):
+        return _resume(out, progress)
+
+
+def _resume(out: str | os.PathLike[str], progress: Notify | None) -> Results:
     journal = reopen(Path(out))
     files = journal.session.models
     if not files:

@@ -87,7 +87,7 @@ def export(
         if converter:
             files += _tflite_files(run, converter)
     for file in files:
-        write_bytes(file.entry.path, file.data)
+        write_bytes(file.entry.path, file.data, options.overwrite)
     return Exported(recipe.model(plain), tuple(file.entry for file in files))
 
 

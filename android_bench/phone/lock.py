@@ -6,7 +6,6 @@ The lock is a folder on the phone. It is stale after the phone has rebooted, whe
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import shlex
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils.lock import user
 from ecbsr_mobile.utils.text import last_line, printable
 
 from ..config import Limits
@@ -90,7 +90,7 @@ class Lock:
             return True
         self.tried = True
         _active.add(self.token)
-        owner = {"who": f"{_user()}@{socket.gethostname()}", "machine": machine_id(), "pid": os.getpid()}
+        owner = {"who": f"{user()}@{socket.gethostname()}", "machine": machine_id(), "pid": os.getpid()}
         text = shlex.quote(json.dumps({**owner, "boot": self.boot, "token": self.token}))
         result = adb.shell(f"mkdir {FOLDER} && echo {text} > {FOLDER}/owner")
         if result.code == 0:
@@ -138,13 +138,6 @@ def _parse_owner(text: str) -> dict[str, Any]:
         return {"pid": int(owner["pid"]), **{key: str(owner.get(key)) for key in ("who", "machine", "boot", "token")}}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
         return {}
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "someone"
 
 
 def machine_id() -> str:

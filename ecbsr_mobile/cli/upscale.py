@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             image = images.read(source, max_pixels)
             size = (image.size[0] * model.scale, image.size[1] * model.scale)
-            with images.open_writer(target, image, size) as add:
+            with images.open_writer(target, image, size, options.overwrite) as add:
                 for strip in upscale_strips(image, model, progress=bar):
                     add(strip)
         except EcbsrError as error:

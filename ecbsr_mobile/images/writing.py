@@ -51,7 +51,9 @@ def write(image: Picture, path: str | os.PathLike[str]) -> None:
 
 
 @contextmanager
-def open_writer(path: str | os.PathLike[str], like: Picture, size: tuple[int, int]) -> Iterator[Add]:
+def open_writer(
+    path: str | os.PathLike[str], like: Picture, size: tuple[int, int], overwrite: bool = True
+) -> Iterator[Add]:
     """Write an image strip by strip (see `files.atomic_write`); PNG, PPM and PGM need memory for a strip alone.
 
     JPEG gets quality 95; WebP is lossless. Warns (`UserWarning`) of metadata that the format cannot hold.
@@ -60,16 +62,17 @@ def open_writer(path: str | os.PathLike[str], like: Picture, size: tuple[int, in
         path: the file; its extension is the format.
         like: an image with the channels, data type, opacity and metadata of the result.
         size: (width, height) of the result.
+        overwrite: replace a file.
 
     Raises:
-        UsageError: the format is unknown, or cannot hold such an image.
+        UsageError: the format is unknown or cannot hold such an image, or the file exists.
         EcbsrError: the file cannot be written.
     """
     ending = check_format(path)
     has_alpha = _check(path, ending, like, size)
     icc, exif = _metadata(path, ending, like, size)
     color = like.pixels.shape[2]
-    with atomic_write(path) as temporary, temporary.open("wb") as file:
+    with atomic_write(path, overwrite) as temporary, temporary.open("wb") as file:
         if ending == ".png":
             writer: _Writer = png.Writer(file, size, color + has_alpha, like.pixels.dtype, icc, exif)
         elif ending in (".ppm", ".pgm"):

@@ -23,6 +23,7 @@ from ..errors import EcbsrError, UsageError
 from ..network import PlainNet
 from ..upscaling import TorchModel
 from ..utils.files import write_bytes
+from ..utils.lock import locked
 from ..utils.progress import Progress
 from ..utils.signals import defer_signals
 from . import curves
@@ -77,13 +78,13 @@ def train(
         The last report.
 
     Raises:
-        EcbsrError: there are no usable images, nothing to resume from, or no such device; the loss is not finite; or
-            `out` cannot be written.
+        EcbsrError: there are no usable images, nothing to resume from, or no such device; the loss is not finite;
+            `out` cannot be written; or another training writes to it.
         UsageError: `settings` differ from those of the checkpoint, or the batch cannot be divided among the processes.
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
     settings, out, chosen_device = settings or Settings(), Path(out), choose_device(device)
-    with processes(chosen_device) as group:
+    with processes(chosen_device) as group, locked(out, "training") if group.first else nullcontext():
         if settings.batch % group.count:
             raise UsageError(
                 f"batch {settings.batch} cannot be divided among {group.count} processes; use a multiple of it"

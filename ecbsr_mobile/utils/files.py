@@ -14,7 +14,7 @@ from ..errors import EcbsrError, UsageError
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterator[Path]:
     """Yield a temporary path with the extension of `path`; on success its content becomes that of `path`.
 
     Creates the folder if it is missing. A file is replaced by renaming: if the body raises or is interrupted, the
@@ -24,6 +24,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         EcbsrError: `path` is a folder, a socket or a disk, the folder cannot be created or written to, or the disk is
             full.
+        UsageError: `overwrite` is false, and there is a file, which another process may have written meanwhile.
     """
     target = Path(path)
     if _is_stream(target):
@@ -43,7 +44,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp creates files that only their owner can read
-        os.replace(temporary, real)
+        if overwrite:
+            os.replace(temporary, real)
+        else:
+            _name_new(temporary, real)
+    except FileExistsError:
+        raise UsageError(_exists(target)) from None
     except OSError as error:
         raise EcbsrError(f"cannot write {target}: {error.strerror or error}") from None
     finally:
@@ -51,9 +57,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink()
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+def write_bytes(path: str | os.PathLike[str], data: bytes, overwrite: bool = True) -> None:
     """Write `data` to `path` (see `atomic_write`)."""
-    with atomic_write(path) as temporary:
+    with atomic_write(path, overwrite) as temporary:
         temporary.write_bytes(data)
 
 
@@ -73,8 +79,7 @@ def check_outputs(paths: Iterable[str | os.PathLike[str]], overwrite: bool) -> N
         if _mode(target) is not None:
             existing.append(target)
     if existing and not overwrite:
-        others = f" (and {len(existing) - 1} more of the files to write)" if len(existing) > 1 else ""
-        raise UsageError(f"{existing[0]} exists{others}; choose another output, or add --overwrite to replace it")
+        raise UsageError(_exists(existing[0], len(existing) - 1))
 
 
 def check_writable(folder: str | os.PathLike[str]) -> None:
@@ -89,6 +94,23 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
         raise EcbsrError(f"cannot write into {folder}: {existing} is a file; choose another folder")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise EcbsrError(f"cannot write into {folder}: {existing} is read-only; choose another folder")
+
+
+def _exists(path: Path, more: int = 0) -> str:
+    others = f" (and {more} more of the files to write)" if more else ""
+    return f"{path} exists{others}; choose another output, or add --overwrite to replace it"
+
+
+def _name_new(temporary: Path, target: Path) -> None:
+    """Rename a file; unlike `os.replace`, a name that is taken raises `FileExistsError`."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if target.exists():
+            raise FileExistsError from None
+        os.replace(temporary, target)
 
 
 def _is_stream(target: Path) -> bool:

@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         progress=progress.bar,
     )
     if options.html:
-        _write_page(options.html, audits)
+        _write_page(options.html, audits, options.overwrite)
     for error in audits.errors.values():
         _notice(error)
     for note in (note for notes in audits.notes.values() for note in notes):
@@ -101,10 +101,10 @@ def _notice(text: str) -> None:
     common.notice(f"ecbsr-audit: {text}")
 
 
-def _write_page(path: str, audits: Audits) -> None:
+def _write_page(path: str, audits: Audits, overwrite: bool) -> None:
     from ..audit.page import html
 
-    write_bytes(path, html(audits).encode())
+    write_bytes(path, html(audits).encode(), overwrite)
 
 
 def _print_audit(path: str, audit: Audit) -> None:

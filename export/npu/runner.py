@@ -79,7 +79,7 @@ def compile_models(
             for path, soc, future in progress(work, "compiling"):
                 reports[path][soc], compiled = future.result()
                 if keep is not None and compiled is not None:
-                    write_bytes(_kept(keep, path, soc), compiled)
+                    write_bytes(_kept(keep, path, soc), compiled, overwrite)
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)

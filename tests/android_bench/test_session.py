@@ -35,6 +35,21 @@ def test_a_second_benchmark_does_not_overwrite_the_first(files: dict[str, Path],
     assert (tmp_path / "results.json").read_bytes() == before
 
 
+def test_a_second_resume_of_a_folder_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def second(_line: str) -> None:
+        if not refused:
+            for call in (lambda: session.resume(tmp_path), lambda: android_bench.bench([files["float"]], out=tmp_path)):
+                with pytest.raises(EcbsrError, match=r"in use by the benchmark of .+ \(process") as error:
+                    call()
+                refused.append(str(error.value))
+
+    android_bench.bench([files["float"]], rounds=1, runs=1, out=tmp_path, progress=second)
+    assert len(refused) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*session.REPORTS, "runs.jsonl"])
+
+
 def test_an_interrupt_keeps_what_was_measured_and_resume_finishes_it(files: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = [str(files["float"]), "--size", "24x16,25x16", "--rounds", "30", "--runs", "1", "--out", str(out)]

@@ -112,6 +112,22 @@ def test_refusals_of_folders_and_devices(train_images: Path, val_images: Path, t
     assert not run.exists()
 
 
+def test_a_second_training_or_resume_of_a_folder_is_refused(
+    train_images: Path, val_images: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    refused: list[str] = []
+
+    def second(step: int, _loss: float) -> None:
+        for resume in (False, True) if step == 12 else ():
+            with pytest.raises(EcbsrError, match=r"in use by the training of .+ \(process \d+, since") as error:
+                train(train_images, val_images, tmp_path, QUICK, resume=resume)
+            refused.append(str(error.value))
+
+    train(train_images, val_images, tmp_path, QUICK, on_step=second)
+    assert len(refused) == 2
+    assert_same_run(tmp_path, uninterrupted)
+
+
 def test_refusals_of_checkpoints(train_images: Path, val_images: Path, uninterrupted: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with pytest.raises(EcbsrError, match="no such checkpoint"):

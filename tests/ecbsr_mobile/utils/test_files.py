@@ -21,6 +21,19 @@ def test_a_file_appears_whole_in_a_new_folder(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_a_file_that_another_process_writes_meanwhile_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    check_outputs([target], overwrite=False)
+    target.write_bytes(b"another's")
+    with pytest.raises(UsageError, match=r"a\.bin exists; .*--overwrite"):
+        write_bytes(target, b"ours", overwrite=False)
+    assert (target.read_bytes(), list(tmp_path.iterdir())) == (b"another's", [target])
+    write_bytes(target, b"ours")
+    write_bytes(tmp_path / "b.bin", b"new", overwrite=False)
+    assert target.read_bytes() == b"ours" and (tmp_path / "b.bin").read_bytes() == b"new"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_failure_keeps_the_earlier_file_and_leaves_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
     target = tmp_path / "a.txt"
