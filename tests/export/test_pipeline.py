@@ -234,7 +234,9 @@ def test_an_error_in_a_further_size_is_detected(ready, kind, monkeypatch: pytest
 
 def test_a_loss_above_the_limit_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     use_graph(monkeypatch, tflite.at_size(tflite.read(zoo.tflite(zoo.DEFAULT, "fp32")), *networks.SIZE))
-    with pytest.raises(EcbsrError, match=r"m4c16-x2 in int8 loses \d\.\d\d dB .* more than the 0.001 dB allowed"):
+    refused = r"m4c16-x2 in int8 loses \d\.\d\d dB .* more than the 0.001 dB allowed"
+    advice = r".*fine-tune it .*float16 weights \(--fp16, which lose -?0\.00 dB\).*\(--calibration\)"
+    with pytest.raises(EcbsrError, match=refused + advice):
         export(zoo.DEFAULT, tmp_path / "out", precisions=["int8"], sizes=["33x20"], max_drop=0.001)
     assert not list(tmp_path.iterdir())
 

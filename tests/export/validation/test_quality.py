@@ -117,6 +117,14 @@ def test_a_network_below_bicubic_is_warned_of() -> None:
     height, width = sample.hr_luma.shape
     enlarged = to_8_bit_luma(images.resize_bicubic(sample.image, (width, height)))[2:-2, 2:-2]
     bicubic = peak_signal_noise_ratio(sample.hr_luma[2:-2, 2:-2], enlarged, data_range=255)
-    below, above = (Loss(bicubic + by, 0.0, None, 1) for by in (-0.01, 0.01))
-    assert f"where bicubic gives {bicubic:.2f} dB" in (quality.below_bicubic_warning(below, [sample]) or "")
-    assert quality.below_bicubic_warning(above, [sample]) is None
+    result = images.resize_bicubic(sample.image, (width, height))
+    hr = sample.hr_luma[:, :, None].astype(np.float32) / 255
+    below, above = result + 0.05 * (result - hr), result - 0.05 * (result - hr)
+    assert f"where bicubic gives {bicubic:.2f} dB" in (quality.below_bicubic_warning([below], [sample]) or "")
+    assert quality.below_bicubic_warning([above], [sample]) is None
+
+
+def test_a_refused_file_is_told_what_would_lose_less() -> None:
+    loss = Loss(psnr_float=30.25, psnr=29.25, fidelity_db=40.0, pictures=5)
+    with pytest.raises(EcbsrError, match=r"nothing was written; try this, or allow more \(--max-drop\)"):
+        quality.check_drop(loss, 0.25, "net in int8", lambda: ["try this"])
