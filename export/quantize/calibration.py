@@ -38,6 +38,9 @@ PERCENTILES = (100.0, 99.99)  # lower ones cost images outside the sheet more th
 FACTORS = (0.9, 1.1)  # a minimum or maximum is moved by these
 MIN_GAIN = 0.9995  # a move must lower the error to this share: smaller gains do not carry over to other images
 
+ROWS_AT_ONCE = 4 * BLOCK  # of the sheet, whose activations are in memory together
+KEPT = 16  # extreme values of a channel; the sheet has 10 beyond the lower percentile
+
 Progress = Callable[[str], None]
 
 
@@ -162,11 +165,13 @@ def _percentiles(
     decomposed = decomposed_graph(graph, Int8Weights(decomposition, plain, torch.empty(0, 2)))
     fixed = pinned(decomposed)
     free = [index for index in activation_indices(decomposed) if index not in fixed]
-    values = interpreter.activations(decomposed, _sheet_image(samples), free)
-    by_percentile: dict[float, list[Range]] = {percentile: [] for percentile in PERCENTILES}
-    for value in values:
-        for percentile, limits in _percentile_ranges(value).items():
-            by_percentile[percentile].append(limits)
+    extremes = [_Extremes() for _ in free]
+    image = _sheet_image(samples)
+    for top in range(0, len(image), ROWS_AT_ONCE):  # the activations of a large network take gigabytes
+        values = interpreter.activations(decomposed, image[top : top + ROWS_AT_ONCE], free)
+        for found, value in zip(extremes, values, strict=True):
+            found.add(value.reshape(-1, value.shape[-1]))
+    by_percentile = {percentile: [found.limits(percentile) for found in extremes] for percentile in PERCENTILES}
     return [
         (f"percentile {percentile:g} by channel", Int8Weights(decomposition, plain, torch.tensor(rows).reshape(-1, 2)))
         for percentile, rows in by_percentile.items()
@@ -241,15 +246,30 @@ def sheet(views: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return np.concatenate([*detailed, *(rest[i] for i in spread)])
 
 
-def _percentile_ranges(values: NDArray[np.float32]) -> dict[float, Range]:
-    """The range of [H, W, C] by percentile: the widest of the channels' ranges, each without its rarest values.
+class _Extremes:
+    """The largest and smallest values of each channel, of which the rarest are left out."""
 
-    Per channel, since the large values of a channel that is seldom active must not be clipped because of the others.
-    """
-    flat = values.reshape(-1, values.shape[-1])
-    low = np.percentile(flat, [100 - p for p in PERCENTILES], axis=0).min(axis=1)
-    high = np.percentile(flat, PERCENTILES, axis=0).max(axis=1)
-    return {p: (_rounded(min(a, 0)), _rounded(max(b, 0))) for p, a, b in zip(PERCENTILES, low, high, strict=True)}
+    def __init__(self) -> None:
+        self.count = 0
+        self.lowest = self.highest = np.zeros((0, 0), np.float32)
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        """Add the values [n, C] of some pixels."""
+        both = [values] if self.count == 0 else [self.lowest, self.highest, values]
+        ordered = np.sort(np.concatenate(both), axis=0)
+        kept = min(KEPT, len(values))
+        self.count += len(values)
+        self.lowest, self.highest = ordered[:kept], ordered[-kept:]
+
+    def limits(self, percentile: float) -> Range:
+        """The widest of the channels' ranges, each with this share of its values, in percent.
+
+        Per channel, since the large values of a channel that is seldom active must not be clipped because of the
+        others.
+        """
+        rare = min(round(self.count * (1 - percentile / 100)), len(self.lowest) - 1)
+        low, high = float(self.lowest[rare].min()), float(self.highest[-1 - rare].max())
+        return _rounded(min(low, 0.0)), _rounded(max(high, 0.0))
 
 
 def _rounded(limit: float) -> float:
