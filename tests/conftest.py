@@ -54,12 +54,6 @@ def benchmark_sets() -> Path:
     return _reference("data/benchmark")
 
 
-@pytest.fixture(scope="session")
-def reported_cases() -> Path:
-    """Small public files from other people's reports."""
-    return _reference("cases")
-
-
 def _reference(name: str) -> Path:
     folder = REFERENCE / name
     if not folder.is_dir():

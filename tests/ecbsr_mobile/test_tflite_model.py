@@ -193,11 +193,11 @@ def _folder(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("name", "psnr"), [("base7_D4C28_bs16ps64_lr1e-3", 32.86), ("trial11-model_none", 30.82)])
-def test_public_files_of_scale_1(name: str, psnr: float, reported_cases: Path, tmp_path: Path) -> None:
+def test_public_files_of_scale_1(name: str, psnr: float, cases: Path, tmp_path: Path) -> None:
     from ecbsr_mobile import evaluate
 
     for path in zoo.pictures():
         if path.stem in ("chelsea", "coffee"):
             (tmp_path / path.name).symlink_to(path.resolve())
-    mean, _ = evaluate(TfliteModel(reported_cases / "range255" / f"{name}.tflite"), tmp_path)
+    mean, _ = evaluate(TfliteModel(cases / "range255" / f"{name}.tflite"), tmp_path)
     assert mean.psnr == pytest.approx(psnr, abs=0.005)
