@@ -26,6 +26,8 @@ STEPS = ("nearest", "equalized", "reconstructed", "file")
 
 def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
+    from zoo_check import mean_psnr
+
     common.show_warnings_as_notices()
     steps = STEPS[-1:] if options.file_only else STEPS
     losses = [f"{step}, {folder.name}" for step in steps for folder in options.data]
@@ -35,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
         with TemporaryDirectory(prefix="ecbsr-int16x8-") as folder:
             models = _models(weights, options.calibration, Path(folder), steps)
             cells = [f"`{Path(weights).name}`"]
-            psnrs = {name: [_psnr(model, data) for data in options.data] for name, model in models.items()}
+            psnrs = {name: [mean_psnr(model, data) for data in options.data] for name, model in models.items()}
             cells += [f"{psnr:.3f}" for psnr in psnrs["float"]]
             for step in steps:
                 cells += [f"{exact - psnr:.4f}" for exact, psnr in zip(psnrs["float"], psnrs[step], strict=True)]
@@ -85,13 +87,6 @@ def _partial(graph: Graph, calibration: str | None) -> Mapping[str, Graph]:
         "equalized": round_to_nearest(equalized).graph,
         "reconstructed": round_weights(equalized, image, lambda _text: None).graph,
     }
-
-
-def _psnr(model: Model, folder: Path) -> float:
-    from ecbsr_mobile import evaluation
-
-    mean, _ = evaluation.evaluate(model, folder)
-    return mean.psnr
 
 
 def _parser() -> argparse.ArgumentParser:

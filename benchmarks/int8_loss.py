@@ -15,14 +15,10 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from interleaved import processor
 
 from ecbsr_mobile.cli import common
-
-if TYPE_CHECKING:
-    from ecbsr_mobile.upscaling import Model
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -42,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _row(weights: str, options: argparse.Namespace) -> list[str]:
-    from zoo_check import EightBitInput
+    from zoo_check import EightBitInput, mean_psnr
 
     from ecbsr_mobile import TfliteModel, tflite
     from ecbsr_mobile.tflite import recipe
@@ -58,19 +54,12 @@ def _row(weights: str, options: argparse.Namespace) -> list[str]:
         files = {"int8" if "int8" in path.name else "fp32": path for path in Path(folder).glob("*.tflite")}
         entry = (recipe.read(tflite.read(files["int8"].read_bytes())) or {})["calibration"]
         exact, quantized = EightBitInput(TfliteModel(files["fp32"])), TfliteModel(files["int8"])
-        psnrs = [(_psnr(exact, data), _psnr(quantized, data)) for data in options.data]
+        psnrs = [(mean_psnr(exact, data), mean_psnr(quantized, data)) for data in options.data]
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     cells = [f"`{Path(weights).name}`", entry.get("prelu", "-")]
     cells += [f"{exact:.3f}" for exact, _ in psnrs]
     cells += [f"{exact - quantized:.3f}" for exact, quantized in psnrs]
     return [*cells, f"{seconds:.0f}", f"{memory:.0f}"]
-
-
-def _psnr(model: Model, folder: Path) -> float:
-    from ecbsr_mobile import evaluation
-
-    mean, _ = evaluation.evaluate(model, folder)
-    return mean.psnr
 
 
 def _parser() -> argparse.ArgumentParser:

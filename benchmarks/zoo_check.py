@@ -55,6 +55,14 @@ class EightBitInput:
         return self.model.run(np.floor(image * np.float32(255) + np.float32(0.5)) / np.float32(255))
 
 
+def mean_psnr(model: Model, folder: Path) -> float:
+    """The mean PSNR of a model on a data set, on luma, in dB."""
+    from ecbsr_mobile import evaluation
+
+    mean, _ = evaluation.evaluate(model, folder)
+    return mean.psnr
+
+
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     committed = zoo.figures()
