@@ -64,9 +64,11 @@ def float_graph(net: PlainNet, converter: Converter, reference: quality.Referenc
         raise EcbsrError(f"{net.name} gives infinities or NaN for an image in [0, 1]; check its weights")
     direct = direct_graph(net, size)
     try:
-        model = onnx_model(net, conversion_size(net.architecture))
-        graph = tflite.at_size(converter.float_graph(model), *size)
-        failure = _mistake(graph, direct, reference, images)
+        graph = converter.float_graph(onnx_model(net, conversion_size(net.architecture)))
+        failure = _other_operators(graph, direct)
+        if not failure:
+            graph = tflite.at_size(graph, *size)
+            failure = _other_values(graph, reference, images)
     except EcbsrError as error:
         failure = str(error)
     if failure:
@@ -76,16 +78,19 @@ def float_graph(net: PlainNet, converter: Converter, reference: quality.Referenc
     return FloatGraph(graph, failure)
 
 
-def _mistake(
-    graph: tflite.Graph, direct: tflite.Graph, reference: quality.Reference, images: Sequence[NDArray[np.float32]]
-) -> str | None:
-    """What is wrong with onnx2tf's graph, as a sentence.
+def _other_operators(graph: tflite.Graph, direct: tflite.Graph) -> str | None:
+    """Which operators onnx2tf wrote, as a sentence, if they are not those of the network.
 
-    Its operators are compared, too: other ones, though right in float, may be slow or unknown in int8.
+    Other ones, though right in float, may be slow or unknown in int8.
     """
     written, expected = tflite.operators(graph), tflite.operators(direct)
-    if written != expected:
-        return f"onnx2tf wrote {_listed(written)} instead of {_listed(expected)}"
+    return None if written == expected else f"onnx2tf wrote {_listed(written)} instead of {_listed(expected)}"
+
+
+def _other_values(
+    graph: tflite.Graph, reference: quality.Reference, images: Sequence[NDArray[np.float32]]
+) -> str | None:
+    """How far onnx2tf's graph is from onnxruntime's result, as a sentence, if that is too far."""
     for image in images:
         error, tolerance = quality.float_error(tflite.write(graph), reference, image)
         if not error <= tolerance:

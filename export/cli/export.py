@@ -33,7 +33,6 @@ def main(argv: list[str] | None = None) -> int:
         _list(arguments.json)
         return common.DONE
     chosen = options_from(arguments)
-    use_common()  # the same input gives the same bytes on any processor
     from ..pipeline import export
 
     exported = export(arguments.weights, arguments.out, chosen, progress=_Progress())
@@ -48,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def script() -> None:
     """The command's entry point."""
+    use_common()  # the same input gives the same bytes on any processor
     common.run(main)
 
 

@@ -141,7 +141,7 @@ def test_a_converter_that_dies_or_hangs_is_replaced(options, monkeypatch: pytest
     monkeypatch.setattr(onnx_to_tflite, "WORKER", "no.such.module")
     monkeypatch.setattr(onnx_to_tflite, "TIMEOUT_S", 600)
     with pytest.warns(UserWarning, match="could not convert the model: .*no.*; the graph was built directly instead"):
-        check_files(plain, export(plain, tmp_path / "dead", options, precisions=["fp32"]))
+        check_files(plain, export(plain, tmp_path / "dead", options, precisions=["fp32"], finetune=None))
 
 
 def test_right_values_of_other_operators_are_replaced(options, tmp_path: Path) -> None:
