@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ecbsr_mobile.reference_picture import SIZE, bundled_image, with_colors
 from ecbsr_mobile.tflite import isolated
 from ecbsr_mobile.tflite.image_io import ImageIO, ImageTensor, image_io
 from ecbsr_mobile.tflite_range import settle
+from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from .results.types import WRONG_OUTPUT, Check
 
@@ -41,7 +41,7 @@ def read_io(model: bytes, limit: float, stop: threading.Event) -> tuple[ImageIO,
     reading = io.of(tflite.read(sized))
 
     def run(stored: np.ndarray) -> np.ndarray:
-        with tempfile.TemporaryDirectory(prefix="ecbsr-bench-") as folder:
+        with TemporaryFolder("ecbsr-bench-") as folder:
             path = Path(folder) / "model.tflite"
             path.write_bytes(sized)
             return reading.output.array(isolated.run(path, stored.tobytes(), Path(folder), limit, stop))

@@ -18,16 +18,15 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from ecbsr_mobile import Picture, __version__, images, load, zoo
-from tests.helpers.commands import COMMANDS, HEAVY, argv, call, call_here, environment, refused
+from tests.helpers.commands import COMMANDS, HEAVY, argv, call, call_here, environment, module, refused
 from tests.helpers.paths import ROOT
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(("option", "shown"), [("--help", "usage: {}"), ("--version", "{} " + __version__)])
 def test_help_and_version_import_nothing_heavy(command: str, option: str, shown: str) -> None:
-    module, _ = COMMANDS[command].split(":")
     code = (
-        f"import sys\nfrom {module} import main\ntry:\n    main([{option!r}])\nexcept SystemExit as e:\n"
+        f"import sys\nfrom {module(command)} import main\ntry:\n    main([{option!r}])\nexcept SystemExit as e:\n"
         f"    heavy = sorted(set({HEAVY!r}) & set(sys.modules))\n"
         "    print('HEAVY', heavy, e.code)"
     )
@@ -47,6 +46,27 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cat = next(path for path in zoo.pictures() if path.stem == "chelsea")
     images.write(Picture(images.read(cat).rgb()[60:120, 80:160]), path)
     return path
+
+
+INTERRUPT_AT_IMPORT = """
+import os, signal, sys
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+"""
+
+
+# The first is imported before the command begins, the others by it: NumPy turns an interrupt into an ImportError.
+@pytest.mark.parametrize("name", ["ecbsr_mobile.cli.common", "numpy._core.multiarray", "torch.nn.functional"])
+def test_an_interrupt_of_an_import_leaves_no_traceback(picture: Path, tmp_path: Path, name: str) -> None:
+    before = INTERRUPT_AT_IMPORT.format(name=name)
+    command = argv("ecbsr-upscale", picture, tmp_path / "out.png", before=before)
+    result = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert result.returncode == 130
+    assert result.stderr in ("", "ecbsr-upscale: interrupted by SIGINT\n")
+    assert result.stdout == "" and not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -38,12 +38,12 @@ need_java() {
     need mvn=maven unzip=unzip
 }
 
-# maven ARGUMENTS...: runs Maven quietly at low priority, and repeats failed downloads.
+# maven ARGUMENTS...: runs Maven quietly at low priority, and repeats failed downloads. -C: a wrong checksum is an error.
 maven() {
     local log try
     log=$(mktemp)
     for try in 1 2 3; do
-        if nice mvn -B -q -ntp -T1 -f $APP/pom.xml "$@" >"$log" 2>&1; then rm -f "$log"; return; fi
+        if nice mvn -B -C -q -ntp -T1 -f $APP/pom.xml "$@" >"$log" 2>&1; then rm -f "$log"; return; fi
         grep -q "Could not transfer\|Could not resolve\|Connection\|timed out" "$log" || break
         sleep $((try * 5))
     done

@@ -8,7 +8,6 @@ import os
 import platform
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite.xnnpack_probe import delegated_nodes
 from ecbsr_mobile.utils import subprocess_runner
+from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.text import last_line
 
 from .. import output_check
@@ -42,7 +42,7 @@ class HostRunner:
         self.options = options
         self.stop = stop
         self.started = started
-        self.folder = tempfile.TemporaryDirectory(prefix="ecbsr-bench-")
+        self.folder = TemporaryFolder("ecbsr-bench-")
 
     def __enter__(self) -> HostRunner:
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from ..benchmark_tool import binary
 from ..config import Options
@@ -170,7 +170,7 @@ class Device:
         equal = file_check.is_equal(self.adb.shell(file_check.script(remote)).out, remote, local)
         if equal is None:
             self._add_note("it has no program that computes hashes, so files are compared by copying them back")
-            with tempfile.TemporaryDirectory(prefix="ecbsr-bench-") as folder:
+            with TemporaryFolder("ecbsr-bench-") as folder:
                 copy = Path(folder) / "copy"
                 self.adb.pull(remote, copy, self.options.limits.push)
                 equal = copy.read_bytes() == local.read_bytes()

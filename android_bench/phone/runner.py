@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import isolated
 from ecbsr_mobile.tflite.image_io import ImageIO
+from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from .. import output_check
 from ..benchmark_tool import flags
@@ -44,7 +44,7 @@ class PhoneRunner:
     ) -> None:
         self.models, self.options, self.stop, self.started, self.progress = models, options, stop, started, progress
         self.device = self._device(serial)
-        self.temporary = tempfile.TemporaryDirectory(prefix="ecbsr-bench-")
+        self.temporary = TemporaryFolder("ecbsr-bench-")
         self.folder = Path(self.temporary.name)
         self.readings: dict[str, tuple[ImageIO, list[str]]] = {}  # of the models that were checked
         self.may_wait = True  # for a hot phone; false once it stayed hot for the whole limit

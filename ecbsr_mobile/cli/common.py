@@ -12,10 +12,12 @@ import logging
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -33,15 +35,20 @@ _EXTRAS = {
 
 DONE, FAILED, MISUSE = 0, 1, 2
 
+_RETRY_SECONDS = 0.02
+
 
 def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> NoReturn:
     """Call `main(argv)` and end the process with its exit code.
 
     An `EcbsrError` becomes one line on standard error and the error's exit code; so does running out of memory or
     disk space. Ctrl-C and SIGTERM unwind the stack, so that context managers clean up, and end the process with 128 +
-    the signal's number. When the reader of a pipe closes it early, the process ends without a message.
+    the signal's number; during an import they wait for its end. When the reader of a pipe closes it early, the process
+    ends without a message.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupts = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) != signal.SIG_IGN]
+    for each in interrupts:
+        signal.signal(each, _interrupt)
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A character that the terminal or pipe cannot encode becomes a question mark.
@@ -68,6 +75,8 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
     except KeyboardInterrupt as interrupt:
         number = int(interrupt.args[0]) if interrupt.args else int(signal.SIGINT)
         code = _report(program, f"interrupted by {signal.Signals(number).name}", 128 + number)
+    for each in interrupts:
+        signal.signal(each, lambda number, _frame: os._exit(128 + number))  # nothing is left to clean up
     _give_up_unwritable_output()
     sys.exit(code)
 
@@ -216,5 +225,20 @@ def _plain(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
-def _interrupt(number: int, _frame: object) -> NoReturn:
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # Inside an import, Python prints or drops some exceptions, and packages turn others into errors of their own.
+    if _imports(frame):
+        again = threading.Timer(_RETRY_SECONDS, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+        return
     raise KeyboardInterrupt(number)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a frame is part of an import that the command has begun."""
+    while frame is not None and frame.f_code is not run.__code__:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

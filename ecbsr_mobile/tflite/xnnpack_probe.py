@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import platform
 import signal
-import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from ..utils import subprocess_runner
 from ..utils.text import last_line, printable
 
 WORKER = Path(__file__).with_name("xnnpack_probe_worker.py")
@@ -61,13 +62,13 @@ def probe(model: bytes) -> XnnpackReport:
     # -P keeps this folder off the path of the child process, where our module names would hide others.
     program = [sys.executable, "-P", str(WORKER)]
     try:
-        child = subprocess.run(program, input=model, capture_output=True, timeout=LOAD_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
+        child = subprocess_runner.run(program, LOAD_SECONDS, threading.Event(), content=model)
+    except subprocess_runner.TimedOut:
         return _not_loaded(f"the runtime did not load it in {LOAD_SECONDS:.0f} s")
     try:
-        loaded = json.loads(child.stdout)
+        loaded = json.loads(child.out)
     except ValueError:
-        return _not_loaded(_crash_reason(child.returncode, child.stderr))
+        return _not_loaded(_crash_reason(child.code, child.err))
     return report(loaded)
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import EcbsrError, UsageError
+from . import guard
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
     """
     target = Path(path)
     if _is_stream(target):
-        with tempfile.TemporaryDirectory(prefix="ecbsr-") as folder:
+        with guard.TemporaryFolder("ecbsr-") as folder:
             temporary = Path(folder, f"output{target.suffix}")
             yield temporary
             _copy_to_stream(temporary, target)
@@ -42,12 +43,13 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
         raise EcbsrError(f"cannot write {target}: {error.strerror}; choose another folder") from None
     temporary = Path(name)
     try:
-        yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp creates files that only their owner can read
-        if overwrite:
-            os.replace(temporary, real)
-        else:
-            _name_new(temporary, real)
+        with guard.path(temporary):
+            yield temporary
+            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp creates files that only their owner can read
+            if overwrite:
+                os.replace(temporary, real)
+            else:
+                _name_new(temporary, real)
     except FileExistsError:
         raise UsageError(_exists(target)) from None
     except OSError as error:

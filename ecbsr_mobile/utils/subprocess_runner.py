@@ -1,4 +1,4 @@
-"""Running one program with a time limit, so that none keeps running after an interrupt."""
+"""Running programs, so that none keeps running after an interrupt, a time limit or the end of this process."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+
+from . import guard
 
 POLL_SECONDS = 0.1
 """How often `stop` is checked while a program runs."""
@@ -36,10 +38,46 @@ class Completed:
     err: bytes
 
 
+@contextmanager
+def started(
+    command: Sequence[str],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.PIPE,
+    environment: Mapping[str, str] | None = None,
+    folder: str | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program in `folder`; leaving the context kills it and its children if it still runs.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    # In a new session, so that Ctrl-C in the terminal reaches only this process, which then decides.
+    process = subprocess.Popen(
+        command,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=folder,
+        start_new_session=True,
+    )
+    with guard.program(process.pid):
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                _killed(process)
+
+
 def run(
-    command: Sequence[str], limit: float, stop: threading.Event, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    limit: float,
+    stop: threading.Event,
+    environment: Mapping[str, str] | None = None,
+    content: bytes | None = None,
 ) -> Completed:
-    """Run `command` to its end.
+    """Run `command` to its end; `content` is its standard input.
 
     Raises:
         TimedOut: after `limit` seconds; the program and its children are killed.
@@ -48,28 +86,18 @@ def run(
     """
     if stop.is_set():
         raise Canceled
-    # In a new session, so that Ctrl-C in the terminal reaches only this process, which then decides.
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        start_new_session=True,
-    )
     end = time.monotonic() + limit
-    try:
+    stdin = subprocess.DEVNULL if content is None else subprocess.PIPE
+    with started(command, stdin=stdin, environment=environment) as process:
         while True:
             with suppress(subprocess.TimeoutExpired):
-                out, err = process.communicate(timeout=POLL_SECONDS)
+                out, err = process.communicate(content, timeout=POLL_SECONDS)
                 return Completed(process.returncode, out, err)
+            content = None  # the first call sends it
             if stop.is_set():
                 raise Canceled
             if time.monotonic() > end:
                 raise TimedOut(*_killed(process))
-    finally:
-        if process.returncode is None:
-            _killed(process)
 
 
 def _killed(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
@@ -82,3 +110,5 @@ def _killed(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
         return process.communicate(timeout=5)
     except subprocess.TimeoutExpired as expired:  # a grandchild outside of the process group keeps the pipe open
         return expired.output or b"", expired.stderr or b""
+    except (OSError, ValueError):  # unsent input
+        return b"", b""

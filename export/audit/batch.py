@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.tflite.reader import read_bytes
@@ -15,6 +17,8 @@ from ecbsr_mobile.utils.progress import Progress
 from ..resolutions import Size
 from ..validation.sample_crop import SampleCrop, run_sample_crop
 from .model_audit import Audit, audit
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,14 @@ def audit_all(
     audits: dict[str, Audit] = {}
     errors: dict[str, str] = {}
     models: dict[str, bytes] = {}
-    for path in progress(_tflite_paths(files), "auditing"):
+
+    def audit_file(path: str) -> tuple[bytes, Audit]:
+        data = read_bytes(path)
+        return data, audit(data, path)
+
+    for path, result in _at_once(audit_file, _tflite_paths(files), threading.Event(), progress, "auditing"):
         try:
-            data = read_bytes(path)
-            audits[path] = audit(data, path)
-            models[path] = data
+            models[path], audits[path] = result()
         except EcbsrError as error:
             errors[path] = str(error)
     crops = _sample_crops(models, value_range, progress) if emulate or sample_crops else {}
@@ -133,11 +140,35 @@ def _sample_crops(
     models: Mapping[str, bytes], value_range: float | None, progress: Progress
 ) -> dict[str, SampleCrop | str]:
     crops: dict[str, SampleCrop | str] = {}
-    for path, model in progress(list(models.items()), "running"):
+    stop = threading.Event()
+
+    def run(path: str) -> SampleCrop:
+        return run_sample_crop(models[path], models.values(), stop, Path(path).name, value_range)
+
+    for path, result in _at_once(run, list(models), stop, progress, "running"):
         try:
-            crops[path] = run_sample_crop(model, models.values(), name=Path(path).name, value_range=value_range)
+            crops[path] = result()
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from None
         except EcbsrError as error:
             crops[path] = str(error)
     return crops
+
+
+def _at_once(
+    work: Callable[[str], T], paths: Sequence[str], stop: threading.Event, progress: Progress, label: str
+) -> Iterator[tuple[str, Callable[[], T]]]:
+    """Work on as many files at once as there are cores, since most of the time goes into the start of processes.
+
+    Yields each path, in order, and a function that returns its result or raises its error. `stop` is set at the end.
+    """
+    from ..npu.runner import cores
+
+    pool = ThreadPoolExecutor(cores())
+    try:
+        futures = [(path, pool.submit(work, path)) for path in paths]
+        for path, future in progress(futures, label):
+            yield path, future.result
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)

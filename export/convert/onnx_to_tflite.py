@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.utils import text
+from ecbsr_mobile.utils import subprocess_runner, text
+from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from .names import with_our_names
 
@@ -77,7 +77,7 @@ def converter() -> Iterator[Converter]:
         EcbsrError: onnx2tf or TensorFlow is not installed.
     """
     _check_installed()
-    with tempfile.TemporaryDirectory(prefix="ecbsr-export-") as folder:
+    with TemporaryFolder("ecbsr-export-") as folder:
         result = Path(folder, "model.tflite")
         root = str(Path(__file__).parents[2])
         environment = {
@@ -87,20 +87,14 @@ def converter() -> Iterator[Converter]:
             "ORT_DISABLE_TELEMETRY": "1",  # onnx2tf imports onnxruntime
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
-        process = subprocess.Popen(
+        with subprocess_runner.started(
             [sys.executable, "-m", WORKER, str(result)],
-            cwd=folder,
-            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        try:
+            environment=environment,
+            folder=folder,
+        ) as process:
             yield Converter(process, result)
-        finally:
-            process.kill()
-            with suppress(OSError, ValueError):  # unsent input of a killed process
-                process.communicate()
 
 
 def _check_installed() -> None:

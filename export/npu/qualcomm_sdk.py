@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import subprocess_runner
+from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.text import last_line
 
 INSTALL = "pip install 'ecbsr-mobile[qualcomm]'"
@@ -89,7 +89,7 @@ def toolchain() -> Iterator[Toolchain]:
     for path in (driver, plugin, vendor / BACKEND, vendor / EMULATOR):
         if not path.exists():
             raise EcbsrError(f"Qualcomm's NPU compiler is incomplete, {path.name} is missing; run: {INSTALL} --upgrade")
-    with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as name:
+    with TemporaryFolder("ecbsr-npu-") as name:
         folder = Path(name)
         companions = vendor.with_name(f"{vendor.name}.libs")
         for library in (plugin, *vendor.glob("*.so"), *companions.glob("*")):
@@ -111,7 +111,7 @@ def _package(name: str) -> Path | None:
 def _check_loading(tools: Toolchain) -> None:
     program = "import ctypes, sys\nfor name in sys.argv[1:]: ctypes.CDLL(name)"
     command = [sys.executable, "-I", "-c", program, BACKEND, Path(PLUGIN).name]
-    with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as folder:
+    with TemporaryFolder("ecbsr-npu-") as folder:
         try:
             code, _, errors = tools.run(command, Path(folder), LOAD_SECONDS)
         except subprocess_runner.TimedOut:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.files import check_outputs, write_bytes
+from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.progress import Progress
 
 from .. import resolutions
@@ -123,7 +123,7 @@ class _Compilation:
         return replace(report, emulated=self.emulate(soc, compiled, model, crop)), compiled
 
     def compile(self, soc: str, model: bytes) -> tuple[CompileReport, bytes | None]:
-        with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as folder:
+        with TemporaryFolder("ecbsr-npu-") as folder:
             return compile_for(self.tools, soc, model, Path(folder), self.seconds, self.stop)
 
     def emulate(self, soc: str, compiled: bytes, model: bytes, crop: SampleCrop | str) -> EmulationResult:
@@ -135,7 +135,7 @@ class _Compilation:
                 return EmulationResult(note=f"at the size of the crop, {report.status}: {report.note}")
             compiled = at_crop_size
         try:
-            with tempfile.TemporaryDirectory(prefix="ecbsr-npu-") as folder:
+            with TemporaryFolder("ecbsr-npu-") as folder:
                 return emulate(self.tools, compiled, crop, Path(folder), self.stop)
         except (EcbsrError, subprocess_runner.TimedOut) as error:
             return EmulationResult(note=str(error))

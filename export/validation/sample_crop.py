@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ecbsr_mobile.reference_picture import SIZE, bundled_image, reduced
 from ecbsr_mobile.tflite import isolated, recipe
 from ecbsr_mobile.tflite.image_io import ImageIO, image_io
 from ecbsr_mobile.tflite_range import settle
+from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from ..resolutions import Size
 
@@ -110,7 +110,7 @@ def _result(model: bytes, io: ImageIO, lr: NDArray[np.uint8], stop: threading.Ev
 
 
 def _stored_result(model: bytes, stored: NDArray[Any], io: ImageIO, stop: threading.Event | None) -> NDArray[Any]:
-    with tempfile.TemporaryDirectory(prefix="ecbsr-crop-") as name:
+    with TemporaryFolder("ecbsr-crop-") as name:
         path = Path(name) / "model.tflite"
         path.write_bytes(model)
         output = isolated.run(path, stored.tobytes(), Path(name), TIMEOUT_S, stop or threading.Event())

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import pytest
 
-from ecbsr_mobile.cli import common
+from ecbsr_mobile.cli import common, scripts
 from tests.helpers.paths import ROOT
 
 HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edge_litert", "rich", "adbutils",
@@ -36,6 +36,11 @@ def entry_points() -> dict[str, str]:
 COMMANDS = entry_points()
 
 
+def module(command: str) -> str:
+    """The module of a command."""
+    return getattr(scripts, COMMANDS[command].partition(":")[2]).args[0]
+
+
 def call(
     command: str, *arguments: object, cwd: Path | None = None, **options: object
 ) -> subprocess.CompletedProcess[str]:
@@ -47,8 +52,9 @@ def call(
 
 def call_here(command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Like `call`, but in this process, which saves the imports."""
-    main = importlib.import_module(COMMANDS[command].partition(":")[0]).main
-    out, err, handler = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
+    main = importlib.import_module(module(command)).main
+    out, err = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     args = [*map(str, arguments)]
     try:
         with (
@@ -60,14 +66,15 @@ def call_here(command: str, *arguments: object) -> subprocess.CompletedProcess[s
         ):
             common.run(main, args)
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     return subprocess.CompletedProcess([command, *args], int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
-def argv(command: str, *arguments: object) -> list[str]:
-    """The argument list of a command as a process, with the Python of the tests."""
-    module, function = COMMANDS[command].split(":")
-    code = f"import sys; sys.argv[0] = {command!r}; from {module} import {function}; {function}()"
+def argv(command: str, *arguments: object, before: str = "") -> list[str]:
+    """The argument list of a command as a process, with the Python of the tests, which runs the code `before` first."""
+    place, function = COMMANDS[command].split(":")
+    code = f"{before}import sys; sys.argv[0] = {command!r}; from {place} import {function}; {function}()"
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 

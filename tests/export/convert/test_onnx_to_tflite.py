@@ -16,6 +16,7 @@ from ecbsr_mobile import tflite
 from ecbsr_mobile.architecture import COLORS, SCALES, Architecture
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import interpreter
+from ecbsr_mobile.utils import guard
 from export.convert import onnx_to_tflite
 from export.convert.onnx_builder import onnx_model
 from tests.helpers.networks import SIZE, graph, net
@@ -70,6 +71,8 @@ def test_a_model_that_cannot_be_converted_is_reported_in_one_sentence() -> None:
 
 def test_an_interrupt_leaves_no_process_and_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with guard.path(tmp_path / "none"):
+        pass  # starts the guard, which stays
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     with pytest.raises(KeyboardInterrupt), onnx_to_tflite.converter():
         started = {child.pid for child in psutil.Process().children(recursive=True)} - before
