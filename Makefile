@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-fast coverage lint hooks zoo zoo-check app app-test lock clean
+.PHONY: demo test test-fast coverage fuzz chaos lint hooks zoo zoo-check app app-test lock clean
 
 # Parallel tests: PyTorch and OpenCV use one thread each, since the processes fill the cores already.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
@@ -26,6 +26,16 @@ test-fast: $(READY)
 # Every test, and the share of the code's lines that they reach; below the floor in pyproject.toml it fails.
 coverage: $(READY)
 	@$(PYTEST) --cov $(ARGS)
+
+# Damaged files, results, logs and phone readings, for SECONDS; what is found is kept in build/fuzz.
+SEED ?= 0
+SECONDS ?= 600
+fuzz: $(READY)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --seed $(SEED) --seconds $(SECONDS) --keep build/fuzz
+
+# Kills, full disks, closed streams and other mishaps at random moments, for SECONDS.
+chaos: $(READY)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos --seed $(SEED) --seconds $(SECONDS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

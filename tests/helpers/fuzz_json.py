@@ -8,17 +8,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-_LITERALS = ("NaN", "-Infinity", "1e999", "1" + "0" * 400, "1" + "0" * 5000, '"\\ud800"', "[" * 5000, "1e-320", "-0.0")
-_VALUES: tuple[Any, ...] = (
+LITERALS = ("NaN", "-Infinity", "1e999", "1" + "0" * 400, "1" + "0" * 5000, '"\\ud800"', "[" * 5000, "1e-320", "-0.0")
+VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 1, 10**18, 2**63, 2**64, -(10**30), 0.5, 1e-300, 1e308, -1e308, 1e9),
     *("", "ok", "lost", "=1+1", "\x1b[2J\x9b", "a\n\0b", "\u202e", "x" * 5000, "1", [], [1], [1, 2, 3], ["a", "b"], {}),
     *([[1e308, 1e308]], [1e-9, 1e9], {"a": None}, [{}], [None] * 40),
 )
 
 
-def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where each value in a document is."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(inner for key, item in items for inner in _paths(item, (*path, key)))]
+    return [path, *(inner for key, item in items for inner in paths(item, (*path, key)))]
 
 
 @st.composite
@@ -26,21 +27,21 @@ def damaged_values(draw: st.DrawFn, document: Any, changes: int = 3) -> Any:
     """The document with up to `changes` values replaced, removed, repeated or exchanged, or keys added."""
     document = copy.deepcopy(document)
     for _ in range(draw(st.integers(1, changes))):
-        paths = [path for path in _paths(document) if path]
-        if not paths:
+        places = [path for path in paths(document) if path]
+        if not places:
             break
-        *parents, key = draw(st.sampled_from(paths))
+        *parents, key = draw(st.sampled_from(places))
         parent = document
         for step in parents:
             parent = parent[step]
         action = draw(st.sampled_from(("replace", "replace", "replace", "remove", "add", "exchange")))
         if action == "replace":
-            parent[key] = copy.deepcopy(draw(st.sampled_from(_VALUES)))
+            parent[key] = copy.deepcopy(draw(st.sampled_from(VALUES)))
         elif action == "remove":
             del parent[key]
         elif action == "exchange":
             source: Any = document
-            for step in draw(st.sampled_from(paths)):
+            for step in draw(st.sampled_from(places)):
                 source = source[step]
             parent[key] = copy.deepcopy(source)
         elif isinstance(parent, dict):
@@ -57,9 +58,7 @@ def damaged_bytes(draw: st.DrawFn, content: bytes) -> bytes:
         start = draw(st.integers(0, len(content)))
         end = min(len(content), start + draw(st.integers(0, 30)))
         part = draw(
-            st.sampled_from(
-                (b"", content[start:end] * 2, *(text.encode() for text in _LITERALS), b"\xff", b"\0", b"\n")
-            )
+            st.sampled_from((b"", content[start:end] * 2, *(text.encode() for text in LITERALS), b"\xff", b"\0", b"\n"))
         )
         content = content[:start] + part + content[end:]
     return content[: draw(st.integers(0, len(content)))] if draw(st.integers(0, 9)) == 0 else content

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-_NUMBERS = ("nan", "inf", "-1", "1e999", "9" * 5000, "٣", "0x10", "", "1.2.3", "\x1b[2J")
+NUMBERS = ("nan", "inf", "-1", "1e999", "9" * 5000, "٣", "0x10", "", "1.2.3", "\x1b[2J")
 
 
 @st.composite
@@ -17,5 +17,5 @@ def damaged_output(draw: st.DrawFn, lines: Sequence[str]) -> str:
     text = draw(st.sampled_from(["\n", "\r\n"])).join(chosen) + "\n"
     for _ in range(draw(st.integers(0, 5))):
         start, end = draw(st.sampled_from([match.span() for match in re.finditer(r"[0-9.e+]+", text)] or [(0, 0)]))
-        text = text[:start] + draw(st.sampled_from(_NUMBERS)) + text[end:]
+        text = text[:start] + draw(st.sampled_from(NUMBERS)) + text[end:]
     return text
