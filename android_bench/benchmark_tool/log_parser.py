@@ -18,7 +18,7 @@ _LOGCAT = re.compile(r"^(?:\d\d-\d\d \d\d:\d\d:\d\d\.\d+\s+\d+\s+\d+ [VDIWEF] [^
 _PREFIX = re.compile(r"^(?:(INFO|WARN|WARNING|ERROR|FATAL|VERBOSE): )?(?:\[[^\]]*:\d+\] ?)?")
 
 _HEADER = re.compile(r"Running benchmark for at least (-?\d+) iterations and at least \S+ seconds")
-_STATISTIC = re.compile(r"(\w+)=(-?[\d.]+(?:e[+-]?\d+)?)(?:\(all same\))?(?=\s|$)", re.IGNORECASE)
+_STATISTIC = re.compile(r"\b(\w+)=(-?[\d.]+(?:e[+-]?\d+)?)(?:\(all same\))?(?=\s|$)", re.IGNORECASE)
 # Until early 2020: "Average inference timings in us: Warmup: 4, Init: 3, no stats: 5".
 _SUMMARY = re.compile(r"[Ii]nference timings in us: (?=.*\b(?:Inference \(avg\)|Inference|no stats): \S+$)(.*)$")
 _SUMMARY_VALUE = re.compile(r"([A-Z][\w ()]*): ([^\s,]+)")
@@ -36,10 +36,11 @@ _GPU_SPLIT = re.compile(
     r"and (?:the remaining|all) (\d{1,9})(?: operations will run)? on the CPU"
 )
 _NODES_DELEGATED = re.compile(  # delegates of vendors: Hexagon, QNN, Ethos-U, ...
-    r"(\S+?)(?: delegate)?: (\d{1,9}) nodes delegated out of (\d{1,9}) nodes(?: with (\d{1,9}) partitions)?"
+    r"(?<!\S)(\S{1,200}?)(?: delegate)?: (\d{1,9}) nodes delegated out of (\d{1,9}) nodes"
+    r"(?: with (\d{1,9}) partitions)?"
 )
 _UNSUPPORTED = re.compile(
-    r".* (?:is unsupported on this platform|delegate is not (?:supported|linked)|not built with).*"
+    r"^.* (?:is unsupported on this platform|delegate is not (?:supported|linked)|not built with).*"
 )
 _UNKNOWN_FLAGS = re.compile(r"Unconsumed cmdline flags: (.*)")
 _MODEL_SIZE = re.compile(r"The input model file size \(MB\): (\S+)$")

@@ -86,6 +86,14 @@ LINES = sorted(
 )
 
 
+def test_a_long_line_takes_no_longer_than_its_length() -> None:
+    """A line of a million characters took days: patterns were tried from each of them."""
+    long = "".join(
+        f"{text}{'9' * 10**6}\n" for text in ("", "count=", "INFO: ", "[", "Replacing ", "x: ", "Input shapes: [")
+    )
+    assert log_parser.parse_log(long) == log_parser.ToolLog()
+
+
 @given(damaged_output(LINES) | st.text())
 def test_any_log_is_parsed_to_finite_numbers(text: str) -> None:
     log = log_parser.parse_log(text)
