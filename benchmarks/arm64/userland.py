@@ -35,6 +35,7 @@ from ecbsr_mobile.utils.text import last_line
 FOLDER = Path(__file__).with_name("userland")
 ARCHIVE = "https://deb.debian.org/debian"
 SUITE = "bookworm"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 PACKAGES = {
     "amd64": "qemu-user tcc libc6 libcapstone4 libffi8 libgcc-s1 libglib2.0-0 libgmp10 libgnutls30 libhogweed6 "
     "libidn2-0 libnettle8 libnuma1 libp11-kit0 libpcre2-8-0 libtasn1-6 libunistring2 liburing2 zlib1g",
@@ -131,9 +132,13 @@ def _unpack_packages(architecture: str, names: Sequence[str], folder: Path) -> d
 
 def _package_index(architecture: str) -> dict[str, dict[str, str]]:
     """The fields of each package of the suite, by the package's name."""
-    address = f"{ARCHIVE}/dists/{SUITE}/main/binary-{architecture}/Packages.xz"
+    name = f"main/binary-{architecture}/Packages.xz"
+    address = f"{ARCHIVE}/dists/{SUITE}/{name}"
+    content = _fetch(address)
+    if not re.search(rf"^ {hashlib.sha256(content).hexdigest()} +\d+ {re.escape(name)}$", _release(), re.MULTILINE):
+        raise EcbsrError(f"{address} is not the file that Debian's signed list names; try again")
     try:
-        text = lzma.decompress(_fetch(address)).decode()
+        text = lzma.decompress(content).decode()
     except (lzma.LZMAError, UnicodeDecodeError):
         raise EcbsrError(f"{address} arrived damaged; try again") from None
     index = {}
@@ -142,6 +147,23 @@ def _package_index(architecture: str) -> dict[str, dict[str, str]]:
         if "Package" in fields:
             index[fields["Package"]] = fields
     return index
+
+
+def _release() -> str:
+    """The list of the suite's files and their hashes, whose signature by Debian is checked.
+
+    Raises:
+        EcbsrError: it cannot be fetched or checked, or is not signed by a key in `KEYRING`.
+    """
+    gpgv = shutil.which("gpgv")
+    if gpgv is None or not KEYRING.exists():
+        raise EcbsrError("Debian's signature cannot be checked; run: apt-get install gpgv debian-archive-keyring")
+    address = f"{ARCHIVE}/dists/{SUITE}/InRelease"
+    with tempfile.TemporaryDirectory(prefix="ecbsr-arm64-") as folder:
+        signed, text = Path(folder, "InRelease"), Path(folder, "Release")
+        signed.write_bytes(_fetch(address))
+        check_call("gpgv", [gpgv, "--keyring", KEYRING, "--output", text, signed], {**os.environ})
+        return text.read_text()
 
 
 def _data_archive(package: bytes) -> bytes:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import http.server
 import lzma
 import platform
+import shutil
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +80,58 @@ def test_an_int8_model_gives_the_same_bytes_on_an_emulated_core_with_dotprod() -
     assert first > _products(tflite.read(model)) / 16
 
 
+@pytest.fixture
+def sign(
+    archive: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    """Lists the archive's index in a file that is signed by a key of the test."""
+    import userland
+
+    if not shutil.which("gpg") or not shutil.which("gpgv"):
+        pytest.skip("needs gpg and gpgv")
+    home = tmp_path_factory.mktemp("gpg")
+    home.chmod(0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--yes", "--passphrase", ""]
+    subprocess.run([*gpg, "--quick-generate-key", "test@example.org", "ed25519", "sign"], check=True)
+    subprocess.run([*gpg, "--output", str(home / "keyring.gpg"), "--export"], check=True)
+    monkeypatch.setattr(userland, "KEYRING", home / "keyring.gpg")
+
+    def signed() -> None:
+        suite = archive / "dists" / userland.SUITE
+        names = [path.relative_to(suite) for path in suite.rglob("Packages.xz")]
+        lines = [f" {hashlib.sha256((suite / name).read_bytes()).hexdigest()} 1 {name}" for name in names]
+        (home / "Release").write_text("SHA256:\n" + "\n".join(lines) + "\n")
+        subprocess.run([*gpg, "--output", str(suite / "InRelease"), "--clearsign", str(home / "Release")], check=True)
+
+    return signed
+
+
 @ON_LINUX
-def test_a_damaged_package_is_named_and_leaves_no_files(archive: Path, tmp_path: Path) -> None:
+def test_a_list_without_the_signature_of_debian_is_refused(
+    archive: Path, sign: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import userland
+
+    index = archive / "dists" / userland.SUITE / "main" / "binary-amd64" / "Packages.xz"
+    index.parent.mkdir(parents=True)
+    index.write_bytes(lzma.compress(b""))
+    sign()
+    index.write_bytes(lzma.compress(b"Package: qemu-user\n"))
+    with pytest.raises(EcbsrError, match=r"Packages\.xz is not the file that Debian's signed list names"):
+        userland.install(lambda _: None, tmp_path / "userland")
+    release = index.parents[2] / "InRelease"
+    release.write_text(release.read_text().replace("Packages", "packages"))
+    with pytest.raises(EcbsrError, match="gpgv failed"):
+        userland.install(lambda _: None, tmp_path / "userland")
+    monkeypatch.setattr(userland, "KEYRING", tmp_path / "none")
+    with pytest.raises(EcbsrError, match="apt-get install gpgv debian-archive-keyring"):
+        userland.install(lambda _: None, tmp_path / "userland")
+
+
+@ON_LINUX
+def test_a_damaged_package_is_named_and_leaves_no_files(
+    archive: Path, sign: Callable[[], None], tmp_path: Path
+) -> None:
     import userland
 
     names = userland.PACKAGES["amd64"].split()
@@ -87,9 +140,11 @@ def test_a_damaged_package_is_named_and_leaves_no_files(archive: Path, tmp_path:
     stanzas = [f"Package: {name}\nVersion: 1\nFilename: some.deb\nSHA256: {'0' * 64}\n" for name in names]
     index.write_bytes(lzma.compress("\n".join(stanzas).encode()))
     (archive / "some.deb").write_bytes(b"!<arch>\n")
+    sign()
     with pytest.raises(EcbsrError, match="qemu-user arrived damaged"):
         userland.install(lambda _: None, tmp_path / "userland")
     index.write_bytes(b"no index")
+    sign()
     with pytest.raises(EcbsrError, match=r"Packages\.xz arrived damaged"):
         userland.install(lambda _: None, tmp_path / "userland")
     index.unlink()
