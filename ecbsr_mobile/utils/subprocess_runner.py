@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from . import guard
@@ -87,13 +88,19 @@ def run(
     if stop.is_set():
         raise Canceled
     end = time.monotonic() + limit
-    stdin = subprocess.DEVNULL if content is None else subprocess.PIPE
-    with started(command, stdin=stdin, environment=environment) as process:
+    # A file without a name, since `communicate` does not go on sending after a timeout.
+    with ExitStack() as stack:
+        stdin = subprocess.DEVNULL
+        if content is not None:
+            file = stack.enter_context(tempfile.TemporaryFile())
+            file.write(content)
+            file.seek(0)
+            stdin = file.fileno()
+        process = stack.enter_context(started(command, stdin=stdin, environment=environment))
         while True:
             with suppress(subprocess.TimeoutExpired):
-                out, err = process.communicate(content, timeout=POLL_SECONDS)
+                out, err = process.communicate(timeout=POLL_SECONDS)
                 return Completed(process.returncode, out, err)
-            content = None  # the first call sends it
             if stop.is_set():
                 raise Canceled
             if time.monotonic() > end:

@@ -38,6 +38,11 @@ def test_output_and_exit_code() -> None:
     assert run(python("import os; os.abort()"), 300, threading.Event()).code == -6
 
 
+def test_standard_input_that_is_read_late_arrives_whole() -> None:
+    code = "import sys, time; time.sleep(0.5); print(len(sys.stdin.buffer.read()))"  # longer than the first poll
+    assert run(python(code), 300, threading.Event(), content=bytes(10**6)).out == b"1000000\n"
+
+
 def test_a_program_that_is_canceled_ends_with_its_children(tmp_path: Path) -> None:
     pids, stop = tmp_path / "pids", threading.Event()
 
