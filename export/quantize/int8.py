@@ -111,7 +111,8 @@ def int8_graph(
         return _result(graph, weights, samples[0], entry, losses, 0)
     tuned = finetune(net, weights, samples, steps, progress)
     before, after = tuned.loss_db
-    progress(f"fine-tuned {tuned.taken} steps: expected loss on held-out images {before:.3f} → {after:.3f} dB")
+    ended = ", interrupted, the best so far is kept" if tuned.interrupted else ""
+    progress(f"fine-tuned {tuned.taken} steps{ended}: expected loss on held-out images {before:.3f} → {after:.3f} dB")
     return _result(graph, tuned.weights, samples[0], {**entry, "finetune": tuned.to_json()}, losses, tuned.taken)
 
 
