@@ -201,8 +201,9 @@ def search(
         nonlocal evaluations
         evaluations += 1
         ranges = qat_ranges(decomposed, replace(weights, ranges=torch.tensor(rows).reshape(-1, 2)))
-        difference = (interpreter.run(quantize(decomposed, ranges), image) - target).ravel()
-        return float(difference @ difference)
+        difference = interpreter.run(quantize(decomposed, ranges), image) - target
+        # Not a dot product: BLAS splits its sum among threads, and so a move could be taken on one machine only.
+        return float(np.square(difference, dtype=np.float64).sum())
 
     rows = weights.ranges.tolist()
     best = error(rows)
