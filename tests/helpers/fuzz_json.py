@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -22,6 +23,13 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(inner for key, item in items for inner in paths(item, (*path, key)))]
 
 
+def value_at(document: Any, path: Sequence[Any]) -> Any:
+    """The value at one of the `paths` of a document."""
+    for step in path:
+        document = document[step]
+    return document
+
+
 @st.composite
 def damaged_values(draw: st.DrawFn, document: Any, changes: int = 3) -> Any:
     """The document with up to `changes` values replaced, removed, repeated or exchanged, or keys added."""
@@ -31,19 +39,14 @@ def damaged_values(draw: st.DrawFn, document: Any, changes: int = 3) -> Any:
         if not places:
             break
         *parents, key = draw(st.sampled_from(places))
-        parent = document
-        for step in parents:
-            parent = parent[step]
+        parent = value_at(document, parents)
         action = draw(st.sampled_from(("replace", "replace", "replace", "remove", "add", "exchange")))
         if action == "replace":
             parent[key] = copy.deepcopy(draw(st.sampled_from(VALUES)))
         elif action == "remove":
             del parent[key]
         elif action == "exchange":
-            source: Any = document
-            for step in draw(st.sampled_from(places)):
-                source = source[step]
-            parent[key] = copy.deepcopy(source)
+            parent[key] = copy.deepcopy(value_at(document, draw(st.sampled_from(places))))
         elif isinstance(parent, dict):
             parent[draw(st.sampled_from(("", "unknown", "\x1b[2J", "name")))] = parent[key]
         else:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .fuzz_json import LITERALS, VALUES, paths
+from .fuzz_json import LITERALS, VALUES, paths, value_at
 from .fuzz_text import NUMBERS
 
 _WORDS = (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\x01\0\0\0")
@@ -44,9 +44,7 @@ def damaged_json(document: Any, generator: random.Random) -> bytes:
         if not found:
             break
         *parents, key = generator.choice(found)
-        parent = document
-        for step in parents:
-            parent = parent[step]
+        parent = value_at(document, parents)
         if generator.random() < 0.2:
             del parent[key]
         else:

@@ -10,7 +10,6 @@ import sys
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -19,6 +18,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps, features
 
 from ecbsr_mobile import EcbsrError, Picture, images, zoo
+from tests.ecbsr_mobile.images.conftest import noise
 from tests.helpers.commands import environment
 
 
@@ -28,18 +28,6 @@ def cat() -> Image.Image:
     image = Image.open(path).convert("RGB").crop((100, 60, 164, 100))
     image.info.clear()
     return image
-
-
-@pytest.fixture(autouse=True)
-def _notes_are_errors() -> Iterator[None]:
-    """A file without a problem gives no note."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        yield
-
-
-def noise(random: np.random.Generator, *shape: int, dtype: type = np.uint8) -> np.ndarray:
-    return random.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
 
 
 def stored(image: Picture) -> np.ndarray:

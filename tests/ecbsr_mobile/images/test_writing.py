@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,19 +12,9 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from ecbsr_mobile import EcbsrError, Picture, UsageError, images, zoo
+from tests.ecbsr_mobile.images.conftest import noise
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-@pytest.fixture(autouse=True)
-def _notes_are_errors() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        yield
-
-
-def noise(random: np.random.Generator, *shape: int, dtype: type = np.uint8) -> np.ndarray:
-    return random.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
 
 
 @pytest.mark.parametrize("ending", ["png", "tiff", "tif", "webp", "bmp", "ppm", "jpg", "jpeg"])
