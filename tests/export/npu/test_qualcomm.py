@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -189,8 +190,10 @@ def test_an_interrupt_leaves_no_process_and_no_file(number: signal.Signals, tmp_
     children: list[psutil.Process] = []
 
     def compiler_has_started() -> bool:
-        descendants = psutil.Process(process.pid).children(recursive=True)
-        children.extend(child for child in descendants if "apply_plugin" in child.name())
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # a short-lived one ends between the list and its name
+                if "apply_plugin" in child.name():
+                    children.append(child)
         return bool(children)
 
     wait_until(compiler_has_started, "the compiler to start")
