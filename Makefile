@@ -13,7 +13,7 @@ demo: $(READY)
 	$(BIN)/ecbsr-export --tflite --fp32 --int8 --size 270p,540p --out demo --overwrite
 	$(BIN)/ecbsr-audit demo/ecbsr-m4c16-x2-int8-cpu-480x270.tflite
 	$(BIN)/ecbsr-bench demo/ecbsr-m4c16-x2-fp32-480x270.tflite demo/ecbsr-m4c16-x2-int8-cpu-480x270.tflite --device host --size 270p,540p
-	$(BIN)/ecbsr-upscale ecbsr_mobile/zoo/pictures/chelsea.png demo/chelsea-x2.png --model demo/ecbsr-m4c16-x2-int8-cpu-480x270.tflite --overwrite
+	$(BIN)/ecbsr-upscale ecbsr_mobile/zoo/pictures/chelsea.png -o demo/chelsea-x2.png --model demo/ecbsr-m4c16-x2-int8-cpu-480x270.tflite --overwrite
 	$(BIN)/python benchmarks/comparison.py demo/comparison.png --model demo/ecbsr-m4c16-x2-int8-cpu-480x270.tflite
 
 test: $(READY)

@@ -179,7 +179,7 @@ def weights_options(options: argparse.Namespace) -> dict[str, Any]:
     return {"identity": options.identity, "value_range": options.range, "activation": options.activation}
 
 
-def add_overwrite_option(parser: argparse.ArgumentParser) -> None:
+def add_overwrite_option(parser: argparse._ActionsContainer) -> None:
     """Add `--overwrite` (see `files.check_outputs`)."""
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 

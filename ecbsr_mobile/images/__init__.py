@@ -12,6 +12,7 @@ from .color import round_to as round_to
 from .color import ycbcr_to_rgb as ycbcr_to_rgb
 from .folders import READABLE as READABLE
 from .folders import find as find
+from .folders import find_below as find_below
 from .opening import MAX_PIXELS as MAX_PIXELS
 from .picture import Picture as Picture
 from .reading import header_size as header_size
@@ -22,6 +23,7 @@ from .windows import detail as detail
 from .windows import most_detailed_crop as most_detailed_crop
 from .windows import pad_to_size as pad_to_size
 from .windows import tiles as tiles
+from .writing import WITH_QUALITY as WITH_QUALITY
 from .writing import WRITABLE as WRITABLE
 from .writing import check_format as check_format
 from .writing import open_writer as open_writer

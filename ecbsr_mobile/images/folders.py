@@ -1,8 +1,9 @@
-"""The images in a folder."""
+"""The images in a folder, and in the folders below it."""
 
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from ..errors import EcbsrError
@@ -30,3 +31,46 @@ def find(folder: str | os.PathLike[str]) -> list[Path]:
     if not paths:
         raise EcbsrError(f"{folder}: contains no image ({', '.join(READABLE)})")
     return paths
+
+
+def find_below(
+    folder: str | os.PathLike[str], leave_out: str | os.PathLike[str] | None = None
+) -> tuple[list[Path], list[str]]:
+    """The image files in a folder and in the folders below it, by folder and name; links to folders are not followed.
+
+    Args:
+        folder: where to look. Hidden files and folders, and what is no regular file (a pipe), are left out.
+        leave_out: a folder that is not searched, wherever it is.
+
+    Returns:
+        The files, and a sentence for each folder that cannot be listed.
+
+    Raises:
+        EcbsrError: there is no image.
+    """
+    unlisted: list[str] = []
+    paths: list[Path] = []
+    left_out = None if leave_out is None else os.path.realpath(leave_out)
+
+    def note(error: OSError) -> None:
+        unlisted.append(f"{error.filename}: cannot be listed: {error.strerror}")
+
+    for root, folders, files in os.walk(folder, onerror=note):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and (left_out is None or os.path.realpath(Path(root, name)) != left_out)
+        )
+        candidates = (Path(root, name) for name in sorted(files) if not name.startswith("."))
+        paths += [path for path in candidates if path.suffix.lower() in READABLE and _may_be_read(path)]
+    if not paths:
+        raise EcbsrError(unlisted[0] if unlisted else f"{folder}: contains no image ({', '.join(READABLE)})")
+    return paths, unlisted
+
+
+def _may_be_read(path: Path) -> bool:
+    """Whether a path is a regular file, or something that a message should name."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 """File name extensions of the formats that can be written."""
 
+WITH_QUALITY = (".jpg", ".jpeg", ".webp")
+"""Those that have a quality."""
+
 _WITHOUT_16_BIT = (".jpg", ".jpeg", ".webp", ".bmp")
 _WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
 _WITHOUT_METADATA = (".bmp", ".ppm", ".pgm")
@@ -39,36 +42,41 @@ Add = Callable[[Picture], None]
 """Takes the next rows of an image, from top to bottom."""
 
 
-def write(image: Picture, path: str | os.PathLike[str]) -> None:
+def write(image: Picture, path: str | os.PathLike[str], quality: int | None = None) -> None:
     """Write an image in the format of the extension of `path` (see `open_writer`).
 
     Raises:
-        UsageError: the format is unknown, or cannot hold the image.
+        UsageError: the format is unknown, or cannot hold the image or the quality.
         EcbsrError: the file cannot be written.
     """
-    with open_writer(path, image, image.size) as add:
+    with open_writer(path, image, image.size, quality=quality) as add:
         add(image)
 
 
 @contextmanager
 def open_writer(
-    path: str | os.PathLike[str], like: Picture, size: tuple[int, int], overwrite: bool = True
+    path: str | os.PathLike[str],
+    like: Picture,
+    size: tuple[int, int],
+    overwrite: bool = True,
+    quality: int | None = None,
 ) -> Iterator[Add]:
     """Write an image strip by strip (see `files.atomic_write`); PNG, PPM and PGM need memory for a strip alone.
 
-    JPEG gets quality 95; WebP is lossless. Warns (`UserWarning`) of metadata that the format cannot hold.
+    Warns (`UserWarning`) of metadata that the format cannot hold.
 
     Args:
         path: the file; its extension is the format.
         like: an image with the channels, data type, opacity and metadata of the result.
         size: (width, height) of the result.
         overwrite: replace a file.
+        quality: 1 to 100 for JPEG and WebP; by default JPEG gets 95, and WebP is lossless.
 
     Raises:
-        UsageError: the format is unknown or cannot hold such an image, or the file exists.
+        UsageError: the format is unknown or cannot hold such an image or a quality, or the file exists.
         EcbsrError: the file cannot be written.
     """
-    ending = check_format(path)
+    ending = check_format(path, quality)
     has_alpha = _check(path, ending, like, size)
     icc, exif = _metadata(path, ending, like, size)
     color = like.pixels.shape[2]
@@ -78,7 +86,8 @@ def open_writer(
         elif ending in (".ppm", ".pgm"):
             writer = _Pnm(file, size, 3 if ending == ".ppm" else 1, like.peak)
         else:
-            writer = _Whole(file, ending, size, color + has_alpha, like.pixels.dtype, icc, exif)
+            options = {"icc_profile": icc, "exif": exif and b"Exif\0\0" + exif, "quality": quality}
+            writer = _Whole(file, ending, size, color + has_alpha, like.pixels.dtype, options)
 
         def add(strip: Picture) -> None:
             writer.add(np.dstack([strip.pixels, strip.alpha]) if has_alpha else strip.pixels)  # type: ignore[list-item]
@@ -87,15 +96,19 @@ def open_writer(
         writer.close()
 
 
-def check_format(path: str | os.PathLike[str]) -> str:
+def check_format(path: str | os.PathLike[str], quality: int | None = None) -> str:
     """The lower-case extension of `path`, such as `.png`.
 
     Raises:
-        UsageError: it is not the extension of a format that can be written.
+        UsageError: it is not the extension of a format that can be written, or a format without quality gets one.
     """
     ending = Path(path).suffix.lower()
     if ending not in WRITABLE:
         raise UsageError(f"{path}: cannot write the image format {ending!r}; use one of {', '.join(WRITABLE)}")
+    if quality is not None and ending not in WITH_QUALITY:
+        raise UsageError(
+            f"{path}: a {ending} file has no quality; leave it out, or write one of {', '.join(WITH_QUALITY)}"
+        )
     return ending
 
 
@@ -165,14 +178,11 @@ class _Whole:
         size: tuple[int, int],
         channels: int,
         dtype: np.dtype[Any],
-        icc: bytes | None,
-        exif: bytes | None,
+        options: dict[str, Any],
     ) -> None:
         self._file, self._ending, self._filled = file, ending, 0
         self._pixels = np.empty((size[1], size[0], channels), dtype)
-        self._options = {
-            name: value for name, value in (("icc_profile", icc), ("exif", exif and b"Exif\0\0" + exif)) if value
-        }
+        self._options = {name: value for name, value in options.items() if value}
 
     def add(self, strip: NDArray[Any]) -> None:
         self._pixels[self._filled : self._filled + len(strip)] = strip
@@ -187,11 +197,13 @@ class _Whole:
         formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
         name = formats[self._ending]
         options = _OPTIONS.get(name, {})
+        if name == "WEBP" and "quality" in self._options:
+            options = {}
         if name == "TIFF" and "exif" in self._options:
             options = {}  # Pillow's compressed TIFF cannot hold it
         pixels = self._pixels[:, :, 0] if self._pixels.shape[2] == 1 else self._pixels
         try:
-            Image.fromarray(pixels).save(self._file, name, **options, **self._options)
+            Image.fromarray(pixels).save(self._file, name, **{**options, **self._options})
         except (ValueError, SyntaxError, RuntimeError) as error:
             raise EcbsrError(f"cannot encode the image as {name}: {error}; write a .png") from None
 

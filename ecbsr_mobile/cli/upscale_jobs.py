@@ -1,0 +1,160 @@
+"""Which files `ecbsr-upscale` reads, and where it writes their results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import EcbsrError, UsageError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to upscale: `folder` is the input folder that it was found in, `below` its folder relative to OUT."""
+
+    path: Path
+    folder: Path | None = None
+    below: Path = Path()
+
+
+Job = tuple[Path, Path]
+"""An input file and its output file."""
+
+
+def split_output(arguments: Sequence[str], overwrite: bool) -> tuple[list[str], str | None]:
+    """The inputs and OUT of a command line without `-o`.
+
+    A shell expands `*.png` to two arguments, too. So the second of two is OUT only where nothing can be replaced or
+    mixed: it does not exist; or it is a folder, for one image; or an empty one, for a folder.
+
+    Raises:
+        UsageError: the second may be either.
+    """
+    if len(arguments) != 2:
+        return list(arguments), None
+    first, second = map(Path, arguments)
+    if second.is_file() and not overwrite:
+        return list(arguments), None
+    mixed = second.is_dir() and first.is_dir() and not _same(first, second) and any(second.iterdir())
+    if mixed or (overwrite and (second.is_file() or second.is_dir())):
+        raise UsageError(f"{second} exists: an input or the output? Name the output with -o")
+    return [arguments[0]], arguments[1]
+
+
+def find_sources(inputs: Iterable[str], out: str | None) -> tuple[list[Source], list[str]]:
+    """The files to upscale, and a sentence for each folder that cannot be listed.
+
+    Folders are searched with all folders below them, except for OUT. Of several inputs, each folder gets one of its
+    name below OUT.
+
+    Raises:
+        EcbsrError: an input does not exist, or a folder contains no image.
+        UsageError: OUT is an input.
+    """
+    from .. import images
+
+    paths = list(dict.fromkeys(map(Path, inputs)))
+    sources: list[Source] = []
+    failures: list[str] = []
+    for path in paths:
+        if not os.path.lexists(path):
+            hint = f"; to write to it, use -o {path}" if len(paths) > 1 and path == paths[-1] and out is None else ""
+            raise EcbsrError(f"{path}: No such file or folder{hint}")
+        if not path.is_dir():
+            sources.append(Source(path))
+            continue
+        if out is not None and _same(path, Path(out)):
+            raise UsageError(f"{out}: is the input folder; choose another output folder")
+        found, unlisted = images.find_below(path, leave_out=out)
+        name = Path(path.resolve().name) if len(paths) > 1 else Path()
+        sources += [Source(file, path, name / file.parent.relative_to(path)) for file in found]
+        failures += unlisted
+    return sources, failures
+
+
+def plan(sources: Sequence[Source], out: str | None, ending: str | None, scale: int, skip_existing: bool) -> list[Job]:
+    """The jobs for some files; `ending` is the format, such as `.png`, or None.
+
+    Without OUT, NAME-x2.png is written beside a file, and the images of a folder into FOLDER-x2 beside the folder. With
+    `skip_existing`, a file that is the result of another one is no input.
+
+    Raises:
+        UsageError: two files would get the same name, a result would replace an input, or OUT does not suit.
+    """
+    if out is not None and _is_file_name(out, sources):
+        target = Path(out)
+        if ending and _format(target.suffix) != _format(ending):
+            raise UsageError(f"{out}: is not named as {ending[1:]}; leave out --format, or name the file NAME{ending}")
+        jobs = [(source.path, target) for source in sources]
+    else:
+        jobs = [(source.path, _target(source, out, ending or ".png", scale)) for source in sources]
+    _check_names(jobs)
+    results = _identities(target for _, target in jobs)
+    inputs = _identities(path for path, _ in jobs)
+    for path, target in jobs:
+        if _same(path, target):
+            raise UsageError(f"{target}: is the input; choose another output")
+        if not skip_existing and _identities([target]) & inputs:
+            raise UsageError(f"{target}: is an input, and would be the output for {path}; choose a folder with -o")
+    return [(path, target) for path, target in jobs if not _identities([path]) & results]
+
+
+def _is_file_name(out: str, sources: Sequence[Source]) -> bool:
+    """Whether OUT names one image, and not a folder."""
+    from .. import images
+
+    if Path(out).is_dir() or out.endswith(("/", os.sep)):
+        return False
+    single = len(sources) == 1 and sources[0].folder is None
+    if single:
+        if not Path(out).suffix:
+            return False
+        images.check_format(out)
+        return True
+    if Path(out).exists() or Path(out).suffix.lower() in images.READABLE:
+        kind = "is a file" if Path(out).exists() else "is the name of one image"
+        raise UsageError(f"{out}: {kind}; for a folder or several images, give a folder to write to")
+    return False
+
+
+def _target(source: Source, out: str | None, ending: str, scale: int) -> Path:
+    name = f"{source.path.stem}{ending}"
+    if out is not None:
+        return Path(out) / source.below / name
+    if source.folder is None:
+        return source.path.with_name(f"{source.path.stem}-x{scale}{ending}")
+    folder = source.folder if source.folder.name not in ("", "..") else source.folder.resolve()
+    if not folder.name:
+        raise UsageError(f"{source.folder}: name the folder to write to with -o")
+    return folder.with_name(f"{folder.name}-x{scale}") / source.path.parent.relative_to(source.folder) / name
+
+
+def _check_names(jobs: Iterable[Job]) -> None:
+    sources: dict[Path, Path] = {}
+    for path, target in jobs:
+        other = sources.setdefault(target, path)
+        if other != path:
+            raise UsageError(f"{other} and {path} would both be written as {target}; rename one")
+
+
+def _format(ending: str) -> str:
+    return {".jpeg": ".jpg", ".tiff": ".tif"}.get(ending.lower(), ending.lower())
+
+
+def _same(source: Path, target: Path) -> bool:
+    """Whether two paths are the same file or folder, by whatever links and names."""
+    return bool(_identities([source]) & _identities([target]))
+
+
+def _identities(paths: Iterable[Path]) -> set[tuple[int, int]]:
+    """Device and inode of those files that exist."""
+    found = set()
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found.add((status.st_dev, status.st_ino))
+    return found
