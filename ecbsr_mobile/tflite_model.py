@@ -18,6 +18,7 @@ from .reference_picture import SIZE, reference_picture
 from .tflite.image_io import ImageIO, image_io
 from .tflite.receptive_field import receptive_field
 from .tflite_range import settle
+from .utils.native_messages import without_info
 from .utils.text import last_line
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ class TfliteModel:
         """Make the interpreter one for an input of another shape."""
         if self._graph is None:
             self._interpreter.resize_tensor_input(self._interpreter.get_input_details()[0]["index"], shape)
-            self._interpreter.allocate_tensors()
+            with without_info():
+                self._interpreter.allocate_tensors()
             self._allocated = True
             return
         height, width = shape[2:] if self._io.input.channels_first else shape[1:3]
@@ -137,7 +139,7 @@ class TfliteModel:
     def _load(self, data: bytes) -> Any:
         from ai_edge_litert.interpreter import Interpreter
 
-        with self._litert_errors("load"):
+        with self._litert_errors("load"), without_info():
             interpreter = Interpreter(model_content=data, num_threads=self._threads)
             self._allocated = self._graph is not None  # otherwise its size is not one that it runs at
             if self._allocated:
@@ -158,7 +160,8 @@ class TfliteModel:
         shape = (1, channels, 32, 48) if tflite.is_channels_first(graph) else (1, 32, 48, channels)
         with self._litert_errors("resize"):
             self._interpreter.resize_tensor_input(graph.inputs[0], shape)
-            self._interpreter.allocate_tensors()
+            with without_info():
+                self._interpreter.allocate_tensors()
             self._allocated = True
             self._interpreter.invoke()
         shapes = {detail["index"]: tuple(detail["shape"].tolist()) for detail in self._interpreter.get_tensor_details()}

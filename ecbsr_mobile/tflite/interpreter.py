@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import EcbsrError
 from ..quantization import qparams
+from ..utils.native_messages import without_info
 from ..utils.text import last_line
 from .graph import Graph, Tensor
 from .image_io import input_image, output_image
@@ -65,8 +66,9 @@ def run_bytes(
     from ai_edge_litert.interpreter import Interpreter
 
     with _litert_errors("run"):
-        interpreter = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
-        interpreter.allocate_tensors()
+        with without_info():
+            interpreter = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
+            interpreter.allocate_tensors()
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], input_image(graph).store(image))
         interpreter.invoke()
     outputs = [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
@@ -86,7 +88,7 @@ def check_shapes(data: bytes, name: str) -> None:
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    with _litert_errors("open"):
+    with _litert_errors("open"), without_info():
         built_in_kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         interpreter = Interpreter(model_content=data, experimental_op_resolver_type=built_in_kernels)
         interpreter.allocate_tensors()

@@ -1,26 +1,155 @@
-"""Progress bars on standard error; commands pass them to library functions."""
+"""Progress on standard error, if that is a terminal: one bar per long piece of work, with an estimate.
+
+Whatever else prints a line does so inside `cleared`, so that a bar and a line never share one.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 T = TypeVar("T")
 
 Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 """`progress(items, label)` iterates over the items and shows how many are done."""
 
+_PERCENT = re.compile(r",? (\d+) %")
+_REFRESH_SECONDS = 0.1
+
+_lock = threading.RLock()
+_shown: list[RichProgress] = []  # the display on the terminal, if there is one
+
 
 def bar(items: Sequence[T], label: str) -> Iterable[T]:
     """Iterate over `items` with a progress bar, if standard error is a terminal."""
-    if not sys.stderr.isatty():
-        return items
-    return _with_bar(items, label)
+    return _with_bar(items, label) if sys.stderr.isatty() else items
 
 
 def _with_bar(items: Sequence[T], label: str) -> Iterator[T]:
-    from rich.console import Console
-    from rich.progress import track
+    with bars() as update:
+        for done, item in enumerate(items):
+            update(label, label, done, len(items))
+            yield item
 
-    yield from track(items, label, console=Console(stderr=True), transient=True)
+
+@contextmanager
+def bars() -> Iterator[Callable[..., None]]:
+    """Yield `update(key, text, done=0, total=None)`, which shows a bar for each key on a terminal.
+
+    A new total starts the estimate again; None is work of unknown length. Any thread may call it. The bars disappear
+    at the end.
+    """
+    if not sys.stderr.isatty():
+        yield lambda *_, **__: None
+        return
+    with _display() as display:
+        tasks: dict[str, Any] = {}
+
+        def update(key: str, text: str, done: float = 0, total: float | None = None) -> None:
+            with _lock:
+                if key not in tasks:
+                    tasks[key] = display.add_task(text, total=total)
+                elif total != next(task.total for task in display.tasks if task.id == tasks[key]):
+                    display.reset(tasks[key], total=total)
+                display.update(tasks[key], description=text, completed=done)
+
+        try:
+            yield update
+        finally:
+            for task in tasks.values():
+                display.remove_task(task)
+
+
+@contextmanager
+def messages(line: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows what a long piece of work does now.
+
+    A message may have a percentage ("fine-tuning, 40 %: expected loss 0.1 dB"): the bar shows it. Without a terminal,
+    `line` gets each message, except those with a percentage.
+    """
+    if not sys.stderr.isatty():
+        yield lambda message: None if _PERCENT.search(message) else line(message)
+        return
+    with bars() as update:
+
+        def show(message: str) -> None:
+            percent = _PERCENT.search(message)
+            if percent is None:
+                update("", message)
+            else:
+                update("", message[: percent.start()] + message[percent.end() :], int(percent[1]), 100)
+
+        yield show
+
+
+@contextmanager
+def cleared() -> Iterator[None]:
+    """Take the bars off the terminal while something else is printed."""
+    with _lock:
+        for display in _shown:
+            _set_visible(display, False)
+        try:
+            yield
+        finally:
+            for display in _shown:
+                _set_visible(display, True)
+
+
+def _set_visible(display: RichProgress, visible: bool) -> None:
+    # Not `stop` and `start`: after several bars, rich would erase what was printed in between.
+    for task in display.tasks:
+        display.update(task.id, visible=visible)
+    display.refresh()
+
+
+@contextmanager
+def _display() -> Iterator[RichProgress]:
+    """The display of all bars: a new one, or the one that is there."""
+    if _shown:
+        yield _shown[0]
+        return
+    display, ended = _new_display(), threading.Event()
+
+    def refresh() -> None:
+        while not ended.wait(_REFRESH_SECONDS):
+            with _lock:
+                if _shown:
+                    display.refresh()
+
+    with _lock:
+        display.start()
+        _shown.append(display)
+    threading.Thread(target=refresh, daemon=True).start()
+    try:
+        yield display
+    finally:
+        ended.set()
+        with _lock:
+            _shown.clear()
+            display.stop()
+
+
+def _new_display() -> RichProgress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    return Progress(
+        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=20),
+        TaskProgressColumn(),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=True,
+        auto_refresh=False,  # its thread would draw while `cleared`
+        expand=True,
+        redirect_stdout=False,  # what is printed goes through `cleared`
+        redirect_stderr=False,
+    )

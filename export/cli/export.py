@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.utils import progress
 from ecbsr_mobile.utils.cpu_instructions import use_common
 
 from .. import options, resolutions
@@ -35,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     chosen = options_from(arguments)
     from ..pipeline import export
 
-    exported = export(arguments.weights, arguments.out, chosen, progress=_Progress())
+    with progress.messages(common.notice) as show:
+        exported = export(arguments.weights, arguments.out, chosen, progress=show)
     if arguments.json:
         common.print_json(exported.to_json())
     else:
@@ -72,21 +73,6 @@ def _refuse_with_list(arguments: argparse.Namespace) -> None:
     given = [name for name, value in vars(arguments).items() if name != "json" and value != defaults[name]]
     if given:
         raise UsageError(f"--list exports nothing: leave out {', '.join(name.replace('_', '-') for name in given)}")
-
-
-class _Progress:
-    """Prints progress messages: on one line of a terminal; elsewhere on a line each, without the percentages."""
-
-    def __init__(self) -> None:
-        self.width = 0
-
-    def __call__(self, message: str) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write("\r" + message.ljust(self.width))
-            sys.stderr.flush()
-            self.width = len(message)
-        elif "%" not in message:
-            common.notice(message)
 
 
 def _print_files(exported: Exported) -> None:
