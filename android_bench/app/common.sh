@@ -38,17 +38,31 @@ need_java() {
     need mvn=maven unzip=unzip
 }
 
-# maven ARGUMENTS...: runs Maven quietly at low priority, and repeats failed downloads. -C: a wrong checksum is an error.
+# maven ARGUMENTS...: runs Maven quietly at low priority, and repeats failed downloads. Every artifact, plugins included,
+# is compared with maven.sha256 before it is used. After a change of a version, RECORD=true adds what the list lacks.
 maven() {
     local log try
+    build_checksum_spy
     log=$(mktemp)
     for try in 1 2 3; do
-        if nice mvn -B -C -q -ntp -T1 -f $APP/pom.xml "$@" >"$log" 2>&1; then rm -f "$log"; return; fi
+        if nice mvn -B -C -q -ntp -T1 -Dmaven.ext.class.path="$OUT/spy" -Dpinned.list=$APP/maven.sha256 \
+            -Dpinned.record="${RECORD:-false}" -f $APP/pom.xml "$@" >"$log" 2>&1; then rm -f "$log"; return; fi
         grep -q "Could not transfer\|Could not resolve\|Connection\|timed out" "$log" || break
         sleep $((try * 5))
     done
     cat "$log" >&2; rm -f "$log"
     fail "mvn $* failed"
+}
+
+# Compiles the part of Maven that compares checksums, with Maven's own libraries.
+build_checksum_spy() {
+    local source=$APP/src/maven/PinnedChecksums.java home
+    [ $source -nt "$OUT/spy/PinnedChecksums.class" ] || return 0
+    home=$(mvn -v 2>/dev/null | sed -n 's/^Maven home: //p')
+    mkdir -p "$OUT/spy/META-INF/plexus"
+    quietly "javac" "$JAVA_HOME/bin/javac" -proc:none --release 17 -cp "$home/lib/*" -d "$OUT/spy" $source
+    echo "<component-set><components><component><role>org.apache.maven.eventspy.EventSpy</role><role-hint>pinned</role-hint>
+        <implementation>PinnedChecksums</implementation></component></components></component-set>" > "$OUT/spy/META-INF/plexus/components.xml"
 }
 
 # Fetches and unpacks the libraries that Maven cannot put on a class path.
