@@ -33,7 +33,7 @@ INT16_TARGETS = ("npu",)
 INT8_OPTIONS = ("target", "prelu", "io_dtype", "finetune")
 """Fields of `ExportOptions` that only an int8 file depends on."""
 
-TFLITE_OPTIONS = ("sizes", "calibration", "max_drop", "npu")
+TFLITE_OPTIONS = ("sizes", "calibration", "max_drop", "npu", "gpu")
 """Fields of `ExportOptions` that only TFLite files depend on."""
 
 PRELU = ("auto", "single", "double", "native")
@@ -61,6 +61,7 @@ class ExportOptions:
         onnx: whether to write ONNX, with dynamic height and width, too.
         npu: NPU compiler that compiles each file, like "qualcomm" or "qualcomm:SM8650"; its reports go into the
             recipes.
+        gpu: ask the GPU delegate of this machine what it takes of each file; its report goes into the recipes.
         overwrite: replace files that exist.
         identity: for a weights file: see `checkpoint.load`.
         value_range: for a weights file: see `checkpoint.load`.
@@ -81,6 +82,7 @@ class ExportOptions:
     max_drop: float = 0.25
     onnx: bool = False
     npu: str | None = None
+    gpu: bool = False
     overwrite: bool = False
     identity: bool | None = None
     value_range: float | None = None

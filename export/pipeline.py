@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -24,9 +24,8 @@ from . import resolutions
 from .audit.model_audit import audit
 from .convert import onnx_to_tflite
 from .convert.onnx_builder import onnx_model
+from .device_reports import DeviceReports, check_available, device_reports
 from .float_graph import FloatGraph, float_graph
-from .npu import results as npu_results
-from .npu.results import CompileReports
 from .options import INT16_TARGETS, ExportOptions
 from .quantize.int8 import Int8Result, decompositions, int8_graph
 from .quantize.int16x8 import int16x8_graph
@@ -70,11 +69,11 @@ def export(
     Raises:
         UsageError: an option that is not known, or a file exists and `overwrite` is false.
         EcbsrError: weights or images that cannot be used, a failed conversion, a loss above `max_drop`, a folder that
-            cannot be written to, or an NPU compiler that is not installed.
+            cannot be written to, or an NPU compiler or GPU that is not there.
     """
     options = replace(options or ExportOptions(), **changes)
     check_writable(out)
-    _check_npu_compiler(options)
+    check_available(options)
     with ExitStack() as stack:
         # Started first: TensorFlow loads in the child process meanwhile.
         converter = stack.enter_context(onnx_to_tflite.converter()) if options.precisions else None
@@ -197,13 +196,20 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
     if made.failure:
         warnings.warn(f"{made.failure}; the graph was built directly instead", UserWarning, stacklevel=3)
     graphs = [_precision_graph(run, baseline, precision, made) for precision in options.file_precisions]
-    reports = _npu_reports(run, graphs)
+    files_by_name = {
+        _file_name(run, item.precision, size): tflite.write(tflite.at_size(item.graph, *size))
+        for item in graphs
+        for size in options.lr_sizes
+        if options.npu or options.gpu
+    }
+    reports = device_reports(files_by_name, options, run.progress)
     files = []
     for item in graphs:
         count = len(options.lr_sizes)
         run.progress(f"{item.precision}: writing and checking {count} size{'s' * (count > 1)}")
         for size in options.lr_sizes:
-            files.append(_tflite_file(run, baseline, item, size, reports.get(_file_name(run, item.precision, size))))
+            report = reports.get(_file_name(run, item.precision, size), DeviceReports())
+            files.append(_tflite_file(run, baseline, item, size, report))
     return files
 
 
@@ -262,27 +268,11 @@ def _advice(run: _Run, baseline: _Baseline, graph: tflite.Graph, refused: Int8Re
     return advice
 
 
-def _npu_reports(run: _Run, graphs: Sequence[_PrecisionGraph]) -> Mapping[str, CompileReports]:
-    """The NPU compiler's reports by file name; they do not depend on the recipe, which is added later."""
-    options = run.options
-    if not options.npu:
-        return {}
-    from .npu.runner import compile_models
-
-    run.progress(f"compiling with the NPU compiler for {', '.join(options.npu_socs)}")
-    files = {
-        _file_name(run, item.precision, size): tflite.write(tflite.at_size(item.graph, *size))
-        for item in graphs
-        for size in options.lr_sizes
-    }
-    return compile_models(files, options.npu_socs, notice=run.progress)
-
-
 def _tflite_file(
-    run: _Run, baseline: _Baseline, item: _PrecisionGraph, size: Size, npu: CompileReports | None
+    run: _Run, baseline: _Baseline, item: _PrecisionGraph, size: Size, reports: DeviceReports
 ) -> _CheckedFile:
     name = _file_name(run, item.precision, size)
-    graph = tflite.at_size(recipe.write(item.graph, _recipe(run, item, size, npu)), *size)
+    graph = tflite.at_size(recipe.write(item.graph, _recipe(run, item, size, reports)), *size)
     data = tflite.write(graph)
     first = size == run.options.lr_sizes[0]
     entry = ExportedFile(
@@ -298,7 +288,7 @@ def _tflite_file(
         output=io_info(graph.tensors[graph.outputs[0]]),
         max_abs_error=_checked_error(baseline, item, data, size if first else None, name),
         loss=item.loss,
-        audit=replace(audit(data, run_xnnpack=first), npu=npu),
+        audit=replace(audit(data, run_xnnpack=first), npu=reports.npu, gpu=reports.gpu),
     )
     return _CheckedFile(entry, data)
 
@@ -320,7 +310,7 @@ def _checked_error(baseline: _Baseline, item: _PrecisionGraph, data: bytes, size
     return error if item.reference is baseline.reference else quality.largest_error(data, baseline.reference, image)
 
 
-def _recipe(run: _Run, item: _PrecisionGraph, size: Size, npu: CompileReports | None) -> dict[str, Any]:
+def _recipe(run: _Run, item: _PrecisionGraph, size: Size, reports: DeviceReports) -> dict[str, Any]:
     return {
         "model": recipe.model(run.net),
         "weights": {"sha256": recipe.weights_hash(run.net)},
@@ -333,7 +323,7 @@ def _recipe(run: _Run, item: _PrecisionGraph, size: Size, npu: CompileReports | 
         "calibration": item.calibration,
         "loss": {**item.loss.to_json(), "max_drop_db": run.options.max_drop},
         "versions": recipe.versions(),
-        **({} if npu is None else {"npu": npu_results.for_recipe(npu)}),
+        **reports.for_recipe(),
     }
 
 
@@ -353,11 +343,3 @@ def _without_finetuning(options: ExportOptions) -> ExportOptions:
     """The options with only calibration, unless a number of steps was asked for."""
     untold = options.finetune is None and "int8" in options.precisions and options.activations == 8
     return replace(options, finetune=0) if untold else options
-
-
-def _check_npu_compiler(options: ExportOptions) -> None:
-    if options.npu:
-        from .npu.qualcomm_sdk import toolchain
-
-        with toolchain():  # raises where it is not installed
-            pass

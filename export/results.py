@@ -69,7 +69,7 @@ class ExportedFile:
             "psnr_float_db": loss.get("psnr_float_db"),
             "audit": audit.get("audit"),
             "invariants": audit.get("invariants"),
-            **({"npu": audit["npu"]} if "npu" in audit else {}),
+            **{name: audit[name] for name in ("npu", "gpu") if name in audit},
         }
 
 

@@ -6,6 +6,7 @@ Activations are NHWC. The index -1 among a node's inputs is an absent optional i
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -143,6 +144,13 @@ def short_name(name: str) -> str:
 def operators(graph: Graph) -> dict[str, int]:
     """Operator → number of its nodes, in order of first use."""
     return dict(Counter(node.operator for node in graph.nodes))
+
+
+def folded_constants(graph: Graph) -> Iterator[int]:
+    """The indices of tensors that a DEQUANTIZE computes from a constant."""
+    for node in graph.nodes:
+        if node.operator == "DEQUANTIZE" and node.inputs and graph.tensors[node.inputs[0]].data is not None:
+            yield from node.outputs
 
 
 def with_metadata(graph: Graph, name: str, data: bytes) -> Graph:

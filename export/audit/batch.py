@@ -1,4 +1,4 @@
-"""Audits of several `.tflite` files: by the delegate tables, the runtime of this machine and an NPU's compiler."""
+"""Audits of several `.tflite` files: by tables, the runtime of this machine, an NPU compiler and the GPU delegate."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ def audit_all(
     keep: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     sample_crops: bool = False,
+    gpu: str | None = None,
     value_range: float | None = None,
     notice: Callable[[str], None] = lambda _text: None,
     progress: Progress = lambda items, _label: items,
@@ -78,6 +79,8 @@ def audit_all(
         keep: folder for the compiled files; None deletes them.
         overwrite: replace files in `keep`.
         sample_crops: run each model on the crop even if nothing is emulated.
+        gpu: precision in which the GPU delegate of this machine is asked about each file and runs the crop, see
+            `gpu.results.PRECISIONS`; None: it is not asked.
         value_range: 1 or 255, the range of float values for the crop; None: see `tflite_range`.
         notice: called with the compiler's license notice before the compiler runs.
         progress: wraps the work to show progress.
@@ -99,7 +102,7 @@ def audit_all(
             models[path], audits[path] = result()
         except EcbsrError as error:
             errors[path] = str(error)
-    crops = _sample_crops(models, value_range, progress) if emulate or sample_crops else {}
+    crops = _sample_crops(models, value_range, progress) if emulate or sample_crops or gpu else {}
     if socs and models:
         from ..npu.runner import compile_models
 
@@ -109,6 +112,11 @@ def audit_all(
             sized, socs, crops if emulate else None, keep, overwrite=overwrite, notice=notice, progress=progress
         )
         audits |= {path: replace(audits[path], npu=report) for path, report in reports.items()}
+    if gpu and models:
+        from ..gpu.runner import query_models
+
+        answers = query_models(models, gpu, crops, progress=progress)
+        audits |= {path: replace(audits[path], gpu=report) for path, report in answers.items()}
     return Audits(audits, errors, models, crops)
 
 

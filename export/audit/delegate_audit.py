@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from ecbsr_mobile.tflite.graph import Graph
+from ecbsr_mobile.tflite.graph import Graph, folded_constants
+from ecbsr_mobile.tflite.partitioning import partitions
 
 from .delegates.base import Delegate, NodeSupport, Rule
-from .op_rules import NodeView, folded_constants
-from .partitioning import partitions
+from .op_rules import NodeView
 from .quant_rules import QUANTIZED
 
 

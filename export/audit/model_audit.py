@@ -22,6 +22,7 @@ from .delegates import DELEGATES
 from .invariants import BrokenInvariant, broken_invariants
 
 if TYPE_CHECKING:
+    from ..gpu.results import GpuReport
     from ..npu.results import CompileReports
 
 
@@ -37,6 +38,7 @@ class Audit:
         recipe: how the file was made; None where it records no valid recipe.
         measured: what the runtime of this machine delegates to XNNPACK; None if it was not run.
         npu: SoC → report of an NPU's compiler; None if it was not run.
+        gpu: report of the GPU delegate on this machine; None if it was not asked.
     """
 
     operators: dict[str, int]
@@ -46,6 +48,7 @@ class Audit:
     recipe: dict[str, Any] | None
     measured: XnnpackReport | None
     npu: CompileReports | None = None
+    gpu: GpuReport | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON: `audit` maps the name of each delegate to its audit."""
@@ -63,6 +66,8 @@ class Audit:
             from ..npu import results
 
             document["npu"] = results.to_json(self.npu)
+        if self.gpu is not None:
+            document["gpu"] = self.gpu.to_json()
         return document
 
 

@@ -7,7 +7,7 @@ A condition is a function from a node to the reason why the node violates it, or
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from ecbsr_mobile.tflite.graph import FLOAT32, INT8, INT16, Graph, Node, Tensor, fused_activation
 
@@ -289,10 +289,3 @@ def no_corner_flags(view: NodeView) -> str | None:
     options = view.node.options
     flags = getattr(options, "alignCorners", False) or getattr(options, "halfPixelCenters", False)
     return "does not support align_corners or half_pixel_centers" if flags else None
-
-
-def folded_constants(graph: Graph) -> Iterator[int]:
-    """The indices of tensors that a DEQUANTIZE computes from a constant."""
-    for node in graph.nodes:
-        if node.operator == "DEQUANTIZE" and node.inputs and graph.tensors[node.inputs[0]].data is not None:
-            yield from node.outputs

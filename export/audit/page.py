@@ -17,6 +17,7 @@ import numpy as np
 from ecbsr_mobile import images, tflite
 from ecbsr_mobile.tflite.graph import short_name
 
+from ..gpu import results as gpu_results
 from ..html.rendering import render
 from ..npu.results import EMULATED, STATIC, STATUSES, CompileReports
 from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS
@@ -98,6 +99,8 @@ def html(audits: Audits) -> str:
         vendor=QUALCOMM,
         soc_names=SOCS,
         statuses=STATUSES,
+        gpu_statuses=gpu_results.STATUSES if any(audit.gpu for audit in audits.by_path.values()) else {},
+        software_gpu=gpu_results.SOFTWARE,
         static=STATIC,
         emulated=EMULATED,
         not_checked=NOT_CHECKED,
@@ -117,8 +120,13 @@ def _file(path: str, audit: Audit, audits: Audits) -> File:
         operators=", ".join(f"{count} {short_name(operator)}" for operator, count in audit.operators.items()),
         node_count=len(graph.nodes),
         drawing=draw(graph, _backends(audit, len(graph.nodes))),
-        reasons=[*_delegate_reasons(audit), *_compiler_reasons(audit.npu or {}), *_invariant_reasons(audit)],
-        crops=_crops(crop, audit.npu or {}) if isinstance(crop, SampleCrop) else crop,
+        reasons=[
+            *_delegate_reasons(audit),
+            *_compiler_reasons(audit.npu or {}),
+            *_gpu_reasons(audit),
+            *_invariant_reasons(audit),
+        ],
+        crops=_crops(crop, audit) if isinstance(crop, SampleCrop) else crop,
     )
 
 
@@ -138,6 +146,10 @@ def _backends(audit: Audit, node_count: int) -> list[Backend]:
     for soc, report in (audit.npu or {}).items():
         default = dict.fromkeys(range(node_count), "unknown" if report.taken is None else "supported")
         backends.append(Backend(soc, default | dict.fromkeys((op.node for op in report.refused), "rejected")))
+    if audit.gpu is not None and audit.gpu.status not in ("no_adapter", "no_fp16"):
+        default = dict.fromkeys(range(node_count), "unknown" if audit.gpu.taken is None else "supported")
+        refused = dict.fromkeys((op.node for op in audit.gpu.refused), "rejected")
+        backends.append(Backend("ML Drift, asked here", default | refused))
     return backends
 
 
@@ -163,6 +175,11 @@ def _compiler_reasons(reports: CompileReports) -> list[Reason]:
     return [Reason(", ".join(names), operator, node, text) for (operator, node, text), names in socs.items()]
 
 
+def _gpu_reasons(audit: Audit) -> list[Reason]:
+    refused = audit.gpu.refused if audit.gpu else ()
+    return [Reason("ML Drift, asked here", short_name(op.operator), str(op.node), op.reason) for op in refused]
+
+
 def _invariant_reasons(audit: Audit) -> list[Reason]:
     return [
         Reason("integer invariant", short_name(broken.operator), str(broken.node), f"{broken.reason} [{broken.source}]")
@@ -170,19 +187,21 @@ def _invariant_reasons(audit: Audit) -> list[Reason]:
     ]
 
 
-def _crops(sample: SampleCrop, reports: CompileReports) -> Crops:
+def _crops(sample: SampleCrop, audit: Audit) -> Crops:
     low = sample.lr.repeat(sample.scale, 0).repeat(sample.scale, 1).astype(np.float64)
     height, width, _ = sample.result.shape
     bicubic = images.resize_bicubic(sample.lr.astype(np.float64), (width, height))
     this_file = "this file, on this machine's CPU"
-    emulated = [(f"emulated: {', '.join(socs)}", pixels) for socs, pixels in _emulated(reports)]
+    computed = [(f"emulated: {', '.join(socs)}", pixels) for socs, pixels in _emulated(audit.npu or {})]
+    if audit.gpu is not None and audit.gpu.pixels is not None:
+        computed.append((f"GPU: {audit.gpu.adapter}, {audit.gpu.precision}", audit.gpu.pixels))
     if sample.fp32 is None:
         reference, base = "this file's result", sample.result
-        compared = [("bicubic", bicubic), *emulated]
+        compared = [("bicubic", bicubic), *computed]
         crops = [_crop(this_file, sample.result)]
     else:
         reference, base = "the fp32 model's result", sample.fp32
-        compared = [("bicubic", bicubic), (this_file, sample.result), *emulated]
+        compared = [("bicubic", bicubic), (this_file, sample.result), *computed]
         crops = [_crop("fp32, on this machine", sample.fp32)]
     crops = [_crop("low resolution", low), *crops, *(_crop(caption, pixels, base) for caption, pixels in compared)]
     return Crops((sample.lr.shape[1], sample.lr.shape[0]), reference, crops, sample.notes)

@@ -14,6 +14,7 @@ from ecbsr_mobile.utils.files import check_outputs, write_bytes
 
 from .. import resolutions
 from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS, parse_socs
+from .gpu_report import print_report
 
 if TYPE_CHECKING:
     from ecbsr_mobile.tflite.xnnpack_probe import XnnpackReport
@@ -28,7 +29,8 @@ _DESCRIPTION = """\
 Show which nodes of a .tflite file each delegate supports, in how many partitions, and why not the others; which
 invariants of quantized models the file breaks; and how it was made, if it records that. Delegates are compared with
 tables (export/audit/delegates/) that name their sources, without a phone. "Measured here" is what the runtime of this
-machine does. With --npu, an NPU compiler runs on this machine; its figures are static estimates."""
+machine does. With --npu, an NPU compiler runs on this machine; its figures are static estimates. With --gpu, LiteRT's
+GPU delegate is asked on this machine, on its GPU or a software one."""
 COMPILER_COLUMNS = ("status", "supported", "partitions", "read MB", "write MB", "spill MB")
 _SUPPORT = {"refused": "stays on the CPU", "fatal": "accepted, then fails", "unknown": "not verified"}
 
@@ -39,8 +41,10 @@ def main(argv: list[str] | None = None) -> int:
     socs = parse_socs(options.npu) if options.npu else ()
     if not socs and (options.emulate or options.keep or options.size):
         raise UsageError(f"--emulate, --keep and --size need an NPU compiler: add --npu {QUALCOMM}")
-    if options.range and not (options.html or options.emulate):
-        raise UsageError("--range is for the crop of a bundled image: add --html or --emulate")
+    if options.range and not (options.html or options.emulate or options.gpu):
+        raise UsageError("--range is for the crop of a bundled image: add --html, --gpu or --emulate")
+    if options.precision and not options.gpu:
+        raise UsageError("--precision is what the GPU computes in: add --gpu")
     size = resolutions.parse(options.size) if options.size else None
     from ..audit.batch import audit_all
 
@@ -54,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         keep=options.keep,
         overwrite=options.overwrite,
         sample_crops=options.html is not None,
+        gpu=(options.precision or "fp32") if options.gpu else None,
         value_range=options.range,
         notice=_notice,
         progress=progress.bar,
@@ -89,6 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", metavar="SIZE", help="compile for this LR input, WIDTHxHEIGHT or "
         f"{', '.join(resolutions.SIZES)} (default: the file's; 540p if that is dynamic)")  # fmt: skip
     add("--keep", metavar="DIR", help="keep the compiled files in this folder, as NAME-SOC.tflite")
+    add("--gpu", action="store_true",
+        help="ask ML Drift, LiteRT's GPU delegate, on this machine (a software GPU is enough), run a crop of a bundled "
+        "image with it, and compare")  # fmt: skip
+    add("--precision", choices=("fp32", "fp16"), help="what the GPU computes in, with --gpu (fp32)")
     add("--html", metavar="FILE", help="write an HTML page about the files, with crops of a bundled image")
     common.add_overwrite_option(parser)
     add("--range", type=int, choices=(1, 255),
@@ -119,6 +128,8 @@ def _print_audit(path: str, audit: Audit) -> None:
         _print_reasons(delegate)
     if audit.npu is not None:
         _print_npu(audit.npu)
+    if audit.gpu is not None:
+        print_report(audit.gpu)
     _print_invariants(audit.invariants)
     if audit.recipe is None:
         common.print_line("\nRecipe: none; the file does not record how it was made\n")

@@ -14,12 +14,14 @@ from ecbsr_mobile.utils.cpu_instructions import use_common
 from .. import options, resolutions
 from ..npu import socs
 from .audit import COMPILER_COLUMNS, compiler_cells
+from .gpu_report import print_reports
 
 if TYPE_CHECKING:
     from ..results import Exported, ExportedFile
 
 FIELDS = (
-    "target", "prelu", "calibration", "io_dtype", "activations", "finetune", "max_drop", "onnx", "npu", "overwrite"
+    "target", "prelu", "calibration", "io_dtype", "activations", "finetune", "max_drop", "onnx", "npu", "gpu",
+    "overwrite",
 )  # fmt: skip
 """Fields of `ExportOptions` that have a flag of the same name and type."""
 
@@ -43,6 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         _print_files(exported)
         if arguments.npu:
             _print_npu_reports(exported)
+        if arguments.gpu:
+            print_reports({file.path.name: file.audit.gpu for file in exported.files if file.audit and file.audit.gpu})
     return common.DONE
 
 
@@ -162,6 +166,9 @@ def parser() -> argparse.ArgumentParser:
     add("--npu", metavar="VENDOR[:SOC,…]",
         help=f"compile each file with an NPU vendor's compiler and store its report in the recipe: {socs.QUALCOMM}, or "
         f"{socs.QUALCOMM}:SM8650,… (see ecbsr-audit)")  # fmt: skip
+    add("--gpu", action="store_true",
+        help="ask LiteRT's GPU delegate on this machine what it takes of each file, and store its report in the recipe "
+        "(see ecbsr-audit)")  # fmt: skip
     add("--out", default=".", metavar="DIR", help="folder for the files (.)")
     add("--json", action="store_true", help="print the result as JSON")
     common.add_overwrite_option(result)

@@ -18,8 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.utils import subprocess_runner
+from ecbsr_mobile.utils import limited, subprocess_runner
 from ecbsr_mobile.utils.guard import TemporaryFolder
+from ecbsr_mobile.utils.limited import Limits
 from ecbsr_mobile.utils.text import last_line
 
 INSTALL = "pip install 'ecbsr-mobile[qualcomm]'"
@@ -31,10 +32,7 @@ BACKEND, EMULATOR = "libQnnHtp.so", "libonnxruntime_providers_qnn.so"
 LIBRARIES = "libraries"
 LOAD_SECONDS = 60.0  # 200 MB from a cold disk
 
-MEMORY_BYTES = 8 * 2**30  # address space of one process; a bundled model at 960x540 needs 0.8 GB
-FILE_BYTES = 2**28
-# Output goes to files of limited size: through a pipe, a program that prints without end would fill our memory.
-_LIMITED = 'cd "$1" && ulimit -c 0 && ulimit -v "$2" && ulimit -f "$3" && shift 3 && exec "$@" >out 2>err'
+LIMITS = Limits(memory_bytes=8 * 2**30)  # a bundled model at 960x540 needs 0.8 GB
 
 
 @dataclass(frozen=True)
@@ -61,15 +59,9 @@ class Toolchain:
             TimedOut: it did not end in `seconds`.
             Canceled: `stop` was set meanwhile.
         """
-        limited = ["/bin/sh", "-c", _LIMITED, "sh", str(folder), str(MEMORY_BYTES // 2**10), str(FILE_BYTES // 512)]
         (folder / LIBRARIES).symlink_to(self.folder)
         environment = {**os.environ, "LD_LIBRARY_PATH": LIBRARIES, "ORT_DISABLE_TELEMETRY": "1"}
-        completed = subprocess_runner.run([*limited, *command], seconds, stop or threading.Event(), environment)
-        return completed.code, _content(folder / "out"), _content(folder / "err")
-
-
-def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
+        return limited.run(command, folder, seconds, LIMITS, environment, stop)
 
 
 @contextmanager

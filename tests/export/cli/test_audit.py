@@ -125,7 +125,7 @@ def test_a_file_is_required(capsys: Output) -> None:
 def test_the_range_of_floats_is_for_the_crop(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(write(upscalers.bundled_in_0_255()))
-    with pytest.raises(UsageError, match="add --html or --emulate"):
+    with pytest.raises(UsageError, match="add --html, --gpu or --emulate"):
         main([str(path), "--range", "255"])
     page = tmp_path / "page.html"
     assert main([str(path), "--range", "255", "--html", str(page)]) == 0

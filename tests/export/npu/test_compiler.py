@@ -11,6 +11,7 @@ import pytest
 
 from ecbsr_mobile.tflite import write
 from ecbsr_mobile.utils import subprocess_runner
+from ecbsr_mobile.utils.limited import Limits
 from export.npu import compiler, qualcomm_sdk
 from export.npu.qualcomm_sdk import Toolchain
 from export.npu.results import CompileReport
@@ -88,11 +89,11 @@ def is_running(pid: int) -> bool:
 
 
 def test_output_and_memory_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qualcomm_sdk, "FILE_BYTES", 2**20)
+    monkeypatch.setattr(qualcomm_sdk, "LIMITS", Limits(memory_bytes=2**33, file_bytes=2**20))
     report = compiled_by(tmp_path, "exec yes")
     assert report.status == "crashed" and "SIGXFSZ" in report.note
     assert (tmp_path / "work" / "out").stat().st_size <= 2**21
-    monkeypatch.setattr(qualcomm_sdk, "MEMORY_BYTES", 2**28)
+    monkeypatch.setattr(qualcomm_sdk, "LIMITS", Limits(memory_bytes=2**28))
     (tmp_path / "second").mkdir()
     assert compiled_by(tmp_path / "second", f"exec {sys.executable} -c 'bytearray(2**30)'").status == "failed"
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ecbsr_mobile.tflite import Graph, write, xnnpack_probe_worker
+from ecbsr_mobile.tflite.partitioning import partitions
 from ecbsr_mobile.tflite.xnnpack_probe import report
-from export.audit.partitioning import partitions
 from tests.helpers.audit_cases import SHAPE
 from tests.helpers.tflite_models import GraphBuilder
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecbsr_mobile.tflite.graph import Graph
+from .graph import Graph
 
 
 def partitions(graph: Graph, supported: Sequence[bool]) -> list[tuple[int, ...]]:
