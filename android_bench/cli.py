@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ecbsr_mobile.cli import common
+from ecbsr_mobile.cli import common, paths
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.text import to_utf8
 
@@ -35,13 +35,17 @@ examples:
 """
 
 
+_TOOL = paths.PathKind(file=True, names=lambda: ("tflite", "litert"), named="a tool that is downloaded")
+
+
 def parser() -> argparse.ArgumentParser:
     """The argument parser of the command."""
     parser = common.parser("ecbsr-bench", "Benchmark .tflite models on this machine and on Android phones.")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     add = parser.add_argument
-    add("models", nargs="*", metavar="MODEL", help=".tflite files (default: the recommended bundled models)")
+    add("models", nargs="*", metavar="MODEL", type=paths.INPUT_FILE,
+        help=".tflite files (default: the recommended bundled models)")  # fmt: skip
     add = parser.add_argument_group("what is measured").add_argument
     add("--device", action="append", metavar="SERIAL", help="a phone's serial or host:port; host; all (default: host)")
     add("--size", metavar="SIZE,…", help="low-resolution input: 270p, 360p, 540p, 720p, 1080p or WIDTHxHEIGHT")
@@ -53,24 +57,27 @@ def parser() -> argparse.ArgumentParser:
         help="processes for each row, in shuffled order (default: %(default)s)")  # fmt: skip
     add("--runs", dest="iterations", type=_count, default=Options.iterations, metavar="N",
         help="timed inferences in each process (default: %(default)s)")  # fmt: skip
-    add("--tool", default=Options.tool, metavar="TOOL", help="phones: tflite, litert or the path of a benchmark_model")
+    add("--tool", default=Options.tool, metavar="TOOL", type=_TOOL,
+        help="phones: tflite, litert or the path of a benchmark_model")  # fmt: skip
     add("--tool-sha256", default="", metavar="HEX", help="phones: SHA-256 that the tool must have")
     add("--check", action="store_true", help="phones: compare the output for a real image with this machine's")
     add("--profile", action="store_true", help="phones: the time of each operator type")
     add("--cooldown", type=_seconds, default=Limits.cooldown, metavar="SECONDS",
         help="longest wait for a hot phone (default: %(default)g)")  # fmt: skip
     add = parser.add_argument_group("results").add_argument
-    add("--out", metavar="DIR", help="new folder for results.json, results.csv, report.html and runs.jsonl")
-    add("--resume", metavar="DIR", help="finish the benchmark in this folder, with its own options")
-    add("--import", dest="imported", action="append", default=[], metavar="FILE",
+    add("--out", metavar="DIR", type=paths.OUTPUT_FOLDER,
+        help="new folder for results.json, results.csv, report.html and runs.jsonl")  # fmt: skip
+    add("--resume", metavar="DIR", type=paths.INPUT_FOLDER,
+        help="finish the benchmark in this folder, with its own options")  # fmt: skip
+    add("--import", dest="imported", action="append", default=[], metavar="FILE", type=paths.INPUT_FILE,
+
         help="add the rows of another results.json or of the Android app's export; alone: measure nothing")  # fmt: skip
-    add("--baseline", metavar="FILE", help="an earlier results.json to compare with")
+    add("--baseline", metavar="FILE", type=paths.INPUT_FILE, help="an earlier results.json to compare with")
     add("--fail-above", type=_ratio, metavar="RATIO", help="exit 1 if a row takes more than RATIO times its baseline")
     add("--strict", action="store_true", help="exit 1 as well for rows that are inconclusive or without a partner")
     add("--allow-different", action="store_true",
         help="compare with a baseline of another machine, runtime, tool or model file")  # fmt: skip
     add("--json", action="store_true", help="print the results as JSON")
-    add("--quiet", action="store_true", help="no progress on standard error")
     add = parser.add_argument_group("instead of measuring").add_argument
     add("--list", action="store_true", help="list the phones that adb sees")
     add("--dry-run", action="store_true", help="print every adb command, ready for a shell; run none")
@@ -124,7 +131,7 @@ def _notice_comparisons(comparisons: Sequence[Comparison], different: Sequence[s
         common.notice(f"compared all the same: {difference}")
     for comparison in comparisons:
         if comparison.failed or comparison.verdict == "inconclusive":
-            common.notice(f"{comparison.label}: {comparison.note}")
+            (common.problem if comparison.failed else common.notice)(f"{comparison.label}: {comparison.note}")
 
 
 def _measure(arguments: argparse.Namespace) -> Results:

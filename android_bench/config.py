@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ecbsr_mobile.errors import UsageError
-from ecbsr_mobile.utils.text import to_utf8
+from ecbsr_mobile.utils.text import did_you_mean, to_utf8
 from export.resolutions import Size, parse_all
 
 HOST = "host"
@@ -18,6 +18,7 @@ DEFAULT_SIZES = ("270p", "360p", "540p", "720p")
 """The input sizes of a model without a fixed input size, where the options name none."""
 
 DELEGATES = ("cpu", "gpu", "nnapi", "external")
+CORES = ("big", "little", "all")
 MAX_THREADS = 64
 MAX_COUNT = 100_000  # rounds, or iterations in a run
 MAX_SECONDS = 1e7
@@ -167,10 +168,13 @@ def parse_cores(text: str) -> str:
         UsageError: the text is none of these.
     """
     mask = text.lower().removeprefix("0x")
-    if text in ("big", "little", "all"):
+    if text in CORES:
         return text
     if not re.fullmatch(r"[0-9a-f]{1,16}", mask) or int(mask, 16) == 0:
-        raise UsageError(f"cores {text!r} are not known; use big, little, all or a hexadecimal mask such as f0")
+        raise UsageError(
+            f"cores {text!r} are not known; use big, little, all or a hexadecimal mask such as f0"
+            f"{did_you_mean(text, CORES)}"
+        )
     return mask
 
 
@@ -216,6 +220,7 @@ def _parse_delegate(text: str) -> Delegate:
     if name not in DELEGATES:
         raise UsageError(
             f"delegate {text!r} is not known; use cpu, gpu, nnapi, nnapi:ACCELERATOR or external:/path.so:key=value"
+            f"{did_you_mean(name, DELEGATES)}"
         )
     if name in ("cpu", "gpu") and rest:
         raise UsageError(f"delegate {text!r}: {name} takes no argument")

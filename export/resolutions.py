@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.utils.text import did_you_mean
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
@@ -33,6 +34,7 @@ def parse(text: str) -> Size:
     if not all(1 <= side <= MAX_SIDE for side in size):
         raise UsageError(
             f"size {text!r} is not known; use WIDTHxHEIGHT up to {MAX_SIDE}x{MAX_SIDE}, or {', '.join(SIZES)}"
+            f"{did_you_mean(text, SIZES)}"
         )
     return size
 

@@ -102,8 +102,8 @@ def run(event: Event) -> list[str]:
             _, errors = process.communicate()
             wrong.append("hang")
         # In its first moments, before any of our code runs, Python itself prints a traceback.
-        if b"Traceback" in errors and b"ecbsr" in errors:
-            wrong.append(f"traceback: {errors.decode(errors='replace')[-300:]!r}")
+        if (b"Traceback" in errors and b"ecbsr" in errors) or b"unexpected error" in errors:
+            wrong.append(f"defect: {errors.decode(errors='replace')[-300:]!r}")
     codes = [process.returncode for process in started]
     work.chmod(0o755)
     if event.mishap == "two at once" and sorted(codes) not in ([0, 1], [0, 2]):
@@ -185,7 +185,7 @@ def main() -> int:
         counts[event.mishap] += 1
         shutil.rmtree(folder)
     print(f"seed {options.seed}: {counts.total()} events: {', '.join(f'{n} {name}' for name, n in counts.items())}")
-    kinds = ("result lost", "half file", "traceback", "process left", "file left", "hang")
+    kinds = ("result lost", "half file", "defect", "process left", "file left", "hang")
     print(*(f"{what} {found[what]}" for what in kinds), sep="; ")
     return 1 if found else 0
 

@@ -15,6 +15,8 @@ import shutil
 import signal
 import sys
 import threading
+import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -22,19 +24,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from .. import __version__
 from ..errors import EcbsrError
+from ..utils import verbosity
+from ..utils.extras import extra_of, how_to_install
 from ..utils.progress import cleared
 from ..utils.text import printable
+from .parser import Parser, typed_name, versions
 
 SCHEMA = 1
 """Version of the JSON documents that commands print or write; it rises when a key changes its meaning."""
-
-# The extra of setup.cfg that installs each optional module.
-_EXTRAS = {
-    **dict.fromkeys(("torch", "safetensors", "cv2", "matplotlib", "tensorboardX", "pytorch_optimizer"), "train"),
-    **dict.fromkeys(("onnx", "onnxruntime", "onnx2tf", "tensorflow", "tf_keras"), "export"),
-}
 
 DONE, FAILED, MISUSE = 0, 1, 2
 
@@ -49,9 +47,10 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
     """Call `main(argv)` and end the process with its exit code.
 
     An `EcbsrError` becomes one line on standard error and the error's exit code; so does running out of memory or
-    disk space. Ctrl-C and SIGTERM unwind the stack, so that context managers clean up, and end the process with 128 +
-    the signal's number; during an import they wait for its end. When the reader of a pipe closes it early, the process
-    ends without a message.
+    disk space. Any other exception is a defect, and also becomes one line; `--verbose` adds its traceback. Ctrl-C and
+    SIGTERM unwind the stack, so that context managers clean up, and end the process with 128 + the signal's number;
+    during an import they wait for its end. When the reader of a pipe closes it early, the process ends without a
+    message.
     """
     interrupts = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) != signal.SIG_IGN]
     for each in interrupts:
@@ -60,19 +59,21 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
     for stream in (sys.stdout, sys.stderr):
         # A character that the terminal or pipe cannot encode becomes a question mark.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
-    program = os.path.basename(sys.argv[0])
+    verbosity.set_level("normal")
+    show_warnings_as_notices()
+    program, start = typed_name(), time.monotonic()
     try:
         code = main(argv) or DONE
         sys.stdout.flush()
+        _notice_versions_and_cost(program, time.monotonic() - start)
     except EcbsrError as error:
         code = _report(program, str(error), error.exit_code)
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        extra = extra_of(error.name or "")
         if extra is None:
-            raise
-        code = _report(
-            program, f"needs {error.name}, which is not installed: pip install 'ecbsr-mobile[{extra}]'", FAILED
-        )
+            code = _report_defect(program, error)
+        else:
+            code = _report(program, f"needs {error.name}, which is not installed: {how_to_install(extra)}", FAILED)
     except MemoryError:
         code = _report(program, "not enough memory for this input; use a smaller one", FAILED)
     except BrokenPipeError:
@@ -82,6 +83,8 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
     except KeyboardInterrupt as interrupt:
         number = int(interrupt.args[0]) if interrupt.args else int(signal.SIGINT)
         code = _report(program, f"interrupted by {signal.Signals(number).name}", 128 + number)
+    except Exception as error:
+        code = _report_defect(program, error)
     for each in interrupts:
         signal.signal(each, lambda number, _frame: os._exit(128 + number))  # nothing is left to clean up
     _give_up_unwritable_output()
@@ -95,7 +98,19 @@ def os_error_message(error: OSError) -> str:
 
 
 def notice(message: str) -> None:
-    """Print one line for the user on standard error."""
+    """Print one line for the user on standard error: a note or a sign of progress, which `--quiet` leaves out."""
+    if not verbosity.is_quiet():
+        problem(message)
+
+
+def detail(message: str) -> None:
+    """Print one line for the user on standard error with `--verbose`."""
+    if verbosity.is_verbose():
+        problem(message)
+
+
+def problem(message: str) -> None:
+    """Print one line for the user on standard error, also with `--quiet`: what failed, and why."""
     with cleared(), suppress(OSError):  # a full disk or a reader that is gone must not end the work
         print(printable(message), file=sys.stderr, flush=True)
 
@@ -109,9 +124,9 @@ def print_line(text: str = "") -> None:
 def report_failures(failures: Sequence[str]) -> int:
     """List the images that could not be used, at the end of a command, and return its exit code."""
     if failures:
-        notice(f"{len(failures)} image{'s' * (len(failures) > 1)} could not be used:")
+        problem(f"{len(failures)} image{'s' * (len(failures) > 1)} could not be used:")
     for failure in failures:
-        notice(f"  {failure}")
+        problem(f"  {failure}")
     return FAILED if failures else DONE
 
 
@@ -203,16 +218,9 @@ def _stacked(table: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        super().error(printable(message))
-
-
-def parser(program: str, description: str) -> argparse.ArgumentParser:
-    """An argument parser with `--version`; options cannot be abbreviated. argparse exits with code 2 on misuse."""
-    result = _Parser(prog=program, description=description, allow_abbrev=False)
-    result.add_argument("--version", action="version", version=f"{program} {__version__}")
-    return result
+def parser(program: str, description: str, **options: Any) -> Parser:
+    """The argument parser of a command (see `Parser`); the `type` of an argument that names a file is a `PathKind`."""
+    return Parser(program, description, **options)
 
 
 def add_weights_options(parser: argparse.ArgumentParser) -> None:
@@ -242,8 +250,33 @@ def add_overwrite_option(parser: argparse._ActionsContainer) -> None:
 
 
 def _report(program: str, message: str, code: int) -> int:
-    notice(f"{program}: {message}")
+    problem(f"{program}: {message}")
     return code
+
+
+def _report_defect(program: str, error: Exception) -> int:
+    """Report an exception that no user should see, with its traceback where details are wanted."""
+    if verbosity.is_verbose():
+        problem(versions())
+        for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
+            problem(line)
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    hint = "" if verbosity.is_verbose() else "; --verbose shows where"
+    return _report(program, f"unexpected error, a defect of this program ({' '.join(reason.split())}){hint}", FAILED)
+
+
+def _notice_versions_and_cost(program: str, seconds: float) -> None:
+    """With `--verbose`: what ran, how long, and how much memory this process took at most."""
+    if not verbosity.is_verbose():
+        return
+    detail(versions())
+    memory = ""
+    with suppress(ImportError):  # Windows does not have it
+        import resource
+
+        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+        memory = f", {kilobytes / 1024:.0f} MB of memory at most"
+    detail(f"{program}: {seconds:.1f} s{memory}")
 
 
 def _open_closed_streams() -> None:

@@ -6,13 +6,12 @@ import argparse
 from dataclasses import asdict
 
 from .. import zoo
-from . import common
+from . import common, paths
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, evaluate, print the table."""
-    options = _parser().parse_args(argv)
-    common.show_warnings_as_notices()
+    options = parser().parse_args(argv)
     from ..evaluation import evaluate
     from ..reference_picture import MUCH_LESS_DB
     from ..upscaling import open_model
@@ -52,11 +51,12 @@ def script() -> None:
     common.run(main)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command's parser."""
     parser = common.parser("ecbsr-eval", "PSNR and SSIM of a model on luma, compared with bicubic.")
-    parser.add_argument("model", nargs="?", default=zoo.DEFAULT,
+    parser.add_argument("model", nargs="?", default=zoo.DEFAULT, type=paths.MODEL,
                         help="weights, a .tflite, or the name of a bundled model (%(default)s)")  # fmt: skip
-    parser.add_argument("--data", required=True, nargs="+", metavar="DIR",
+    parser.add_argument("--data", required=True, nargs="+", metavar="DIR", type=paths.INPUT_FOLDER,
                         help="folders of HR images, or with HR/ and LR/, or x2/HR/ and x2/LR/, or DIV2K")  # fmt: skip
     parser.add_argument("--each", action="store_true", help="show every image")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from functools import partial
 from importlib import import_module
+
+MODULES = {
+    "export": "export.cli.export",
+    "audit": "export.cli.audit",
+    "bench": "android_bench.cli",
+    "upscale": "ecbsr_mobile.cli.upscale",
+    "eval": "ecbsr_mobile.cli.evaluate",
+    "train": "ecbsr_mobile.cli.train",
+    "models": "ecbsr_mobile.cli.models",
+    "completion": "ecbsr_mobile.cli.completion",
+}
+"""The subcommands of `ecbsr`, in the order of its help, and the module of each, with `main`, `parser` and `script`."""
+
+SCRIPTS = ("export", "audit", "bench", "upscale", "eval", "train")
+"""Those that are also commands of their own, `ecbsr-export` and so on."""
+
+UMBRELLA = "ecbsr_mobile.cli.umbrella"
 
 
 def _start(module: str) -> None:
@@ -15,9 +33,21 @@ def _start(module: str) -> None:
     import_module(module).script()
 
 
-train = partial(_start, "ecbsr_mobile.cli.train")
-evaluate = partial(_start, "ecbsr_mobile.cli.evaluate")
-upscale = partial(_start, "ecbsr_mobile.cli.upscale")
-export = partial(_start, "export.cli.export")
-audit = partial(_start, "export.cli.audit")
-bench = partial(_start, "android_bench.cli")
+def ecbsr() -> None:
+    """`ecbsr COMMAND …`: what the command of that name does, under the name that was typed."""
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command not in MODULES:
+        _start(UMBRELLA)
+        return
+    program = os.path.basename(sys.argv[0])
+    umbrella = "python -m ecbsr_mobile" if program == "__main__.py" else program.removesuffix(".exe")
+    sys.argv[:2] = [f"{umbrella} {command}"]
+    _start(MODULES[command])
+
+
+train = partial(_start, MODULES["train"])
+evaluate = partial(_start, MODULES["eval"])
+upscale = partial(_start, MODULES["upscale"])
+export = partial(_start, MODULES["export"])
+audit = partial(_start, MODULES["audit"])
+bench = partial(_start, MODULES["bench"])

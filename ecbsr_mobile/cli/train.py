@@ -11,13 +11,12 @@ from typing import get_args
 from ..architecture import ACTIVATIONS, COLORS, PRELU_DECOMPOSITIONS, SCALES, Architecture
 from ..errors import UsageError
 from ..training.settings import DEFAULT_LR, LossName, Optimizer, Report, Schedule, Settings
-from . import common
+from . import common, paths
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, train, print the result."""
-    options = _parser().parse_args(argv)
-    common.show_warnings_as_notices()
+    options = parser().parse_args(argv)
     import torch
 
     from ..checkpoint import load
@@ -75,19 +74,23 @@ def _show(report: Report) -> None:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command's parser."""
     parser = common.parser("ecbsr-train", "Train an ECBSR network; keeps the weights with the highest PSNR on --val.")
     default = Settings()
 
     def add(name: str, description: str, **options: object) -> None:
         parser.add_argument(name, help=description, **options)  # type: ignore[arg-type]
 
-    add("--data", "training images, or a folder with HR/ and LR/, or DIV2K", required=True, metavar="DIR")
-    add("--val", "validation images, on which the best weights are chosen", required=True, metavar="DIR")
+    add("--data", "training images, or a folder with HR/ and LR/, or DIV2K",
+        required=True, metavar="DIR", type=paths.INPUT_FOLDER)  # fmt: skip
+    add("--val", "validation images, on which the best weights are chosen",
+        required=True, metavar="DIR", type=paths.INPUT_FOLDER)  # fmt: skip
     add("--out", "folder for best.safetensors, last.ckpt, log.jsonl, curves.png and TensorBoard events",
-        required=True, metavar="DIR")  # fmt: skip
+        required=True, metavar="DIR", type=paths.OUTPUT_FOLDER)  # fmt: skip
     add("--resume", "continue from OUT/last.ckpt", action="store_true")
-    add("--from", "start from these weights, of the same or another scale", dest="start", metavar="WEIGHTS")
+    add("--from", "start from these weights, of the same or another scale",
+        dest="start", metavar="WEIGHTS", type=paths.WEIGHTS)  # fmt: skip
     add("--blocks", "blocks between the first and the last (%(default)s)",
         type=int, default=default.blocks, metavar="M")  # fmt: skip
     add("--channels", "channels of each block (%(default)s)", type=int, default=default.channels, metavar="C")

@@ -12,7 +12,7 @@ from .. import zoo
 from ..errors import EcbsrError, UsageError
 from ..utils.files import check_outputs
 from ..utils.text import printable, to_utf8
-from . import common
+from . import common, paths
 from .upscale_jobs import Job, Source, find_sources, plan, split_output
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ for -o. An input is never replaced, and another file only with --overwrite.
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, upscale images, print what was written."""
-    options = _parser().parse_args(argv)
-    common.show_warnings_as_notices()
+    options = parser().parse_args(argv)
     _check_options(options)
     from .. import images
     from ..upscaling import open_model
@@ -176,16 +175,20 @@ def _format(text: str) -> str:
     return name
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command's parser."""
     parser = common.parser("ecbsr-upscale", _DESCRIPTION)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     scales = sorted(int(name[-1]) for name in zoo.names() if name.rpartition("-x")[0] == _FAMILY)
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="images, and folders of images with all folders below")
-    parser.add_argument("-o", "--out", metavar="OUT", help="an image to write, or a folder (NAME-x2.png beside IN)")
+    # The last of the inputs may be the output, which need not exist: `find_sources` checks them.
+    parser.add_argument("inputs", nargs="+", metavar="IN", type=paths.OUTPUT_FILE_OR_FOLDER,
+                        help="images, and folders of images with all folders below")  # fmt: skip
+    parser.add_argument("-o", "--out", metavar="OUT", type=paths.OUTPUT_FILE_OR_FOLDER,
+                        help="an image to write, or a folder (NAME-x2.png beside IN)")  # fmt: skip
     parser.add_argument("--scale", type=int, choices=scales,
                         help=f"how much larger, with the bundled model {_FAMILY}-xN (2)")  # fmt: skip
-    parser.add_argument("--model", metavar="MODEL",
+    parser.add_argument("--model", metavar="MODEL", type=paths.MODEL,
                         help=f"weights, a .tflite, or the name of a bundled model ({zoo.DEFAULT})")  # fmt: skip
     parser.add_argument("--format", type=_format, metavar="FORMAT", help=f"{', '.join(_FORMATS)} (that of OUT, or png)")
     parser.add_argument("--quality", type=_quality, metavar="N", help="1 to 100, for jpg (95) and webp (lossless)")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import EcbsrError, UsageError
+from .paths import INPUT_FILE_OR_FOLDER
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def find_sources(inputs: Iterable[str], out: str | None) -> tuple[list[Source], 
     for path in paths:
         if not os.path.lexists(path):
             hint = f"; to write to it, use -o {path}" if len(paths) > 1 and path == paths[-1] and out is None else ""
-            raise EcbsrError(f"{path}: No such file or folder{hint}")
+            raise EcbsrError(f"{path}: {INPUT_FILE_OR_FOLDER.missing(path)}{hint}")
         if not path.is_dir():
             sources.append(Source(path))
             continue

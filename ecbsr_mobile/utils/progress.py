@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from . import verbosity
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
@@ -28,8 +30,12 @@ _shown: list[RichProgress] = []  # the display on the terminal, if there is one
 
 
 def bar(items: Sequence[T], label: str) -> Iterable[T]:
-    """Iterate over `items` with a progress bar, if standard error is a terminal."""
-    return _with_bar(items, label) if sys.stderr.isatty() else items
+    """Iterate over `items` with a progress bar, if standard error is a terminal and the command is not `--quiet`."""
+    return _with_bar(items, label) if _bars_are_wanted() else items
+
+
+def _bars_are_wanted() -> bool:
+    return sys.stderr.isatty() and not verbosity.is_quiet()
 
 
 def _with_bar(items: Sequence[T], label: str) -> Iterator[T]:
@@ -46,7 +52,7 @@ def bars() -> Iterator[Callable[..., None]]:
     A new total starts the estimate again; None is work of unknown length. Any thread may call it. The bars disappear
     at the end.
     """
-    if not sys.stderr.isatty():
+    if not _bars_are_wanted():
         yield lambda *_, **__: None
         return
     with _display() as display:
@@ -74,7 +80,7 @@ def messages(line: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
     A message may have a percentage ("fine-tuning, 40 %: expected loss 0.1 dB"): the bar shows it. Without a terminal,
     `line` gets each message, except those with a percentage.
     """
-    if not sys.stderr.isatty():
+    if not _bars_are_wanted():
         yield lambda message: None if _PERCENT.search(message) else line(message)
         return
     with bars() as update:

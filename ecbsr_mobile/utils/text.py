@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterable
 
 
 def printable(text: str, limit: int | None = None) -> str:
@@ -23,6 +24,21 @@ def last_line(output: str | bytes, default: str = "") -> str:
     text = output.decode(errors="replace") if isinstance(output, bytes) else output
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return printable(lines[-1]) if lines else default
+
+
+def did_you_mean(word: str, known: Iterable[str], shown: Callable[[str], str] = str) -> str:
+    """The end of an error message, "; did you mean X?", for the known word that is closest to `word`; "" if none is.
+
+    Args:
+        word: what was typed.
+        known: what could be meant; upper and lower case are the same.
+        shown: what to show for a known word.
+    """
+    from difflib import get_close_matches
+
+    by_lower_case = {name.lower(): name for name in known}
+    close = get_close_matches(word.lower(), by_lower_case, 1)
+    return f"; did you mean {shown(by_lower_case[close[0]])}?" if close else ""
 
 
 def to_utf8(name: str) -> str:

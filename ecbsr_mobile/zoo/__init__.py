@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..utils.text import did_you_mean
 
 FOLDER = Path(__file__).parent
 FIGURES = FOLDER / "figures.json"
+TIMES = FOLDER / "front_zen4.json"
 DEFAULT = "ecbsr-m4c16-x2"
 """The default model of the commands."""
 
@@ -28,6 +30,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors")))
 
 
+def tflite_names() -> tuple[str, ...]:
+    """The names of the bundled `.tflite` files for CPUs, such as `ecbsr-m4c16-x2-int8`."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.tflite")))
+
+
 def recommended() -> tuple[str, ...]:
     """The names of the models that are recommended for any target."""
     return tuple(sorted({name for names in RECOMMENDED.values() for name in names}))
@@ -37,6 +44,16 @@ def figures() -> dict[str, Any]:
     """The measured figures of each bundled model, by name; `benchmarks/zoo_check.py` writes and describes them."""
     document: dict[str, Any] = json.loads(FIGURES.read_text())
     return {name: model for name, model in document.items() if name != "schema"}
+
+
+def times() -> dict[str, Any]:
+    """The measured times, as `benchmarks/front.py` writes them.
+
+    `machine` and `size` say where; `times` maps the name of a model to the time of its int8 file over the fp32 file of
+    `ecbsr-m4c16` of the same scale, and the limits of its 95 % interval.
+    """
+    document: dict[str, Any] = json.loads(TIMES.read_text())
+    return document
 
 
 def weights(name: str) -> Path:
@@ -64,5 +81,11 @@ def pictures() -> list[Path]:
 
 def _existing(name: str, path: Path) -> Path:
     if not path.exists():
-        raise UsageError(f"no bundled model is named {name!r}; available: {', '.join(names()) or 'none'}")
+        raise UsageError(unknown(name))
     return path
+
+
+def unknown(name: str) -> str:
+    """What to say of a name that no bundled model has."""
+    available = ", ".join(names()) or "none"
+    return f"no bundled model is named {name!r}; available: {available}{did_you_mean(name, names())}"

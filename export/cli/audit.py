@@ -7,7 +7,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from ecbsr_mobile.cli import common
+from ecbsr_mobile.cli import common, paths
+from ecbsr_mobile.cli.parser import typed_name
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.utils import progress
 from ecbsr_mobile.utils.files import check_outputs, write_bytes
@@ -37,7 +38,7 @@ _SUPPORT = {"refused": "stays on the CPU", "fatal": "accepted, then fails", "unk
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit code is 1 if a file could not be read."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     socs = parse_socs(options.npu) if options.npu else ()
     if not socs and (options.emulate or options.keep or options.size):
         raise UsageError(f"--emulate, --keep and --size need an NPU compiler: add --npu {QUALCOMM}")
@@ -66,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.html:
         _write_page(options.html, audits, options.overwrite)
     for error in audits.errors.values():
-        _notice(error)
+        common.problem(f"{typed_name()}: {error}")
     for note in (note for notes in audits.notes.values() for note in notes):
         common.notice(f"note: {note}")
     if options.json:
@@ -82,10 +83,12 @@ def script() -> None:
     common.run(main)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command's parser."""
     parser = common.parser("ecbsr-audit", _DESCRIPTION)
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="a .tflite file, or a folder of .tflite files")
+    add("files", nargs="+", metavar="FILE", type=paths.INPUT_FILE_OR_FOLDER,
+        help="a .tflite file, or a folder of .tflite files")  # fmt: skip
     add("--npu", metavar="VENDOR[:SOC,…]",
         help=f"compile with the NPU compiler of the extra [{QUALCOMM}]: {QUALCOMM} for all of "
         f"{', '.join(SOCS)}, or some of them; those of {', '.join(NOT_CHECKED)} are not public")  # fmt: skip
@@ -93,12 +96,14 @@ def _parser() -> argparse.ArgumentParser:
         help="run the compiled files in the vendor's emulator, on a crop of a bundled image, and compare")  # fmt: skip
     add("--size", metavar="SIZE", help="compile for this LR input, WIDTHxHEIGHT or "
         f"{', '.join(resolutions.SIZES)} (default: the file's; 540p if that is dynamic)")  # fmt: skip
-    add("--keep", metavar="DIR", help="keep the compiled files in this folder, as NAME-SOC.tflite")
+    add("--keep", metavar="DIR", type=paths.OUTPUT_FOLDER,
+        help="keep the compiled files in this folder, as NAME-SOC.tflite")  # fmt: skip
     add("--gpu", action="store_true",
         help="ask ML Drift, LiteRT's GPU delegate, on this machine (a software GPU is enough), run a crop of a bundled "
         "image with it, and compare")  # fmt: skip
     add("--precision", choices=("fp32", "fp16"), help="what the GPU computes in, with --gpu (fp32)")
-    add("--html", metavar="FILE", help="write an HTML page about the files, with crops of a bundled image")
+    add("--html", metavar="FILE", type=paths.OUTPUT_FILE,
+        help="write an HTML page about the files, with crops of a bundled image")  # fmt: skip
     common.add_overwrite_option(parser)
     add("--range", type=int, choices=(1, 255),
         help="float values of the crop are in [0, RANGE] (default: as recorded, or the better image)")  # fmt: skip
@@ -107,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _notice(text: str) -> None:
-    common.notice(f"ecbsr-audit: {text}")
+    common.notice(f"{typed_name()}: {text}")
 
 
 def _write_page(path: str, audits: Audits, overwrite: bool) -> None:

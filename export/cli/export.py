@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ecbsr_mobile import zoo
-from ecbsr_mobile.cli import common
+from ecbsr_mobile.cli import common, paths
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.utils import progress
 from ecbsr_mobile.utils.cpu_instructions import use_common
@@ -29,7 +29,6 @@ FIELDS = (
 def main(argv: list[str] | None = None) -> int:
     """Export, and print the files."""
     arguments = parser().parse_args(argv)
-    common.show_warnings_as_notices()
     if arguments.list:
         _refuse_with_list(arguments)
         _list(arguments.json)
@@ -73,8 +72,8 @@ def options_from(arguments: argparse.Namespace) -> options.ExportOptions:
 
 
 def _refuse_with_list(arguments: argparse.Namespace) -> None:
-    defaults = vars(parser().parse_args(["--list"]))
-    given = [name for name, value in vars(arguments).items() if name != "json" and value != defaults[name]]
+    default, free = parser().get_default, ("list", "json", "quiet", "verbose")
+    given = [name for name, value in vars(arguments).items() if name not in free and value != default(name)]
     if given:
         raise UsageError(f"--list exports nothing: leave out {', '.join(name.replace('_', '-') for name in given)}")
 
@@ -134,7 +133,7 @@ def parser() -> argparse.ArgumentParser:
         f"Without a format and a precision: TFLite in {' and '.join(defaults.precisions)}.",
     )
     add = result.add_argument
-    add("weights", nargs="?", default=zoo.DEFAULT, metavar="WEIGHTS",
+    add("weights", nargs="?", default=zoo.DEFAULT, metavar="WEIGHTS", type=paths.WEIGHTS,
         help=f"weights file, or name of a bundled model ({zoo.DEFAULT})")  # fmt: skip
     add("--list", action="store_true", help="list the bundled models, and the targets they are recommended for")
     add("--onnx", action="store_true", help="write ONNX, with dynamic height and width")
@@ -147,7 +146,8 @@ def parser() -> argparse.ArgumentParser:
         f"({','.join(map(str, defaults.sizes))})")  # fmt: skip
     add("--target", choices=options.TARGETS, default=defaults.target,
         help=f"what runs the int8 file ({defaults.target})")  # fmt: skip
-    add("--calibration", metavar="DIR", help="images like those that the network is for (the bundled ones)")
+    add("--calibration", metavar="DIR", type=paths.INPUT_FOLDER,
+        help="images like those that the network is for (the bundled ones)")  # fmt: skip
     add("--io-dtype", choices=options.IO_DTYPES, default=defaults.io_dtype,
         help="data type of the int8 file's input and output; int8 is pixel xor 0x80, the others add a QUANTIZE or "
         f"DEQUANTIZE node at each end ({defaults.io_dtype})")  # fmt: skip
@@ -169,7 +169,7 @@ def parser() -> argparse.ArgumentParser:
     add("--gpu", action="store_true",
         help="ask LiteRT's GPU delegate on this machine what it takes of each file, and store its report in the recipe "
         "(see ecbsr-audit)")  # fmt: skip
-    add("--out", default=".", metavar="DIR", help="folder for the files (.)")
+    add("--out", default=".", metavar="DIR", type=paths.OUTPUT_FOLDER, help="folder for the files (.)")
     add("--json", action="store_true", help="print the result as JSON")
     common.add_overwrite_option(result)
     common.add_weights_options(result)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import subprocess_runner, text
+from ecbsr_mobile.utils.extras import how_to_install
 from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from .names import with_our_names
@@ -102,4 +103,4 @@ def _check_installed() -> None:
 
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise EcbsrError(f"{' and '.join(missing)} is not installed; run: pip install 'ecbsr-mobile[export]'")
+        raise EcbsrError(f"{' and '.join(missing)} is not installed; run: {how_to_install('export')}")

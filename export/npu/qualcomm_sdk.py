@@ -19,11 +19,12 @@ from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import limited, subprocess_runner
+from ecbsr_mobile.utils.extras import how_to_install
 from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.limited import Limits
 from ecbsr_mobile.utils.text import last_line
 
-INSTALL = "pip install 'ecbsr-mobile[qualcomm]'"
+INSTALL = how_to_install("qualcomm")
 PLUGIN = "vendors/qualcomm/compiler/libLiteRtCompilerPlugin_Qualcomm.so"
 DRIVER = "tools/apply_plugin_main"
 BACKEND, EMULATOR = "libQnnHtp.so", "libonnxruntime_providers_qnn.so"
@@ -80,7 +81,9 @@ def toolchain() -> Iterator[Toolchain]:
     driver, plugin = runtime / DRIVER, runtime / PLUGIN
     for path in (driver, plugin, vendor / BACKEND, vendor / EMULATOR):
         if not path.exists():
-            raise EcbsrError(f"Qualcomm's NPU compiler is incomplete, {path.name} is missing; run: {INSTALL} --upgrade")
+            raise EcbsrError(
+                f"Qualcomm's NPU compiler is incomplete, {path.name} is missing; install it anew: {INSTALL}"
+            )
     with TemporaryFolder("ecbsr-npu-") as name:
         folder = Path(name)
         companions = vendor.with_name(f"{vendor.name}.libs")
@@ -112,5 +115,5 @@ def _check_loading(tools: Toolchain) -> None:
         reason = last_line(errors, f"exit code {code}").removeprefix("OSError: ")
         raise EcbsrError(
             f"Qualcomm's NPU compiler does not load ({reason}); it needs glibc 2.35 or newer; "
-            f"run: {INSTALL} --force-reinstall"
+            f"install it anew: {INSTALL}"
         )

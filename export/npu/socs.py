@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.utils.text import did_you_mean
 
 QUALCOMM = "qualcomm"
 
@@ -33,11 +34,13 @@ def parse_socs(text: str) -> tuple[str, ...]:
     vendor, colon, names = text.partition(":")
     if vendor != QUALCOMM:
         why = "cannot be checked: its compiler is not public" if vendor in NOT_CHECKED else "is not known"
-        raise UsageError(f"NPU vendor {vendor!r} {why}; use {QUALCOMM} or {QUALCOMM}:SOC,…")
+        hint = did_you_mean(vendor, [QUALCOMM])
+        raise UsageError(f"NPU vendor {vendor!r} {why}; use {QUALCOMM} or {QUALCOMM}:SOC,…{hint}")
     if not colon:
         return tuple(SOCS)
     socs = tuple(dict.fromkeys(name.strip().upper() for name in names.split(",")))
     for soc in socs:
         if soc not in SOCS:
-            raise UsageError(f"SoC {soc!r} is not known to {vendor}'s compiler; use some of {', '.join(SOCS)}")
+            hint = did_you_mean(soc, SOCS)
+            raise UsageError(f"SoC {soc!r} is not known to {vendor}'s compiler; use some of {', '.join(SOCS)}{hint}")
     return socs

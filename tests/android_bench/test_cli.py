@@ -21,6 +21,14 @@ from tests.helpers.bench import call, results
 from tests.helpers.paths import ROOT
 
 
+@pytest.fixture
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file for tests that replace the measurement: its content is not read."""
+    path = tmp_path_factory.mktemp("model") / "m.tflite"
+    path.touch()
+    return str(path)
+
+
 def test_the_command_prints_json_alone(files: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = [
@@ -87,7 +95,7 @@ def test_misuse_is_exit_code_2(files: dict[str, Path]) -> None:
         ["--strict"],
         ["--allow-different"],
         ["--tool-sha256", "12"],
-        ["--resume", "x", "--device", "host"],
+        ["--resume", str(files["float"].parent), "--device", "host"],
     ):
         with pytest.raises((UsageError, SystemExit)) as error:
             cli.main([str(files["float"]), *arguments])
@@ -95,17 +103,17 @@ def test_misuse_is_exit_code_2(files: dict[str, Path]) -> None:
 
 
 def test_fail_above_decides_the_exit_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
     before = tmp_path / "results.json"
     before.write_text(json.dumps(results(10.0).as_json()))
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(12.0))
-    assert cli.main(["m.tflite", "--baseline", str(before), "--quiet"]) == 0
+    assert cli.main([model, "--baseline", str(before), "--quiet"]) == 0
     assert "1.200" in capsys.readouterr().out
-    assert cli.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"]) == 1
+    assert cli.main([model, "--baseline", str(before), "--quiet", "--fail-above", "1.05"]) == 1
     assert "more than 1.05" in capsys.readouterr().err
     arguments = [
-        "m.tflite",
+        model,
         "--baseline",
         str(before),
         "--quiet",
@@ -123,14 +131,14 @@ def test_fail_above_decides_the_exit_code(
 
 
 def test_a_baseline_of_another_machine_is_refused_unless_allowed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
     before, out = tmp_path / "results.json", tmp_path / "out"
     phone = types.DeviceInfo("phone", "phone", "A phone")
     before.write_text(json.dumps(replace(results(10.0), devices={"phone": phone}).as_json()))
     now = replace(results(10.0), devices={"phone": replace(phone, model="Another")})
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: now)
-    arguments = ["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"]
+    arguments = [model, "--baseline", str(before), "--fail-above", "1.05"]
     with pytest.raises(EcbsrError, match=r"the model of phone is Another, not A phone; --allow-different"):
         cli.main([*arguments, "--out", str(out)])
     assert "10.00" in capsys.readouterr().out, "what was measured is shown"
@@ -139,11 +147,11 @@ def test_a_baseline_of_another_machine_is_refused_unless_allowed(
 
 
 def test_strict_fails_what_cannot_be_decided(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
     before = tmp_path / "results.json"
     before.write_text(json.dumps(results(10.0, spread=0.3).as_json()))
-    arguments = ["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"]
+    arguments = [model, "--baseline", str(before), "--quiet", "--fail-above", "1.05"]
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(10.0, spread=0.3))
     assert cli.main(arguments) == 0 and cli.main([*arguments, "--strict"]) == 1
     printed = capsys.readouterr()
@@ -158,24 +166,26 @@ def test_strict_fails_what_cannot_be_decided(
 
 
 def test_the_table_shows_how_the_output_compares(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
     checks = (Check(0, None), Check(3.25, 51.5), Check(note="not compared: a reason"), None)
     rows = [replace(row, check=check) for row, check in zip(results(1, 2, 3, 4).results, checks, strict=True)]
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: Results(tuple(rows), {}))
-    assert cli.main(["m.tflite", "--quiet"]) == 0
+    assert cli.main([model, "--quiet"]) == 0
     header, _, *lines = capsys.readouterr().out.splitlines()
     assert header.endswith("  output")
     cells = ("identical", "51.5 dB, at most 3.25", "not compared", "-")
     assert all(line.endswith("  " + cell) for line, cell in zip(lines, cells, strict=True))
 
 
-def test_a_baseline_without_a_matching_row_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_baseline_without_a_matching_row_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
     before = tmp_path / "results.json"
     before.write_text(json.dumps(results(10.0).as_json()).replace('"model": "m"', '"model": "other"'))
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(12.0))
     with pytest.raises(EcbsrError, match="no row of the same model"):
-        cli.main(["m.tflite", "--baseline", str(before), "--quiet", "--fail-above", "1.05"])
+        cli.main([model, "--baseline", str(before), "--quiet", "--fail-above", "1.05"])
 
 
 def test_imported_rows_of_several_files_are_in_one_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,7 +107,7 @@ def test_a_dominated_model_is_not_on_the_pareto_front() -> None:
 def test_the_stored_times_are_read_as_they_are_written(tmp_path: Path) -> None:
     import front
 
-    path = ROOT / "benchmarks" / "front_zen4.json"
+    path = zoo.TIMES
     times = front.read_times(path)
     front.write_times(tmp_path / "times.json", times)
     assert front.read_times(tmp_path / "times.json") == times

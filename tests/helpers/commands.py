@@ -25,6 +25,10 @@ HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edg
 """What `--help` must not import."""
 
 
+DEFECT = re.compile("Traceback|unexpected error")
+"""What a command prints on standard error only if it has a defect."""
+
+
 def entry_points() -> dict[str, str]:
     """Command → "module:function", from setup.cfg."""
     parsed = configparser.ConfigParser()
@@ -38,6 +42,10 @@ COMMANDS = entry_points()
 
 def module(command: str) -> str:
     """The module of a command."""
+    if command == "ecbsr":
+        return scripts.UMBRELLA
+    if command.startswith("ecbsr "):
+        return scripts.MODULES[command.removeprefix("ecbsr ")]
     return getattr(scripts, COMMANDS[command].partition(":")[2]).args[0]
 
 
@@ -86,7 +94,7 @@ def environment() -> dict[str, str]:
 def refused(result: subprocess.CompletedProcess[str], code: int, *messages: str) -> None:
     """Assert that a command ended with this exit code and these messages, without a result or a traceback."""
     assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
+    assert not DEFECT.search(result.stderr), result.stderr
     assert result.stdout == ""
     for message in messages:
         assert message in result.stderr

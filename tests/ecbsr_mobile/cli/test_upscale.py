@@ -91,8 +91,8 @@ def test_two_arguments_are_in_and_out_where_nothing_is_replaced(work: Path) -> N
     }  # fmt: skip
     refused(upscale("photos", "new"), 2, "new exists", "-o")
     refused(upscale("a.png", "photos", "--overwrite"), 2, "photos exists", "-o")
-    refused(upscale("a.png", "x.png", "y.png"), 1, "x.png: No such file")
-    refused(upscale("a.png", "new.png", "later"), 1, "later: No such file or folder; to write to it, use -o later")
+    refused(upscale("a.png", "x.png", "y.png"), 1, "x.png: no such file")
+    refused(upscale("a.png", "new.png", "later"), 1, "later: no such file or folder; to write to it, use -o later")
 
 
 def test_the_tree_of_a_folder_is_kept(work: Path) -> None:
@@ -184,7 +184,7 @@ def test_format_and_quality(work: Path) -> None:
         (("a.png", "-o", "link.png", "--overwrite"), 2, "link.png: is the input"),
         (("a.png", "b.jpg", "-o", ".", "--overwrite"), 2, "is the input"),
         (("nothing",), 1, "contains no image"),
-        (("none.png",), 1, "none.png: No such file"),
+        (("none.png",), 1, "none.png: no such file"),
     ],
 )
 def test_refusals(work: Path, arguments: tuple[str, ...], code: int, message: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ecbsr_mobile import zoo
-from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.tflite import with_metadata, write
 from export.audit.delegates import DELEGATES
 from export.cli.audit import main
@@ -77,15 +77,17 @@ def test_the_text(files: dict[str, Path], capsys: Output) -> None:
 def test_files_that_cannot_be_read_are_errors_and_the_others_are_audited(
     files: dict[str, Path], tmp_path: Path, capsys: Output
 ) -> None:
-    missing, empty = tmp_path / "missing.tflite", tmp_path / "empty"
+    empty = tmp_path / "empty"
     empty.mkdir()
-    code, out, err = run(capsys, files["foreign"], files["damaged"], files["onnx"], missing, empty, "--json")
+    code, out, err = run(capsys, files["foreign"], files["damaged"], files["onnx"], empty, "--json")
     assert code == 1
     document = json.loads(out)
     assert [item["path"] for item in document["files"]] == [str(files["foreign"])]
-    assert len(document["errors"]) == len(err.splitlines()) == 4
-    for reason in ("an ONNX model", "is a folder", "does not exist"):
+    assert len(document["errors"]) == len(err.splitlines()) == 3
+    for reason in ("an ONNX model", "is a folder"):
         assert reason in err
+    with pytest.raises(EcbsrError, match=r"missing\.tflite: no such file"):  # a mistyped name
+        run(capsys, files["foreign"], tmp_path / "missing.tflite")
 
 
 def test_names_in_a_file_cannot_control_the_terminal(tmp_path: Path, capsys: Output) -> None:

@@ -1,0 +1,107 @@
+"""The argument parser of every command.
+
+A mistyped option, choice or path is refused with what was probably meant, before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from .. import __version__
+from ..utils import verbosity
+from ..utils.text import did_you_mean, printable
+from .paths import PathKind
+
+_MODULE = "python -m ecbsr_mobile"
+
+
+def typed_name() -> str:
+    """The command as it was typed: `ecbsr-upscale`, `ecbsr upscale` or `python -m ecbsr_mobile upscale`."""
+    name = os.path.basename(sys.argv[0])
+    return _MODULE if name == "__main__.py" else name.removesuffix(".exe")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser with `--version`, `--quiet` and `--verbose`; options cannot be abbreviated.
+
+    Misuse exits with code 2.
+    """
+
+    def __init__(self, program: str, description: str, *, levels: bool = True, **options: Any) -> None:
+        """A parser without arguments of its own.
+
+        Args:
+            program: the name of the command, such as `ecbsr-upscale`; it is shown as it was typed.
+            description: what the command does.
+            levels: whether it has `--quiet` and `--verbose`.
+            **options: those of `argparse.ArgumentParser`.
+        """
+        if typed_name().replace(_MODULE, "ecbsr").replace(" ", "-") == program:
+            program = typed_name()
+        super().__init__(prog=program, description=description, allow_abbrev=False, **options)
+        self._typed: list[str] = []
+        self.add_argument("--version", action="version", version=f"{program} {__version__}")
+        if not levels:
+            return
+        group = self.add_mutually_exclusive_group()
+        group.add_argument("--quiet", action="store_true", help="no notes and no progress: errors and the result alone")
+        group.add_argument("--verbose", action="store_true",
+                           help="say more: versions, time, memory; the traceback of an unexpected error")  # fmt: skip
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """See `argparse`; sets the verbosity of the process, and refuses paths that do not exist.
+
+        Raises:
+            EcbsrError: see `PathKind.check`.
+        """
+        self._typed = list(sys.argv[1:] if args is None else args)
+        options = super().parse_args(args, namespace)
+        if hasattr(options, "quiet"):
+            verbosity.set_level("quiet" if options.quiet else "verbose" if options.verbose else "normal")
+        for action in self._actions:
+            value = getattr(options, action.dest, None)
+            if isinstance(action.type, PathKind) and value is not None:
+                for text in [value] if isinstance(value, str) else value:
+                    action.type.check(text)
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2; an option that does not exist is shown with the one that was probably meant."""
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        options = self._typed[: self._typed.index("--")] if "--" in self._typed else self._typed
+        names = [text.partition("=")[0] for text in options if text.startswith("--")]
+        hints = []
+        for name in dict.fromkeys(names):
+            if name not in known and (hint := did_you_mean(name, known)):
+                hints.append(hint if name in message else f"; {name} is not an option{hint}")
+        super().error(printable(message + "".join(hints)))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if value == []:  # nargs="*" without an argument
+            return
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            hint = did_you_mean(str(value), [str(choice) for choice in action.choices or ()])
+            raise argparse.ArgumentError(action, f"{error.message}{hint}") from None
+
+
+def versions(packages: Iterable[str] = ("ai-edge-litert", "numpy", "torch", "tensorflow")) -> str:
+    """The versions of this package, Python, the system, and those packages that are installed, on one line."""
+    from importlib import metadata
+
+    found = []
+    for package in packages:
+        try:
+            found.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    system = f"{platform.system()} {platform.machine()}"
+    return ", ".join([f"ecbsr-mobile {__version__}", f"Python {platform.python_version()}", system, *found])

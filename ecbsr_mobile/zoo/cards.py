@@ -1,0 +1,167 @@
+"""What there is to know of each bundled model, for `ecbsr models` and for model hubs; all from the stored figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import UsageError
+from . import RECOMMENDED, figures, names, tflite, times, unknown, weights
+
+LICENSE = "Apache-2.0"
+LICENSE_WORDS = (
+    "The weights were trained by this project and are under Apache-2.0: use, change and sell them, with the license "
+    "text. The images that they were trained on are not included, and belong to others: BSDS500 and T91 were published "
+    "for research, CLIC and CID22 under terms of their owners. Whether such terms reach weights is not settled; this "
+    "project cannot answer it for you."
+)
+TRAINED_ON = ("BSDS500", "T91", "CLIC", "CID22")
+
+_ACTIVATIONS = {"prelu": "PReLU", "leaky": "one learned slope per layer", "relu": "ReLU"}
+
+
+@dataclass(frozen=True)
+class RelativeTime:
+    """The time of an int8 file over that of the fp32 file of `ecbsr-m4c16` of the same scale, on one CPU thread.
+
+    Attributes:
+        ratio: geometric mean; below 1 is faster.
+        low: lower limit of the 95 % interval.
+        high: upper limit.
+        machine: the processor.
+        size: the LR input, such as "540p".
+    """
+
+    ratio: float
+    low: float
+    high: float
+    machine: str
+    size: str
+
+
+@dataclass(frozen=True)
+class Quality:
+    """PSNR in dB and SSIM on a data set: luma, border = scale, of fp32, of int8, and of bicubic.
+
+    Attributes:
+        fp32: (PSNR, SSIM) of the float network.
+        int8: (PSNR, SSIM) of the int8 file.
+        bicubic: (PSNR, SSIM) of bicubic.
+        int8_loss_db: what int8 loses against the float network on the same 8-bit input.
+    """
+
+    fp32: tuple[float, float]
+    int8: tuple[float, float]
+    bicubic: tuple[float, float]
+    int8_loss_db: float
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A bundled model.
+
+    Attributes:
+        name: such as `ecbsr-m4c16-x2`.
+        scale: upscaling factor.
+        colors: 1 for luma, 3 for RGB.
+        activation: in words.
+        parameters: number of weights.
+        gmacs_720p: billions of multiplications and additions for a result of 1280x720.
+        bytes: size of the `int8` and `fp32` `.tflite`, and of the `weights`.
+        quality: by data set.
+        relative_time: None where it was not measured.
+        recommended_for: targets for which this is the model to take at its scale.
+    """
+
+    name: str
+    scale: int
+    colors: int
+    activation: str
+    parameters: int
+    gmacs_720p: float
+    bytes: dict[str, int]
+    quality: dict[str, Quality]
+    relative_time: RelativeTime | None
+    recommended_for: tuple[str, ...]
+    license: str = LICENSE
+    license_words: str = LICENSE_WORDS
+    trained_on: tuple[str, ...] = TRAINED_ON
+
+    @property
+    def summary(self) -> str:
+        """What the network is, in a sentence."""
+        colors = "luma; chroma is enlarged by bicubic" if self.colors == 1 else "RGB"
+        return f"ECBSR for x{self.scale} super-resolution on phones, on {colors}; {self.activation}."
+
+    @property
+    def advice(self) -> str:
+        """What to take it for, in a sentence."""
+        if self.recommended_for:
+            return f"The model to take at x{self.scale} for: {', '.join(self.recommended_for)}."
+        others = [f"{other} for {', '.join(targets)}" for other, targets in recommended_at(self.scale).items()]
+        return f"Recommended at x{self.scale}: {'; '.join(others)}." if others and self.colors == 1 else ""
+
+    def markdown(self, *, front_matter: bool = True) -> str:
+        """The card as Markdown; with the YAML that model hubs read, unless `front_matter` is false."""
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+
+        environment = Environment(
+            loader=PackageLoader("ecbsr_mobile.zoo", "."),
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=StrictUndefined,
+            keep_trailing_newline=True,
+        )
+        return environment.get_template("card.md.j2").render(card=self, front_matter=front_matter)
+
+
+def recommended_at(scale: int) -> dict[str, tuple[str, ...]]:
+    """The recommended models of a scale, and the targets of each."""
+    targets: dict[str, tuple[str, ...]] = {}
+    for target, pair in RECOMMENDED.items():
+        for name in pair:
+            if figures()[name]["scale"] == scale:
+                targets[name] = (*targets.get(name, ()), target)
+    return targets
+
+
+def cards() -> tuple[ModelCard, ...]:
+    """The card of every bundled model, by scale, then by cost."""
+    found = [card(name) for name in names()]
+    return tuple(sorted(found, key=lambda card: (card.scale, card.gmacs_720p, card.name)))
+
+
+def card(name: str) -> ModelCard:
+    """The card of one bundled model.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    if name not in names():
+        raise UsageError(unknown(name))
+    model, measured = figures()[name], times()
+    ratio, low, high = measured["times"].get(name, (None, None, None))
+    return ModelCard(
+        name=name,
+        scale=model["scale"],
+        colors=model["colors"],
+        activation=_ACTIVATIONS[model["activation"]],
+        parameters=model["parameters"],
+        gmacs_720p=model["gmacs_720p"],
+        bytes={
+            "int8": tflite(name).stat().st_size,
+            "fp32": tflite(name, "fp32").stat().st_size,
+            "weights": weights(name).stat().st_size,
+        },
+        quality={data_set: _quality(scores) for data_set, scores in model["sets"].items()},
+        relative_time=RelativeTime(ratio, low, high, measured["machine"], measured["size"]) if ratio else None,
+        recommended_for=tuple(target for target, pair in RECOMMENDED.items() if name in pair),
+    )
+
+
+def _quality(scores: dict[str, list[float]]) -> Quality:
+    def pair(kind: str) -> tuple[float, float]:
+        psnr, ssim = scores[kind]
+        return psnr, ssim
+
+    loss = round(scores["fp32 of 8-bit input"][0] - scores["int8"][0], 3)
+    return Quality(pair("fp32"), pair("int8"), pair("bicubic"), loss)

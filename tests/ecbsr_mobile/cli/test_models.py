@@ -1,0 +1,102 @@
+"""`ecbsr models`: the table, the cards and the JSON give the stored figures."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecbsr_mobile import zoo
+from ecbsr_mobile.zoo import cards
+from tests.helpers.commands import call_here
+
+
+def models(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return call_here("ecbsr models", *arguments)
+
+
+def test_the_table_has_every_model_and_fits_80_columns() -> None:
+    result = models()
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = {line.split()[0]: line.split()[1:] for line in lines if re.match(r"ecbsr-\S+  ", line)}
+    assert set(rows) == set(zoo.names())
+    for name, model in zoo.figures().items():
+        kilobytes, gmacs, set5, set14, loss, time, *_ = rows[name]
+        assert int(kilobytes) == round(zoo.tflite(name).stat().st_size / 1000)
+        assert float(gmacs) == model["gmacs_720p"]
+        assert float(set5) == pytest.approx(model["sets"]["Set5"]["fp32"][0], abs=0.0051)
+        assert float(set14) == pytest.approx(model["sets"]["Set14"]["fp32"][0], abs=0.0051)
+        scores = model["sets"]["Set14"]
+        assert float(loss) == pytest.approx(scores["fp32 of 8-bit input"][0] - scores["int8"][0], abs=0.00051)
+        measured = zoo.times()["times"].get(name)
+        assert time == "-" if measured is None else float(time) == pytest.approx(measured[0], abs=0.0051)
+    for target, pair in zoo.RECOMMENDED.items():
+        for name in pair:
+            assert target in rows[name][-1]
+            assert any(target in line and line.endswith(f": {name}") for line in lines)
+    for text in ("Apache-2.0", "BSDS500", zoo.times()["machine"].split()[0]):
+        assert text in result.stdout
+
+
+def test_json_is_the_same() -> None:
+    document = json.loads(models("--json").stdout)
+    assert set(document["models"]) == set(zoo.names())
+    model = document["models"]["ecbsr-m4c16-x2"]
+    assert model["quality"]["Set5"]["fp32"] == zoo.figures()["ecbsr-m4c16-x2"]["sets"]["Set5"]["fp32"]
+    assert model["relative_time"]["ratio"] == zoo.times()["times"]["ecbsr-m4c16-x2"][0]
+    assert model["bytes"]["int8"] == zoo.tflite("ecbsr-m4c16-x2").stat().st_size
+    assert set(json.loads(models("ecbsr-m4c8-x2", "--json").stdout)["models"]) == {"ecbsr-m4c8-x2"}
+
+
+def test_the_card_of_one_is_read_in_a_terminal() -> None:
+    result = models("ecbsr-m4c16-x2")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("# ecbsr-m4c16-x2\n")
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    for text in ("37.20 / 0.9566", "37.08 / 0.9553", "10,100 parameters", "ecbsr upscale", "Apache-2.0", "CID22"):
+        assert text in result.stdout
+
+
+def test_cards_for_hubs_are_written_once(tmp_path: Path) -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: the front matter is not read")
+    result = models("--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert {path.stem for path in tmp_path.iterdir()} == set(zoo.names())
+    for path in tmp_path.iterdir():
+        text = path.read_text(encoding="utf-8")
+        _, front, body = text.split("---\n", 2)
+        document: dict[str, Any] = yaml.safe_load(front)
+        assert document["license"] == "apache-2.0" and {"psnr", "ssim"} == set(document["metrics"])
+        assert document["datasets"] == [name.lower() for name in cards.TRAINED_ON]
+        (index,) = document["model-index"]
+        assert index["name"] == path.stem
+        for result_, (name, scores) in zip(index["results"], zoo.figures()[path.stem]["sets"].items(), strict=True):
+            assert result_["dataset"]["name"] == name
+            assert [metric["value"] for metric in result_["metrics"]] == [*scores["fp32"], *scores["int8"]]
+        assert body.lstrip().startswith(f"# {path.stem}\n")
+    before = (tmp_path / "ecbsr-m4c8-x2.md").read_bytes()
+    again = models("--out", tmp_path)
+    assert again.returncode == 2 and "exists" in again.stderr and "--overwrite" in again.stderr
+    assert models("--out", tmp_path, "--overwrite").returncode == 0
+    assert (tmp_path / "ecbsr-m4c8-x2.md").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_what_a_card_tells_to_type_names_what_is_there(name: str) -> None:
+    card = cards.card(name)
+    text = card.markdown()
+    assert f"--model {name}" in text and f"ecbsr export {name} " in text
+    for other in re.findall(r"ecbsr-m\d+c\d+[a-z0-9-]*", text):
+        assert other in zoo.names()
+
+
+def test_training_images_are_those_of_the_model_card() -> None:
+    text = (zoo.FOLDER / "README.md").read_text(encoding="utf-8")
+    training = text.partition("## Training")[2].partition("\n\n| model |")[0]
+    assert all(name in training for name in cards.TRAINED_ON)
