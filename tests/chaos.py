@@ -53,7 +53,7 @@ def commands(folder: Path) -> list[tuple[str, ...]]:
              "--blocks", "1", "--channels", "4", "--patch", "8", "--batch", "2", "--validate-every", "5",
              "--device", "cpu", "--threads", "1"]  # fmt: skip
     return [
-        ("ecbsr-upscale", picture, "out/picture.png", "--model", model),
+        ("ecbsr-upscale", picture, "-o", "out/picture.png", "--model", model),
         ("ecbsr-audit", model, "--html", "out/page.html"),
         ("ecbsr-export", "--onnx", "--out", "out"),
         ("ecbsr-bench", model, "--size", "24x16", "--rounds", "3", "--runs", "1", "--out", "out"),

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import math
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from ..architecture import ACTIVATIONS, COLORS, PRELU_DECOMPOSITIONS, SCALES, Architecture
 from ..errors import UsageError
-from ..training.settings import DEFAULT_LR, LossName, Optimizer, Report, Schedule, Settings
+from ..training.settings import DEFAULT_LR, PRESETS, LossName, Optimizer, Report, Schedule, Settings
 from . import common, paths
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_SETTINGS = {field.name for field in fields(Settings)}
+_MAX_MINUTES = 1e6
+_EPILOG = """\
+presets, which other options change:
+{presets}
+
+--minutes M measures how many steps fit into the time, and plans the learning
+rate for them; from then on, the run is that of --steps with this number, which
+it shows and records. With --steps N, the learning rate is that of N steps. In
+both cases the run stops when the time is over, and --resume continues it.
+"""
+
+
+_BAR_SECONDS = 0.5
+_EARLY_STEPS = (1, 10, 100)  # whose loss is shown before the first validation
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,24 +44,27 @@ def main(argv: list[str] | None = None) -> int:
 
     from ..checkpoint import load
     from ..training.distributed import rank
-    from ..training.loop import CHECKPOINT, WEIGHTS, train
-    from ..utils.progress import bar
+    from ..training.loop import CHECKPOINT, WEIGHTS, saved_settings, train
+    from ..utils.progress import bar, bars
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    start = load(options.start) if options.start else None
-    values = {field.name: getattr(options, field.name) for field in fields(Settings)}
-    if options.lr is None:
-        values["lr"] = DEFAULT_LR[options.optimizer]
-    if start and options.int8:
-        _check_architecture(values, start.architecture, options.start)
-        values |= {name: value for name, value in asdict(start.architecture).items() if name in values}
     out, first = Path(options.out), rank() == 0
+    start = load(options.start) if options.start else None
+    given = {field.name: getattr(options, field.name) for field in fields(Settings) if hasattr(options, field.name)}
+    values = _values(given, saved_settings(out) if options.resume else None)
+    if start and values.get("int8"):
+        _check_architecture(given, start.architecture, options.start)
+        values |= {name: value for name, value in asdict(start.architecture).items() if name in _SETTINGS}
     try:
-        report = train(
-            options.data, options.val, out, Settings(**values), start, options.resume, options.device,
-            on_report=_show, progress=bar,
-        )  # fmt: skip
+        with bars() as update:
+            fit_steps = options.minutes is not None and "steps" not in given
+            planned = None if fit_steps else values.get("steps", Settings.steps)
+            report = train(
+                options.data, options.val, out, Settings(**values), start, options.resume, options.device,
+                on_step=_LossDisplay(update, planned), on_report=_show, progress=bar,
+                minutes=options.minutes, fit_steps=fit_steps,
+            )  # fmt: skip
     except KeyboardInterrupt:
         if first and (out / CHECKPOINT).exists():
             common.notice(f"{out / CHECKPOINT} contains the training so far; to continue, add --resume to the command")
@@ -46,7 +72,11 @@ def main(argv: list[str] | None = None) -> int:
     if first and options.json:
         common.print_json({**asdict(report), "weights": out / WEIGHTS})
     elif first:
-        common.print_line(f"{out / WEIGHTS}: {report.best_psnr:.3f} dB on {options.val}")
+        common.print_line(f"{out / WEIGHTS}: {report.best_psnr:.3f} dB on {options.val}, {_bicubic(report)}")
+    if first and report.step < report.steps:
+        common.notice(
+            f"the time is over after step {report.step} of {report.steps}; to continue, add --resume to the command"
+        )
     return common.DONE
 
 
@@ -55,32 +85,86 @@ def script() -> None:
     common.run(main)
 
 
-def _check_architecture(values: Mapping[str, object], architecture: Architecture, path: str) -> None:
+def _values(given: Mapping[str, Any], saved: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The settings that are not the default: those of a preset, below those of the run to resume, below those given."""
+    values = {**PRESETS.get(given.get("preset", ""), {}), **(saved or {}), **given}
+    if "lr" not in values:
+        values["lr"] = DEFAULT_LR[values.get("optimizer", Settings.optimizer)]
+    return {name: value for name, value in values.items() if name in _SETTINGS}
+
+
+def _check_architecture(given: Mapping[str, object], architecture: Architecture, path: str) -> None:
     """Refuse an option that contradicts the weights, which decide the network of a training for int8.
 
     Raises:
         UsageError: there is one.
     """
     for name, value in asdict(architecture).items():
-        if name in values and values[name] not in (value, getattr(Settings(), name)):
-            raise UsageError(f"--{name} {values[name]} contradicts {path}, which is {architecture.name}: leave it out")
+        if given.get(name, value) != value:
+            raise UsageError(f"--{name} {given[name]} contradicts {path}, which is {architecture.name}: leave it out")
+
+
+class _LossDisplay:
+    """Shows the loss of some early steps as lines, and on a terminal a bar with the loss of a step now and then.
+
+    Reading the loss waits for a GPU, so that not every step's is shown.
+    """
+
+    def __init__(self, update: Callable[..., None], steps: int | None) -> None:
+        self._update, self._steps, self._shown = update, steps, -math.inf
+
+    def __call__(self, step: int, loss: Tensor) -> None:
+        if step in _EARLY_STEPS:
+            common.notice(f"loss {float(loss):.6f} at step {step}")
+        if sys.stderr.isatty() and time.monotonic() > self._shown + _BAR_SECONDS:
+            self._update("training", f"training, loss {float(loss):.6f}", step, self._steps)
+            self._shown = time.monotonic()
 
 
 def _show(report: Report) -> None:
     best = " best" if report.psnr >= report.best_psnr else ""
     common.notice(
-        f"step {report.step}/{report.steps}  loss {report.loss:.6f}  val {report.psnr:.3f} dB{best}  "
-        f"lr {report.rate:.1e}  {report.seconds_left / 60:.0f} min left"
+        f"step {report.step}/{report.steps}  loss {report.loss:.6f}  val {report.psnr:.3f} dB{best}, "
+        f"{_bicubic(report)}  lr {report.rate:.1e}  {report.seconds_left / 60:.0f} min left"
     )
+
+
+def _bicubic(report: Report) -> str:
+    return f"bicubic {report.bicubic_psnr:.3f} dB"
+
+
+def _preset(name: str) -> str:
+    """A preset as options, such as "quick  --optimizer soap --steps 2000"."""
+    options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in PRESETS[name].items())
+    return textwrap.fill(
+        f"{name:6} {options}", 79, initial_indent="  ", subsequent_indent=" " * 9, break_on_hyphens=False
+    )
+
+
+def _minutes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= _MAX_MINUTES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes, more than 0")
+    return value
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's parser."""
     parser = common.parser("ecbsr-train", "Train an ECBSR network; keeps the weights with the highest PSNR on --val.")
-    default = Settings()
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG.format(presets="\n".join(map(_preset, PRESETS)))
 
     def add(name: str, description: str, **options: object) -> None:
         parser.add_argument(name, help=description, **options)  # type: ignore[arg-type]
+
+    def setting(name: str, description: str, **options: object) -> None:
+        """An option that is a field of `Settings`; without it, a preset or the run to resume may decide."""
+        field = str(options.get("dest", name.strip("-").replace("-", "_")))
+        shown = description.replace("DEFAULT", str(getattr(Settings, field)))
+        add(name, shown, default=argparse.SUPPRESS, **options)
 
     add("--data", "training images, or a folder with HR/ and LR/, or DIV2K",
         required=True, metavar="DIR", type=paths.INPUT_FOLDER)  # fmt: skip
@@ -88,42 +172,39 @@ def parser() -> argparse.ArgumentParser:
         required=True, metavar="DIR", type=paths.INPUT_FOLDER)  # fmt: skip
     add("--out", "folder for best.safetensors, last.ckpt, log.jsonl, curves.png and TensorBoard events",
         required=True, metavar="DIR", type=paths.OUTPUT_FOLDER)  # fmt: skip
-    add("--resume", "continue from OUT/last.ckpt", action="store_true")
+    add("--resume", "continue from OUT/last.ckpt; options that are left out are those of the run", action="store_true")
     add("--from", "start from these weights, of the same or another scale",
         dest="start", metavar="WEIGHTS", type=paths.WEIGHTS)  # fmt: skip
-    add("--blocks", "blocks between the first and the last (%(default)s)",
-        type=int, default=default.blocks, metavar="M")  # fmt: skip
-    add("--channels", "channels of each block (%(default)s)", type=int, default=default.channels, metavar="C")
-    add("--scale", "upscaling factor (%(default)s)", type=int, default=default.scale, choices=SCALES)
-    add("--colors", "1 for luma, 3 for RGB (%(default)s)", type=int, default=default.colors, choices=COLORS)
-    add("--activation", "prelu: one learned slope per channel, leaky: one per layer (%(default)s)",
-        default=default.activation, choices=ACTIVATIONS)  # fmt: skip
-    add("--identity", "the blocks have an identity branch", action="store_true")
-    add("--steps", "training steps (%(default)s)", type=int, default=default.steps)
-    add("--batch", "crops per step (%(default)s)", type=int, default=default.batch)
-    add("--patch", "LR pixels along a side of a crop (%(default)s)", type=int, default=default.patch)
-    add("--optimizer", "adam trains the blocks with all their branches, as in the paper; soap trains the plain "
-        "network and reaches the same quality in a fraction of the steps (%(default)s)",
-        default=default.optimizer, choices=get_args(Optimizer))  # fmt: skip
-    add("--lr", f"initial learning rate (adam {DEFAULT_LR['adam']:g}, soap {DEFAULT_LR['soap']:g}; in the paper 5e-4)",
-        type=float)  # fmt: skip
-    add("--loss", "psnr: the negative mean of the crops' PSNR; distill, with --int8: the distance to the float "
-        "network's result (%(default)s)", default=default.loss, choices=get_args(LossName))  # fmt: skip
-    add("--schedule", "schedule of the learning rate (%(default)s; in the paper constant)",
-        default=default.schedule, choices=get_args(Schedule))  # fmt: skip
-    add("--ema-decay", "decay of the moving average of the weights (%(default)s; 0: none)",
-        type=float, default=default.ema_decay, metavar="DECAY")  # fmt: skip
-    add("--fake-quant", "share of the steps with activations quantized to 8 bits in training: the network then loses "
-        "less in int8 (%(default)s)",
-        dest="fake_quant_ratio", type=float, default=default.fake_quant_ratio, metavar="SHARE")  # fmt: skip
-    add("--int8", "quantization-aware training of the --from weights, with learned ranges; PReLU is computed for "
-        "CPUs (single, the default, or double) or for hardware with a PRELU operator (native)",
-        nargs="?", const=PRELU_DECOMPOSITIONS[0], choices=PRELU_DECOMPOSITIONS, metavar="PRELU")  # fmt: skip
-    add("--bf16", "convolutions in bfloat16: faster on processors with bfloat16 multiplication", action="store_true")
-    add("--seed", "random seed; on a CPU, runs with the same seed are equal (%(default)s)",
-        type=int, default=default.seed)  # fmt: skip
-    add("--validate-every", "steps between validations and checkpoints (%(default)s)",
-        type=int, default=default.validate_every, metavar="N")  # fmt: skip
+    setting("--preset", f"{', '.join(PRESETS)}: see below", choices=tuple(PRESETS))
+    add("--minutes", "stop after this time: see below", type=_minutes, metavar="M")
+    setting("--blocks", "blocks between the first and the last (DEFAULT)", type=int, metavar="M")
+    setting("--channels", "channels of each block (DEFAULT)", type=int, metavar="C")
+    setting("--scale", "upscaling factor (DEFAULT)", type=int, choices=SCALES)
+    setting("--colors", "1 for luma, 3 for RGB (DEFAULT)", type=int, choices=COLORS)
+    setting("--activation", "prelu: one learned slope per channel, leaky: one per layer (DEFAULT)", choices=ACTIVATIONS)
+    setting("--identity", "the blocks have an identity branch", action="store_true")
+    setting("--steps", "training steps (DEFAULT)", type=int)
+    setting("--batch", "crops per step (DEFAULT)", type=int)
+    setting("--patch", "LR pixels along a side of a crop (DEFAULT)", type=int)
+    setting("--optimizer", "adam trains the blocks with all their branches, as in the paper; soap trains the plain "
+            "network and reaches the same quality in a fraction of the steps (DEFAULT)",
+            choices=get_args(Optimizer))  # fmt: skip
+    setting("--lr", f"initial learning rate (adam {DEFAULT_LR['adam']:g}, soap {DEFAULT_LR['soap']:g}; in the paper "
+            "5e-4)", type=float)  # fmt: skip
+    setting("--loss", "psnr: the negative mean of the crops' PSNR; distill, with --int8: the distance to the float "
+            "network's result (DEFAULT)", choices=get_args(LossName))  # fmt: skip
+    setting("--schedule", "schedule of the learning rate (DEFAULT; in the paper constant)", choices=get_args(Schedule))
+    setting("--ema-decay", "decay of the moving average of the weights, less in the first steps (DEFAULT; 0: none)",
+            type=float, metavar="DECAY")  # fmt: skip
+    setting("--fake-quant", "share of the steps with activations quantized to 8 bits in training: the network then "
+            "loses less in int8 (DEFAULT)", dest="fake_quant_ratio", type=float, metavar="SHARE")  # fmt: skip
+    setting("--int8", "quantization-aware training of the --from weights, with learned ranges; PReLU is computed for "
+            "CPUs (single, the default, or double) or for hardware with a PRELU operator (native)",
+            nargs="?", const=PRELU_DECOMPOSITIONS[0], choices=PRELU_DECOMPOSITIONS, metavar="PRELU")  # fmt: skip
+    setting("--bf16", "convolutions in bfloat16: faster on processors with bfloat16 multiplication",
+            action="store_true")  # fmt: skip
+    setting("--seed", "random seed; on a CPU, runs with the same seed are equal (DEFAULT)", type=int)
+    setting("--validate-every", "steps between validations and checkpoints (DEFAULT)", type=int, metavar="N")
     add("--device", "auto: a GPU if there is one (%(default)s)", default="auto", choices=("auto", "cpu", "cuda"))
     add("--threads", "CPU threads (all)", type=int, default=0)
     add("--json", "print the result as JSON", action="store_true")

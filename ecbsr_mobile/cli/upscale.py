@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import zoo
 from ..errors import EcbsrError, UsageError
-from ..utils.files import check_outputs
+from ..utils.files import check_outputs, write_bytes
 from ..utils.text import printable, to_utf8
 from . import common, paths
 from .upscale_jobs import Job, Source, find_sources, plan, split_output
 
 if TYPE_CHECKING:
+    from ..html.comparison import Sample
     from ..upscaling import Model
+    from ..utils.progress import Progress
 
 _FORMATS = ("png", "jpg", "webp", "tif", "bmp", "ppm", "pgm")
 _WITH_QUALITY = ("jpg", "webp")
@@ -32,9 +36,10 @@ Upscale images, and all images in folders.
   ecbsr-upscale photos --skip-existing       goes on where an earlier call ended
 """
 _EPILOG = """\
-IN OUT, without -o, is understood where nothing can be replaced or mixed: if OUT does not exist; if it is a folder, and
-IN an image; if it is an empty folder. Two images that exist are two inputs, as from *.jpg. In doubt, the command asks
-for -o. An input is never replaced, and another file only with --overwrite.
+IN OUT, without -o, is understood where nothing can be replaced or mixed: if OUT
+does not exist; if it is a folder, and IN an image; if it is an empty folder.
+Otherwise, as for the two files of *.jpg, the command asks for -o. An input is
+never replaced, and another file only with --overwrite.
 """
 
 
@@ -43,13 +48,15 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     _check_options(options)
     from .. import images
+    from ..html.comparison import MAX_SAMPLES, page
     from ..upscaling import open_model
+    from ..utils.progress import bars
 
     inputs, out = (options.inputs, options.out) if options.out else split_output(options.inputs, options.overwrite)
     sources, failures = find_sources(inputs, out)
     alone = len(sources) == 1 and not failures
     max_pixels = options.max_pixels or images.MAX_PIXELS
-    if alone:
+    if alone and not sources[0].path.is_fifo():
         images.header_size(sources[0].path, max_pixels)  # a wrong file is refused before a model is loaded
     name = _model_name(options)
     known_scale = int(name[-1]) if name in zoo.names() else None
@@ -60,18 +67,28 @@ def main(argv: list[str] | None = None) -> int:
         raise UsageError(_contradiction(name, model.scale, options.scale))
     jobs, skipped = _jobs(sources, out, model.scale, options)
 
-    done = []
-    for number, (path, target) in enumerate(jobs, 1):
-        label = f"{number} of {len(jobs)}" if len(jobs) > 1 else "upscaling"
-        try:
-            done.append(_upscale(path, target, model, max_pixels, options.overwrite, options.quality, label))
-        except EcbsrError as error:
-            if alone:
-                raise
-            failures.append(str(error))  # the other images are still upscaled
-            continue
-        if not options.json:
-            common.print_line(printable(done[-1].line))
+    if options.compare:
+        check_outputs([options.compare], options.overwrite)
+
+    done: list[_Done] = []
+    samples: list[Sample] = []
+    with bars() as update:
+        pixels = [_pixel_count(path, max_pixels) for path, _ in jobs] if sys.stderr.isatty() else [0] * len(jobs)
+        for index, (path, target) in enumerate(jobs):
+            label = f"{index + 1} of {len(jobs)}: {path.name}" if len(jobs) > 1 else path.name
+            tiles = _tiles_with_bar(update, printable(label), sum(pixels[:index]), sum(pixels))
+            try:
+                sampled = samples if options.compare and len(samples) < MAX_SAMPLES else None
+                done.append(_upscale(path, target, model, options, tiles, sampled))
+            except EcbsrError as error:
+                if alone:
+                    raise
+                failures.append(str(error))  # the other images are still upscaled
+                continue
+            if not options.json:
+                common.print_line(printable(done[-1].line))
+    if options.compare and samples:
+        write_bytes(options.compare, page(samples, Path(name).name, len(done)), options.overwrite)
     if options.json:
         document = {
             "model": model.name,
@@ -110,25 +127,56 @@ class _Done:
 
 
 def _upscale(
-    path: Path, target: Path, model: Model, max_pixels: int, overwrite: bool, quality: int | None, label: str
+    path: Path, target: Path, model: Model, options: argparse.Namespace, tiles: Progress, samples: list[Sample] | None
 ) -> _Done:
-    """Upscale one image from file to file."""
+    """Upscale one image from file to file, and add its part of the before/after page."""
     from .. import images
+    from ..html.comparison import Sampler
     from ..upscaling import upscale_strips
-    from ..utils.progress import bar
 
-    image = images.read(path, max_pixels)
+    image = images.read(path, options.max_pixels or images.MAX_PIXELS)
     size = (image.size[0] * model.scale, image.size[1] * model.scale)
-    with images.open_writer(target, image, size, overwrite, quality) as add:
-        for strip in upscale_strips(image, model, progress=lambda tiles, _: bar(tiles, label)):
+    sampler = None if samples is None else Sampler(image, model.scale)
+    with images.open_writer(target, image, size, options.overwrite, options.quality) as add:
+        for strip in upscale_strips(image, model, progress=tiles):
             add(strip)
+            if sampler:
+                sampler.add(strip)
+    if sampler and samples is not None:
+        samples.append(sampler.sample(path.name))
     return _Done(path, target, image.size, size)
+
+
+def _pixel_count(path: Path, max_pixels: int) -> int:
+    """The work that an image is; 0 for what cannot be read, or only once."""
+    from .. import images
+
+    try:
+        width, height = (0, 0) if path.is_fifo() else images.header_size(path, max_pixels)
+    except (EcbsrError, OSError):
+        return 0
+    return width * height
+
+
+def _tiles_with_bar(update: Callable[..., None], label: str, before: int, total: int) -> Progress:
+    """Tiles that move one bar for all images: `before` and `total` are in pixels."""
+
+    def progress(tiles: Iterable[Any], _label: str) -> Iterator[Any]:
+        done = before
+        for rows, columns in tiles:
+            update("upscaling", label, done, total)
+            yield rows, columns
+            done += (rows[1] - rows[0]) * (columns[1] - columns[0])
+
+    return progress
 
 
 def _check_options(options: argparse.Namespace) -> None:
     """Refuse what contradicts itself, before anything is read."""
     if options.quality is not None and options.format and options.format not in _WITH_QUALITY:
         raise UsageError(f"--quality: {options.format} has none; leave it out, or add --format jpg or --format webp")
+    if options.compare and not options.compare.lower().endswith((".html", ".htm")):
+        raise UsageError(f"--compare {options.compare}: is not the name of a page; use NAME.html")
     if options.scale and options.model in zoo.names() and not options.model.endswith(f"-x{options.scale}"):
         raise UsageError(_contradiction(options.model, int(options.model[-1]), options.scale))
 
@@ -192,6 +240,8 @@ def parser() -> argparse.ArgumentParser:
                         help=f"weights, a .tflite, or the name of a bundled model ({zoo.DEFAULT})")  # fmt: skip
     parser.add_argument("--format", type=_format, metavar="FORMAT", help=f"{', '.join(_FORMATS)} (that of OUT, or png)")
     parser.add_argument("--quality", type=_quality, metavar="N", help="1 to 100, for jpg (95) and webp (lossless)")
+    parser.add_argument("--compare", metavar="FILE.html", type=paths.OUTPUT_FILE,
+                        help="write a page with a divider between bicubic and the result (12 images)")  # fmt: skip
     existing = parser.add_mutually_exclusive_group()
     common.add_overwrite_option(existing)
     existing.add_argument("--skip-existing", action="store_true", help="leave out images whose output exists")

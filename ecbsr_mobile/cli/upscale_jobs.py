@@ -36,11 +36,11 @@ def split_output(arguments: Sequence[str], overwrite: bool) -> tuple[list[str], 
     if len(arguments) != 2:
         return list(arguments), None
     first, second = map(Path, arguments)
-    if second.is_file() and not overwrite:
-        return list(arguments), None
     mixed = second.is_dir() and first.is_dir() and not _same(first, second) and any(second.iterdir())
-    if mixed or (overwrite and (second.is_file() or second.is_dir())):
-        raise UsageError(f"{second} exists: an input or the output? Name the output with -o")
+    if second.is_file() or mixed or (overwrite and second.is_dir()):
+        raise UsageError(
+            f"{second} exists: an input, or the output? Name the output with -o {second}, or -o FOLDER for both inputs"
+        )
     return [arguments[0]], arguments[1]
 
 

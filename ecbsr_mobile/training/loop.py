@@ -10,12 +10,18 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import signal
 import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from .. import checkpoint, evaluation
 from ..dataset import Pair, pairs
@@ -37,7 +43,10 @@ WEIGHTS = "best.safetensors"
 LOG = "log.jsonl"
 CURVES = "curves.png"
 
-OnStep = Callable[[int, float], None]
+_MEASURED_STEPS, _WARM_UP_STEPS = 23, 3  # before a run whose steps are to fit into a time
+_MEASURED_SHARE, _USED_SHARE = 0.05, 0.9  # of the time: to measure at most, and to plan for
+
+OnStep = Callable[[int, Tensor], None]
 OnReport = Callable[[Report], None]
 
 
@@ -52,6 +61,8 @@ def train(
     on_step: OnStep | None = None,
     on_report: OnReport | None = None,
     progress: Progress | None = None,
+    minutes: float | None = None,
+    fit_steps: bool = False,
 ) -> Report:
     """Train a network and save the averaged weights with the highest PSNR on the validation images.
 
@@ -70,12 +81,15 @@ def train(
         start: a plain network to start from; layers of another width (because the scale differs) start anew.
         resume: continue from `last.ckpt` in `out`.
         device: `cpu`, `cuda`, or `auto`: a GPU if there is one.
-        on_step: called with (step, loss) after each step; on a GPU, this waits for the step to end.
+        on_step: called with (step, loss) after each step; to read the loss, a tensor of one value, waits for a GPU.
         on_report: called after each validation.
         progress: shows progress while the images are read.
+        minutes: stop at the first step after this time, validate and write `last.ckpt`, from which `resume` continues.
+        fit_steps: for a new run with `minutes`: replace `settings.steps`, on which the learning rate depends, by what
+            this machine was measured to take in that time. From then on the run equals one of that many steps.
 
     Returns:
-        The last report.
+        The last report; its `step` is less than its `steps` if the time was over.
 
     Raises:
         EcbsrError: there are no usable images, nothing to resume from, or no such device; the loss is not finite;
@@ -84,6 +98,9 @@ def train(
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
     settings, out, chosen_device = settings or Settings(), Path(out), choose_device(device)
+    if minutes is not None and not minutes > 0:
+        raise UsageError(f"minutes {minutes} is not a time; use more than 0")
+    deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     with processes(chosen_device) as group, locked(out, "training") if group.first else nullcontext():
         if settings.batch % group.count:
             raise UsageError(
@@ -92,13 +109,22 @@ def train(
         if group.first and not resume:
             _check_new(out)
         val_pairs = list(pairs(val, settings.scale)) if group.first else []
+        shown = progress if group.first else None
+
+        crops = partial(Crops, data, settings.scale, settings.colors, settings.patch, shown)
+        images: Crops | None = None
         trainer = Trainer(settings, start, chosen_device, group)
         if resume:
             trainer.restore(out / CHECKPOINT)
+        elif minutes is not None and fit_steps:
+            images = crops()
+            trainer.prepare(images, shown)
+            steps = _fitting_steps(trainer, val_pairs, deadline)
+            settings = replace(settings, steps=group.from_first(lambda: steps))
+            trainer = Trainer(settings, start, chosen_device, group)  # its steps were a measurement: begin anew
         if trainer.step < settings.steps or _validation_due(trainer):
-            shown = progress if group.first else None
-            trainer.prepare(Crops(data, settings.scale, settings.colors, settings.patch, shown), shown)
-            _loop(trainer, val_pairs, out, on_step, on_report)
+            trainer.prepare(crops() if images is None else images, shown)
+            _loop(trainer, val_pairs, out, on_step, on_report, deadline)
         last = group.from_first(lambda: trainer.report)
     assert last is not None
     return Report(**last)
@@ -112,16 +138,50 @@ def _check_new(out: Path) -> None:
         raise EcbsrError(f"{existing} exists; choose another folder")
 
 
+def saved_settings(out: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The settings of the run in a folder, by name; None if there is none that can be resumed."""
+    try:
+        return dict(torch.load(Path(out, CHECKPOINT), map_location="cpu", weights_only=True)["settings"])
+    except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError, pickle.UnpicklingError):
+        return None
+
+
+def _fitting_steps(trainer: Trainer, val_pairs: list[Pair], deadline: float) -> int:
+    """How many steps fit into the time until `deadline`, validations included; takes some steps to measure it."""
+    settings, left = trainer.settings, deadline - time.monotonic()
+    start_time = time.monotonic()
+    for step in range(_MEASURED_STEPS):
+        float(trainer.train_step(*trainer.batch(step)))
+        if step + 1 == _WARM_UP_STEPS:
+            start_time = time.monotonic()
+        if trainer.group.any(step > _WARM_UP_STEPS and time.monotonic() - start_time > _MEASURED_SHARE * left):
+            break
+    per_step = (time.monotonic() - start_time) / max(1, step + 1 - _WARM_UP_STEPS)
+    validation = 0.0
+    if val_pairs:
+        start_time = time.monotonic()
+        evaluation.score(TorchModel(trainer.model()), val_pairs[0])
+        share = sum(pair.hr.size for pair in val_pairs) / val_pairs[0].hr.size
+        validation = (time.monotonic() - start_time) * share
+    left = _USED_SHARE * (deadline - time.monotonic()) - validation
+    return max(1, int(left / (per_step + validation / settings.validate_every)))
+
+
 def _loop(
-    trainer: Trainer, val_pairs: list[Pair], out: Path, on_step: OnStep | None, on_report: OnReport | None
+    trainer: Trainer,
+    val_pairs: list[Pair],
+    out: Path,
+    on_step: OnStep | None,
+    on_report: OnReport | None,
+    deadline: float,
 ) -> None:
     settings, group = trainer.settings, trainer.group
-    start_time, start_step = time.monotonic(), trainer.step
+    start_time, start_step, late = time.monotonic(), trainer.step, False
     batches = prefetch(trainer.batch, range(trainer.step, settings.steps))
     events = curves.event_file(out, trainer.step) if group.first else nullcontext()
     with defer_signals() as interrupted, closing(batches), events as write_event:
         while True:
-            if group.first and _validation_due(trainer):
+            if group.first and (late or _validation_due(trainer)):
                 seconds_per_step = (time.monotonic() - start_time) / max(1, trainer.step - start_step)
                 report = _validate(trainer, val_pairs, seconds_per_step, interrupted)
                 if report and write_event:
@@ -133,11 +193,12 @@ def _loop(
             stopped = group.any(interrupted())
             if stopped and group.first:
                 trainer.save(out / CHECKPOINT)
-            if stopped or trainer.step == settings.steps:
+            if stopped or late or trainer.step == settings.steps:
                 break
             loss = trainer.train_step(*next(batches))
             if on_step and group.first:
-                on_step(trainer.step, float(loss))
+                on_step(trainer.step, loss)
+            late = deadline < math.inf and group.any(time.monotonic() > deadline)
     if stopped:  # by a signal to another process; for one to this process, defer_signals has raised already
         raise KeyboardInterrupt(signal.SIGTERM)
 
@@ -164,10 +225,11 @@ def _validate(
         if interrupted():
             return None
         scores.append(evaluation.score(model, pair))
-    psnr = evaluation.mean("val", scores).psnr
-    best = max(psnr, previous["best_psnr"])
+    mean = evaluation.mean("val", scores)
+    best = max(mean.psnr, previous["best_psnr"])
     seconds_left = (settings.steps - step) * seconds_per_step
-    return Report(step, settings.steps, loss, psnr, best, settings.lr_at(step), seconds_left)
+    rate = settings.lr_at(step)
+    return Report(step, settings.steps, loss, mean.psnr, best, rate, seconds_left, mean.bicubic_psnr)
 
 
 def _write(trainer: Trainer, out: Path, report: Report) -> None:

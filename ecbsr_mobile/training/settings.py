@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from ..architecture import PRELU_DECOMPOSITIONS, Activation, Architecture, PReLUDecomposition
 from ..errors import UsageError
@@ -19,6 +19,14 @@ Schedule = Literal["cosine", "constant"]
 
 DEFAULT_LR: dict[Optimizer, float] = {"adam": 1e-3, "soap": 5e-3}
 """A good initial learning rate of a cosine schedule, by optimizer."""
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "quick": {"optimizer": "soap", "loss": "psnr", "patch": 48, "batch": 16, "steps": 2000, "validate_every": 200},
+    "paper": {"optimizer": "adam", "lr": 5e-4, "loss": "l1", "patch": 32, "batch": 32, "schedule": "constant",
+              "ema_decay": 0.0, "steps": 1_600_000},
+    "best": {"optimizer": "soap", "loss": "psnr", "patch": 48, "batch": 32, "steps": 50_000},
+}  # fmt: skip
+"""Named settings: a first look, the paper's training, and the first stage of the bundled models."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,9 @@ class Settings:
     schedule: Schedule = "cosine"
     """The learning rate falls to 0 along half a cosine, or stays constant."""
     ema_decay: float = 0.999
-    """Decay of the exponential moving average of the weights, which is validated and saved; 0 for none."""
+    """Decay of the exponential moving average of the weights, which is validated and saved; 0 for none.
+
+    At step n it is at most (1 + n)/(10 + n)."""
     seed: int = 0
     fake_quant_ratio: float = 0.0
     """Share of the steps with fake-quantized activations; the float network then loses less when quantized."""
@@ -55,12 +65,16 @@ class Settings:
     bf16: bool = False
     """Convolutions in bfloat16: faster on processors with bfloat16 multiplication."""
     validate_every: int = 1000
+    preset: str | None = None
+    """Name of the preset that the run began with; only a record, see `PRESETS`."""
 
     def __post_init__(self) -> None:
         _ = self.architecture
         for name in ("steps", "batch", "patch", "validate_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} {getattr(self, name)} is too small; use 1 or more")
+        if self.preset not in (None, *PRESETS):
+            raise UsageError(f"preset {self.preset!r} is unknown; use one of {', '.join(PRESETS)}")
         choices = {"optimizer": Optimizer, "loss": LossName, "schedule": Schedule}
         for name, allowed in choices.items():
             if getattr(self, name) not in get_args(allowed):
@@ -101,7 +115,8 @@ class Report:
     """The progress of a run at a validation; one line of `log.jsonl`.
 
     `loss` is the mean loss since the last report, `psnr` the mean luma PSNR in dB on the validation images, `rate` the
-    learning rate, and `seconds_left` an estimate from this process's speed.
+    learning rate, `seconds_left` an estimate from this process's speed, and `bicubic_psnr` the PSNR of bicubic on the
+    same images.
     """
 
     step: int
@@ -111,3 +126,4 @@ class Report:
     best_psnr: float
     rate: float
     seconds_left: float
+    bicubic_psnr: float = math.nan

@@ -82,7 +82,7 @@ class Trainer:
         graph = CudaGraphStep if captured else _uncaptured
         self.optimizer = _optimizer(settings, self.net, self.device, captured)
         self._gradients = {quantized: graph(partial(self._set_gradients, quantized)) for quantized in (False, True)}
-        self._update = self._update_weights if settings.optimizer == "soap" else graph(self._update_weights)
+        self._update = self.optimizer.step if settings.optimizer == "soap" else graph(self.optimizer.step)
 
     def prepare(self, crops: Crops, progress: Progress | None = None) -> None:
         """Get ready to train on `crops`.
@@ -124,6 +124,7 @@ class Trainer:
         quantized = math.floor((self.step + 1) * ratio) > math.floor(self.step * ratio)  # spread evenly over the steps
         loss = self._gradients[quantized](*(tensor.to(self.device, non_blocking=True) for tensor in batch))
         self._update()
+        self._average_weights()
         self.losses += loss
         self.step += 1
         return loss
@@ -156,10 +157,12 @@ class Trainer:
         self.group.average([*(p.grad for p in self.net.parameters() if p.grad is not None), loss])
         return loss
 
-    def _update_weights(self) -> None:
-        self.optimizer.step()
-        # After the first step, the average is the weights themselves.
-        average = get_ema_multi_avg_fn(self.settings.ema_decay if self.step else 0.0)  # type: ignore[no-untyped-call]
+    def _average_weights(self) -> None:
+        # Early weights are far from the later ones, so the average follows faster at first (as in TensorFlow's
+        # ExponentialMovingAverage with num_updates). After the first step, it is the weights themselves. Not part of a
+        # captured graph, which would repeat the same decay.
+        decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step)) if self.step else 0.0
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         average(list(self.ema.parameters()), list(self.net.parameters()), None)
 
     def save(self, path: Path) -> None:

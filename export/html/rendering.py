@@ -1,8 +1,8 @@
 """Render a page from Jinja2 templates.
 
-Templates (`*.html.j2`, `*.svg.j2`) and styles (`*.css`) lie beside the module that renders them; the base page, its
-style and the shared macros lie in this package. A page is a view of a JSON document: the macro `figure` looks a value
-up in that document, so a page cannot show another number.
+Templates (`*.html.j2`, `*.svg.j2`) and styles (`*.css`) lie beside the module that renders them; the base page and its
+style lie in `ecbsr_mobile.html`, the shared macros in this package. A page is a view of a JSON document: the macro
+`figure` looks a value up in that document, so a page cannot show another number.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _environment(package: str) -> Environment:
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader(folder, ".") for folder in (package, "export.html")]),
+        loader=ChoiceLoader([PackageLoader(folder, ".") for folder in (package, "export.html", "ecbsr_mobile.html")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -14,7 +14,7 @@ LONG = "ecbsr-m4c16-x2-int8-from-a-very-long-name-without-any-place-to-break-it-
 class Balance(HTMLParser):
     """All tags of a page with their attributes, and those that are still open."""
 
-    VOID = ("meta", "link", "br", "img")
+    VOID = ("meta", "link", "br", "img", "input")
 
     def __init__(self) -> None:
         super().__init__()

@@ -60,21 +60,22 @@ def test_a_result_lies_beside_its_input(work: Path, name: str) -> None:
     assert [entry["to"] for entry in document["pictures"]] == [[48, 32]]
 
 
-def test_what_a_shell_makes_of_a_pattern_is_all_input(work: Path) -> None:
+def test_what_a_shell_makes_of_a_pattern_is_input_or_asked_about(work: Path) -> None:
     names = ["a.png", "b.png", "c.jpg"]
     contents = {name: draw(work / name).read_bytes() for name in names}
-    for count in (1, 2, 3):
-        result = upscale(*names[:count], "--skip-existing")
-        assert result.returncode == 0, result.stderr
-        assert sorted(path.name for path in work.iterdir()) == sorted(
-            [*names, *(f"{Path(name).stem}-x2.png" for name in names[:count])]
-        )
+    for options in ((), ("--overwrite",), ("--skip-existing",)):
+        refused(upscale("a.png", "b.png", *options), 2, "b.png exists: an input, or the output?", "-o b.png")
+    results = {f"{Path(name).stem}-x2.png" for name in names}
+    for _ in range(2):
+        assert upscale(*names, "--overwrite").returncode == 0
+        assert {path.name for path in work.iterdir()} == {*names, *results}
     again = upscale(*sorted(path.name for path in work.iterdir()), "--skip-existing")  # *: the results are no inputs
     assert (again.returncode, again.stdout) == (0, "")
     assert "3 skipped" in again.stderr
-    assert len(list(work.iterdir())) == 6
+    assert {path.name for path in work.iterdir()} == {*names, *results}
     refused(upscale("a.png", "a-x2.png", "b.png", "--overwrite"), 2, "a-x2.png: is an input")
-    refused(upscale("a.png", "b.png", "--overwrite"), 2, "b.png exists", "-o")
+    assert upscale("a.png", "b.png", "-o", "out").returncode == 0
+    assert sizes(work / "out") == {"a.png": (48, 32), "b.png": (48, 32)}
     assert {name: (work / name).read_bytes() for name in names} == contents
 
 
@@ -179,7 +180,7 @@ def test_format_and_quality(work: Path) -> None:
         (("folder", "-o", "c.png"), 2, "is the name of one image"),
         (("folder", "-o", "b.jpg"), 2, "is a file"),
         (("folder", "folder", "-o", "folder"), 2, "is the input folder"),
-        (("a.png", "a.jpg"), 2, "a.png and a.jpg would both be written as a-x2.png"),
+        (("a.png", "a.jpg", "b.jpg"), 2, "a.png and a.jpg would both be written as a-x2.png"),
         (("a.png", "-o", "."), 2, "a.png: is the input"),
         (("a.png", "-o", "link.png", "--overwrite"), 2, "link.png: is the input"),
         (("a.png", "b.jpg", "-o", ".", "--overwrite"), 2, "is the input"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from ecbsr_mobile import EcbsrError, TorchModel, UsageError, evaluate, load, train, zoo
+from ecbsr_mobile.training.loop import saved_settings
 from ecbsr_mobile.training.settings import Report
 from tests.helpers.training import QUICK, assert_same_run
 
@@ -86,6 +87,34 @@ def test_stopped_and_resumed_equals_uninterrupted(
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
     last = train(train_images, val_images, tmp_path, QUICK, resume=True)  # nothing is left to do
     assert last.step == 20
+
+
+def test_a_run_whose_time_is_over_is_validated_saved_and_resumed(
+    train_images: Path, val_images: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    report = train(train_images, val_images, tmp_path, QUICK, minutes=1e-9)
+    assert (report.step, report.steps) == (1, 20)
+    score, _ = evaluate(TorchModel(load(tmp_path / "best.safetensors")), val_images)
+    assert score.psnr == pytest.approx(report.psnr, abs=1e-3)
+    assert score.bicubic_psnr == pytest.approx(report.bicubic_psnr)
+    assert train(train_images, val_images, tmp_path, QUICK, resume=True).step == 20
+    states = [torch.load(run / "last.ckpt", weights_only=True) for run in (tmp_path, uninterrupted)]
+    for part in ("net", "ema", "optimizer"):
+        torch.testing.assert_close(states[0][part], states[1][part], rtol=0, atol=0)
+
+
+def test_a_run_with_as_many_steps_as_fit_equals_one_of_that_many_steps(
+    train_images: Path, val_images: Path, tmp_path: Path
+) -> None:
+    fitted = train(train_images, val_images, tmp_path / "fitted", QUICK, minutes=0.01, fit_steps=True)
+    settings = replace(QUICK, steps=fitted.steps)
+    assert saved_settings(tmp_path / "fitted") == asdict(settings)
+    if fitted.step < fitted.steps:  # a busy machine
+        train(train_images, val_images, tmp_path / "fitted", settings, resume=True)
+    train(train_images, val_images, tmp_path / "whole", settings)
+    states = [torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("fitted", "whole")]
+    for part in ("net", "ema", "optimizer", "step"):
+        torch.testing.assert_close(states[0][part], states[1][part], rtol=0, atol=0)
 
 
 def test_starts_from_another_scale(train_images: Path, val_images: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ecbsr_mobile import Settings, UsageError
+from ecbsr_mobile.training.settings import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,7 @@ from ecbsr_mobile import Settings, UsageError
         ({"loss": "float"}, "loss 'float' is unknown"),
         ({"schedule": "linear"}, "schedule 'linear'"),
         ({"int8": "cpu"}, "int8 'cpu' is unknown; use one of single, double, native"),
+        ({"preset": "fast"}, "preset 'fast' is unknown; use one of quick, paper, best"),
         ({"lr": 0.0}, "learning rate 0.0"),
         ({"lr": float("nan")}, "learning rate nan"),
         ({"ema_decay": 1.0}, "ema_decay 1.0"),
@@ -37,3 +39,10 @@ def test_learning_rate() -> None:
     cosine, constant = Settings(steps=100, lr=2e-3), Settings(steps=100, lr=2e-3, schedule="constant")
     assert [cosine.lr_at(step) for step in (0, 50, 100)] == pytest.approx([2e-3, 1e-3, 0])
     assert {constant.lr_at(step) for step in (0, 50, 100)} == {2e-3}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_settings(name: str) -> None:
+    values = PRESETS[name]
+    settings = Settings(**values, preset=name)
+    assert {key: getattr(settings, key) for key in values} == values

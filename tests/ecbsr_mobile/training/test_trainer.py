@@ -61,15 +61,16 @@ def test_fake_quantization_makes_ranges_small(train_images: Path) -> None:
 
 
 def test_the_average_starts_with_the_first_step_and_decays(train_images: Path) -> None:
-    trainer = Trainer(replace(QUICK, ema_decay=0.75))
+    """Like TensorFlow's ExponentialMovingAverage with num_updates, but without the weights before the first step."""
+    trainer = Trainer(replace(QUICK, ema_decay=0.25))
     trainer.prepare(Crops(train_images, 2, 1, 12))
     expected: list[torch.Tensor] = []
-    for step in range(3):
-        trainer.train_step(*trainer.batch(step))
+    for decay in (0.0, 2 / 11, 3 / 12, 0.25, 0.25):  # (1 + n)/(10 + n), then ema_decay
+        trainer.train_step(*trainer.batch(trainer.step))
         weights = [parameter.detach().clone() for parameter in trainer.net.parameters()]
-        expected = [0.75 * a + 0.25 * w for a, w in zip(expected, weights, strict=True)] if step else weights
-    for average, value in zip(trainer.ema.parameters(), expected, strict=True):
-        torch.testing.assert_close(average.detach(), value)
+        expected = [decay * a + (1 - decay) * w for a, w in zip(expected or weights, weights, strict=True)]
+        for average, value in zip(trainer.ema.parameters(), expected, strict=True):
+            torch.testing.assert_close(average.detach(), value)
 
 
 @pytest.mark.slow
