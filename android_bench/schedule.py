@@ -15,8 +15,8 @@ MAX_FAILURES = 2  # a case that failed twice without a timed run is not tried ag
 def cases(models: Mapping[str, Model], options: Options, device: str) -> list[Case]:
     """Every case of a device: each model, size, delegate and number of threads."""
     delegates = options.delegates
-    if device == HOST:  # the only delegate of this machine; without "cpu", its rows are "unsupported"
-        delegates = tuple(delegate for delegate in delegates if delegate.name == "cpu") or delegates
+    if device == HOST:  # this machine has no others; without these two, its rows are "unsupported"
+        delegates = tuple(delegate for delegate in delegates if delegate.name in ("cpu", "gpu")) or delegates
     return [
         Case(model.name, model.precision, device, str(delegate), threads, size)
         for model in models.values()

@@ -1,4 +1,4 @@
-"""Runs cases on this machine with the TFLite interpreter, each run in a process of its own."""
+"""Runs cases on this machine with LiteRT, each run in a process of its own."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from ..benchmark_tool.run_status import xnnpack_status
 from ..config import HOST, Case, Options
 from ..models import Model, resized_file
 from ..results.types import Check, Core, DeviceInfo, OperatorTime, Run, State, Tool
+from . import gpu
 
 BUSY = 0.7  # load average per core from which on other programs slow the runs down
 WORKER = Path(__file__).with_name("worker.py")
@@ -70,13 +71,16 @@ class HostRunner:
             Canceled: the session is being stopped.
         """
         run = Run(case, number, "failed", before=self._state())
-        if case.delegate != "cpu":
-            return replace(run, status="unsupported", note="this machine runs models on its CPU only")
+        if case.delegate not in ("cpu", "gpu"):
+            return replace(run, status="unsupported", note="this machine runs models on its CPU and its GPU only")
         try:
             model = resized_file(self.models, case, Path(self.folder.name))
         except EcbsrError as error:
             return replace(run, note=str(error))
         limits = self.options.limits
+        if case.delegate == "gpu":
+            timed = gpu.measure(run, model.read_bytes(), self.options.iterations, limits, self.stop)
+            return replace(timed, after=self._state())
         command = [sys.executable, "-P", str(WORKER), str(model), str(case.threads)]
         command += [str(self.options.iterations), str(limits.timed)]
         try:
@@ -147,8 +151,8 @@ def _load_notes() -> tuple[str, ...]:
 def _left_out(options: Options) -> tuple[str, ...]:
     """A note about what of the options is for phones only."""
     default = Options()
-    delegates = [str(delegate) for delegate in options.delegates if delegate.name != "cpu"]
-    out = delegates if len(delegates) < len(options.delegates) else []  # without cpu, each has a row of its own
+    delegates = [str(delegate) for delegate in options.delegates if delegate.name not in ("cpu", "gpu")]
+    out = delegates if len(delegates) < len(options.delegates) else []  # without both, each has a row of its own
     names = ("cores", "tool", "tool_sha256", "profile")
     out += [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) != getattr(default, name)]
     out += ["--cooldown"] if options.limits.cooldown != default.limits.cooldown else []

@@ -67,11 +67,19 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Query:
-    """A model to open, and the stored values of its inputs; without them it is not run. `runs` more runs are timed."""
+    """A model to open, and to run.
+
+    Attributes:
+        model: the bytes of the file.
+        inputs: the stored values of its inputs; without them it is not run.
+        runs: how many runs to time, after a warm-up.
+        seconds: no timed run starts later, except for the first.
+    """
 
     model: bytes
     inputs: tuple[np.ndarray, ...] = ()
     runs: int = 0
+    seconds: float = 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +136,8 @@ def _write(query: Query, number: int, folder: Path) -> dict[str, Any]:
     inputs = [f"{number}-{index}.bin" for index in range(len(query.inputs))]
     for name, values in zip(inputs, query.inputs, strict=True):
         np.ascontiguousarray(values).tofile(folder / name)
-    return {"file": f"{number}.tflite", "inputs": inputs, "output": f"{number}-output.bin", "runs": query.runs}
+    files = {"file": f"{number}.tflite", "inputs": inputs, "output": f"{number}-output.bin"}
+    return {**files, "runs": query.runs, "seconds": query.seconds}
 
 
 def _failure(code: int, errors: bytes) -> tuple[str, str]:

@@ -21,6 +21,8 @@ import numpy as np
 
 ANSWERS = "answers.jsonl"
 
+WARMUP_SECONDS = 0.5  # as in the phone's tool, until clocks settle
+
 MARK = "=== model "
 """Begins the line of the log before those of a model."""
 
@@ -57,7 +59,7 @@ def _opened(number: int, item: dict[str, Any], precision: str, environment: Any)
 
 
 def _run(model: Any, item: dict[str, Any]) -> dict[str, Any]:
-    """Write the output for the inputs, and time `item["runs"]` more runs in milliseconds."""
+    """Write the output for the inputs, warm up, and time `item["runs"]` runs in milliseconds."""
     if not item["inputs"]:
         return {}
     try:
@@ -66,16 +68,26 @@ def _run(model: Any, item: dict[str, Any]) -> dict[str, Any]:
             buffer.write(np.fromfile(path, buffer.get_tensor_details()["dtype"]))
         output = outputs[0].get_tensor_details()
         count, kind = int(np.prod(output["shape"])), np.dtype(output["dtype"]).type
-        times = []
-        for _ in range(item["runs"] + 1):
+        times: list[float] = []
+
+        def timed() -> np.ndarray:
             start = time.perf_counter()
             model.run_by_index(0, inputs, outputs)
             result = outputs[0].read(count, kind)  # waits for the GPU
             times.append((time.perf_counter() - start) * 1e3)
-        result.tofile(item["output"])
+            return result
+
+        end = time.perf_counter() + (WARMUP_SECONDS if item["runs"] else 0)
+        timed().tofile(item["output"])
+        while time.perf_counter() < end:
+            timed()
+        times.clear()
+        end = time.perf_counter() + item["seconds"]
+        while len(times) < item["runs"] and (not times or time.perf_counter() < end):
+            timed()
     except (RuntimeError, ValueError, TypeError) as failure:
         return {"error": _one_line(failure)}
-    return {"milliseconds": times[1:]}
+    return {"milliseconds": times}
 
 
 def _one_line(failure: Exception) -> str:

@@ -30,7 +30,7 @@ def test_cases_of_a_phone_and_of_the_host(files: dict[str, Path]) -> None:
         return [(case.delegate, case.threads) for case in schedule.cases(models, options, device)]
 
     assert rows("R58M") == [("cpu", 4), ("cpu", 1), ("gpu", 4)]
-    assert rows("host") == [("cpu", 4), ("cpu", 1)]
+    assert rows("host") == [("cpu", 4), ("cpu", 1), ("gpu", 4)]
 
 
 @pytest.mark.parametrize(
