@@ -27,6 +27,12 @@ def per_tensor_activations(view: NodeView) -> str | None:
     return None
 
 
+def unquantized(view: NodeView) -> str | None:
+    """No activation has a scale."""
+    scaled = [tensor for tensor in view.activations() if tensor.quantization is not None]
+    return f"tensor {scaled[0].label} is quantized" if scaled else None
+
+
 def per_channel_axis(axis: int) -> Condition:
     """Per-channel weights are quantized along `axis`."""
 

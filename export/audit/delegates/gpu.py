@@ -1,20 +1,26 @@
-"""The two GPU delegates. Both compute in floating point, whatever the type of the model."""
+"""The two GPU delegates. Both compute in floating point, whatever the type of the model.
+
+The table of ML Drift is compared with the delegate itself, on this machine (`tests/helpers/gpu_cases.py`).
+"""
 
 from __future__ import annotations
 
-from ecbsr_mobile.tflite.graph import FLOAT32, INT8, UINT8
+from ecbsr_mobile.tflite.graph import FLOAT32, INT8, INT16, UINT8
 
 from ..op_rules import (
     activation_types,
     constant_input,
+    input_count,
     max_rank,
     max_version,
     min_block_size,
     no_broadcast,
+    no_empty_dimension,
     prelu_slope_shape,
     unsupported,
     wide_operand_first,
 )
+from ..quant_rules import unquantized
 from .base import Delegate, Rule, rules_for
 
 _TYPES = (FLOAT32, "FLOAT16", INT8, UINT8)
@@ -66,27 +72,57 @@ GPU = Delegate(
     quantized_notes=(_QUANTIZED_NOTE,),
 )
 
+_DRIFT_TYPES = activation_types(_TYPES)
+_DRIFT_INT16 = activation_types((*_TYPES, INT16))  # of these operators, what INT16 computes was not compared
+_MEASURED = "measured through the WebGPU accelerator"
+_FLOAT_OPERATORS = "CEIL COS FLOOR POW ROUND SIN SQUARE"  # the built-in kernels have them in FLOAT32 only
+_OPERATORS = (
+    "ABS AVERAGE_POOL_2D DIV ELU EXP GELU HARD_SWISH LOG LOGISTIC MAX_POOL_2D MEAN MIRROR_PAD NEG PAD "
+    "REDUCE_MAX RELU_N1_TO_1 RSQRT SIGN SLICE SOFTMAX SPACE_TO_DEPTH SPLIT SQRT SQUARED_DIFFERENCE STRIDED_SLICE SUM "
+    "TANH TILE TRANSPOSE_CONV CUMSUM"
+)
+
 GPU_ML_DRIFT = Delegate(
     name="gpu_ml_drift",
     title="GPU (ML Drift, LiteRT 2)",
     operators={
-        **rules_for(_ML_DRIFT, "CONV_2D DEPTHWISE_CONV_2D CONCATENATION", max_version(6)),
-        "PRELU": (Rule(constant_input(1, "slope"), _ML_DRIFT), Rule(prelu_slope_shape, _ML_DRIFT)),
-        **rules_for(_ML_DRIFT, "LEAKY_RELU RELU RELU6", max_version(2)),
+        **rules_for(f"{_ML_DRIFT}; measured", "CONV_2D DEPTHWISE_CONV_2D", _DRIFT_TYPES, max_version(6)),
+        "CONCATENATION": (
+            Rule(_DRIFT_TYPES, f"{_ML_DRIFT}; measured"),
+            Rule(max_version(6), _ML_DRIFT),
+            Rule(input_count(2, 128), f"{_MEASURED}: the GPU program of a single input is invalid", "fatal"),
+        ),
+        "PRELU": (
+            Rule(_DRIFT_TYPES, f"{_ML_DRIFT}; measured"),
+            Rule(constant_input(1, "slope"), f"{_ML_DRIFT}; measured"),
+            Rule(prelu_slope_shape, f"{_ML_DRIFT}; measured"),
+        ),
+        **rules_for(f"{_ML_DRIFT}; measured", "LEAKY_RELU RELU RELU6", _DRIFT_TYPES, max_version(2)),
         "RELU_0_TO_1": (
             Rule(
                 unsupported("is supported by 2.1.3 and refused since 2.1.5"),
-                "LiteRT issue 8598; gpu_compatibility.cc",
+                "LiteRT issue 8598; gpu_compatibility.cc; measured",
             ),
         ),
-        **dict.fromkeys(
-            ("ADD", "MUL"), (Rule(no_broadcast, f"{_ML_DRIFT}: the kernels' source is not public", "unknown"),)
+        **rules_for(_MEASURED, "ADD MUL SUB MINIMUM MAXIMUM", _DRIFT_INT16),
+        **rules_for(f"{_ML_DRIFT}; measured", "DEPTH_TO_SPACE", _DRIFT_TYPES, min_block_size(2)),
+        **rules_for(
+            f"{_ML_DRIFT}; measured",
+            "QUANTIZE DEQUANTIZE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR TRANSPOSE RESHAPE",
+            _DRIFT_TYPES,
         ),
-        **rules_for(_ML_DRIFT, "DEPTH_TO_SPACE", min_block_size(2)),
-        **rules_for(_ML_DRIFT, f"{_COMMON} TRANSPOSE RESHAPE"),
+        **rules_for(_MEASURED, f"{_OPERATORS} {_FLOAT_OPERATORS}", _DRIFT_TYPES),
+        **rules_for(_MEASURED, "FULLY_CONNECTED", activation_types((FLOAT32, "FLOAT16", INT8))),
+        "CAST": (
+            Rule(_DRIFT_TYPES, _MEASURED),
+            Rule(unquantized, f"{_MEASURED}: it converts the real value, the CPU the stored one", "fatal"),
+        ),
     },
     source=_ML_DRIFT,
-    common_rules=(Rule(activation_types(_TYPES), _ML_DRIFT), Rule(max_rank(4), f"{_ML_DRIFT}; LiteRT issue 2540")),
+    common_rules=(
+        Rule(max_rank(4), f"{_ML_DRIFT}; LiteRT issue 2540; measured"),
+        Rule(no_empty_dimension, f"{_MEASURED}: it divides by zero", "fatal"),
+    ),
     max_partitions=1,
     folds_constants="all",
     notes=("compilation fails if a node is refused, unless the CPU is allowed too (litert/runtime/compiled_model.cc)",),
