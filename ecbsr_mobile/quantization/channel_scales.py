@@ -24,20 +24,23 @@ from .qparams import scale_and_zero_point
 RARE = (1e-5, 2e-6)
 """Candidates for the share of a channel's largest and smallest activations that is clipped."""
 
+RELU_RARE = (1e-5, 2e-6, 0.0)
+"""The same of a ReLU network, whose channels share one grid."""
+
 BIASES = (0.0, 0.7, 1.0)
 """Candidates for how readily a channel is scaled to the grid of its activation; see `normalize`."""
 
 NEGATIVE_SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0)
 """Candidates for the negative part of an activation's range, relative to its positive part."""
 
-NATIVE_RARE = (5e-4, 2e-3)
-"""Candidates for the share of a channel's smallest values that is clipped before a PRELU operator."""
+PARTLY_RARE = (1e-4, 5e-4, 2e-3)
+"""Candidates for the share of a channel's smallest values that is clipped where PReLU has one scale for all."""
 
-NATIVE_POWERS = (0.5, 0.75, 1.0)
-"""Candidates for how far the channels before a PRELU operator are made equal; see `normalize_native`."""
+PARTLY_POWERS = (0.5, 0.75, 1.0)
+"""Candidates for how far its channels are made equal; see `normalize_partly`."""
 
-NATIVE_SHARES = (0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0)
-"""Candidates for the negative part of the range before a PRELU operator, relative to its positive part."""
+PARTLY_SHARES = (0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0)
+"""Candidates for the negative part of its input's range, relative to the positive part."""
 
 MIN_LIMIT = 1e-4
 """Smallest limit of a channel that is (almost) never on one side of zero."""
@@ -114,7 +117,7 @@ class NormalizedLayer:
 def normalize(
     net: PlainNet, statistics: Sequence[ChannelStatistics], rare: float = RARE[0], bias: float = BIASES[1]
 ) -> list[NormalizedLayer]:
-    """Scale the channels of a PReLU or ReLU network in place; it computes the same as before.
+    """Scale the channels of a PReLU network in place for "double"; it computes the same as before.
 
     The activation of each layer gets a range [-share·m, m]. Each channel is scaled to fill it, with slope·x and
     relu((1 - slope)·x) no wider than the range. Where the convolution's values x fit into as many steps of the
@@ -122,12 +125,12 @@ def normalize(
     with the least rounding noise is chosen, where the noise of each channel counts by its weight in the result.
 
     Args:
-        net: a PReLU network with slopes of at most 1, or a ReLU network.
+        net: a PReLU network with slopes of at most 1.
         statistics: of this network, on typical images.
         rare: share of each channel's values that may be clipped at each end.
         bias: a channel is scaled further, until x fits, where its noise is then at most `bias` times as large.
     """
-    slopes = [slope if slope is not None else torch.zeros_like(bias_) for _, bias_, slope in net.layers()[:-1]]
+    slopes = [slope for _, _, slope in net.layers()[:-1] if slope is not None]
     importance = _importance(net, slopes, statistics)
     layers, scales = [], []
     for slope, found, weight in zip(slopes, statistics, importance, strict=True):
@@ -149,21 +152,46 @@ def normalize(
 
 
 @torch.no_grad()
-def normalize_native(
-    net: PlainNet, statistics: Sequence[ChannelStatistics], rare: float, power: float
+def normalize_relu(
+    net: PlainNet, statistics: Sequence[ChannelStatistics], rare: float = RARE[0]
 ) -> list[tuple[float, float]]:
-    """Scale the channels of a PReLU network in place for a PRELU operator, whose input has one scale for all.
+    """Scale the channels of a ReLU network in place until all have the same maximum; it computes the same as before.
+
+    Args:
+        net: a ReLU network.
+        statistics: of this network, on typical images.
+        rare: share of each channel's largest values that may be clipped.
+
+    Returns:
+        The range (minimum, maximum) of each activation.
+    """
+    ranges, scales = [], []
+    for found in statistics:
+        high = found.limits(rare)[1]
+        most = float(high.max())
+        ranges.append((0.0, most))
+        scales.append((high / most).clamp(min=MIN_SCALE))
+    _divide_channels(net, scales)
+    return ranges
+
+
+@torch.no_grad()
+def normalize_partly(
+    net: PlainNet, statistics: Sequence[ChannelStatistics], rare: float, power: float, addends: bool
+) -> list[tuple[float, float]]:
+    """Scale the channels of a PReLU network in place for "native" and "single", whose PReLU has one scale for all.
 
     Long tails below zero then cost all channels precision, so the channels are made only partly equal.
 
     Args:
-        net: a PReLU network.
+        net: a PReLU network; for "single", with slopes of at most 1.
         statistics: of this network, on typical images.
         rare: share of each channel's smallest values that is clipped.
         power: 0 leaves the channels as they are, 1 makes all fill the range.
+        addends: whether PReLU has an addend relu((slope - 1)·x), as in "single".
 
     Returns:
-        The range (minimum, maximum) of each convolution and activation, in the order of computation.
+        The range (minimum, maximum) of each convolution, addend and activation, in the order of computation.
     """
     slopes = [slope for _, _, slope in net.layers()[:-1] if slope is not None]
     importance = _importance(net, slopes, statistics)
@@ -172,7 +200,7 @@ def normalize_native(
         low, high = found.limits(rare)[0], found.limits(RARE[0])[1]
         seen = found.positive + slope.square() * (1 - found.positive)
         noises, candidates = [], []
-        for share in NATIVE_SHARES:
+        for share in PARTLY_SHARES:
             scale = torch.stack([high, -low / share, slope * low]).amax(0)
             act_share = float((-slope * low / scale).clamp(min=0).max())
             noise = weight * scale.square() * ((1 + share) ** 2 * seen + (1 + act_share) ** 2)
@@ -182,6 +210,8 @@ def normalize_native(
         scale = _rounded_up(((scale / scale.max()) ** power).clamp(min=MIN_SCALE))
         act = torch.stack([slope * low, high]) / scale
         ranges.append((float((low / scale).min()), float((high / scale).max())))
+        if addends:
+            ranges.append((0.0, float(((slope - 1) * low / scale).max())))
         ranges.append((min(0.0, float(act.min())), float(act.max())))
         scales.append(scale)
     _divide_channels(net, scales)

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from ..architecture import Architecture, PReLUDecomposition
 from ..layers import bias_of, prelu
 from ..network import ECBSR, Int8Weights, PlainNet, with_residual
-from .channel_scales import ChannelStatistics, channel_statistics, normalize
+from .channel_scales import ChannelStatistics, channel_statistics, normalize, normalize_relu
 from .qparams import (
     IMAGE_RANGE,
     LEAKY_SLOPES,
@@ -153,12 +153,14 @@ class FakeQuantNet(nn.Module):
 
         Args:
             statistics: of this network, on typical images.
-            **choices: see `channel_scales.normalize`.
+            **choices: see `channel_scales.normalize` and `normalize_relu`.
         """
+        if self.channel_ranges is None:
+            self.ranges.copy_(torch.tensor(normalize_relu(self._plain(), statistics, **choices)))
+            return
         layers = normalize(self._plain(), statistics, **choices)
         self.ranges.copy_(torch.tensor([layer.act for layer in layers]))
-        if self.channel_ranges is not None:
-            self.channel_ranges.copy_(torch.stack([layer.channel_ranges for layer in layers]))
+        self.channel_ranges.copy_(torch.stack([layer.channel_ranges for layer in layers]))
 
     def _plain(self) -> PlainNet:
         assert isinstance(self.net, PlainNet)
@@ -189,7 +191,8 @@ class FakeQuantNet(nn.Module):
     ) -> _Quantized:
         """The quantized activation function of a convolution's result, which is quantized first."""
         if slope is None:
-            return quantizer.quantize(conv, _including_0(next(ranges)), minimum=0.0)
+            _, high = _including_0(next(ranges))
+            return quantizer.quantize(conv, (torch.zeros_like(high), high), minimum=0.0)
         slope, has_addend = self._clamped_slopes(slope), _is_single(self.architecture, self.decomposition)
         conv_range = _including_0(next(ranges))
         addend_range = _including_0(next(ranges)) if has_addend else None

@@ -1,16 +1,18 @@
 """Calibration: the ranges of an int8 network, from its values on real images, before anything is learned.
 
-With PReLU as "double", and in ReLU networks, every channel is scaled to use its tensor's range (see
+The channels of PReLU and ReLU networks are scaled to use their tensor's range (see
 `ecbsr_mobile.quantization.channel_scales`), and the best of a few choices is taken.
 
-Elsewhere, the range of all observed values spends int8's 256 values on outliers that hardly matter to the result: a
-convolution reaches -6.5 where the PReLU after it makes -1.8 of that. So the search starts from the best of several
-percentiles, and moves each minimum and maximum for as long as the network's result gets closer to the float network's.
+But in "double", the range of all observed values spends int8's 256 values on outliers that hardly matter to the
+result: a convolution reaches -6.5 where the PReLU after it makes -1.8 of that. So the search starts from the best of
+these choices and several percentiles, and moves each minimum and maximum for as long as the network's result gets
+closer to the float network's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -125,7 +127,7 @@ def observe(
 def _normalized(
     net: PlainNet, decomposition: PReLUDecomposition, samples: Sequence[Sample]
 ) -> list[tuple[str, Int8Weights]]:
-    """Networks with scaled channels; none where the activation or the decomposition does not allow it."""
+    """Networks with scaled channels; none where the activation does not allow it."""
     import torch
 
     from ecbsr_mobile.network import Int8Weights
@@ -133,22 +135,27 @@ def _normalized(
     from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 
     activation = net.architecture.activation
-    if not (activation == "relu" or (activation == "prelu" and decomposition != "single")):
+    if activation == "leaky":
         return []
     pixels = [torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))[None] for sample in samples]
-    statistics = channels.channel_statistics(fold_steep_slopes(net), pixels)
+    plain = fold_steep_slopes(net).requires_grad_(False).eval()
+    statistics = channels.channel_statistics(plain, pixels)
     starts = []
-    if activation == "prelu" and decomposition == "native":
-        for rare, power in product(channels.NATIVE_RARE, channels.NATIVE_POWERS):
-            scaled = fold_steep_slopes(net).requires_grad_(False).eval()
-            ranges = channels.normalize_native(scaled, statistics, rare, power)
+    if activation == "prelu" and decomposition != "double":
+        for rare, power in product(channels.PARTLY_RARE, channels.PARTLY_POWERS):
+            scaled = deepcopy(plain)
+            ranges = channels.normalize_partly(scaled, statistics, rare, power, decomposition == "single")
             method = f"channels scaled without {rare * 1e6:g} of a million values, power {power:g}"
-            starts.append((method, Int8Weights("native", scaled, torch.tensor(ranges))))
+            starts.append((method, Int8Weights(decomposition, scaled, torch.tensor(ranges))))
         return starts
-    for rare, bias in product(channels.RARE, channels.BIASES):
-        student = FakeQuantNet(fold_steep_slopes(net), decomposition)
-        student.normalize(statistics, rare=rare, bias=bias)
-        method = f"channels scaled to one range without {rare * 1e6:g} of a million values, bias {bias:g}"
+    choices: list[dict[str, float]] = [{"rare": rare} for rare in channels.RELU_RARE]
+    if activation == "prelu":
+        choices = [{"rare": rare, "bias": bias} for rare, bias in product(channels.RARE, channels.BIASES)]
+    for choice in choices:
+        student = FakeQuantNet(deepcopy(plain), decomposition)
+        student.normalize(statistics, **choice)
+        bias = f", bias {choice['bias']:g}" if "bias" in choice else ""
+        method = f"channels scaled to one range without {choice['rare'] * 1e6:g} of a million values{bias}"
         starts.append((method, student.weights()))
     return starts
 

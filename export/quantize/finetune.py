@@ -83,7 +83,13 @@ def default_steps(architecture: Architecture) -> int:
 
 
 def finetune(
-    net: PlainNet, start: Int8Weights, samples: Sequence[Sample], steps: int, progress: Progress | None = None
+    net: PlainNet,
+    start: Int8Weights,
+    samples: Sequence[Sample],
+    steps: int,
+    progress: Progress | None = None,
+    held_out: Sequence[Sample] | None = None,
+    rate: float = LEARNING_RATE,
 ) -> FinetuneResult:
     """Train int8 weights with fake quantization to give the float network's results.
 
@@ -93,15 +99,19 @@ def finetune(
     Args:
         net: the float network; not changed.
         start: calibrated weights and ranges.
-        samples: images; random crops of their LR views are trained on, but for the held-out ones.
+        samples: images; random crops of their LR views are trained on.
         steps: largest number of optimizer steps.
         progress: called with a message at each percent.
+        held_out: images to validate on; None for every third of `samples`, which is then not trained on.
+        rate: see `LEARNING_RATE`.
     """
     import torch
 
     from ecbsr_mobile.quantization.fake_quant import FakeQuantNet
 
-    held_out, learned = _split(samples)
+    learned = samples
+    if held_out is None:
+        held_out, learned = _split(samples)
     with one_thread(), ThreadPoolExecutor(PARTS) as pool:
         measured = targets(net, held_out)
         student = FakeQuantNet(deepcopy(start.net), start.decomposition, start.ranges, start.channel_ranges)
@@ -112,17 +122,14 @@ def finetune(
         initial = best = expected_loss(student, measured)
         result, best_step, taken, without_gain, interrupted = start, 0, 0, 0, False
         crops = _Crops([view for sample in learned for view in sample.views])
-        optimizer = torch.optim.Adam(_parameter_groups(student), lr=0.0)
+        optimizer = _Adam(_units(student))
         validate_every = max(1, steps // VALIDATIONS)
         try:
             for step in range(steps):
                 if progress and step * 100 // steps > (step - 1) * 100 // steps:
                     progress(f"fine-tuning, {step * 100 // steps} %: expected loss {initial:.3f} → {best:.3f} dB")
-                rate = _rate(step, steps, student.architecture)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * group["unit"]
                 _set_gradients(student, net, crops.batch(step), pool)
-                optimizer.step()
+                optimizer.step(rate * _share_of_rate(step, steps, student.architecture))
                 _average(average, student, step)
                 taken = step + 1
                 if taken % validate_every == 0 or taken == steps:
@@ -147,26 +154,57 @@ def _split(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
     return held_out, [sample for number, sample in enumerate(samples) if number % HELD_OUT != HELD_OUT - 1]
 
 
-def _parameter_groups(student: FakeQuantNet) -> list[dict[str, Any]]:
-    """A group per tensor, with the unit of its learning rate."""
-    groups = []
+def _units(student: FakeQuantNet) -> list[tuple[Tensor, Tensor]]:
+    """Each parameter that is learned, and the units of its values' learning rates, which it is broadcast with.
+
+    The unit of a weight is the typical size of its row times that of its column, so that a network learns the same
+    however its channels are scaled.
+    """
+    import torch
+
+    found: list[tuple[Tensor, Tensor]] = []
     for weight, bias, slope in student.net.layers():
-        unit = max(float(weight.detach().square().mean().sqrt()), 1e-6)
-        groups += [{"params": [weight], "unit": unit}, {"params": [bias], "unit": unit}]
+        squares = weight.detach().square().mean((2, 3)) + 1e-12
+        rows, columns = squares.mean(1, keepdim=True), squares.mean(0, keepdim=True)
+        unit = (rows * columns / squares.mean()).sqrt()
+        found += [(weight, unit[:, :, None, None]), (bias, unit.log().mean(1).exp())]
         if slope is not None:
-            groups.append({"params": [slope], "unit": SLOPE_RATE})
+            found.append((slope, torch.tensor(SLOPE_RATE)))
     if student.channel_ranges is None and len(student.ranges):
-        groups.append({"params": [student.ranges], "unit": RANGE_RATE * float(student.ranges.detach().abs().median())})
+        unit = RANGE_RATE * student.ranges.detach().abs().amax(1, keepdim=True)
+        found.append((student.ranges, unit))
     else:
         student.ranges.requires_grad_(False)
-    return groups
+    return found
 
 
-def _rate(step: int, steps: int, architecture: Architecture) -> float:
-    """Rises for `WARMUP_STEPS`, then falls to 0: half a cosine."""
+class _Adam:
+    """Adam with a learning rate per value (D. Kingma and J. Ba, ICLR 2015)."""
+
+    def __init__(self, units: Sequence[tuple[Tensor, Tensor]]) -> None:
+        self.units = units
+        self.moments = [(parameter.detach() * 0, parameter.detach() * 0) for parameter, _ in units]
+        self.steps = 0
+
+    def step(self, rate: float) -> None:
+        """Change each value by up to about `rate` times its unit."""
+        import torch
+
+        self.steps += 1
+        with torch.no_grad():
+            for (parameter, unit), (mean, square) in zip(self.units, self.moments, strict=True):
+                assert parameter.grad is not None
+                mean.lerp_(parameter.grad, 0.1)
+                square.lerp_(parameter.grad.square(), 0.001)
+                size = (square / (1 - 0.999**self.steps)).sqrt_() + 1e-15
+                parameter -= rate / (1 - 0.9**self.steps) * unit * mean / size
+
+
+def _share_of_rate(step: int, steps: int, architecture: Architecture) -> float:
+    """Rises for `WARMUP_STEPS`, then falls to 0: half a cosine; smaller for larger networks."""
     size = architecture.channels * (architecture.blocks + 1) / (16 * 5)
     warmup = min(1.0, (step + 1) / WARMUP_STEPS)
-    return LEARNING_RATE * min(1.0, size**-0.5) * warmup * 0.5 * (1 + math.cos(math.pi * step / steps))
+    return min(1.0, size**-0.5) * warmup * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def _set_gradients(student: FakeQuantNet, net: PlainNet, batch: Tensor, pool: ThreadPoolExecutor) -> None:

@@ -76,6 +76,8 @@ def qat_ranges(graph: Graph, weights: Int8Weights) -> dict[str, Range]:
         EcbsrError: the graph has another number of activations.
     """
     rows = [(float(low), float(high)) for low, high in weights.ranges.tolist()]
+    if weights.net.architecture.activation == "relu":
+        rows = [(0.0, high) for _, high in rows]
     if weights.channel_ranges is not None:
         # The convolution, both addends, and their sum, of each layer.
         rows = [limits for act in rows for limits in ((0.0, 1.0), *qparams.double_ranges(act), act)]

@@ -44,19 +44,22 @@ class Sample:
         return self.lr.astype(np.float32) / np.float32(255)
 
 
-def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int) -> list[Sample]:
-    """Samples of the images in a folder; up to 24, spread evenly over their sorted names.
+def samples(
+    folder: str | os.PathLike[str] | None, scale: int, colors: int, most: int = MAX_IMAGES
+) -> list[Sample]:
+    """Samples of the images in a folder, spread evenly over their sorted names.
 
     Args:
         folder: folder of images, or a data set, of which HR is used (see `dataset.pairs`); None for the bundled ones.
         scale: upscaling factor of the network.
         colors: 1 for luma, 3 for RGB.
+        most: largest number of images.
 
     Raises:
         EcbsrError: the folder is missing or has no image of at least 64x64 pixels, or an image cannot be read.
     """
     paths = zoo.pictures() if folder is None else [hr for hr, _ in dataset.paths(folder, scale)]
-    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), MAX_IMAGES)).round().astype(int)]
+    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), most)).round().astype(int)]
     found = [sample for path in chosen if (sample := _sample(path, scale, colors)) is not None]
     if not found:
         raise EcbsrError(

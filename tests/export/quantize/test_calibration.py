@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ecbsr_mobile.architecture import Activation, PReLUDecomposition
+from ecbsr_mobile.quantization.fake_quant import FakeQuantNet
 from ecbsr_mobile.tflite import interpreter
 from export.convert.direct import direct_graph
 from export.quantize.calibration import calibrate, graph_loss, int8_of, sheet
@@ -37,6 +38,18 @@ def test_calibration_beats_observed_ranges_and_is_repeatable(
     assert (first.method, first.loss_db, first.evaluations) == (second.method, second.loss_db, second.evaluations)
     assert first.loss_db == graph_loss(int8_of(graph, first.weights), measured)
     assert first.loss_db <= graph_loss(int8_of(graph, observed(plain, decomposition).weights()), measured)
+
+
+@pytest.mark.parametrize("lowest", [0.0, -0.5])
+def test_a_relu_network_loses_in_the_simulation_what_its_graph_loses(lowest: float, sample: Sample) -> None:
+    """Whatever its ranges: training can move a lower end below zero, where a ReLU gives nothing."""
+    plain = net(1, 2, "relu")
+    graph, measured = direct_graph(plain, SIZE), targets(plain, [sample])
+    weights = calibrate(plain, "single", graph, [sample], measured).weights
+    ranges = torch.stack([weights.ranges[:, 0] + lowest, weights.ranges[:, 1]], 1)
+    simulation = FakeQuantNet(weights.net, "single", ranges)
+    in_graph = graph_loss(int8_of(graph, replace(weights, ranges=ranges)), measured)
+    assert expected_loss(simulation, measured) == pytest.approx(in_graph, rel=0.02)
 
 
 def test_the_expected_loss_is_that_of_an_error_independent_of_the_float_networks(sample: Sample) -> None:

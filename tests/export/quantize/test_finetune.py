@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from ecbsr_mobile import load
 from ecbsr_mobile.architecture import Architecture, PReLUDecomposition
 from ecbsr_mobile.network import Int8Weights, PlainNet
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet
@@ -76,15 +77,33 @@ def test_finetuning_comes_nearer_to_the_float_network_on_an_image_that_it_does_n
 
 
 @pytest.mark.slow
-def test_what_does_not_gain_is_not_kept_and_ends(images: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_gain_is_not_kept_and_ends(images: list[Sample]) -> None:
     """With a learning rate at which the weights only get worse."""
-    monkeypatch.setattr("export.quantize.finetune.LEARNING_RATE", 3.0)
     plain = net(1, 2, "prelu")
     first = start(plain)
-    result = finetune(plain, first, images, steps=48)
+    result = finetune(plain, first, images, steps=48, rate=3.0)
     assert result.weights is first
     assert (result.steps, result.loss_db[0]) == (0, result.loss_db[1])
     assert result.taken < 48
+
+
+@pytest.mark.slow
+def test_a_network_with_channels_of_very_different_sizes_gains_too(images: list[Sample]) -> None:
+    """As calibration leaves channels that are seldom active; a rate per tensor is too large for the others."""
+    plain = load("ecbsr-m6c16-relu-x2")
+    uneven = start(plain)
+    spread = uneven.net.convolutions[1].weight.detach().square().mean((0, 2, 3)).sqrt()
+    assert spread.max() > 20 * spread.min()
+    result = finetune(plain, uneven, images, steps=60)
+    assert result.loss_db[1] < 0.9 * result.loss_db[0]
+
+
+@pytest.mark.slow
+def test_pictures_to_validate_on_can_be_given(images: list[Sample]) -> None:
+    plain = net(1, 2, "prelu")
+    result = finetune(plain, start(plain), images[:1], steps=12, held_out=images[1:2])
+    assert result.pictures == (images[1].name,)
+    assert result.loss_db[0] == pytest.approx(loss(plain, start(plain), images[1:2]), rel=1e-3)
 
 
 @pytest.mark.slow
