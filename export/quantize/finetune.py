@@ -197,7 +197,7 @@ class _Adam:
                 mean.lerp_(parameter.grad, 0.1)
                 square.lerp_(parameter.grad.square(), 0.001)
                 size = (square / (1 - 0.999**self.steps)).sqrt_() + 1e-15
-                parameter -= rate / (1 - 0.9**self.steps) * unit * mean / size
+                parameter.sub_(rate / (1 - 0.9**self.steps) * unit * mean / size)
 
 
 def _share_of_rate(step: int, steps: int, architecture: Architecture) -> float:

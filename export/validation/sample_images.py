@@ -44,9 +44,7 @@ class Sample:
         return self.lr.astype(np.float32) / np.float32(255)
 
 
-def samples(
-    folder: str | os.PathLike[str] | None, scale: int, colors: int, most: int = MAX_IMAGES
-) -> list[Sample]:
+def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int, most: int = MAX_IMAGES) -> list[Sample]:
     """Samples of the images in a folder, spread evenly over their sorted names.
 
     Args:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ecbsr_mobile import PlainNet, images, zoo
-from ecbsr_mobile.architecture import PReLUDecomposition
+from ecbsr_mobile.architecture import Architecture, PReLUDecomposition
 from ecbsr_mobile.network import Int8Weights
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 
@@ -31,3 +31,15 @@ def simulated(weights: Int8Weights, image: torch.Tensor) -> np.ndarray:
     with torch.no_grad():
         result = FakeQuantNet(weights.net, weights.decomposition, weights.ranges, weights.channel_ranges)(image)
     return result[0].numpy().transpose(1, 2, 0)
+
+
+@torch.no_grad()
+def with_long_tails() -> PlainNet:
+    """A network like trained ones: small slopes, and convolutions that reach far below zero."""
+    torch.manual_seed(0)
+    plain = PlainNet(Architecture(2, 8, 2, 1, "prelu")).requires_grad_(False).eval()
+    for conv, act in zip(plain.convolutions, plain.acts, strict=False):
+        act.weight.copy_(torch.linspace(-0.02, 0.05, 8))
+        conv.bias -= 4 * conv.weight.abs().sum((1, 2, 3))
+        conv.bias[:4] = 0
+    return plain

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from ecbsr_mobile import PlainNet
-from ecbsr_mobile.architecture import Activation, Architecture
+from ecbsr_mobile.architecture import Activation
 from ecbsr_mobile.network import Int8Weights
 from ecbsr_mobile.quantization.channel_scales import (
     NormalizedLayer,
@@ -19,7 +19,7 @@ from ecbsr_mobile.quantization.channel_scales import (
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 from ecbsr_mobile.quantization.qparams import double_ranges, scale_and_zero_point
 from ecbsr_mobile.quantization.rounding import double_prelu, fake_quantize_channels
-from tests.helpers.int8 import bundled_image, observed
+from tests.helpers.int8 import bundled_image, observed, with_long_tails
 from tests.helpers.networks import net
 
 
@@ -90,17 +90,6 @@ def test_positive_values_pass_a_double_prelu_unchanged_where_the_scales_agree() 
     unchanged = ((x - y).abs() < 0.01 * step)[:, agreeing]
     assert unchanged[x[:, agreeing] > 0].float().mean() > 0.995
     assert ((x - y).abs() < 0.01 * step)[:, ~agreeing].float().mean() < 0.5
-
-
-def with_long_tails() -> PlainNet:
-    """A network like trained ones: small slopes, and convolutions that reach far below zero."""
-    torch.manual_seed(0)
-    plain = PlainNet(Architecture(2, 8, 2, 1, "prelu")).requires_grad_(False).eval()
-    for conv, act in zip(plain.convolutions, plain.acts, strict=False):
-        act.weight.copy_(torch.linspace(-0.02, 0.05, 8))
-        conv.bias -= 4 * conv.weight.abs().sum((1, 2, 3))
-        conv.bias[:4] = 0
-    return plain
 
 
 def error(weights: Int8Weights, plain: PlainNet) -> float:
