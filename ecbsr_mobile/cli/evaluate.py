@@ -86,11 +86,11 @@ def _print_tables(results: Sequence[_Result], each: bool) -> None:
                     bicubic = [f"{score.bicubic_psnr:.2f}", f"{score.bicubic_ssim:.4f}"]
                     row = [score.pictures, f"{score.psnr:.2f}", f"{score.ssim:.4f}", *bicubic]
                     if several:
-                        row = [result.path, *row[:2], _signed(score.psnr - of_first.psnr), *row[2:]]
-                    rows.append([score.name, *row])
+                        row = [*row[:2], _signed(score.psnr - of_first.psnr), *row[2:]]
+                    rows.append([*([result.path] if several else []), score.name, *row])
         header = ["set", "images", "PSNR dB", "SSIM", "bicubic PSNR dB", "bicubic SSIM"]
         if several:
-            header[1:3] = ["model", "images", "PSNR dB", "to the first"]
+            header[:3] = ["model", "set", "images", "PSNR dB", "to the first"]
         title = f"{f'x{scale}' if several else alike[0].path}, luma, border {scale}"
         common.print_table(header, rows, title, optional=("bicubic SSIM", "SSIM", "images"))
 

@@ -73,6 +73,8 @@ def main(argv: list[str] | None = None) -> int:
         common.print_json({**asdict(report), "weights": out / WEIGHTS})
     elif first:
         common.print_line(f"{out / WEIGHTS}: {report.best_psnr:.3f} dB on {options.val}, {_bicubic(report)}")
+    if first and report.best_psnr < report.bicubic_psnr:
+        common.notice(f"note: this is less than bicubic; {_longer(report)}")
     if first and report.step < report.steps:
         common.notice(
             f"the time is over after step {report.step} of {report.steps}; to continue, add --resume to the command"
@@ -127,6 +129,10 @@ def _show(report: Report) -> None:
         f"step {report.step}/{report.steps}  loss {report.loss:.6f}  val {report.psnr:.3f} dB{best}, "
         f"{_bicubic(report)}  lr {report.rate:.1e}  {report.seconds_left / 60:.0f} min left"
     )
+
+
+def _longer(report: Report) -> str:
+    return "the training is not done" if report.step < report.steps else "train longer (--steps or --minutes)"
 
 
 def _bicubic(report: Report) -> str:

@@ -52,6 +52,7 @@ def test_the_loss_is_shown_from_the_first_step_and_bicubic_beside_each_result(
         "loss L at step 1", "loss L at step 10",
     ]  # fmt: skip
     bicubic = evaluate(open_model("ecbsr-m4c8-x2"), val_images)[0].bicubic_psnr
+    assert "note: this is less than bicubic; train longer" in result.stderr  # after 12 steps
     validations = [line for line in lines if line.startswith("step ")]
     assert len(validations) == 2
     assert all(f"bicubic {bicubic:.3f} dB" in line for line in (*validations, result.stdout))
