@@ -70,8 +70,8 @@ def parser() -> argparse.ArgumentParser:
     add("--resume", metavar="DIR", type=paths.INPUT_FOLDER,
         help="finish the benchmark in this folder, with its own options")  # fmt: skip
     add("--import", dest="imported", action="append", default=[], metavar="FILE", type=paths.INPUT_FILE,
-
-        help="add the rows of another results.json or of the Android app's export; alone: measure nothing")  # fmt: skip
+        help="add the rows of another results.json, or of the export of the Android app or of the page for browsers; "
+        "alone: measure nothing")  # fmt: skip
     add("--baseline", metavar="FILE", type=paths.INPUT_FILE, help="an earlier results.json to compare with")
     add("--fail-above", type=_ratio, metavar="RATIO", help="exit 1 if a row takes more than RATIO times its baseline")
     add("--strict", action="store_true", help="exit 1 as well for rows that are inconclusive or without a partner")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -77,16 +78,27 @@ def random() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium, driven by Playwright; skips the test where one of them is not installed."""
+def chromium() -> Iterator[Callable[..., Any]]:
+    """Starts Chromium with switches of its command line, driven by Playwright; skips the test where one is missing."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: no page is opened")
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         pytest.skip("Chromium is not installed: no page is opened")
     quiet = ("first-run", "pings", "default-browser-check", "sandbox")
-    disabled = ("gpu", "quic", "background-networking", "component-update", "sync", "default-apps", "dev-shm-usage")
+    disabled = ("quic", "background-networking", "component-update", "sync", "default-apps", "dev-shm-usage")
     arguments = [*(f"--no-{name}" for name in quiet), *(f"--disable-{name}" for name in disabled)]
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=program, args=arguments)
-        yield chromium
-        chromium.close()
+    with playwright.sync_playwright() as driver, ExitStack() as started:
+
+        def start(*switches: str) -> Any:
+            switches = tuple(f"--{name}" for name in switches)
+            browser = driver.chromium.launch(executable_path=program, args=[*arguments, *switches])
+            started.callback(browser.close)
+            return browser
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: Callable[..., Any]) -> Any:
+    """Chromium without a GPU."""
+    return chromium("disable-gpu")

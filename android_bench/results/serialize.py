@@ -70,7 +70,7 @@ def document(results: Results, comparisons: Sequence[Comparison] = ()) -> dict[s
 
 
 def read_results(path: str | os.PathLike[str]) -> Results:
-    """Read a `results.json`, or the export of the Android app.
+    """Read a `results.json`, or the export of the Android app or of the page for browsers.
 
     Raises:
         EcbsrError: the file is missing, larger than `MAX_BYTES`, or not such a document.

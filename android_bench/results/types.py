@@ -157,7 +157,7 @@ class Core:
 
 @dataclass(frozen=True)
 class Tool:
-    """The program that ran: "tflite" or "litert" on phones, "interpreter" on this machine, "app" for the app."""
+    """The program that ran: "tflite" or "litert" on phones, "interpreter" on this machine, "app", or "browser"."""
 
     kind: str
     version: str
@@ -167,7 +167,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """What identifies a device. `name` is "host" or the serial, `kind` is "host" or "phone"."""
+    """What identifies a device. `name` is "host", "browser" or the serial, `kind` "host", "browser" or "phone"."""
 
     name: str = ""
     kind: str = "phone"

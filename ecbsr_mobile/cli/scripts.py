@@ -12,6 +12,7 @@ MODULES = {
     "export": "export.cli.export",
     "audit": "export.cli.audit",
     "bench": "android_bench.cli",
+    "page": "android_bench.web_page.cli",
     "upscale": "ecbsr_mobile.cli.upscale",
     "eval": "ecbsr_mobile.cli.evaluate",
     "train": "ecbsr_mobile.cli.train",

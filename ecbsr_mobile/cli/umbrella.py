@@ -13,6 +13,7 @@ SUMMARIES = {
     "export": "convert weights to ONNX and TFLite: fp32, fp16, int8",
     "audit": "show which nodes of a .tflite each delegate supports",
     "bench": "time .tflite files on this machine and on Android phones",
+    "page": "write a web page that runs .tflite files in any browser",
     "upscale": "enlarge pictures",
     "eval": "measure PSNR and SSIM of a model on folders of images",
     "train": "train a network on a folder of images",

@@ -17,7 +17,8 @@ RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [
 Source: ITU-R BT.601-7, section 2.5; the sums of the rows are 219/255, 0 and 0.
 """
 
-_YCBCR_TO_RGB = np.linalg.inv(RGB_TO_YCBCR)
+YCBCR_TO_RGB = np.linalg.inv(RGB_TO_YCBCR)
+"""The inverse, with rows R, G, B."""
 
 
 def luma(rgb: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -37,7 +38,7 @@ def chroma(rgb: NDArray[np.generic]) -> NDArray[np.float32]:
 
 def ycbcr_to_rgb(y: FloatArray, cbcr: FloatArray) -> NDArray[np.float32]:
     """RGB [H, W, 3] in 0..255 (not clipped) of luma [H, W] and chroma [H, W, 2]."""
-    inverse = _YCBCR_TO_RGB.astype(np.float32)
+    inverse = YCBCR_TO_RGB.astype(np.float32)
     y, cb, cr = y - np.float32(16), cbcr[..., 0] - np.float32(128), cbcr[..., 1] - np.float32(128)
     return np.stack([row[0] * y + row[1] * cb + row[2] * cr for row in inverse], axis=-1)
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +101,39 @@ def assert_figures_are_those_of_the_file(shown: list[list[str]], document: Any) 
     for pointer, text in shown:
         value = at(document, pointer)
         assert text == (value if isinstance(value, str) else json.dumps(value)), pointer
+
+
+@contextmanager
+def served(folder: Path, changed: Mapping[str, bytes] | None = None) -> Iterator[tuple[str, list[str]]]:
+    """The address of a static web server for a folder, and the paths that it was asked for.
+
+    `changed` are files whose bytes differ from those in the folder, by path.
+    """
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0].lstrip("/")
+            asked.append(path)
+            content = (changed or {}).get(path)
+            if content is None:
+                super().do_GET()
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", self.guess_type(path))
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
