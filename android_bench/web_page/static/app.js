@@ -148,7 +148,7 @@ class App {
       if (figures.fps) parts.push(`${figures.fps.toFixed(1)} frames a second shown`);
       if (figures.dropped !== null) parts.push(`${figures.dropped} dropped`);
     } else {
-      parts.push(`network ${result.milliseconds.toFixed(1)} ms on ${what}, one run with its warm-up`);
+      parts.push(`network ${result.milliseconds.toFixed(1)} ms on ${what}, one run`);
     }
     if (pixels.note) parts.push(pixels.note);
     this.say(parts.join(' · '));

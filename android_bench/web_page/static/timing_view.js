@@ -6,12 +6,12 @@ import { ACCELERATORS, measure, resultsDocument } from './timing.js';
 const COLUMNS = [
   ['model', 'text', ({ model }) => model],
   ['size', 'text', ({ size }) => size.join('×')],
-  ['on', 'text', ({ delegate }) => ACCELERATORS[delegate]],
+  ['on', 'text', ({ delegate }) => delegate],
   ['status', 'text', ({ status }) => status],
   ['median ms', 'number', ({ median_ms: value }) => number(value)],
   ['95 % interval', 'number', ({ ci95_ms: limits }) => (limits ? limits.map(number).join(' – ') : '')],
   ['p95 ms', 'number', ({ p95_ms: value }) => number(value)],
-  ['frames a second', 'number', ({ fps }) => number(fps)],
+  ['fps', 'number', ({ fps }) => number(fps)],
   ['note', 'note', ({ note }) => note],
 ];
 
