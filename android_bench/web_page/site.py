@@ -107,7 +107,7 @@ def _contents(models: Sequence[PageModel], litert: Mapping[str, bytes]) -> dict[
     """File → bytes of the whole page."""
     static = resources.files(__package__) / STATIC
     contents = {part.name: part.read_bytes() for part in static.iterdir() if part.is_file()}
-    base = (resources.files("export.html") / "base.css").read_bytes()
+    base = (resources.files("ecbsr_mobile.html") / "base.css").read_bytes()
     contents["style.css"] = base + contents.pop("page.css")
     contents |= {f"litert/{name}": content for name, content in litert.items()}
     contents |= {f"models/{model.file}": model.content for model in models}

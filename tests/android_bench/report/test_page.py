@@ -15,7 +15,7 @@ from android_bench.config import Case
 from android_bench.report import page as report_page
 from android_bench.results import aggregate, baseline, serialize, types
 from android_bench.results.types import Check, Core, DeviceInfo, OperatorTime, Results, Run, State, Tool
-from export.html import rendering
+from ecbsr_mobile import html
 from tests.helpers.pages import EVIL, LONG, assert_figures_are_those_of_the_file, at, opened, tags
 
 
@@ -103,7 +103,7 @@ def test_problems_stand_at_the_top(results: Results) -> None:
 
 
 def test_text_is_readable_in_both_schemes() -> None:
-    css = (Path(rendering.__file__).parent / "base.css").read_text()
+    css = (Path(html.__file__).parent / "base.css").read_text()
     blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     assert len(blocks) == 2
     for block in blocks:
