@@ -82,6 +82,25 @@ class TfliteModel:
         result = self._run(padded) if self._own_size is None else self._run_tiles(padded, self._own_size)
         return result[: height * self.scale, : width * self.scale]
 
+    @property
+    def reads_bytes(self) -> bool:
+        """Whether the input has 8 bits."""
+        return bool(self._io.input.tensor.dtype.itemsize == 1)
+
+    def sized(self, width: int, height: int, threads: int = 1) -> SizedTflite | None:
+        """The model at one input size with an interpreter of its own, for a thread of its own.
+
+        None if the file runs only in tiles of its own size, or LiteRT resizes it.
+
+        Raises:
+            EcbsrError: LiteRT cannot load it at this size.
+        """
+        if self._graph is None or self._own_size is not None:
+            return None
+        graph = tflite.at_size(self._graph, _multiple(width, self.step), _multiple(height, self.step))
+        with self._litert_errors("load"):
+            return SizedTflite(tflite.write(graph), self._io.of(graph), threads)
+
     def _run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         height, width = image.shape[:2]
         result = self._io.output.load(self._invoke(self._io.input.store(image)))
@@ -208,6 +227,42 @@ class TfliteModel:
             width, height = self._own_size
             note = f"{self._path}: runs at {width}x{height} only and can depend on all of it: tiles may have seams"
             warnings.warn(note, UserWarning, stacklevel=3)
+
+
+class SizedTflite:
+    """A model at one size, for one thread: stored pixels in, stored pixels out."""
+
+    def __init__(self, data: bytes, io: ImageIO, threads: int) -> None:
+        """`data`: the file at its size; `io`: how it stores images."""
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.io = io
+        self._interpreter = Interpreter(model_content=data, num_threads=threads)
+        self._interpreter.allocate_tensors()
+        self._input, self._output = (
+            details()[0] for details in (self._interpreter.get_input_details, self._interpreter.get_output_details)
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the input."""
+        shape = self._input["shape"].tolist()
+        height, width = shape[2:] if self.io.input.channels_first else shape[1:3]
+        return width, height
+
+    def run(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Run a batch of one; the result is a view, valid until the next call.
+
+        Raises:
+            EcbsrError: LiteRT cannot run it.
+        """
+        try:
+            self._interpreter.set_tensor(self._input["index"], stored)
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise EcbsrError(f"LiteRT cannot run the model ({last_line(str(error), 'no reason given')})") from None
+        result: NDArray[Any] = self._interpreter.tensor(self._output["index"])()
+        return result
 
 
 @contextmanager

@@ -121,10 +121,10 @@ def print_line(text: str = "") -> None:
         print("\n".join(printable(line) for line in text.split("\n")), flush=True)
 
 
-def report_failures(failures: Sequence[str]) -> int:
-    """List the images that could not be used, at the end of a command, and return its exit code."""
+def report_failures(failures: Sequence[str], kind: str = "image") -> int:
+    """List the files that could not be used, at the end of a command, and return its exit code."""
     if failures:
-        problem(f"{len(failures)} image{'s' * (len(failures) > 1)} could not be used:")
+        problem(f"{len(failures)} {kind}{'s' * (len(failures) > 1)} could not be used:")
     for failure in failures:
         problem(f"  {failure}")
     return FAILED if failures else DONE

@@ -14,8 +14,8 @@ from .. import zoo
 from ..errors import EcbsrError, UsageError
 from ..utils.files import check_outputs, write_bytes
 from ..utils.text import printable, to_utf8
-from . import common, paths
-from .upscale_jobs import Job, Source, find_sources, plan, split_output
+from . import common, paths, upscale_clips
+from .upscale_jobs import Job, Kind, Source, find_sources, plan, split_output
 
 if TYPE_CHECKING:
     from ..html.comparison import Sample
@@ -27,13 +27,14 @@ _WITH_QUALITY = ("jpg", "webp")
 _FAMILY = zoo.DEFAULT.rpartition("-x")[0]
 
 _DESCRIPTION = """\
-Upscale images, and all images in folders.
+Upscale images and clips, and all images or all clips in folders.
 
   ecbsr-upscale photo.jpg                    writes photo-x2.png beside it
   ecbsr-upscale photo.jpg -o large.webp      writes large.webp
   ecbsr-upscale *.jpg *.png -o out           writes out/NAME.png
   ecbsr-upscale photos                       writes photos-x2/, with the folders of photos/
   ecbsr-upscale photos --skip-existing       goes on where an earlier call ended
+  ecbsr-upscale clip.mp4 -o large.mp4        upscales a clip, with its sound
 """
 _EPILOG = """\
 IN OUT, without -o, is understood where nothing can be replaced or mixed: if OUT
@@ -53,7 +54,9 @@ def main(argv: list[str] | None = None) -> int:
     from ..utils.progress import bars
 
     inputs, out = (options.inputs, options.out) if options.out else split_output(options.inputs, options.overwrite)
-    sources, failures = find_sources(inputs, out)
+    if upscale_clips.are_clips(inputs, options):
+        return upscale_clips.run(options, inputs, out, _model_name(options))
+    sources, failures = find_sources(inputs, out, _images())
     alone = len(sources) == 1 and not failures
     max_pixels = options.max_pixels or images.MAX_PIXELS
     if alone and not sources[0].path.is_fifo():
@@ -195,13 +198,19 @@ def _jobs(
     """What to upscale, and the outputs that exist and are left as they are."""
     from .. import images
 
-    jobs = plan(sources, out, options.format and f".{options.format}", scale, options.skip_existing)
+    jobs = plan(sources, out, options.format and f".{options.format}", scale, options.skip_existing, _images())
     if jobs:
         images.check_format(jobs[0][1], options.quality)
     existing = [target for _, target in jobs if target.exists()] if options.skip_existing else []
     jobs = [job for job in jobs if job[1] not in set(existing)]
     check_outputs([target for _, target in jobs], options.overwrite)
     return jobs, existing
+
+
+def _images() -> Kind:
+    from .. import images
+
+    return Kind("image", images.READABLE, images.check_format, lambda _: ".png")
 
 
 def _pixels(text: str) -> int:
@@ -231,9 +240,9 @@ def parser() -> argparse.ArgumentParser:
     scales = sorted(int(name[-1]) for name in zoo.names() if name.rpartition("-x")[0] == _FAMILY)
     # The last of the inputs may be the output, which need not exist: `find_sources` checks them.
     parser.add_argument("inputs", nargs="+", metavar="IN", type=paths.OUTPUT_FILE_OR_FOLDER,
-                        help="images, and folders of images with all folders below")  # fmt: skip
+                        help="images or clips, or folders of them")  # fmt: skip
     parser.add_argument("-o", "--out", metavar="OUT", type=paths.OUTPUT_FILE_OR_FOLDER,
-                        help="an image to write, or a folder (NAME-x2.png beside IN)")  # fmt: skip
+                        help="a file to write, or a folder (NAME-x2 beside IN)")  # fmt: skip
     parser.add_argument("--scale", type=int, choices=scales,
                         help=f"how much larger, with the bundled model {_FAMILY}-xN (2)")  # fmt: skip
     parser.add_argument("--model", metavar="MODEL", type=paths.MODEL,
@@ -246,7 +255,8 @@ def parser() -> argparse.ArgumentParser:
     common.add_overwrite_option(existing)
     existing.add_argument("--skip-existing", action="store_true", help="leave out images whose output exists")
     parser.add_argument("--max-pixels", type=_pixels, metavar="N",
-                        help="refuse images of more pixels before they are decoded (200,000,000)")  # fmt: skip
+                        help="refuse images (200,000,000) and clips (35,389,440) of more pixels")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    upscale_clips.add_options(parser)
     common.add_weights_options(parser)
     return parser

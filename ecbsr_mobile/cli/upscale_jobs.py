@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,23 @@ class Source:
     path: Path
     folder: Path | None = None
     below: Path = Path()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Files that are upscaled in one call.
+
+    Attributes:
+        name: for messages.
+        endings: file name extensions, in lower case, that a folder is searched for.
+        check_format: refuses a name of an output whose format cannot be written.
+        ending: the extension of the output for a file, where none is asked for.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+    check_format: Callable[[str], object]
+    ending: Callable[[Path], str]
 
 
 Job = tuple[Path, Path]
@@ -44,14 +61,14 @@ def split_output(arguments: Sequence[str], overwrite: bool) -> tuple[list[str], 
     return [arguments[0]], arguments[1]
 
 
-def find_sources(inputs: Iterable[str], out: str | None) -> tuple[list[Source], list[str]]:
+def find_sources(inputs: Iterable[str], out: str | None, kind: Kind) -> tuple[list[Source], list[str]]:
     """The files to upscale, and a sentence for each folder that cannot be listed.
 
     Folders are searched with all folders below them, except for OUT. Of several inputs, each folder gets one of its
     name below OUT.
 
     Raises:
-        EcbsrError: an input does not exist, or a folder contains no image.
+        EcbsrError: an input does not exist, or a folder contains no file of the kind.
         UsageError: OUT is an input.
     """
     from .. import images
@@ -68,14 +85,16 @@ def find_sources(inputs: Iterable[str], out: str | None) -> tuple[list[Source], 
             continue
         if out is not None and _same(path, Path(out)):
             raise UsageError(f"{out}: is the input folder; choose another output folder")
-        found, unlisted = images.find_below(path, leave_out=out)
+        found, unlisted = images.find_below(path, out, kind.endings, kind.name)
         name = Path(path.resolve().name) if len(paths) > 1 else Path()
         sources += [Source(file, path, name / file.parent.relative_to(path)) for file in found]
         failures += unlisted
     return sources, failures
 
 
-def plan(sources: Sequence[Source], out: str | None, ending: str | None, scale: int, skip_existing: bool) -> list[Job]:
+def plan(
+    sources: Sequence[Source], out: str | None, ending: str | None, scale: int, skip_existing: bool, kind: Kind
+) -> list[Job]:
     """The jobs for some files; `ending` is the format, such as `.png`, or None.
 
     Without OUT, NAME-x2.png is written beside a file, and the images of a folder into FOLDER-x2 beside the folder. With
@@ -84,13 +103,13 @@ def plan(sources: Sequence[Source], out: str | None, ending: str | None, scale: 
     Raises:
         UsageError: two files would get the same name, a result would replace an input, or OUT does not suit.
     """
-    if out is not None and _is_file_name(out, sources):
+    if out is not None and _is_file_name(out, sources, kind):
         target = Path(out)
         if ending and _format(target.suffix) != _format(ending):
             raise UsageError(f"{out}: is not named as {ending[1:]}; leave out --format, or name the file NAME{ending}")
         jobs = [(source.path, target) for source in sources]
     else:
-        jobs = [(source.path, _target(source, out, ending or ".png", scale)) for source in sources]
+        jobs = [(source.path, _target(source, out, ending or kind.ending(source.path), scale)) for source in sources]
     _check_names(jobs)
     results = _identities(target for _, target in jobs)
     inputs = _identities(path for path, _ in jobs)
@@ -102,21 +121,19 @@ def plan(sources: Sequence[Source], out: str | None, ending: str | None, scale: 
     return [(path, target) for path, target in jobs if not _identities([path]) & results]
 
 
-def _is_file_name(out: str, sources: Sequence[Source]) -> bool:
-    """Whether OUT names one image, and not a folder."""
-    from .. import images
-
+def _is_file_name(out: str, sources: Sequence[Source], kind: Kind) -> bool:
+    """Whether OUT names one file, and not a folder."""
     if Path(out).is_dir() or out.endswith(("/", os.sep)):
         return False
     single = len(sources) == 1 and sources[0].folder is None
     if single:
         if not Path(out).suffix:
             return False
-        images.check_format(out)
+        kind.check_format(out)
         return True
-    if Path(out).exists() or Path(out).suffix.lower() in images.READABLE:
-        kind = "is a file" if Path(out).exists() else "is the name of one image"
-        raise UsageError(f"{out}: {kind}; for a folder or several images, give a folder to write to")
+    if Path(out).exists() or Path(out).suffix.lower() in kind.endings:
+        found = "is a file" if Path(out).exists() else f"is the name of one {kind.name}"
+        raise UsageError(f"{out}: {found}; for a folder or several {kind.name}s, give a folder to write to")
     return False
 
 

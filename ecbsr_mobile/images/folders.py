@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import EcbsrError
@@ -34,13 +35,18 @@ def find(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def find_below(
-    folder: str | os.PathLike[str], leave_out: str | os.PathLike[str] | None = None
+    folder: str | os.PathLike[str],
+    leave_out: str | os.PathLike[str] | None = None,
+    endings: Sequence[str] = READABLE,
+    kind: str = "image",
 ) -> tuple[list[Path], list[str]]:
     """The image files in a folder and in the folders below it, by folder and name; links to folders are not followed.
 
     Args:
         folder: where to look. Hidden files and folders, and what is no regular file (a pipe), are left out.
         leave_out: a folder that is not searched, wherever it is.
+        endings: file name extensions to look for, in lower case.
+        kind: what files with these extensions are, for a message.
 
     Returns:
         The files, and a sentence for each folder that cannot be listed.
@@ -62,9 +68,9 @@ def find_below(
             if not name.startswith(".") and (left_out is None or os.path.realpath(Path(root, name)) != left_out)
         )
         candidates = (Path(root, name) for name in sorted(files) if not name.startswith("."))
-        paths += [path for path in candidates if path.suffix.lower() in READABLE and _may_be_read(path)]
+        paths += [path for path in candidates if path.suffix.lower() in endings and _may_be_read(path)]
     if not paths:
-        raise EcbsrError(unlisted[0] if unlisted else f"{folder}: contains no image ({', '.join(READABLE)})")
+        raise EcbsrError(unlisted[0] if unlisted else f"{folder}: contains no {kind} ({', '.join(endings)})")
     return paths, unlisted
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -71,6 +72,22 @@ def bars() -> Iterator[Callable[..., None]]:
         finally:
             for task in tasks.values():
                 display.remove_task(task)
+
+
+@contextmanager
+def counting(label: str, unit: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Yield a function that is called with what is done so far: the bar shows how many `unit` a second.
+
+    `total` may be an estimate, or None.
+    """
+    with bars() as update:
+        start = time.monotonic()
+
+        def count(done: int) -> None:
+            speed = done / max(time.monotonic() - start, 1e-9)
+            update(label, f"{label}, {done} {unit}, {speed:.1f} {unit}/s", done, total and max(done, total))
+
+        yield count
 
 
 @contextmanager

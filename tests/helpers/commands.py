@@ -21,7 +21,7 @@ from ecbsr_mobile.cli import common, scripts
 from tests.helpers.paths import ROOT
 
 HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edge_litert", "rich", "adbutils",
-         "matplotlib", "tensorboardX", "scipy", "jinja2", "msgspec")  # fmt: skip
+         "matplotlib", "av", "tensorboardX", "scipy", "jinja2", "msgspec")  # fmt: skip
 """What `--help` must not import."""
 
 

@@ -1,0 +1,186 @@
+"""`ecbsr-upscale` for clips."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import zoo
+from ..errors import EcbsrError, UsageError
+from ..utils.files import check_outputs
+from ..utils.text import printable, to_utf8
+from ..video import files
+from . import common
+from .upscale_jobs import Job, Kind, find_sources, plan
+
+if TYPE_CHECKING:
+    from ..upscaling import Model
+    from ..video.pipeline import Options, Result
+    from ..video.probe import Clip
+
+_ONLY_FOR_IMAGES = ("format", "quality")
+_ONLY_FOR_CLIPS = ("codec", "crf", "start", "duration", "deinterlace", "compare")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that only clips have."""
+    group = parser.add_argument_group("for clips (pip install 'ecbsr-mobile[video]')")
+    group.add_argument("--codec", choices=("h264", "hevc", "av1"), help="(h264; hevc for more than 8 bits)")
+    group.add_argument("--crf", type=int, metavar="N",
+                       help="quality: lower is better and larger (h264 and hevc 20, av1 26)")  # fmt: skip
+    group.add_argument("--start", type=_seconds, metavar="T", help="skip T seconds, or H:MM:SS.S")
+    group.add_argument("--duration", type=_seconds, metavar="T", help="use T seconds, or H:MM:SS.S")
+    group.add_argument("--deinterlace", action="store_true", help="read interlaced clips, a frame for two fields")
+    group.add_argument("--compare", action="store_true", help="the left half is bicubic, the right half the model's")
+
+
+def are_clips(inputs: Sequence[str], options: argparse.Namespace) -> bool:
+    """Whether the inputs are clips, or folders of clips.
+
+    Raises:
+        UsageError: some are and some are not, or an option does not suit the inputs.
+    """
+    clips = [name for name in inputs if _holds_clips(Path(name))]
+    if clips and len(clips) < len(inputs):
+        other = next(name for name in inputs if name not in clips)
+        raise UsageError(f"{clips[0]} is a clip, and {other} is not: upscale them in two calls")
+    given = [name for name in (_ONLY_FOR_IMAGES if clips else _ONLY_FOR_CLIPS) if getattr(options, name)]
+    if given:
+        raise UsageError(f"--{given[0]} is for {'images' if clips else 'clips'}; leave it out")
+    return bool(clips)
+
+
+def run(options: argparse.Namespace, inputs: list[str], out: str | None, name: str) -> int:
+    """Upscale clips with the model `name`, print what was written."""
+    from ..video import pipeline, probe
+
+    settings = pipeline.Options(
+        options.codec, options.crf, options.start or Fraction(0), options.duration, options.deinterlace,
+        options.compare, options.max_pixels,
+    )  # fmt: skip
+    kind = Kind("clip", files.READABLE, files.check_format, partial(files.ending, codec=options.codec))
+    sources, failures = find_sources(inputs, out, kind)
+    alone = len(sources) == 1 and not failures
+    models = _Models(name, common.weights_options(options), options.scale)
+    first = probe.probe(sources[0].path, options.max_pixels) if alone else None
+    scale = models.scale
+    jobs, skipped = _jobs(plan(sources, out, None, scale, options.skip_existing, kind), options)
+    done: list[dict[str, Any]] = []
+    for number, (path, target) in enumerate(jobs, 1):
+        label = f"{number} of {len(jobs)}" if len(jobs) > 1 else "upscaling"
+        try:
+            clip = first or probe.probe(path, options.max_pixels)
+            result = _upscale(clip, target, models.of(clip), settings, options.overwrite, label)
+        except EcbsrError as error:
+            if alone:
+                raise
+            failures.append(str(error))  # the other clips are still upscaled
+            continue
+        if not options.json:
+            common.print_line(printable(_line(target, result)))
+        names = {"input": to_utf8(str(path)), "output": to_utf8(str(target))}
+        sizes = {"from": result.size, "to": result.upscaled_size}
+        done.append(names | sizes | {k: v for k, v in asdict(result).items() if k not in ("size", "upscaled_size")})
+    if options.json:
+        common.print_json(
+            {
+                "model": models.name,
+                "scale": scale,
+                "clips": done,
+                "skipped": [to_utf8(str(target)) for target in skipped],
+                "failed": [to_utf8(failure) for failure in failures],
+            }
+        )
+    if skipped:
+        common.notice(f"{len(skipped)} skipped, because the output exists")
+    return common.report_failures(failures, "clip")
+
+
+class _Models:
+    """The networks for clips: of a bundled model, int8 for 8 bits in limited range and float for others."""
+
+    def __init__(self, name: str, weights_options: dict[str, Any], scale: int | None) -> None:
+        self.name, self._loaded = name, {}  # type: tuple[str, dict[bool, Model]]
+        self._weights_options = weights_options
+        self._bundled = name in zoo.names() and not any(value is not None for value in weights_options.values())
+        self.scale = int(name[-1]) if self._bundled else self._own().scale
+        if scale and scale != self.scale:
+            raise UsageError(f"{name} enlarges x{self.scale}, not x{scale}; leave out --scale {scale}")
+
+    def of(self, clip: Clip) -> Model:
+        from ..video import upscaler
+
+        if not self._bundled:
+            model = self._own()
+            note = upscaler.coarse(model, clip)
+            if note:
+                common.notice(f"note: {note}")
+            return model
+        floats = upscaler.needs_floats(clip)
+        if floats not in self._loaded:
+            self._loaded[floats] = upscaler.bundled_model(clip, self.name)
+        return self._loaded[floats]
+
+    def _own(self) -> Model:
+        from ..upscaling import open_model
+
+        if False not in self._loaded:
+            self._loaded[False] = open_model(self.name, **self._weights_options)
+        return self._loaded[False]
+
+
+def _upscale(clip: Clip, target: Path, model: Model, settings: Options, overwrite: bool, label: str) -> Result:
+    from ..utils.progress import counting
+    from ..video import pipeline
+
+    seconds = clip.seconds and max(clip.seconds - float(settings.start), 0)
+    if settings.duration is not None:
+        seconds = min(seconds or float("inf"), float(settings.duration))
+    total = round(seconds * float(clip.rate)) if seconds else None
+    with counting(label, "frames", total) as count:
+        result = pipeline.upscale_clip(clip.path, target, model, settings, overwrite, count, clip)
+    for note in result.notes:
+        common.notice(f"note: {clip.path}: {note}")
+    return result
+
+
+def _line(target: Path, result: Result) -> str:
+    width, height = result.upscaled_size
+    return f"{target}: {width}x{height}, {result.frames} frames, {result.codec}"
+
+
+def _jobs(jobs: list[Job], options: argparse.Namespace) -> tuple[list[Job], list[Path]]:
+    """What to upscale, and the outputs that exist and are left as they are."""
+    existing = [target for _, target in jobs if target.exists()] if options.skip_existing else []
+    jobs = [job for job in jobs if job[1] not in set(existing)]
+    check_outputs([target for _, target in jobs], options.overwrite)
+    return jobs, existing
+
+
+def _holds_clips(path: Path) -> bool:
+    """Whether a path is a clip, or a folder with clips and no images."""
+    if not path.is_dir():
+        return files.is_clip(path)
+    from .. import images
+
+    def contains(endings: Sequence[str]) -> bool:
+        try:
+            return bool(images.find_below(path, endings=endings)[0])
+        except EcbsrError:
+            return False
+
+    return contains(files.READABLE) and not contains(images.READABLE)
+
+
+def _seconds(text: str) -> Fraction:
+    match = re.fullmatch(r"(?:(?:(\d{1,3}):)?(\d{1,2}):)?(\d{1,6}(?:\.\d{1,9})?)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds, such as 12.5, or H:MM:SS")
+    hours, minutes, seconds = match.groups(default="0")
+    return (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds)

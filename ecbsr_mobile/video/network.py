@@ -1,0 +1,99 @@
+"""Networks on the planes of video frames.
+
+The luma networks were trained on BT.601 luma in limited range (16..235 of 255), so limited-range luma goes in as it is
+and full-range luma is converted. A `Runner` belongs to one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..utils.opencv import opencv
+from .planes import Layout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..tflite_model import SizedTflite
+    from ..upscaling import Model
+
+    Plane = NDArray[np.unsignedinteger]
+
+LumaRunner = Callable[["Plane"], "Plane"]
+"""Luma [H, W] of a layout → [s·H, s·W] of the same."""
+
+
+def luma_runner(model: Model, size: tuple[int, int], layout: Layout, threads: int) -> LumaRunner:
+    """The network for luma of one size (width, height), for one thread.
+
+    Raises:
+        EcbsrError: LiteRT cannot load the model at this size.
+    """
+    sized = model.sized(*size, threads) if hasattr(model, "sized") else None
+    if sized is None:
+        return lambda plane: _of_reals(model.run(_to_reals(plane, layout)), layout)
+    return _SizedLuma(sized, model.scale, layout)
+
+
+class _SizedLuma:
+    """A `.tflite` at one size. Integers are looked up in tables, since NumPy's arithmetic would cost a fifth more."""
+
+    def __init__(self, sized: SizedTflite, scale: int, layout: Layout) -> None:
+        self._sized, self._scale, self._layout = sized, scale, layout
+        codes = np.arange(layout.peak + 1, dtype=layout.dtype)
+        self._stored = sized.io.input.store(_to_reals(codes[None], layout)).ravel()
+        self._loaded: Plane | None = None
+        tensor = sized.io.output.tensor
+        if tensor.dtype.itemsize == 1:
+            every = np.arange(256, dtype=np.uint8).view(tensor.dtype)
+            self._loaded = _of_reals(sized.io.output.load(every.reshape(1, 1, 256, 1)), layout)[0]
+
+    def __call__(self, plane: Plane) -> Plane:
+        height, width = plane.shape
+        missing = self._sized.size[1] - height, self._sized.size[0] - width
+        if any(missing):
+            plane = np.pad(plane, [(0, after) for after in missing], mode="symmetric")
+        stored = _look_up(self._stored, plane)
+        shape = (1, 1, *plane.shape) if self._sized.io.input.channels_first else (1, *plane.shape, 1)
+        output = self._sized.run(stored.reshape(shape))
+        scale = self._scale
+        if self._loaded is None:
+            result = _of_reals(self._sized.io.output.load(output), self._layout)
+        else:
+            result = _look_up(self._loaded, output.view(np.uint8).reshape(scale * plane.shape[0], -1))
+        return result[: scale * height, : scale * width]
+
+
+def _look_up(table: NDArray[Any], plane: NDArray[Any]) -> NDArray[Any]:
+    if plane.dtype == np.uint8 and table.dtype.itemsize in (1, 4):
+        return opencv().LUT(plane, table)
+    return table[plane]
+
+
+def _levels(layout: Layout) -> tuple[float, float]:
+    """Black, and the difference of one code, as values of the network."""
+    if layout.full:
+        return 16 / 255, 219 / 255 / layout.peak
+    return 0.0, 1 / (255 << (layout.depth - 8))  # 8 bits are the upper ones of 10
+
+
+def _to_reals(plane: Plane, layout: Layout) -> NDArray[np.float32]:
+    """Luma [H, W] as an image [H, W, 1] for the network."""
+    black, step = _levels(layout)
+    return plane.astype(np.float32)[:, :, None] * np.float32(step) + np.float32(black)
+
+
+def _of_reals(image: NDArray[np.float32], layout: Layout) -> Plane:
+    """Luma [H, W] of a network's image [H, W, 1], rounded to the nearest code."""
+    black, step = _levels(layout)
+    gain = 1 / step
+    # One pass of OpenCV; NumPy takes four.
+    eight = layout.depth == 8
+    cv2 = opencv()
+    rounded: Plane = cv2.addWeighted(
+        image[:, :, 0], gain, image[:, :, 0], 0, -black * gain, dtype=cv2.CV_8U if eight else cv2.CV_16U
+    )
+    return rounded if eight else np.minimum(rounded, layout.peak, out=rounded)

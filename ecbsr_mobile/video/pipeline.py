@@ -1,0 +1,215 @@
+"""Upscaling a clip: decoding and encoding in one thread (FFmpeg has threads of its own), the network in the others."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from threading import local
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EcbsrError
+from ..utils.files import atomic_write
+from . import upscaler
+from .copying import Copier, copy_metadata
+from .decode import Decoded, Decoder, Span, origin
+from .encode import Encoding, VideoEncoder, encoding_for
+from .files import check_format
+from .probe import Clip, ffmpeg_errors, opened, probe
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+
+    from ..upscaling import Model
+
+_LATE = 10  # seconds of video to read beyond the end of a span, for audio that is stored later
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a clip is upscaled.
+
+    Attributes:
+        codec: a name of `encode.CODECS`; None: H.264 for 8 bits, else HEVC.
+        crf: constant rate factor; None: the codec's default.
+        start: seconds to skip.
+        duration: seconds to use; None: all that are left.
+        deinterlace: by bwdif; False refuses interlaced clips.
+        compare: the left half is bicubic.
+        max_pixels: limit of width times height; None: `probe.MAX_PIXELS`.
+    """
+
+    codec: str | None = None
+    crf: int | None = None
+    start: Fraction = Fraction(0)
+    duration: Fraction | None = None
+    deinterlace: bool = False
+    compare: bool = False
+    max_pixels: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was written: sizes (width, height), frames, the codec, and what differs from the source."""
+
+    size: tuple[int, int]
+    upscaled_size: tuple[int, int]
+    frames: int
+    codec: str
+    crf: int
+    notes: tuple[str, ...]
+
+
+Counter = Callable[[int], None]
+"""Called with the number of frames that are written."""
+
+
+def upscale_clip(
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    model: Model | None = None,
+    options: Options | None = None,
+    overwrite: bool = False,
+    count: Counter | None = None,
+    clip: Clip | None = None,
+) -> Result:
+    """Upscale a clip; the output appears whole or not at all.
+
+    Time stamps, audio, subtitles, attachments, chapters, titles, rotation, color tags and static HDR metadata are kept.
+
+    Args:
+        path: the clip.
+        output: MP4, MOV, MKV or WebM.
+        model: a network; None: the bundled one, in int8 for 8 bits in limited range, else in float.
+        options: see `Options`.
+        overwrite: replace `output` if it exists.
+        count: is called with the number of frames written so far.
+        clip: what `probe` found, if it was called before.
+
+    Raises:
+        EcbsrError: the clip cannot be read, or not be written as asked.
+        UsageError: an option that has no meaning here.
+    """
+    options = options or Options()
+    check_format(output)
+    clip = clip or probe(path, options.max_pixels)
+    encoding = encoding_for(clip, options.codec, options.crf)
+    if clip.interlaced and not options.deinterlace:
+        raise EcbsrError(f"{path}: is interlaced; add --deinterlace, or deinterlace the clip first")
+    model = model or upscaler.bundled_model(clip)
+    with atomic_write(output, overwrite) as temporary, ffmpeg_errors(output, "written"):
+        import av
+
+        with av.open(str(temporary), "w", format=_muxer(output), options=_muxer_options(output)) as target:
+            return _Job(clip, target, output, model, encoding, options).run(count)
+
+
+def _muxer(output: str | os.PathLike[str]) -> str:
+    suffix = Path(output).suffix.lower()
+    return {".mkv": "matroska", ".webm": "webm", ".mov": "mov"}.get(suffix, "mp4")
+
+
+def _muxer_options(output: str | os.PathLike[str]) -> dict[str, str]:
+    # The index first, so that a clip on a web server plays at once; and no version numbers in the file.
+    return {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if _muxer(output) in ("mp4", "mov") else {})
+
+
+class _Job:
+    """One clip on its way into one output."""
+
+    def __init__(
+        self, clip: Clip, target: OutputContainer, output: str | os.PathLike[str], model: Model, encoding: Encoding,
+        options: Options,
+    ) -> None:  # fmt: skip
+        self._clip, self._target, self._output, self._encoding = clip, target, output, encoding
+        self._model, self._options, self._written = model, options, 0
+        stop = None if options.duration is None else options.start + options.duration
+        self._span = Span(options.start, stop)
+
+    def run(self, count: Counter | None) -> Result:
+        clip, encoding, model = self._clip, self._encoding, self._model
+        with opened(clip.path) as (source, stream), ExitStack() as stack:
+            time_base = Fraction(stream.time_base or Fraction(1, 1000))
+            start = Fraction(0) if self._span.whole else origin(stream) * time_base + self._span.start
+            with ffmpeg_errors(self._output, "written"):
+                encoder = VideoEncoder(self._target, clip, encoding, time_base, model.scale)
+                encoder.stream.disposition = stream.disposition
+                copy_metadata(stream, encoder.stream)
+                copier = Copier(source, self._target, stream, clip.path, self._output, self._span, start)
+                self._target.start_encoding()
+            decoder = Decoder(clip, stream, self._span, self._options.deinterlace)
+            submit, in_flight = stack.enter_context(self._network(encoder.size))
+            waiting: deque[tuple[Decoded, Future[Any]]] = deque()
+
+            def write_first() -> None:
+                decoded, planes = waiting.popleft()
+                shift = round(start / time_base)
+                with ffmpeg_errors(self._output, "written"):
+                    self._target.mux(encoder.encode(planes.result(), decoded.pts - shift, decoded.duration))
+                self._written += 1
+                if count is not None:
+                    count(self._written)
+
+            if self._span.start:
+                source.seek(round(start / time_base), stream=stream)
+            for packet in source.demux(stream, *(source.streams[index] for index in copier.streams)):
+                if packet.stream.index != stream.index:
+                    copier.copy(packet, self._target)
+                    continue
+                if decoder.done:
+                    if copier.finished or _beyond(packet, self._span, start, time_base):
+                        break
+                    continue
+                for decoded in decoder.feed(packet):
+                    waiting.append((decoded, submit(decoded.planes)))
+                    if len(waiting) > in_flight:
+                        write_first()
+            while waiting:
+                write_first()
+            if not self._written:
+                raise EcbsrError(f"{clip.path}: has no frame in this span; it lasts {clip.seconds or 0:g} s")
+            with ffmpeg_errors(self._output, "written"):
+                self._target.mux(encoder.flush())
+        notes = [*encoding.notes, *copier.notes, *_notes(clip, decoder.damaged, encoder.size, model.scale)]
+        return Result(clip.size, encoder.size, self._written, encoding.name, encoding.crf, tuple(notes))
+
+    @contextmanager
+    def _network(self, size: tuple[int, int]) -> Iterator[tuple[Callable[[Any], Future[Any]], int]]:
+        """A function that upscales planes in one of several threads, and how many frames may wait for it."""
+        clip = self._clip
+        workers, threads = upscaler.parallel(self._model, clip.size)
+        own = local()
+        make = upscaler.maker(self._model, clip, self._encoding.layout, size, self._options.compare, threads)
+
+        def work(planes: Any) -> Any:
+            if not hasattr(own, "upscale"):
+                own.upscale = make()
+            return own.upscale(planes)
+
+        pool = ThreadPoolExecutor(workers, "network")
+        try:
+            yield lambda planes: pool.submit(work, planes), workers + 1
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _beyond(packet: Any, span: Span, start: Fraction, time_base: Fraction) -> bool:
+    """Whether a packet lies so far behind a span that no audio of the span follows."""
+    assert span.stop is not None
+    return packet.dts is None or packet.dts * time_base - start > span.stop - span.start + _LATE
+
+
+def _notes(clip: Clip, damaged: int, size: tuple[int, int], scale: int) -> list[str]:
+    notes = []
+    if clip.dynamic_hdr:
+        notes.append(f"dynamic HDR metadata ({', '.join(clip.dynamic_hdr)}) is left out")
+    if damaged:
+        notes.append(f"{damaged} damaged packets or frames")
+    if size != (clip.size[0] * scale, clip.size[1] * scale):
+        notes.append(f"the last row or column is repeated, since 4:2:0 and 4:2:2 need even sizes: {size[0]}x{size[1]}")
+    return notes

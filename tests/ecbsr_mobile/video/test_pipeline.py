@@ -1,0 +1,345 @@
+"""Upscaled clips, as PyAV and FFmpeg read them: frames, times, pixels, tags, and everything beside the video."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ecbsr_mobile import TfliteModel, zoo
+from ecbsr_mobile.errors import EcbsrError, UsageError
+from tests.helpers.clips import TAGS, av, frame_in, picture, read_clip, write_clip
+
+from ecbsr_mobile.video.network import luma_runner  # isort: skip
+from ecbsr_mobile.video.pipeline import Options, upscale_clip  # isort: skip
+from ecbsr_mobile.video.probe import probe  # isort: skip
+
+LOSSLESS = Options(codec="h264", crf=0)
+
+
+@pytest.fixture(scope="module")
+def model() -> TfliteModel:
+    return TfliteModel(zoo.tflite("ecbsr-m4c8-x2"), threads=1)
+
+
+@pytest.fixture(scope="module")
+def floats() -> TfliteModel:
+    return TfliteModel(zoo.tflite("ecbsr-m4c8-x2", "fp32"), threads=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format", "written"),
+    [
+        ("a.mp4", "libx264", "yuv420p", "h264"),
+        ("a.mkv", "libx264", "yuv444p", "h264"),
+        ("a.mp4", "libx264", "yuv422p10le", "hevc"),
+        ("a.mp4", "libx265", "yuv420p", "h264"),
+        ("a.mp4", "libx265", "yuv420p10le", "hevc"),
+        ("a.mkv", "libx265", "yuv420p12le", "hevc"),
+        ("a.webm", "libvpx-vp9", "yuv420p", "h264"),
+        ("a.mp4", "libsvtav1", "yuv420p10le", "hevc"),
+        ("a.ts", "mpeg2video", "yuv420p", "h264"),
+        ("a.mkv", "ffv1", "yuv411p", "h264"),
+        ("a.mkv", "ffv1", "gray", "h264"),
+        ("a.mkv", "ffv1", "bgr0", "h264"),
+    ],
+)
+def test_frames_times_and_tags_are_kept(
+    tmp_path: Path, model: TfliteModel, name: str, codec: str, pixel_format: str, written: str
+) -> None:
+    source = write_clip(tmp_path / name, (80, 64), 5, codec, pixel_format)
+    output = tmp_path / "out.mkv"
+    result = upscale_clip(source, output, model)
+    before, after = read_clip(source), read_clip(output)
+    assert after.size == (160, 128) and result.upscaled_size == (160, 128)
+    assert len(after.frames) == len(before.frames) == result.frames == 5
+    assert np.diff(after.times) == pytest.approx(np.diff(before.times), abs=0.0011)  # Matroska counts milliseconds
+    assert after.codec == written == result.codec
+    first, last = before.frames[0], after.frames[0]
+    if "bgr" not in pixel_format and pixel_format != "gray":
+        for tag in ("colorspace", "color_primaries", "color_trc"):
+            assert getattr(last, tag) == getattr(first, tag)
+    assert last.color_range == 1
+    luma = after.planes(2)[0] / (1 << (max(c.bits for c in last.format.components) - 8))
+    assert np.abs(luma[::2, ::2].mean() - _luma(before.frames[2]).mean()) < 2
+
+
+def _luma(frame: Any) -> np.ndarray:
+    return frame.reformat(format="gray16le", src_color_range="MPEG", dst_color_range="MPEG").to_ndarray() / 256
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+def test_luma_is_what_the_network_makes_of_it(
+    tmp_path: Path, model: TfliteModel, floats: TfliteModel, bits: int
+) -> None:
+    """Limited-range luma goes in as it is: 8 bits through int8 without a loss, 10 bits through floats."""
+    pixel_format = "yuv420p" if bits == 8 else "yuv420p10le"
+    source = write_clip(tmp_path / "a.mkv", (45, 31), 2, "ffv1", pixel_format)
+    network = model if bits == 8 else floats
+    upscale_clip(source, tmp_path / "out.mkv", network, LOSSLESS)
+    (before, *_), (after, *_) = read_clip(source).planes(1), read_clip(tmp_path / "out.mkv").planes(1)
+    white = 255 << (bits - 8)
+    expected = network.run((before[:, :, None] / white).astype(np.float32))[:, :, 0] * white
+    expected = expected.clip(0, (1 << bits) - 1)
+    runner = luma_runner(network, (45, 31), probe(source).source.layout, 1)
+    assert np.abs(runner(before.astype(np.uint8 if bits == 8 else np.uint16)) - expected).max() <= 0.51
+    assert np.abs(after - expected).max() <= (0.51 if bits == 8 else 8)  # x264 has no lossless 10 bits at --crf 0
+
+
+def test_full_range_is_converted_for_the_network(tmp_path: Path, floats: TfliteModel) -> None:
+    source = write_clip(tmp_path / "a.mkv", (45, 31), 2, "ffv1", tags={**TAGS, "color_range": 2})
+    upscale_clip(source, tmp_path / "out.mkv", floats, LOSSLESS)
+    before, after = read_clip(source), read_clip(tmp_path / "out.mkv")
+    assert before.frames[0].color_range == after.frames[0].color_range == 2
+    limited = 16 + before.planes(0)[0] * 219 / 255
+    expected = (floats.run((limited[:, :, None] / 255).astype(np.float32))[:, :, 0] * 255 - 16) * 255 / 219
+    assert np.abs(after.planes(0)[0] - expected.clip(0, 255)).max() <= 0.51
+
+
+@pytest.mark.parametrize("siting", ["left", "center", "topleft"])
+def test_chroma_lies_where_the_source_says(tmp_path: Path, model: TfliteModel, siting: str) -> None:
+    """Each sample is the cubic interpolation at its place; FFmpeg's own scaler takes all chroma as centered."""
+    across, down = {"left": (0.0, 0.5), "center": (0.5, 0.5), "topleft": (0.0, 0.0)}[siting]
+    chroma = np.random.default_rng(0).integers(60, 190, (24, 32)).astype(np.uint8)
+    planes = [[np.full((48, 64), 90, np.uint8), chroma, 255 - chroma]] * 2
+    source = write_clip(tmp_path / "a.mkv", planes=planes, options={"chroma_sample_location": siting})
+    assert probe(source).source.layout.siting == siting
+    upscale_clip(source, tmp_path / "out.mkv", model, LOSSLESS)
+    assert probe(tmp_path / "out.mkv").source.layout.siting == siting
+    _, blue, red = read_clip(tmp_path / "out.mkv").planes(1)
+    for ours, plane in ((blue, chroma), (red, 255 - chroma)):
+        expected = _cubic_weights(24, down) @ plane.astype(np.float64) @ _cubic_weights(32, across).T
+        assert np.abs(ours - expected.clip(0, 255)).max() <= 0.501
+
+
+def _cubic_weights(length: int, offset: float) -> np.ndarray:
+    """Weights [2 · length, length] of cubic convolution (a = -0.5) for chroma at 2k + offset, enlarged by 2."""
+    luma = (2 * np.arange(2 * length) + offset + 0.5) / 2 - 0.5  # places of the result, in pixels of the source
+    places = (luma - offset) / 2
+    weights = np.zeros((2 * length, length))
+    for row, place in enumerate(places):
+        for tap in range(int(np.floor(place)) - 1, int(np.floor(place)) + 3):
+            x = abs(place - tap)
+            value = (1.5 * x - 2.5) * x * x + 1 if x <= 1 else -0.5 * (x - 1) * max(2 - x, 0) ** 2
+            weights[row, min(max(tap, 0), length - 1)] += value
+    return weights
+
+
+def test_variable_frame_rate_is_kept(tmp_path: Path, model: TfliteModel) -> None:
+    times = [0, 40, 50, 200, 1200, 1210]
+    for name in ("a.mkv", "a.mp4"):
+        source = write_clip(tmp_path / name, frames=6, pts=times, time_base=Fraction(1, 1000))
+        output = tmp_path / f"out-{name}"
+        upscale_clip(source, output, model)
+        assert read_clip(output).times == pytest.approx([time / 1000 for time in times], abs=1e-3)
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_everything_beside_the_video_is_copied(tmp_path: Path, model: TfliteModel, ending: str) -> None:
+    source = write_clip(tmp_path / f"a{ending}", frames=5, sounds=2, subtitles=ending == ".mkv", chapters=True)
+    output = tmp_path / f"out{ending}"
+    assert upscale_clip(source, output, model).notes == ()
+    before, after = read_clip(source), read_clip(output)
+    assert after.packets == before.packets and len(after.packets) >= 2
+    assert after.kinds == before.kinds and len(after.kinds) == 2 + (ending == ".mkv")
+    assert after.chapters == before.chapters and len(after.chapters) == 2
+    assert after.title == before.title == "A cat"
+    assert after.times == pytest.approx(before.times, abs=1e-6)
+
+
+def test_rotation_and_pixel_aspect_are_kept(tmp_path: Path, model: TfliteModel) -> None:
+    for rotation in (90, 180, -90):
+        source = write_clip(tmp_path / f"a{rotation}.mp4", rotation=rotation, aspect=Fraction(4, 3))
+        output = tmp_path / f"out{rotation}.mp4"
+        upscale_clip(source, output, model)
+        assert read_clip(output).frames[0].rotation == read_clip(source).frames[0].rotation != 0
+        with av.open(str(output)) as clip:
+            assert clip.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+
+
+@pytest.mark.parametrize("codec", ["hevc", "h264", "av1"])
+def test_hdr_metadata_is_kept(tmp_path: Path, floats: TfliteModel, codec: str) -> None:
+    display = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+    options = {"x265-params": f"lossless=1:log-level=none:{display}:max-cll=1000,400"}
+    tags = {"color_range": 1, "colorspace": 9, "color_primaries": 9, "color_trc": 16}
+    source = write_clip(tmp_path / "a.mp4", (80, 64), 3, "libx265", "yuv420p10le", tags=tags, options=options)
+    upscale_clip(source, tmp_path / "out.mp4", floats, Options(codec=codec))
+    before, after = probe(source), probe(tmp_path / "out.mp4")
+    assert before.hdr.mastering is not None and after.hdr.mastering is not None
+    assert [float(v) for v in after.hdr.mastering] == pytest.approx([float(v) for v in before.hdr.mastering], rel=2e-3)
+    assert after.hdr.light == before.hdr.light == (1000, 400)
+    assert after.color == before.color and after.color.transfer == 16
+
+
+def test_odd_sizes_get_a_repeated_row_and_column(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mkv", (47, 33), 2, "ffv1")
+    x3 = TfliteModel(zoo.tflite("ecbsr-m4c16-x3"), threads=1)
+    result = upscale_clip(source, tmp_path / "out.mkv", x3, LOSSLESS)
+    assert result.upscaled_size == (142, 100) and any("repeated" in note for note in result.notes)
+    luma = read_clip(tmp_path / "out.mkv").planes(0)[0]
+    assert (luma[:, -1] == luma[:, -2]).all() and (luma[-1] == luma[-2]).all()
+    write_clip(tmp_path / "b.mkv", (47, 33), 2, "ffv1", "yuv444p")
+    assert upscale_clip(tmp_path / "b.mkv", tmp_path / "c.mkv", x3, LOSSLESS).upscaled_size == (141, 99)
+
+
+def test_interlaced_clips_are_refused_or_deinterlaced(tmp_path: Path, model: TfliteModel) -> None:
+    size = (48, 32)
+    fields = []
+    for index in range(6):  # the lower field is from a later moment
+        upper, lower = picture(size, 8 * index)[:, :, 1], picture(size, 8 * index + 4)[:, :, 1]
+        fields.append(
+            [np.where(np.arange(32)[:, None] % 2 == 0, upper, lower), *[np.full((16, 24), 128, np.uint8)] * 2]
+        )
+    source = write_clip(tmp_path / "a.mkv", planes=fields, options={"x264-params": "tff=1"})
+    assert probe(source).interlaced
+    with pytest.raises(EcbsrError, match="interlaced; add --deinterlace"):
+        upscale_clip(source, tmp_path / "out.mkv", model)
+    assert not (tmp_path / "out.mkv").exists()
+    upscale_clip(source, tmp_path / "out.mkv", model, Options(codec="h264", crf=0, deinterlace=True))
+    before, after = read_clip(source), read_clip(tmp_path / "out.mkv")
+    assert after.times == pytest.approx(before.times, abs=1e-3)
+    combed, smooth = (_comb(read.planes(3)[0]) for read in (before, after))
+    assert smooth < combed / 2
+
+
+def _comb(luma: np.ndarray) -> float:
+    """How much neighboring rows differ more than rows two apart."""
+    return float(np.abs(np.diff(luma, axis=0)).mean() - np.abs(luma[2:] - luma[:-2]).mean())
+
+
+def test_a_span_is_cut_with_its_sound_and_chapters(tmp_path: Path, model: TfliteModel) -> None:
+    source = write_clip(tmp_path / "a.mkv", frames=50, sounds=1, chapters=True)
+    options = Options(codec="h264", crf=0, start=Fraction(12, 25), duration=Fraction(16, 25))
+    result = upscale_clip(source, tmp_path / "out.mkv", model, options)
+    before, after = read_clip(source), read_clip(tmp_path / "out.mkv")
+    assert result.frames == len(after.frames) == 16
+    assert after.times == pytest.approx([index / 25 for index in range(16)], abs=2e-3)
+    expected = model.run((before.planes(12)[0][:, :, None] / 255).astype(np.float32))[:, :, 0] * 255
+    assert np.abs(after.planes(0)[0] - expected.clip(0, 255)).max() <= 0.51
+    (sound,) = after.packets.values()
+    assert 28 <= len(sound) <= 32 and sound[3] in before.packets[1]
+    with pytest.raises(EcbsrError, match="no frame in this span; it lasts"):
+        upscale_clip(source, tmp_path / "none.mkv", model, Options(start=Fraction(99)))
+    assert not (tmp_path / "none.mkv").exists()
+
+
+def test_the_left_half_of_a_comparison_is_bicubic(tmp_path: Path, model: TfliteModel) -> None:
+    from ecbsr_mobile import images
+
+    source = write_clip(tmp_path / "a.mkv", (48, 32), 2, "ffv1")
+    upscale_clip(source, tmp_path / "ours.mkv", model, LOSSLESS)
+    upscale_clip(source, tmp_path / "both.mkv", model, Options(codec="h264", crf=0, compare=True))
+    ours, both = (read_clip(tmp_path / name).planes(0)[0] for name in ("ours.mkv", "both.mkv"))
+    before = read_clip(source).planes(0)[0]
+    bicubic = images.resize_bicubic(before.astype(np.float64), (96, 64)).clip(0, 255)
+    assert np.abs(both[:, :47] - bicubic[:, :47]).max() <= 0.51
+    assert (both[:, 49:] == ours[:, 49:]).all() and (both[:, 47:49] == 255).all()
+
+
+def test_the_same_clip_gives_the_same_bytes(
+    tmp_path: Path, model: TfliteModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_clip(tmp_path / "a.mp4", (80, 64), 8, sounds=1)
+    upscale_clip(source, tmp_path / "one.mp4", model)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    upscale_clip(source, tmp_path / "two.mp4", model)
+    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+
+
+def test_what_cannot_be_honored_is_refused(tmp_path: Path, model: TfliteModel) -> None:
+    source = write_clip(tmp_path / "a.mkv", subtitles=True, frames=2)
+    with pytest.raises(EcbsrError, match=r"out.mp4 cannot hold its subtitle in .*; choose an output that ends in .mkv"):
+        upscale_clip(source, tmp_path / "out.mp4", model)
+    with pytest.raises(UsageError, match=r"avi: clips are written as \.mp4"):
+        upscale_clip(source, tmp_path / "out.avi", model)
+    with pytest.raises(UsageError, match=r"the constant rate factor 99 is not in 0\.\.51"):
+        upscale_clip(source, tmp_path / "out.mkv", model, Options(crf=99))
+    with pytest.raises(EcbsrError, match="48x32 pixels, more than the limit of 1,000"):
+        upscale_clip(source, tmp_path / "out.mkv", model, Options(max_pixels=1000))
+    write_clip(tmp_path / "b.mkv", pixel_format="yuv444p", frames=2)
+    with pytest.raises(EcbsrError, match=r"is 4:4:4 with 8 bits, and av1 .* encodes 4:2:0 alone"):
+        upscale_clip(tmp_path / "b.mkv", tmp_path / "out.mkv", model, Options(codec="av1"))
+    with pytest.raises(EcbsrError, match="exists; choose another output"):
+        upscale_clip(source, source.with_name("b.mkv"), model)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mkv", "b.mkv"}
+
+
+def test_a_size_that_changes_is_refused(tmp_path: Path, model: TfliteModel) -> None:
+    source = tmp_path / "a.nut"
+    with av.open(str(source), "w") as target:
+        stream: Any = target.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        packets = []
+        for size in ((48, 32), (64, 48)):
+            encoder: Any = av.CodecContext.create("mpeg2video", "w")
+            encoder.width, encoder.height, encoder.pix_fmt = *size, "yuv420p"
+            encoder.time_base, encoder.framerate, encoder.gop_size = Fraction(1, 25), Fraction(25), 1
+            for index in range(12):
+                planes = [np.full((size[1] // n, size[0] // n), 90 + index, np.uint8) for n in (1, 2, 2)]
+                frame = frame_in("yuv420p", planes)
+                frame.pts = index + (12 if size[0] == 64 else 0)
+                packets += encoder.encode(frame)
+            packets += encoder.encode(None)
+        for number, packet in enumerate(packets):
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 25)
+            target.mux(packet)
+    with pytest.raises(EcbsrError, match=r"frame 1\d has 64x48 pixels, those before 48x32"):
+        upscale_clip(source, tmp_path / "out.mkv", model)
+    assert not (tmp_path / "out.mkv").exists()
+
+
+HOSTILE = {
+    "empty": (b"", "is empty"),
+    "noise": (bytes(range(256)) * 40, "cannot be read as a clip"),
+    "a playlist": (b"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n/etc/passwd\n", "cannot be read as a clip"),
+    "a list of files": (b"ffconcat version 1.0\nfile /etc/passwd\n", "cannot be read as a clip"),
+    "a picture": ((zoo.pictures()[0]).read_bytes(), "cannot be read as a clip"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_no_clip_is_refused(tmp_path: Path, name: str) -> None:
+    content, message = HOSTILE[name]
+    (tmp_path / "a.mp4").write_bytes(content)
+    with pytest.raises(EcbsrError, match=message):
+        probe(tmp_path / "a.mp4")
+
+
+def test_sound_without_video_and_other_paths_are_refused(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mkv"), "w") as target:
+        stream = target.add_stream("aac", rate=48000, layout="mono")
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        sound.rate, sound.pts = 48000, 0
+        target.mux(stream.encode(sound))
+        target.mux(stream.encode(None))
+    for path, message in (
+        (tmp_path / "a.mkv", "contains no video"), (tmp_path / "none.mp4", "No such file"), (tmp_path, "is not a file"),
+        (Path("/dev/null"), "is not a file"),
+    ):  # fmt: skip
+        with pytest.raises(EcbsrError, match=message):
+            probe(path)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_damaged_clips_end_in_a_clip_or_a_sentence(tmp_path: Path, model: TfliteModel, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    name = ("a.mp4", "a.mkv", "a.ts")[seed % 3]
+    source = write_clip(tmp_path / name, (48, 32), 12, sounds=1)
+    data = bytearray(source.read_bytes())
+    if seed % 2:
+        data = data[: int(random.integers(100, len(data)))]
+    for position in random.integers(0, len(data), 20):
+        data[position] = int(random.integers(256))
+    source.write_bytes(data)
+    output = tmp_path / "out.mkv"
+    try:
+        result = upscale_clip(source, output, model)
+    except EcbsrError as error:
+        assert "\n" not in str(error)
+        assert not output.exists()
+    else:
+        assert len(read_clip(output).frames) == result.frames > 0
+    assert {path.name for path in tmp_path.iterdir()} <= {name, "out.mkv"}
