@@ -1,4 +1,4 @@
-"""`ecbsr-eval`: PSNR and SSIM of models on folders of images."""
+"""`ecbsr-eval`: PSNR and SSIM of models on folders of images, or of a clip against another."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from .. import zoo
-from ..errors import EcbsrError
+from ..errors import EcbsrError, UsageError
 from ..utils.text import to_utf8
-from . import common, paths
+from . import common, evaluate_clips, paths
 
 if TYPE_CHECKING:
     from ..evaluation import Score
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Parse, evaluate, print the table."""
     options = parser().parse_args(argv)
+    if evaluate_clips.are_clips(options.models, options):
+        return evaluate_clips.run(options)
+    if options.data is None:
+        raise UsageError("give the folders of images with --data, or a pair of clips")
     from ..evaluation import evaluate
     from ..upscaling import open_model
     from ..utils.progress import bar
@@ -142,12 +146,12 @@ def parser() -> argparse.ArgumentParser:
     """The command's parser."""
     parser = common.parser("ecbsr-eval", "PSNR and SSIM of models on luma, compared with bicubic and with the first.")
     parser.add_argument("models", nargs="*", default=[zoo.DEFAULT], metavar="MODEL", type=paths.MODEL,
-                        help=f"weights, .tflite files, or names of bundled models ({zoo.DEFAULT})")  # fmt: skip
-    parser.add_argument("--data", required=True, nargs="+", metavar="DIR", type=paths.INPUT_FOLDER,
+                        help=f"weights, .tflite, bundled models ({zoo.DEFAULT}); or two clips")  # fmt: skip
+    parser.add_argument("--data", nargs="+", metavar="DIR", type=paths.INPUT_FOLDER,
                         help="folders of HR images, or with HR/ and LR/, or x2/HR/ and x2/LR/, or DIV2K")  # fmt: skip
     parser.add_argument("--min-psnr", type=_decibels, metavar="DB",
                         help="exit with 1 if a model has less on one of the folders")  # fmt: skip
-    parser.add_argument("--each", action="store_true", help="show every image")
+    parser.add_argument("--each", action="store_true", help="show every image or frame")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     common.add_weights_options(parser)
     return parser

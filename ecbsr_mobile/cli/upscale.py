@@ -47,15 +47,16 @@ never replaced, and another file only with --overwrite.
 def main(argv: list[str] | None = None) -> int:
     """Parse, upscale images, print what was written."""
     options = parser().parse_args(argv)
-    _check_options(options)
+    inputs, out = (options.inputs, options.out) if options.out else split_output(options.inputs, options.overwrite)
+    clips = upscale_clips.are_clips(inputs, options)
+    _check_options(options, clips)
+    if clips:
+        return upscale_clips.run(options, inputs, out, _model_name(options))
     from .. import images
     from ..html.comparison import MAX_SAMPLES, page
     from ..upscaling import open_model
     from ..utils.progress import bars
 
-    inputs, out = (options.inputs, options.out) if options.out else split_output(options.inputs, options.overwrite)
-    if upscale_clips.are_clips(inputs, options):
-        return upscale_clips.run(options, inputs, out, _model_name(options))
     sources, failures = find_sources(inputs, out, _images())
     alone = len(sources) == 1 and not failures
     max_pixels = options.max_pixels or images.MAX_PIXELS
@@ -174,11 +175,11 @@ def _tiles_with_bar(update: Callable[..., None], label: str, before: int, total:
     return progress
 
 
-def _check_options(options: argparse.Namespace) -> None:
+def _check_options(options: argparse.Namespace, clips: bool) -> None:
     """Refuse what contradicts itself, before anything is read."""
     if options.quality is not None and options.format and options.format not in _WITH_QUALITY:
         raise UsageError(f"--quality: {options.format} has none; leave it out, or add --format jpg or --format webp")
-    if options.compare and not options.compare.lower().endswith((".html", ".htm")):
+    if options.compare and not clips and not options.compare.lower().endswith((".html", ".htm")):
         raise UsageError(f"--compare {options.compare}: is not the name of a page; use NAME.html")
     if options.scale and options.model in zoo.names() and not options.model.endswith(f"-x{options.scale}"):
         raise UsageError(_contradiction(options.model, int(options.model[-1]), options.scale))
@@ -249,8 +250,9 @@ def parser() -> argparse.ArgumentParser:
                         help=f"weights, a .tflite, or the name of a bundled model ({zoo.DEFAULT})")  # fmt: skip
     parser.add_argument("--format", type=_format, metavar="FORMAT", help=f"{', '.join(_FORMATS)} (that of OUT, or png)")
     parser.add_argument("--quality", type=_quality, metavar="N", help="1 to 100, for jpg (95) and webp (lossless)")
-    parser.add_argument("--compare", metavar="FILE.html", type=paths.OUTPUT_FILE,
-                        help="write a page with a divider between bicubic and the result (12 images)")  # fmt: skip
+    parser.add_argument("--compare", metavar="FILE", type=paths.OUTPUT_FILE,
+                        help="write a page (FILE.html) with a divider between bicubic and the result (12 images); "
+                        "of a clip, only a clip whose left half is bicubic")  # fmt: skip
     existing = parser.add_mutually_exclusive_group()
     common.add_overwrite_option(existing)
     existing.add_argument("--skip-existing", action="store_true", help="leave out images whose output exists")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..video.probe import Clip
 
 _ONLY_FOR_IMAGES = ("format", "quality")
-_ONLY_FOR_CLIPS = ("codec", "crf", "start", "duration", "deinterlace", "compare")
+_ONLY_FOR_CLIPS = ("codec", "crf", "start", "duration", "deinterlace")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--start", type=_seconds, metavar="T", help="skip T seconds, or H:MM:SS.S")
     group.add_argument("--duration", type=_seconds, metavar="T", help="use T seconds, or H:MM:SS.S")
     group.add_argument("--deinterlace", action="store_true", help="read interlaced clips, a frame for two fields")
-    group.add_argument("--compare", action="store_true", help="the left half is bicubic, the right half the model's")
 
 
 def are_clips(inputs: Sequence[str], options: argparse.Namespace) -> bool:
@@ -57,14 +56,24 @@ def are_clips(inputs: Sequence[str], options: argparse.Namespace) -> bool:
 
 
 def run(options: argparse.Namespace, inputs: list[str], out: str | None, name: str) -> int:
-    """Upscale clips with the model `name`, print what was written."""
+    """Upscale clips with the model `name`, print what was written.
+
+    With `--compare`, the comparison of one clip is written instead of the upscaled clip.
+    """
     from ..video import pipeline, probe
 
     settings = pipeline.Options(
         options.codec, options.crf, options.start or Fraction(0), options.duration, options.deinterlace,
-        options.compare, options.max_pixels,
+        bool(options.compare), options.max_pixels,
     )  # fmt: skip
     kind = Kind("clip", files.READABLE, files.check_format, partial(files.ending, codec=options.codec))
+    if options.compare:
+        if out or len(inputs) > 1 or Path(inputs[0]).is_dir():
+            raise UsageError(
+                f"--compare {options.compare}: is written instead of one upscaled clip; leave out the rest"
+            )
+        out = options.compare
+        files.check_format(out)
     sources, failures = find_sources(inputs, out, kind)
     alone = len(sources) == 1 and not failures
     models = _Models(name, common.weights_options(options), options.scale)

@@ -48,7 +48,9 @@ def test_the_options_reach_the_clip(work: Path) -> None:
         }
     ]  # fmt: skip
     assert read_clip(work / "out.mkv").codec == "av1"
-    assert upscale("cat.mp4", "-o", "both.mkv", "--compare").returncode == 0
+    assert upscale("cat.mp4", "--compare", "both.mkv").stdout == "both.mkv: 160x128, 10 frames, h264\n"
+    assert sorted(path.name for path in work.iterdir()) == ["both.mkv", "cat.mp4", "out.mkv"]
+    refused(upscale("cat.mp4", "-o", "out.mp4", "--compare", "both.mp4"), 2, "instead of one upscaled clip")
 
 
 def test_a_bundled_model_is_chosen_by_the_bits(work: Path) -> None:
