@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ecbsr_mobile import Picture, images, zoo
+from tests.android_bench.web_page.test_litert_js import node_modules
 from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -70,12 +71,16 @@ def test_the_wheel_renders_pages(unpacked: Path, tmp_path: Path) -> None:
         "from export.audit import batch, page\n"
         "Path('audit.html').write_text(page.html(batch.audit_all([zoo.tflite(zoo.DEFAULT)])))\n"
         "Path('report.html').write_text(android_bench.html(android_bench.Results((), {})))\n"
+        "from android_bench.web_page.site import write_site\n"
+        "write_site('page', litert='node_modules')\n"
         "print(export.__file__, android_bench.__file__)"
     )
     environment = {**os.environ, "PYTHONPATH": str(unpacked)}
+    node_modules(tmp_path / "node_modules")
     result = subprocess.run(
         [sys.executable, "-P", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
+    assert (tmp_path / "page" / "worker.js").exists() and (tmp_path / "page" / "litert" / "LICENSE.txt").exists()
     assert all(Path(file).is_relative_to(unpacked) for file in result.stdout.split())
     assert '<svg class="graph"' in (tmp_path / "audit.html").read_text()
     assert "Milliseconds per frame" in (tmp_path / "report.html").read_text()

@@ -24,8 +24,11 @@ export function toPlanes(rgba) {
 
 /** Opaque RGBA pixels of luma and chroma planes, rounded and clipped. */
 export function fromYCbCr([y, cb, cr], color) {
-  const rgba = new Uint8ClampedArray(4 * y.length);
-  const [[ry, rb, rr], [gy, gb, gr], [by, bb, br]] = color.to_rgb;
+  const rgba = new Uint8Array(4 * y.length);
+  const rows = color.to_rgb.flat();
+  const [ry, rb, rr] = [f(rows[0]), f(rows[1]), f(rows[2])];
+  const [gy, gb, gr] = [f(rows[3]), f(rows[4]), f(rows[5])];
+  const [by, bb, br] = [f(rows[6]), f(rows[7]), f(rows[8])];
   for (let i = 0, o = 0; i < y.length; i++, o += 4) {
     const a = f(y[i] - 16);
     const b = f(cb[i] - 128);
@@ -40,7 +43,7 @@ export function fromYCbCr([y, cb, cr], color) {
 
 /** Opaque RGBA pixels of red, green and blue planes, rounded and clipped. */
 export function fromPlanes([red, green, blue]) {
-  const rgba = new Uint8ClampedArray(4 * red.length);
+  const rgba = new Uint8Array(4 * red.length);
   for (let i = 0, o = 0; i < red.length; i++, o += 4) {
     rgba[o] = round(red[i]);
     rgba[o + 1] = round(green[i]);
@@ -58,7 +61,8 @@ function plane(rgba, [r, g, b], offset) {
   return values;
 }
 
-/** Half up, as MATLAB rounds; the array would round half to even. */
+/** Clipped and rounded half up, as MATLAB does. */
 function round(value) {
-  return Math.floor(f(Math.min(255, Math.max(0, value)) + 0.5));
+  if (value <= 0) return 0;
+  return value >= 255 ? 255 : f(value + 0.5) | 0;
 }

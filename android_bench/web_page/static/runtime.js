@@ -58,7 +58,8 @@ export class Runtime {
 async function describeGpu() {
   const device = getWebGpuDevice();
   if (!device) {
-    const reason = self.navigator.gpu ? 'the browser offers no GPU to this page' : 'this browser has no WebGPU';
+    const absent = self.isSecureContext ? 'this browser has no WebGPU' : 'it needs https, or localhost';
+    const reason = self.navigator.gpu ? 'the browser offers no GPU to this page' : absent;
     return { available: false, software: false, name: '', reason };
   }
   const info = device.adapterInfo ?? (await self.navigator.gpu.requestAdapter())?.info ?? {};

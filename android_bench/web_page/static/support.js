@@ -22,12 +22,23 @@ export async function keepOffline() {
     return window.isSecureContext ? 'missing: this browser keeps no pages' : 'missing: it needs https, or localhost';
   }
   try {
-    await navigator.serviceWorker.register('sw.js');
-    await navigator.serviceWorker.ready;
+    const registration = await navigator.serviceWorker.register('sw.js');
+    await activated(registration.active ?? registration.waiting ?? registration.installing);
     return 'ready: from now on this page works without a network';
   } catch (error) {
     return `missing: the page could not be kept (${error.message})`;
   }
+}
+
+function activated(worker) {
+  return new Promise((resolve, reject) => {
+    const look = () => {
+      if (worker.state === 'activated') resolve();
+      if (worker.state === 'redundant') reject(new Error('a file of it did not arrive'));
+    };
+    worker.addEventListener('statechange', look);
+    look();
+  });
 }
 
 /** Such as "Chromium 156 on Linux"; "" where the browser tells only its user agent. */

@@ -28,9 +28,9 @@ SMALL = {"270p": [96, 54], "360p": [64, 36]}
 
 @contextmanager
 def opened(
-    browser: Any, folder: Path, changed: dict[str, bytes] | None = None, **options: Any
+    browser: Any, folder: Path, changed: dict[str, bytes] | None = None, silent: bool = True, **options: Any
 ) -> Iterator[tuple[Any, list[str]]]:
-    """The page with the sample shown, and the paths that the server was asked for; nothing is on its console."""
+    """The page with the sample shown, and the paths that the server was asked for; nothing is on a `silent` console."""
     with served(folder, changed) as (address, asked):
         context = browser.new_context(**{"service_workers": "block", **options})
         page = context.new_page()
@@ -43,7 +43,8 @@ def opened(
         page.set_default_timeout(60_000)
         yield page, asked
         context.close()
-        assert [line for line in noise if line != "Service Worker registration blocked by Playwright"] == []
+        noise = [line for line in noise if line != "Service Worker registration blocked by Playwright"]
+        assert not (silent and noise), noise
 
 
 def is_foreign(url: str, address: str) -> bool:
@@ -172,6 +173,25 @@ def test_files_that_are_no_pictures(app: Any, tmp_path: Path, name: str, message
     waits_for(app, message)
 
 
+def test_a_model_that_does_not_load_is_no_dead_end(browser: Any, site: Path, picture: Any) -> None:
+    (damaged,) = (f"models/{model['file']}" for model in json.loads((site / "page.json").read_text())["models"][:1])
+    with opened(browser, site, {damaged: (site / damaged).read_bytes()[:3000]}, silent=False) as (page, _):
+        waits_for(page, "The network could not run: ")
+        path, pixels = picture(20, 10)
+        page.select_option("#model", str(list(MODELS).index("luma fp32")))
+        choose(page, path, (20, 10))
+        assert np.array_equal(shown(page), upscale(pixels, MODELS["luma fp32"]))
+
+
+def test_a_program_that_does_not_load_is_named(browser: Any, site: Path) -> None:
+    with served(site, {"litert/wasm/litert_wasm_internal.js": b"throw new Error('no program');"}) as (address, _):
+        page = browser.new_page(service_workers="block")
+        page.goto(address)
+        page.wait_for_selector("#start.failed", timeout=60_000)
+        assert "This page cannot run here: LiteRT.js cannot be loaded: no program" in page.text_content("#start")
+        page.close()
+
+
 def test_a_picture_that_is_too_large_is_cut(app: Any) -> None:
     code = """async () => {
       const { readPicture } = await import('./sources.js');
@@ -227,14 +247,15 @@ def test_the_divider(browser: Any, site: Path) -> None:
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_the_screen(browser: Any, site: Path, width: int, scheme: str) -> None:
-    with opened(browser, site, viewport={"width": width, "height": 800}, color_scheme=scheme) as (page, _):
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        for box in (each.bounding_box() for each in page.locator("button:visible, select:visible, canvas").all()):
-            assert box["x"] >= 0 and box["x"] + box["width"] <= width
-        red, *_ = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)")
-        assert (red > 200) == (scheme == "light")
-        assert "missing: the browser offers no GPU" in page.text_content("#support")
+def test_the_page_fits_the_screen(app: Any, width: int, scheme: str) -> None:
+    app.set_viewport_size({"width": width, "height": 800})
+    app.emulate_media(color_scheme=scheme)
+    assert app.evaluate("document.documentElement.scrollWidth") <= width
+    for box in (each.bounding_box() for each in app.locator("button:visible, select:visible, canvas").all()):
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    red, *_ = app.evaluate("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)")
+    assert (red > 200) == (scheme == "light")
+    assert "missing: the browser offers no GPU" in app.text_content("#support")
 
 
 def test_no_other_host_can_be_reached(browser: Any, site: Path) -> None:
@@ -251,6 +272,13 @@ def test_no_other_host_can_be_reached(browser: Any, site: Path) -> None:
         assert page.evaluate(f"{blocked} {json.dumps(foreign + 'sample.png')} }})") == "error"
         assert asked == []
         page.close()
+
+
+def test_a_page_that_cannot_be_kept_says_so(browser: Any, site: Path) -> None:
+    worker = (site / "sw.js").read_text().replace('"style.css"', '"no such file"')
+    with opened(browser, site, {"sw.js": worker.encode()}, service_workers="allow", silent=False) as (page, _):
+        page.wait_for_selector("html[data-offline]", timeout=120_000)
+        assert "could not be kept (a file of it did not arrive)" in page.text_content("#support")
 
 
 def test_offline_once_loaded_and_small(browser: Any, site: Path, picture: Any) -> None:
