@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from ..checkpoint.training_state import read_training_state
 from ..errors import EcbsrError, UsageError
 from ..network import ECBSR, Int8Weights, PlainNet
 from ..quantization.fake_quant import FakeQuantNet, fold_steep_slopes, forward_fake_quant
@@ -36,6 +36,8 @@ Trained = ECBSR | PlainNet | FakeQuantNet
 
 OBSERVED_CROPS = 256
 """Crops from which the ranges of an int8 network are set before its first step."""
+
+_NOT_OURS = "is not a checkpoint of this ecbsr-train, or is damaged"
 
 
 class Trainer:
@@ -167,6 +169,8 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint of the run (see `files.atomic_write`)."""
+        # Dicts with names alone, which `read_training_state` requires.
+        optimizer = self.optimizer.state_dict()["state"]
         state = {
             "settings": asdict(self.settings),
             "step": self.step,
@@ -174,7 +178,7 @@ class Trainer:
             "losses": self.losses,
             "net": self.net.state_dict(),
             "ema": self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict()["state"],
+            "optimizer": {"parameters": list(optimizer), "states": list(optimizer.values())},
         }
         with atomic_write(path) as temporary:
             torch.save(state, temporary)
@@ -187,20 +191,21 @@ class Trainer:
             UsageError: it was trained with other settings.
         """
         try:
-            state = self.group.from_first(lambda: torch.load(path, map_location="cpu", weights_only=True))
+            state = self.group.from_first(lambda: _read(path))
             self._check_settings(path, state["settings"])
             self.net.load_state_dict(state["net"])
             self.ema.load_state_dict(state["ema"])
             (group,) = self.optimizer.state_dict()["param_groups"]
             if self.settings.optimizer == "soap":
                 group["step"] = state["step"]  # SOAP counts the steps in its parameter group
-            self.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": [group]})
+            optimizer = dict(zip(state["optimizer"]["parameters"], state["optimizer"]["states"], strict=True))
+            self.optimizer.load_state_dict({"state": optimizer, "param_groups": [group]})
             self.losses.copy_(state["losses"])
             self.step, self.report = state["step"], state["report"]
         except FileNotFoundError:
             raise EcbsrError(f"{path}: no such checkpoint to resume from; leave --resume out") from None
-        except (RuntimeError, KeyError, TypeError, EOFError, ValueError, AttributeError, pickle.UnpicklingError):
-            raise EcbsrError(f"{path}: is not a checkpoint of this ecbsr-train, or is damaged; start again") from None
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError):
+            raise EcbsrError(f"{path}: {_NOT_OURS}; start again") from None
 
     def _check_settings(self, path: Path, before: dict[str, Any]) -> None:
         changed = [
@@ -210,6 +215,13 @@ class Trainer:
         ]
         if changed:
             raise UsageError(f"{path}: was trained with {', '.join(changed)}; resume with the same options")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return read_training_state(path)
+    except EcbsrError as error:
+        raise EcbsrError(f"{path}: {_NOT_OURS} ({error}); start again") from None
 
 
 def _uncaptured(work: Callable[..., T]) -> Callable[..., T]:

@@ -166,7 +166,15 @@ def test_refusals_of_checkpoints(train_images: Path, val_images: Path, uninterru
         train(train_images, val_images, run, QUICK)
     with pytest.raises(UsageError, match="seed 0, not 1"):
         train(train_images, val_images, run, replace(QUICK, seed=1), resume=True)
-    (run / "last.ckpt").write_bytes(b"damaged")
+    for damage in (b"damaged", (run / "last.ckpt").read_bytes()[:5000]):
+        (run / "last.ckpt").write_bytes(damage)
+        with pytest.raises(EcbsrError, match="is not a checkpoint of this ecbsr-train"):
+            train(train_images, val_images, run, QUICK, resume=True)
+    # As the format can describe it: a tensor of 4 GB whose elements are one value.
+    torch.save({"settings": asdict(QUICK), "net": torch.zeros(1).expand(1 << 30)}, run / "last.ckpt")
+    with pytest.raises(EcbsrError, match="its tensors have 4,294,967,296 bytes, more than the file"):
+        train(train_images, val_images, run, QUICK, resume=True)
+    torch.save({"settings": asdict(QUICK), "step": bytearray(1 << 20)}, run / "last.ckpt")
     with pytest.raises(EcbsrError, match="damaged"):
         train(train_images, val_images, run, QUICK, resume=True)
 
