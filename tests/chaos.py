@@ -3,14 +3,13 @@
     python -m tests.chaos [--seed N] [--seconds S] [--events N]
 
 After each event it looks for what must not happen: a traceback, a file under a final name that is not whole, a result
-that is lost, and processes or temporary files that are left. Exit code 1 if anything was found.
+or a phone that is lost, and processes or temporary files that are left. Exit code 1 if anything was found.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import resource
 import shutil
@@ -21,7 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +28,13 @@ import psutil
 
 from ecbsr_mobile import images, tflite, zoo
 from ecbsr_mobile.errors import EcbsrError
+from tests.helpers import chaos_phones, mishaps
+from tests.helpers.bench import ON_LINUX
 from tests.helpers.commands import argv, environment
+from tests.helpers.paths import ROOT
 
-LIMIT = 300
-"""Seconds until a command counts as hanging."""
+LIMIT = 900
+"""Seconds until a command counts as hanging, on a busy machine too."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +72,31 @@ MISHAPS = (
     "two at once",
     "no home",
     "read-only folder",
+    "clock back",
+    "six phones",
 )
 
 
-def run(event: Event) -> list[str]:
+def run(event: Event, generator: random.Random) -> list[str]:
     """Run the command, disturb it, and return what is wrong afterwards."""
     work, temporary = event.folder / "work", event.folder / "tmp"
-    for path in (work, temporary, event.folder / "val"):
+    for path in (work, temporary, event.folder / "val", event.folder / "home"):
         path.mkdir(exist_ok=True)
     shutil.copy(zoo.pictures()[0], event.folder / "val")
-    settings = {**environment(), "TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
+    settings = {"TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
+    if event.mishap == "six phones":
+        wrong = chaos_phones.run(event.folder, settings, generator, LIMIT)
+    else:
+        with mishaps.read_only(work) if event.mishap == "read-only folder" else nullcontext():
+            wrong = _disturb(event, work, {**environment(), **settings})
+    return wrong + _half(work / "out") + _left(event.folder)
+
+
+def _disturb(event: Event, work: Path, settings: dict[str, str]) -> list[str]:
     if event.mishap == "no home":
         settings = {key: value for key, value in settings.items() if key not in ("HOME", "XDG_CACHE_HOME")}
-    if event.mishap == "read-only folder":
-        work.chmod(0o555)
+    if event.mishap == "clock back":
+        settings = {**settings, **mishaps.clock_back(time.monotonic() + event.seconds)}
     command = argv(*event.command)
     if event.mishap == "closed streams":
         command = ["/bin/sh", "-c", 'exec "$@" <&- >&-', "sh", *command]
@@ -101,16 +114,16 @@ def run(event: Event) -> list[str]:
             process.kill()
             _, errors = process.communicate()
             wrong.append("hang")
-        # In its first moments, before any of our code runs, Python itself prints a traceback.
-        if (b"Traceback" in errors and b"ecbsr" in errors) or b"unexpected error" in errors:
+        if _defect(errors):
             wrong.append(f"defect: {errors.decode(errors='replace')[-300:]!r}")
     codes = [process.returncode for process in started]
-    work.chmod(0o755)
     if event.mishap == "two at once" and sorted(codes) not in ([0, 1], [0, 2]):
         wrong.append(f"result lost: exit codes {codes}")
-    if event.mishap in ("no home", "closed streams") and codes != [0]:
+    if event.mishap in ("no home", "closed streams", "clock back") and codes != [0]:
         wrong.append(f"result lost: exit code {codes}")
-    return wrong + _half(work / "out") + _left(event.folder)
+    if event.mishap == "read-only folder" and codes != [1]:
+        wrong.append(f"result lost: exit code {codes} in a read-only folder")
+    return wrong
 
 
 def _start(
@@ -125,6 +138,13 @@ def _start(
 def _full_disk() -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+
+
+def _defect(errors: bytes) -> bool:
+    """Whether a defect of ours was reported; until it has imported the package, Python itself says where Ctrl-C came."""
+    places = [line for line in errors.splitlines() if line.startswith(b'  File "' + bytes(ROOT))]
+    in_ours = any(b"/__init__.py" not in line for line in places)
+    return b"unexpected error" in errors or (b"Traceback" in errors and in_ours)
 
 
 def _half(out: Path) -> list[str]:
@@ -166,26 +186,42 @@ def _runs_in(process: psutil.Process, folder: Path) -> bool:
     return False
 
 
+def _impossible(mishap: str) -> str:
+    """Why a mishap cannot be tried on this machine; empty if it can."""
+    if mishap == "read-only folder":
+        return mishaps.read_only_problem()
+    if mishap == "clock back" and mishaps.clock_library() is None:
+        return "it needs Linux and a C compiler"
+    if mishap == "six phones" and not ON_LINUX:
+        return "the stand-in phones need Linux on x86-64"
+    return ""
+
+
 def main() -> int:
     """Let events happen until the time or their number is reached."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--events", type=int, default=200)
+    parser.add_argument("--verbose", action="store_true", help="print each event")
     options = parser.parse_args()
     generator = random.Random(options.seed)
-    mishaps = [mishap for mishap in MISHAPS if mishap != "read-only folder" or os.geteuid()]  # root may write
+    problems = {mishap: _impossible(mishap) for mishap in MISHAPS}
+    print(*(f"without {mishap}: {why}\n" for mishap, why in problems.items() if why), sep="", end="")
+    chosen = [mishap for mishap, why in problems.items() if not why]
     counts, found, end = Counter[str](), Counter[str](), time.monotonic() + options.seconds
     while time.monotonic() < end and counts.total() < options.events:
         folder = Path(tempfile.mkdtemp(prefix="ecbsr-chaos-"))
-        event = Event(folder, generator.choice(commands(folder)), generator.choice(mishaps), generator.expovariate(0.5))
-        for what in run(event):
+        event = Event(folder, generator.choice(commands(folder)), generator.choice(chosen), generator.expovariate(0.5))
+        for what in run(event, generator):
             found[what.partition(":")[0]] += 1
             print(f"{event.mishap} ({event.seconds:.2f} s), {event.command[0]}: {what}", flush=True)
         counts[event.mishap] += 1
+        if options.verbose:
+            print(f"{counts.total()}: {event.mishap}, {event.command[0]}", flush=True)
         shutil.rmtree(folder)
     print(f"seed {options.seed}: {counts.total()} events: {', '.join(f'{n} {name}' for name, n in counts.items())}")
-    kinds = ("result lost", "half file", "defect", "process left", "file left", "hang")
+    kinds = ("result lost", "phone lost", "half file", "defect", "process left", "file left", "hang")
     print(*(f"{what} {found[what]}" for what in kinds), sep="; ")
     return 1 if found else 0
 

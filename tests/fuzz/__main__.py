@@ -22,13 +22,14 @@ from pathlib import Path
 from ecbsr_mobile.errors import EcbsrError
 from tests.fuzz.inputs import Kind, kinds
 
-HANG_SECONDS = 10
+HANG_SECONDS = 10  # of the processor: a busy machine is no find
+IDLE_SECONDS = 120  # of the clock, for an input that waits
 MAX_BYTES = 10**9
 OWN = {"input", "written.png", "session"}
 
 
 class Hang(BaseException):
-    """An input took longer than `HANG_SECONDS`."""
+    """An input took longer than `HANG_SECONDS` or `IDLE_SECONDS`."""
 
 
 def main() -> int:
@@ -39,7 +40,8 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=10**9)
     parser.add_argument("--keep", type=Path, default=Path("fuzz-found"))
     options = parser.parse_args()
-    signal.signal(signal.SIGALRM, _hang)
+    for number in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(number, _hang)
     table = kinds()
     counts, refused, found = Counter[str](), Counter[str](), Counter[str]()
     spent = dict.fromkeys(table, 0.0)  # every kind gets the same time
@@ -71,7 +73,8 @@ def read(kind: Kind, data: bytes) -> str:
     path = folder / f"input{kind.suffix}"
     path.write_bytes(data)
     before = _peak()
-    signal.alarm(HANG_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)
+    signal.alarm(IDLE_SECONDS)
     try:
         kind.read(path)
         outcome = "read"
@@ -82,6 +85,7 @@ def read(kind: Kind, data: bytes) -> str:
     except Exception as error:
         outcome = f"exception: {type(error).__name__}: {str(error)[:200]!a}"
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
         left = [each.name for each in folder.iterdir() if each.stem not in OWN and each.name not in OWN]
         shutil.rmtree(folder)
