@@ -29,12 +29,18 @@ WITH_QUALITY = (".jpg", ".jpeg", ".webp")
 _WITHOUT_16_BIT = (".jpg", ".jpeg", ".webp", ".bmp")
 _WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
 _WITHOUT_METADATA = (".bmp", ".ppm", ".pgm")
+_BY_ROWS = (".png", ".ppm", ".pgm")
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # of Pillow, by the number of channels
+_WEBP_BYTES = 24  # for a pixel; measured
 _MAX_SIDE = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95},
     "WEBP": {"lossless": True, "exact": True},
     "TIFF": {"compression": "tiff_lzw"},
 }
+MAX_MEMORY = 1_200_000_000
+"""Bytes for an image whose encoder needs it whole."""
+
 _MAX_JPEG_EXIF = 65533 - 6
 
 
@@ -120,10 +126,30 @@ def _check(path: str | os.PathLike[str], ending: str, like: Picture, size: tuple
         raise UsageError(f"{path}: a {ending} file cannot have transparency; write a .png")
     if like.pixels.shape[2] == 3 and ending == ".pgm":
         raise UsageError(f"{path}: a .pgm file cannot have color; write a .ppm")
+    memory = _memory(ending, size, like)
+    if memory > MAX_MEMORY:
+        raise UsageError(
+            f"{path}: to write {size[0]}x{size[1]} pixels, a {ending} file needs {memory / 1e9:.1f} GB of memory, more "
+            f"than the limit of {MAX_MEMORY / 1e9:.1f}; write a .png, which is written row by row"
+        )
     limit = _MAX_SIDE.get(ending)
     if limit and max(size) > limit:
         raise UsageError(f"{path}: a {ending} file cannot have {size[0]}x{size[1]} pixels; write a .png")
     return like.alpha is not None and ending not in _WITHOUT_ALPHA
+
+
+def _memory(ending: str, size: tuple[int, int], like: Picture) -> int:
+    """About how many bytes the encoder needs, beside a strip."""
+    if ending in _BY_ROWS:
+        return 0
+    channels = like.pixels.shape[2] + (like.alpha is not None and ending not in _WITHOUT_ALPHA)
+    if like.pixels.dtype == np.uint16:
+        each = 5 * (channels if channels != 2 else 4)  # the pixels, and the file
+    elif ending == ".webp":
+        each = _WEBP_BYTES
+    else:
+        each = 1 if channels == 1 else 4  # as Pillow stores them
+    return each * size[0] * size[1]
 
 
 def _metadata(
@@ -180,20 +206,28 @@ class _Whole:
         dtype: np.dtype[Any],
         options: dict[str, Any],
     ) -> None:
+        from PIL import Image
+
         self._file, self._ending, self._filled = file, ending, 0
-        self._pixels = np.empty((size[1], size[0], channels), dtype)
         self._options = {name: value for name, value in options.items() if value}
+        self._deep = np.empty((size[1], size[0], channels), dtype) if dtype == np.uint16 else None
+        # Filled directly: an array would need its memory beside that of Pillow's image.
+        self._image = None if self._deep is not None else Image.new(_MODES[channels], size)
 
     def add(self, strip: NDArray[Any]) -> None:
-        self._pixels[self._filled : self._filled + len(strip)] = strip
+        if self._image is not None:
+            from PIL import Image
+
+            rows = Image.fromarray(strip[:, :, 0] if strip.shape[2] == 1 else strip)
+            self._image.paste(rows, (0, self._filled))
+        elif self._deep is not None:
+            self._deep[self._filled : self._filled + len(strip)] = strip
         self._filled += len(strip)
 
     def close(self) -> None:
-        if self._pixels.dtype == np.uint16:
-            self._file.write(_deep_tiff(self._pixels))
+        if self._image is None:
+            self._file.write(_deep_tiff(self._deep).data)  # type: ignore[arg-type]
             return
-        from PIL import Image
-
         formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
         name = formats[self._ending]
         options = _OPTIONS.get(name, {})
@@ -201,24 +235,24 @@ class _Whole:
             options = {}
         if name == "TIFF" and "exif" in self._options:
             options = {}  # Pillow's compressed TIFF cannot hold it
-        pixels = self._pixels[:, :, 0] if self._pixels.shape[2] == 1 else self._pixels
         try:
-            Image.fromarray(pixels).save(self._file, name, **{**options, **self._options})
+            self._image.save(self._file, name, **{**options, **self._options})
         except (ValueError, SyntaxError, RuntimeError) as error:
             raise EcbsrError(f"cannot encode the image as {name}: {error}; write a .png") from None
 
 
-def _deep_tiff(pixels: NDArray[np.uint16]) -> bytes:
+def _deep_tiff(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """The content of a file; the memory of `pixels` is used again."""
     cv2 = opencv()
     channels = pixels.shape[2]
     if channels == 2:  # OpenCV has no gray with alpha
         pixels, channels = np.dstack([pixels[:, :, 0]] * 3 + [pixels[:, :, 1]]), 4
     if channels > 1:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR if channels == 3 else cv2.COLOR_RGBA2BGRA)
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR if channels == 3 else cv2.COLOR_RGBA2BGRA, pixels)
     try:
         done, data = cv2.imencode(".tiff", pixels)
     except cv2.error as error:
         raise EcbsrError(f"cannot encode the image as TIFF: {error.err}") from None
     if not done:
         raise EcbsrError("cannot encode the image as TIFF; write a .png")
-    return data.tobytes()
+    return data  # type: ignore[no-any-return]

@@ -221,3 +221,24 @@ def test_a_failure_between_strips_leaves_nothing(tmp_path: Path) -> None:
             add(strip)
             raise KeyError
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "size", "memory"),
+    [
+        ("o.jpg", np.uint8, (20_000, 20_000), "1.6 GB"),
+        ("o.bmp", np.uint8, (20_000, 20_000), "1.6 GB"),
+        ("o.tif", np.uint16, (10_000, 10_000), "1.5 GB"),
+        ("o.webp", np.uint8, (10_000, 10_000), "2.4 GB"),
+    ],
+)
+def test_what_does_not_fit_into_memory_is_refused(
+    tmp_path: Path, name: str, dtype: type[np.unsignedinteger], size: tuple[int, int], memory: str
+) -> None:
+    like = Picture(np.zeros((1, 1, 3), dtype))
+    with (
+        pytest.raises(UsageError, match=rf"needs {memory} of memory, more than the limit of 1.2; write a .png"),
+        images.open_writer(tmp_path / name, like, size),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
