@@ -141,7 +141,7 @@ def _full_disk() -> None:
 
 
 def _defect(errors: bytes) -> bool:
-    """Whether a defect of ours was reported; until it has imported the package, Python itself says where Ctrl-C came."""
+    """Whether a defect of ours was reported; until the package is imported, Python itself shows where Ctrl-C came."""
     places = [line for line in errors.splitlines() if line.startswith(b'  File "' + bytes(ROOT))]
     in_ours = any(b"/__init__.py" not in line for line in places)
     return b"unexpected error" in errors or (b"Traceback" in errors and in_ours)

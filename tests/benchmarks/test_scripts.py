@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import subprocess
@@ -112,3 +113,15 @@ def test_the_stored_times_are_read_as_they_are_written(tmp_path: Path) -> None:
     front.write_times(tmp_path / "times.json", times)
     assert front.read_times(tmp_path / "times.json") == times
     assert json.loads((tmp_path / "times.json").read_text()) == json.loads(path.read_text())
+
+
+@pytest.mark.slow
+def test_the_memory_of_upscaling_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
+    upscale_memory = importlib.import_module("upscale_memory")
+    upscale_memory._write_many(tmp_path / "small", 150)
+    model = str(zoo.FOLDER / "ecbsr-m4c8-x2-int8.tflite")
+    arguments = [str(tmp_path / "small"), str(tmp_path / "larger"), "--model", model]
+    seen, largest = upscale_memory.watch(arguments, tmp_path / "larger")
+    assert len(list((tmp_path / "larger").iterdir())) == 150
+    assert max(seen) - min(seen[1:]) < 20, seen  # MB; an image has up to 0.1 MB
+    assert largest < 10**9
