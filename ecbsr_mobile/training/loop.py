@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import pickle
 import signal
 import time
 from collections.abc import Callable
@@ -20,10 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .. import checkpoint, evaluation
+from ..checkpoint.training_state import read_training_state
 from ..dataset import Pair, pairs
 from ..errors import EcbsrError, UsageError
 from ..network import PlainNet
@@ -141,8 +140,8 @@ def _check_new(out: Path) -> None:
 def saved_settings(out: str | os.PathLike[str]) -> dict[str, Any] | None:
     """The settings of the run in a folder, by name; None if there is none that can be resumed."""
     try:
-        return dict(torch.load(Path(out, CHECKPOINT), map_location="cpu", weights_only=True)["settings"])
-    except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError, pickle.UnpicklingError):
+        return dict(read_training_state(Path(out, CHECKPOINT))["settings"])
+    except (OSError, EcbsrError, KeyError, TypeError, ValueError):
         return None
 
 
