@@ -7,20 +7,22 @@ import math
 import os
 import re
 import shlex
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ecbsr_mobile.cli import common, paths
+from ecbsr_mobile.cli import common, gate_report, paths
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.utils.progress import bars
 from ecbsr_mobile.utils.text import to_utf8
 
 from .config import HOST, MAX_COUNT, MAX_SECONDS, Limits, Options
 
 if TYPE_CHECKING:
     from .results.baseline import Comparison
-    from .results.types import Results, Row
+    from .results.types import Results
 
 EPILOG = """\
 A row is "ok" only if the delegate reports that it runs the nodes; otherwise the status gives the reason. Exit code:
@@ -77,6 +79,8 @@ def parser() -> argparse.ArgumentParser:
     add("--strict", action="store_true", help="exit 1 as well for rows that are inconclusive or without a partner")
     add("--allow-different", action="store_true",
         help="compare with a baseline of another machine, runtime, tool or model file")  # fmt: skip
+    gate_report.add_options(parser)
+    common.add_overwrite_option(parser)
     add("--json", action="store_true", help="print the results as JSON")
     add = parser.add_argument_group("instead of measuring").add_argument
     add("--list", action="store_true", help="list the phones that adb sees")
@@ -92,6 +96,8 @@ def main(argv: list[str] | None = None) -> int:
         return _list_phones(as_json=arguments.json)
     if arguments.dry_run:
         return _dry_run(arguments)
+    gate_report.check_options(arguments)
+    from . import text_report
     from .results import baseline, serialize
     from .session import check_new, publish
 
@@ -113,9 +119,9 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.json:
         common.print_json(serialize.document(results, comparisons))
     else:
-        _print_results(results, comparisons)
-    if folder:
-        common.notice(f"the report is {Path(folder) / 'report.html'}")
+        text_report.print_results(results, comparisons)
+    gate_report.write(arguments, text_report.gate(results, comparisons))
+    text_report.notice_next_step(results, folder)
     if refused:
         reasons = "; ".join(different[:3])
         raise EcbsrError(f"{arguments.baseline} is not comparable: {reasons}; --allow-different compares all the same")
@@ -141,9 +147,11 @@ def _measure(arguments: argparse.Namespace) -> Results:
     progress = None if arguments.quiet else common.notice
     if arguments.imported and not (arguments.models or arguments.device or arguments.resume):
         return Results((), {})  # only the imported rows
-    if arguments.resume:
-        return session.resume(arguments.resume, progress)
-    return session.start(arguments.models, _options(arguments), arguments.out, progress)
+    with bars() as update:
+        step = update if sys.stderr.isatty() and progress else None
+        if arguments.resume:
+            return session.resume(arguments.resume, progress, step)
+        return session.start(arguments.models, _options(arguments), arguments.out, progress, step)
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -204,44 +212,6 @@ def _shell_word(text: str) -> str:
         return shlex.quote(text)
     plain = set(range(32, 127)) - set(b"'\\")
     return "$'" + "".join(chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(text)) + "'"
-
-
-def _print_results(results: Results, comparisons: Sequence[Comparison]) -> None:
-    header = ["model", "size", "device", "delegate", "threads", "status", "median ms", "95 % interval", "p95 ms"]
-    header += ["fps", "nodes"]
-    lines = [_cells(row) for row in results.results]
-    if any(row.check for row in results.results):
-        header.append("output")
-        for line, row in zip(lines, results.results, strict=True):
-            line.append(row.check.text if row.check else "-")
-    if comparisons:
-        header.append("now / baseline")
-        # Rows that only the baseline has follow at the end of the comparisons.
-        for line, comparison in zip(lines, comparisons[: len(lines)], strict=True):
-            line.append(comparison.text)
-    common.print_table(header, lines)
-    for device in results.devices.values():
-        for note in device.notes:
-            common.notice(f"{device.name}: {note}")
-    rows_by_note: dict[str, list[str]] = {}
-    for row in results.results:
-        if row.note:
-            rows = rows_by_note.setdefault(f"{row.device} by {row.delegate}: {row.note}", [])
-            rows.append(f"{row.model} {row.size[0]}x{row.size[1]}")
-    for note, rows in rows_by_note.items():
-        common.notice(f"{note} ({', '.join(dict.fromkeys(rows))})")
-
-
-def _cells(row: Row) -> list[str]:
-    from .results import stats
-
-    def number(value: float | None) -> str:
-        return "-" if value is None else stats.short(value)
-
-    limits = " - ".join(map(stats.short, row.ci95_ms)) if row.ci95_ms else "-"
-    nodes = "-" if row.nodes_delegated is None else f"{row.nodes_delegated}/{row.nodes_total or '?'}"
-    cells = [row.model, f"{row.size[0]}x{row.size[1]}", row.device, row.delegate, str(row.threads), row.status]
-    return [*cells, number(row.median_ms), limits, number(row.p95_ms), number(row.fps), nodes]
 
 
 def _count(text: str) -> int:

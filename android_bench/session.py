@@ -32,6 +32,9 @@ from .results.types import TIMED, Check, DeviceInfo, OperatorTime, Results, Run
 Notify = Callable[[str], None]
 """Called with one line of text, from several threads."""
 
+Step = Callable[[str, str, int, int], None]
+"""Called after each run with the device, the outcome, the number of runs that are done, and of all; from threads."""
+
 WORK = "benchmark"
 """What the lock of a folder says is done there."""
 
@@ -88,8 +91,12 @@ def start(
     options: Options,
     out: str | os.PathLike[str] | None = None,
     progress: Notify | None = None,
+    step: Step | None = None,
 ) -> Results:
-    """Like `bench`, with the options as one value."""
+    """Like `bench`, with the options as one value.
+
+    `step` is called after each run instead of `progress`.
+    """
     models = read_models(paths)
     options = replace(options, devices=_connected(options.devices))
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -99,10 +106,10 @@ def start(
         if out is not None:
             check_new(Path(out))
         journal.create_file()
-        return _run(models, journal, progress)
+        return _run(models, journal, progress, step)
 
 
-def resume(out: str | os.PathLike[str], progress: Notify | None = None) -> Results:
+def resume(out: str | os.PathLike[str], progress: Notify | None = None, step: Step | None = None) -> Results:
     """Finish the session in the folder `out`: measure only what is missing.
 
     Raises:
@@ -112,10 +119,10 @@ def resume(out: str | os.PathLike[str], progress: Notify | None = None) -> Resul
     if not Path(out).is_dir():
         reopen(Path(out))  # says what is missing, and creates no folder
     with locked(out, WORK):
-        return _resume(out, progress)
+        return _resume(out, progress, step)
 
 
-def _resume(out: str | os.PathLike[str], progress: Notify | None) -> Results:
+def _resume(out: str | os.PathLike[str], progress: Notify | None, step: Step | None) -> Results:
     journal = reopen(Path(out))
     files = journal.session.models
     if not files:
@@ -124,7 +131,7 @@ def _resume(out: str | os.PathLike[str], progress: Notify | None) -> Results:
     for model, file in zip(models.values(), files, strict=True):
         if model.sha256 != file.sha256:
             raise EcbsrError(f"{file.path} has changed since the benchmark in {out} began; start a new benchmark")
-    return _run(models, journal, progress)
+    return _run(models, journal, progress, step)
 
 
 def check_new(folder: Path) -> None:
@@ -166,12 +173,12 @@ def _connected(devices: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([name for name in devices if name != "all"] + ready))
 
 
-def _run(models: Mapping[str, Model], journal: Journal, progress: Notify | None) -> Results:
+def _run(models: Mapping[str, Model], journal: Journal, progress: Notify | None, step: Step | None = None) -> Results:
     """Run everything that the journal does not hold yet.
 
     This machine runs alone first, because benchmarking phones slows it down; then all phones run at once.
     """
-    queues = _Queues(models, journal, progress or (lambda _line: None))
+    queues = _Queues(models, journal, progress or (lambda _line: None), step)
     devices = journal.session.settings.devices
     try:
         queues.run([name for name in devices if name == HOST])
@@ -192,8 +199,10 @@ def _run(models: Mapping[str, Model], journal: Journal, progress: Notify | None)
 class _Queues:
     """The devices of a session, each with its queue of runs in a thread."""
 
-    def __init__(self, models: Mapping[str, Model], journal: Journal, progress: Notify) -> None:
-        self.models, self.journal, self.progress = models, journal, progress
+    def __init__(
+        self, models: Mapping[str, Model], journal: Journal, progress: Notify, step: Step | None = None
+    ) -> None:
+        self.models, self.journal, self.progress, self.step = models, journal, progress, step
         self.options = journal.session.settings
         self.stop = threading.Event()
         states = [state for run in journal.runs.values() for state in (run.before, run.after) if state]
@@ -243,7 +252,10 @@ class _Queues:
                 run = runner.measure(case, number)
                 self.journal.add_run(run)
                 remaining = (time.monotonic() - began) / position * (len(queue) - position)
-                self.progress(_progress_line(run, self.options.rounds, remaining))
+                if self.step:
+                    self.step(name, _step_text(run), position, len(queue))
+                else:
+                    self.progress(_progress_line(run, self.options.rounds, remaining))
             for case in cases:
                 if self._needs_check(case):
                     self.journal.add_check(case, runner.check(case))
@@ -304,10 +316,17 @@ def _results(models: Mapping[str, Model], journal: Journal, failures: Mapping[st
     )
 
 
-def _progress_line(run: Run, rounds: int, seconds: float) -> str:
-    case = run.case
+def _outcome(run: Run) -> str:
     latency = f"{run.median_ms:.2f} ms" if run.median_ms is not None else ""
-    outcome = latency if run.status == "ok" else f"{run.status} {latency}".strip()
+    return latency if run.status == "ok" else f"{run.status} {latency}".strip()
+
+
+def _step_text(run: Run) -> str:
+    return f"{run.case.device}: {_outcome(run)}, {run.case.model}"
+
+
+def _progress_line(run: Run, rounds: int, seconds: float) -> str:
+    case, outcome = run.case, _outcome(run)
     what = f"{case.model} {case.size[0]}x{case.size[1]} {case.delegate} {case.threads_text}"
     estimate = f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
     note = f" ({run.note})" if run.note else ""

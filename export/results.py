@@ -67,6 +67,7 @@ class ExportedFile:
             "fidelity_db": loss.get("fidelity_db"),
             "psnr_db": loss.get("psnr_db"),
             "psnr_float_db": loss.get("psnr_float_db"),
+            "verdicts": audit.get("verdicts"),
             "audit": audit.get("audit"),
             "invariants": audit.get("invariants"),
             **{name: audit[name] for name in ("npu", "gpu") if name in audit},

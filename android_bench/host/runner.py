@@ -28,6 +28,7 @@ from .. import output_check
 from ..benchmark_tool.run_status import xnnpack_status
 from ..config import HOST, Case, Options
 from ..models import Model, resized_file
+from ..results import explanations
 from ..results.types import Check, Core, DeviceInfo, OperatorTime, Run, State, Tool
 from . import gpu
 
@@ -62,6 +63,7 @@ class HostRunner:
             cores=tuple(Core(index, _max_mhz(index)) for index in sorted(usable_cores())),
             tool=Tool("interpreter", f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"),
             notes=(*_load_notes(), *_left_out(self.options)),
+            cpu_flags=explanations.flags(_cpu_info()),
         )
 
     def measure(self, case: Case, number: int) -> Run:
@@ -173,11 +175,16 @@ def usable_cores() -> set[int]:
 
 
 def _cpu_model() -> str:
+    lines = _cpu_info().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _cpu_info() -> str:
+    """The content of Linux's /proc/cpuinfo; "" elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def _max_mhz(core: int) -> int | None:

@@ -12,7 +12,9 @@ from export.html.rendering import render, size_name
 from export.resolutions import Size
 
 from ..results import serialize
+from ..results.answers import Answer, answers, delegate_title, device_title
 from ..results.baseline import Comparison
+from ..results.explanations import explain
 from ..results.types import STATUSES, TIMED, Core, Results
 from . import plots
 
@@ -41,6 +43,7 @@ class SideBySide:
 
 def html(results: Results, compared: Sequence[Comparison] = ()) -> str:
     """The report page; `compared` adds a section with the comparison to a baseline."""
+    found = answers(results)
     return render(
         __package__,
         "page.html.j2",
@@ -48,6 +51,11 @@ def html(results: Results, compared: Sequence[Comparison] = ()) -> str:
         session=results,
         rows=results.results,
         compared=compared,
+        answer=_sentence(results, found),
+        answers=found,
+        delegate_title=delegate_title,
+        explanations=explain(results),
+        sections=_sections(results, compared),
         problems=_problems(results),
         side_by_side=_side_by_side(results),
         latencies=plots.latencies(results),
@@ -56,6 +64,34 @@ def html(results: Results, compared: Sequence[Comparison] = ()) -> str:
         statuses=STATUSES,
         timed=TIMED,
     )
+
+
+def _sections(results: Results, compared: Sequence[Comparison]) -> list[tuple[str, str]]:
+    """The ids and names of the sections that the page has."""
+    devices = [device.model or name for name, device in results.devices.items()]
+    latency = [
+        (f"latency{number}", f"Latency on {plot.title}") for number, plot in enumerate(plots.latencies(results), 1)
+    ]
+    return [
+        *([("latency1", "Latency")] if len(devices) == 1 and latency else latency),
+        ("problems", "Failures"),
+        *([("baseline", "Baseline")] if compared else []),
+        ("side-by-side", "Side by side"),
+        *([("devices", "Devices")] if devices else []),
+        ("rows", "All rows"),
+        *([("models", "Models")] if results.models else []),
+        ("reading", "How to read"),
+    ]
+
+
+def _sentence(results: Results, found: Sequence[Answer]) -> str:
+    """The fastest target, or that there is none."""
+    latencies = {results.results[answer.row].median_ms: answer for answer in found}
+    timed = [latency for latency in latencies if latency is not None]
+    if not timed:
+        return "Nothing was timed"
+    best = latencies[min(timed)]
+    return f"{best.target[0].upper()}{best.target[1:]}: {best.text}"
 
 
 def _problems(results: Results) -> list[Problem]:
@@ -76,16 +112,8 @@ def _side_by_side(results: Results) -> SideBySide:
     for index, row in enumerate(results.results):
         cells = indices.setdefault((row.model, row.size), {pair: [] for pair in pairs})
         cells[row.device, row.delegate].append(index)
-    titles = [f"{_device_title(results, device)} · {delegate}" for device, delegate in pairs]
+    titles = [f"{device_title(results, device)} · {delegate_title(delegate)}" for device, delegate in pairs]
     return SideBySide(titles, [(model, size, list(cells.values())) for (model, size), cells in indices.items()])
-
-
-def _device_title(results: Results, name: str) -> str:
-    """The model of a phone, or its address if another device is of the same model; "host" for this machine."""
-    models = [device.model for device in results.devices.values()]
-    device = results.devices.get(name)
-    unique = device is not None and device.kind == "phone" and device.model and models.count(device.model) == 1
-    return device.model if device is not None and unique else name
 
 
 def _core_groups(cores: Sequence[Core]) -> Mapping[int | None, list[int]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from export.resolutions import Size
 
+from ..results.answers import FRAME_RATES
 from ..results.types import Results, Row, State
 
 SERIES = {"cpu": 0, "wasm": 0, "gpu": 1, "webgpu": 1, "nnapi": 2, "external": 3}
@@ -18,9 +19,6 @@ SERIES = {"cpu": 0, "wasm": 0, "gpu": 1, "webgpu": 1, "nnapi": 2, "external": 3}
 
 CURVES = {"battery_celsius": "battery", "skin_celsius": "skin"}
 """A field of `State` → its name in the plot's key."""
-
-FRAME_RATES = (60, 30)
-"""Frames per second that a latency plot marks."""
 
 MAX_LABELS = 7
 """Labels of an axis that do not touch on a narrow screen."""
@@ -113,21 +111,22 @@ def _latencies(title: str, rows: dict[int, Row]) -> LatencyPlot:
         title,
         groups,
         ticks=[_position(tick, low, high) for tick in ticks],
-        frame_rates=[(rate, _position(1000 / rate, low, high)) for rate in FRAME_RATES if low < 1000 / rate < high],
+        frame_rates=[(rate, _position(1000 / rate, low, high)) for rate in FRAME_RATES],
         labels=[(tick, _position(tick, low, high)) for tick in ticks[::step]],
     )
 
 
 def _range(rows: Sequence[Row]) -> tuple[float, float]:
-    """Minimum and maximum of the axis: the next 1, 2 or 5 times a power of ten outside all intervals.
+    """Minimum and maximum of the axis: the next 1, 2 or 5 times a power of ten outside all intervals and frame rates.
 
     The axis ends at a quarter of the smallest and four times the largest median: an interval of two or three runs can
     be so wide that nothing else would be visible.
     """
     medians = [row.median_ms for row in rows if row.median_ms]
     limits = [limit for row in rows for limit in row.ci95_ms or ()]
-    low = max(min(medians) / 4, min([*limits, *medians]))
-    high = min(max(medians) * 4, max([*limits, *medians]))
+    frames = [1000 / rate for rate in FRAME_RATES]
+    low = min(max(min(medians) / 4, min([*limits, *medians])), *frames)
+    high = max(min(max(medians) * 4, max([*limits, *medians])), *frames)
     ticks = _ticks(low / 10, high * 10)
     return max(tick for tick in ticks if tick <= low), min(tick for tick in ticks if tick >= high)
 

@@ -17,7 +17,9 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import recipe
 from ecbsr_mobile.utils.text import printable
 
+from .answers import answers
 from .baseline import Comparison
+from .explanations import explain
 from .types import SCHEMA, DeviceInfo, Results
 
 COLUMNS = (
@@ -65,8 +67,12 @@ def _cell(value: Any) -> Any:
 
 def document(results: Results, comparisons: Sequence[Comparison] = ()) -> dict[str, Any]:
     """The content of `results.json`: the results, and the comparisons with an earlier session as "baseline"."""
-    plain = results.as_json()
+    plain = {**results.as_json(), "explanations": list(explain(results)), "answers": _answers(results)}
     return {**plain, "baseline": msgspec.to_builtins(comparisons)} if comparisons else plain
+
+
+def _answers(results: Results) -> Any:
+    return msgspec.to_builtins(answers(results))
 
 
 def read_results(path: str | os.PathLike[str]) -> Results:

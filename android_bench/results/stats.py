@@ -13,11 +13,12 @@ from statistics import fmean, stdev
 METHOD = (
     "median_ms: median over runs of each run's median iteration (its mean, where the tool prints no median); "
     "a run is one process. ci95_ms: from 6 runs on, the narrowest pair of order statistics that holds the median "
-    "with at least 95 % (binomial, no distribution assumed); for 2 to 5 runs, Student's t on the logarithms, "
+    "with at least 95 % (binomial, no distribution assumed); for 3 to 5 runs, Student's t on the logarithms, "
     "widened to the smallest and largest run. p95_ms: median over runs of each run's 95th percentile."
 )
 
 CONFIDENCE = 0.95
+MIN_RUNS = 3  # the interval of two runs is so wide that it says nothing
 MIN_ORDER_STATISTICS = 6  # 1 - 2 / 2**n reaches the level from n = 6 on
 DIGITS = 5  # significant digits; runs do not repeat to more
 
@@ -25,6 +26,13 @@ DIGITS = 5  # significant digits; runs do not repeat to more
 def short(value: float, decimals: int = 2) -> str:
     """A number for a table cell: fixed decimals, or two significant digits where it is very small or large."""
     return f"{value:.{decimals}f}" if 0.1 <= value < 1e5 else f"{value:.2g}"
+
+
+def column(values: Sequence[float | None]) -> list[str]:
+    """Positive numbers of a table's column with as many decimals as the smallest needs for three digits: 1 to 4."""
+    known = [value for value in values if value]
+    decimals = min(max(2 - math.floor(math.log10(min(known))), 1), 4) if known else 1
+    return ["-" if value is None else f"{value:.{decimals}f}" for value in values]
 
 
 def rounded(value: float) -> float:
@@ -37,11 +45,11 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
 
     From 6 values on: the pair of order statistics x[k], x[n+1-k] with the largest k whose coverage,
     1 - 2·P(Binomial(n, 1/2) < k), is at least 95 % (Conover, Practical Nonparametric Statistics, section 3.2).
-    Fewer values cannot reach 95 % that way: see `METHOD`. None for fewer than 2 values.
+    Fewer values cannot reach 95 % that way: see `METHOD`. None for fewer than `MIN_RUNS` values.
     """
     ordered = sorted(values)
     count = len(ordered)
-    if count < 2:
+    if count < MIN_RUNS:
         return None
     if count < MIN_ORDER_STATISTICS:
         return _student_interval(ordered)

@@ -179,6 +179,7 @@ class DeviceInfo:
     cores: tuple[Core, ...] = ()
     tool: Tool | None = None
     notes: tuple[str, ...] = ()
+    cpu_flags: tuple[str, ...] = ()  # those of `explanations.KNOWN_FLAGS` that all cores have; empty: not known
 
     @property
     def text(self) -> str:

@@ -11,9 +11,11 @@ import json
 import logging
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
+import textwrap
 import threading
 import time
 import traceback
@@ -39,6 +41,7 @@ DONE, FAILED, MISUSE = 0, 1, 2
 _RETRY_SECONDS = 0.02
 
 _GAP = "  "
+_MAX_NAMED = 3  # files in a command that is printed
 _NUMBER = re.compile(r"[-+]?\d|-?$")
 """How a cell of a column of numbers begins: a digit, a sign, or nothing."""
 
@@ -119,6 +122,30 @@ def print_line(text: str = "") -> None:
     """Print one or several lines on standard output, with `?` for control characters."""
     with cleared():
         print("\n".join(printable(line) for line in text.split("\n")), flush=True)
+
+
+def print_wrapped(text: str, indent: str = "    ") -> None:
+    """Print one line on standard output; on a terminal, its continuation lines are indented."""
+    if sys.stdout.isatty():
+        text = textwrap.fill(
+            printable(text), shutil.get_terminal_size().columns, subsequent_indent=indent, break_on_hyphens=False,
+            break_long_words=False,
+        )  # fmt: skip
+    print_line(text)
+
+
+def command_line(command: str, *arguments: object) -> str:
+    """A command of this project for a shell, as the running one was typed: `ecbsr-bench 'a model.tflite'`."""
+    prefix, space, _ = typed_name().rpartition(" ")
+    words = [f"./{text}" if text.startswith("-") and os.path.exists(text) else text for text in map(str, arguments)]
+    return f"{prefix} {command} {shlex.join(words)}" if space else f"ecbsr-{command} {shlex.join(words)}"
+
+
+def how_to_time(files: Sequence[str]) -> str:
+    """The command that times `.tflite` files on this machine; of many files, one."""
+    several = len(files) > _MAX_NAMED
+    what = "one of them" if several else "them" if len(files) > 1 else "it"
+    return f"time {what} here: {command_line('bench', *(files[:1] if several else files))}"
 
 
 def report_failures(failures: Sequence[str], kind: str = "image") -> int:

@@ -73,7 +73,7 @@ def audit_delegate(graph: Graph, delegate: Delegate) -> DelegateAudit:
     supported = [number not in refused for number in range(len(graph.nodes))]
     accepted = partitions(graph, supported)
     delegated = sorted(accepted, key=len, reverse=True)[: delegate.max_partitions]
-    notes = [*delegate.notes, *(delegate.quantized_notes if _is_quantized(graph) else ())]
+    notes = [*delegate.notes, *(delegate.quantized_notes if is_quantized(graph) else ())]
     loads = all(unsupported.verdict != "fatal" for unsupported in refused.values())
     if not loads:
         delegated = []
@@ -95,7 +95,8 @@ def audit_delegate(graph: Graph, delegate: Delegate) -> DelegateAudit:
     )
 
 
-def _is_quantized(graph: Graph) -> bool:
+def is_quantized(graph: Graph) -> bool:
+    """Whether a node of the graph writes integers that stand for real values."""
     return any(graph.tensors[index].type_name in QUANTIZED for node in graph.nodes for index in node.outputs)
 
 

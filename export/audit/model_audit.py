@@ -17,9 +17,10 @@ from ecbsr_mobile.tflite.graph import operators
 from ecbsr_mobile.tflite.reader import read, read_bytes
 from ecbsr_mobile.tflite.xnnpack_probe import XnnpackReport, probe
 
-from .delegate_audit import DelegateAudit, audit_delegate
+from .delegate_audit import DelegateAudit, audit_delegate, is_quantized
 from .delegates import DELEGATES
 from .invariants import BrokenInvariant, broken_invariants
+from .verdicts import Verdict, verdicts
 
 if TYPE_CHECKING:
     from ..gpu.results import GpuReport
@@ -39,6 +40,7 @@ class Audit:
         measured: what the runtime of this machine delegates to XNNPACK; None if it was not run.
         npu: SoC → report of an NPU's compiler; None if it was not run.
         gpu: report of the GPU delegate on this machine; None if it was not asked.
+        quantized: whether it computes with integers that stand for real values.
     """
 
     operators: dict[str, int]
@@ -49,6 +51,12 @@ class Audit:
     measured: XnnpackReport | None
     npu: CompileReports | None = None
     gpu: GpuReport | None = None
+    quantized: bool = False
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the audit means for each target; see `verdicts.Verdict`."""
+        return verdicts(self)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON: `audit` maps the name of each delegate to its audit."""
@@ -56,6 +64,7 @@ class Audit:
         if self.measured is not None and "xnnpack" in delegates:
             delegates["xnnpack"]["measured"] = self.measured.to_json()
         document = {
+            "verdicts": [verdict.to_json() for verdict in self.verdicts],
             "operators": self.operators,
             "subgraphs": self.subgraphs,
             "audit": delegates,
@@ -89,4 +98,5 @@ def audit(model: bytes | str | os.PathLike[str], name: str = "the model", *, run
         invariants=tuple(broken_invariants(graph)),
         recipe=recipe.read(graph),
         measured=probe(data) if run_xnnpack else None,
+        quantized=is_quantized(graph),
     )

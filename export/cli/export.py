@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ecbsr_mobile import zoo
-from ecbsr_mobile.cli import common, paths
-from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.cli import common, gate_report, paths
+from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import progress
 from ecbsr_mobile.utils.cpu_instructions import use_common
 
 from .. import options, resolutions
 from ..npu import socs
-from .audit import COMPILER_COLUMNS, compiler_cells
-from .gpu_report import print_reports
 
 if TYPE_CHECKING:
-    from ..results import Exported, ExportedFile
+    from ..results import Exported
 
 FIELDS = (
     "target", "prelu", "calibration", "io_dtype", "activations", "finetune", "max_drop", "onnx", "npu", "gpu",
@@ -34,19 +33,38 @@ def main(argv: list[str] | None = None) -> int:
         _list(arguments.json)
         return common.DONE
     chosen = options_from(arguments)
-    from ..pipeline import export
+    gate_report.check_options(arguments)
+    from . import export_report
 
     with progress.messages(common.notice) as show:
-        exported = export(arguments.weights, arguments.out, chosen, progress=show)
+        exported = _export(arguments, chosen, show)
+    gate_report.write(arguments, export_report.gate(exported, chosen.max_drop))
     if arguments.json:
         common.print_json(exported.to_json())
     else:
-        _print_files(exported)
+        export_report.print_files(exported)
         if arguments.npu:
-            _print_npu_reports(exported)
+            export_report.print_npu_reports(exported)
         if arguments.gpu:
-            print_reports({file.path.name: file.audit.gpu for file in exported.files if file.audit and file.audit.gpu})
+            export_report.print_gpu_reports(exported)
+    export_report.notice_next_step(exported)
     return common.DONE
+
+
+def _export(arguments: argparse.Namespace, chosen: options.ExportOptions, show: Callable[[str], None]) -> Exported:
+    """Export; a failure is written to the files for CI as well."""
+    from ..pipeline import export
+    from ..validation.quality import QualityError
+
+    try:
+        return export(arguments.weights, arguments.out, chosen, progress=show)
+    except UsageError:
+        raise
+    except EcbsrError as error:
+        outcome: gate_report.Outcome = "failed" if isinstance(error, QualityError) else "error"
+        check = gate_report.Check(arguments.weights, "quality gate", outcome, str(error))
+        gate_report.write(arguments, gate_report.GateReport("ecbsr-export", str(error), [check]))
+        raise
 
 
 def script() -> None:
@@ -76,37 +94,6 @@ def _refuse_with_list(arguments: argparse.Namespace) -> None:
     given = [name for name, value in vars(arguments).items() if name not in free and value != default(name)]
     if given:
         raise UsageError(f"--list exports nothing: leave out {', '.join(name.replace('_', '-') for name in given)}")
-
-
-def _print_files(exported: Exported) -> None:
-    model = exported.model
-    header = ["file", "bytes", "largest error", "loss dB", "fidelity dB", "XNNPACK nodes", "partitions"]
-    common.print_table(
-        header, [_file_row(file) for file in exported.files], f"{model['name']}, {model['parameters']} parameters"
-    )
-
-
-def _file_row(file: ExportedFile) -> list[str]:
-    drop = f"{file.loss.drop_db:.3f}" if file.loss else "-"
-    fidelity = f"{file.loss.fidelity_db:.1f}" if file.loss and file.loss.fidelity_db is not None else "-"
-    xnnpack = next((d for d in file.audit.delegates if d.name == "xnnpack"), None) if file.audit else None
-    nodes = f"{xnnpack.taken}/{xnnpack.total}" if xnnpack else "-"
-    partitions = str(xnnpack.partitions) if xnnpack else "-"
-    return [str(file.path), str(file.bytes), f"{file.max_abs_error:.1e}", drop, fidelity, nodes, partitions]
-
-
-def _print_npu_reports(exported: Exported) -> None:
-    from ..npu.results import STATIC
-
-    rows = [
-        [file.path.name, soc, *compiler_cells(report)]
-        for file in exported.files
-        if file.audit
-        for soc, report in (file.audit.npu or {}).items()
-    ]
-    common.print_line()
-    common.print_table(["NPU compiler", "SoC", *COMPILER_COLUMNS], rows)
-    common.print_line(f"MB: {STATIC}. Not checked: {', '.join(socs.NOT_CHECKED)}")
 
 
 def _list(as_json: bool) -> None:
@@ -170,6 +157,7 @@ def parser() -> argparse.ArgumentParser:
         help="ask LiteRT's GPU delegate on this machine what it takes of each file, and store its report in the recipe "
         "(see ecbsr-audit)")  # fmt: skip
     add("--out", default=".", metavar="DIR", type=paths.OUTPUT_FOLDER, help="folder for the files (.)")
+    gate_report.add_options(result)
     add("--json", action="store_true", help="print the result as JSON")
     common.add_overwrite_option(result)
     common.add_weights_options(result)

@@ -18,6 +18,9 @@ from ..resolutions import SIZES, Size, name
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+SIGNS = {"good": "●", "partial": "◐", "bad": "✕", "unknown": "?"}
+"""A sign for each traffic light, since color alone does not reach everyone."""
+
 _NAMES = {size: alias for alias, size in SIZES.items()}
 
 
@@ -53,6 +56,7 @@ def _environment(package: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["columns"] = columns
+    environment.globals["signs"] = SIGNS
     for function in (json_text, lookup, paths, pointer, size_name):
         environment.filters[function.__name__] = function
     return environment

@@ -129,6 +129,10 @@ def below_bicubic_warning(expected: Sequence[NDArray[np.float32]], samples: Sequ
     )
 
 
+class QualityError(EcbsrError):
+    """A file loses more than the quality gate allows."""
+
+
 def check_drop(loss: Loss, max_drop: float, name: str, advice: Callable[[], list[str]] = list) -> None:
     """The quality gate: refuse a file that loses more than `max_drop` dB.
 
@@ -139,10 +143,10 @@ def check_drop(loss: Loss, max_drop: float, name: str, advice: Callable[[], list
         advice: called for what would lose less, if it is refused.
 
     Raises:
-        EcbsrError: it loses more.
+        QualityError: it loses more.
     """
     if not loss.drop_db <= max_drop:
-        raise EcbsrError(
+        raise QualityError(
             f"{name} loses {loss.drop_db:.2f} dB ({loss.psnr:.2f} instead of {loss.psnr_float:.2f} dB on "
             f"{loss.pictures} images), more than the {max_drop:g} dB allowed, so nothing was written; "
             + ", ".join([*advice(), "or allow more (--max-drop)"])

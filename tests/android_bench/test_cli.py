@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,9 @@ from android_bench.results.types import Check, Results
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from tests.helpers.adb_device import Device
 from tests.helpers.bench import call, results
+from tests.helpers.commands import argv
 from tests.helpers.paths import ROOT
+from tests.helpers.terminal import on_terminal, stays
 
 
 @pytest.fixture
@@ -130,6 +133,37 @@ def test_fail_above_decides_the_exit_code(
     assert "/baseline/0/ratio" in (tmp_path / "out/report.html").read_text()
 
 
+def test_the_gate_is_written_for_ci(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, junit, markdown = (tmp_path / name for name in ("results.json", "j.xml", "m.md"))
+    before.write_text(json.dumps(results(10.0).as_json()))
+    monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(12.0))
+    arguments = ["m.tflite", "--baseline", str(before), "--quiet", "--junit", str(junit), "--markdown", str(markdown)]
+    assert cli.main([*arguments, "--fail-above", "1.05"]) == 1
+    (suite,) = ET.parse(junit).getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    (failure,) = suite.iter("failure")
+    assert "1.200 times the baseline, more than 1.05" in (failure.get("message") or "")
+    assert markdown.read_text().startswith("### ❌ ecbsr-bench") and "12.0 ms" in markdown.read_text()
+    with pytest.raises(UsageError, match="exists"):
+        cli.main([*arguments, "--fail-above", "1.5"])
+    assert cli.main([*arguments, "--fail-above", "1.5", "--overwrite"]) == 0
+    assert next(ET.parse(junit).getroot().iter("testsuite")).get("failures") == "0"
+    capsys.readouterr()
+
+
+def test_on_a_terminal_there_is_a_bar_and_no_line_of_a_run(files: dict[str, Path]) -> None:
+    arguments = [str(files["float"]), "--size=24x16", "--rounds=2", "--runs=1", "--threads=1,2"]
+    code, got, _ = on_terminal(argv("ecbsr-bench", *arguments))
+    assert code == 0
+    shown = stays(got)
+    assert not [line for line in shown if "round" in line or "INFO" in line]
+    table = [line for line in shown if line.startswith(("model", "-----", "float"))]
+    assert len(table) == 4 and max(map(len, table)) <= 80
+    assert shown[-1] == "phones to measure on: ecbsr-bench --list"
+
+
 def test_a_baseline_of_another_machine_is_refused_unless_allowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
@@ -141,7 +175,7 @@ def test_a_baseline_of_another_machine_is_refused_unless_allowed(
     arguments = [model, "--baseline", str(before), "--fail-above", "1.05"]
     with pytest.raises(EcbsrError, match=r"the model of phone is Another, not A phone; --allow-different"):
         cli.main([*arguments, "--out", str(out)])
-    assert "10.00" in capsys.readouterr().out, "what was measured is shown"
+    assert "10.0 " in capsys.readouterr().out, "what was measured is shown"
     assert cli.main([*arguments, "--allow-different"]) == 0
     assert "all the same: the model of phone is Another" in capsys.readouterr().err
 

@@ -17,8 +17,9 @@ def test_the_latency_is_the_median_of_the_ok_runs() -> None:
     assert actual.ci95_ms and actual.ci95_ms[0] < 9 and actual.ci95_ms[1] > 12
 
 
-def test_two_runs_far_apart_have_an_interval_that_can_be_drawn() -> None:
-    actual = row(("ok", 0.03), ("ok", 0.09))
+def test_three_runs_far_apart_have_an_interval_that_can_be_drawn() -> None:
+    assert row(("ok", 0.03), ("ok", 0.09)).ci95_ms is None
+    actual = row(("ok", 0.03), ("ok", 0.09), ("ok", 0.05))
     assert actual.ci95_ms and 0 < actual.ci95_ms[0] < 0.03 and actual.ci95_ms[1] > 0.09
     page = report_page.html(Results((actual,), {"phone": types.DeviceInfo("phone", "phone")}))
     assert 'class="dot"' in page

@@ -1,0 +1,197 @@
+"""What an audit means for each target, in one sentence: does it take the whole file, and what to do if not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.tflite.graph import short_name
+
+if TYPE_CHECKING:
+    from ..gpu.results import GpuReport
+    from ..npu.results import CompileReports
+    from .delegate_audit import DelegateAudit
+    from .model_audit import Audit
+
+Light = Literal["good", "partial", "bad", "unknown"]
+"""A traffic light: takes the whole file, a part of it, nothing of it, or it is not known."""
+
+MAX_OPERATORS = 3
+"""Kinds of operators that a verdict names."""
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What `--require` calls `name`; `delegate` is its key in `delegates.DELEGATES`."""
+
+    name: str
+    delegate: str
+    title: str
+
+
+_TARGETS = (
+    _Target("cpu", "xnnpack", "CPU"),
+    _Target("gpu", "gpu_ml_drift", "GPU (ML Drift)"),
+    _Target("gpu", "gpu", "GPU (classic)"),
+    _Target("nnapi", "nnapi_30", "NNAPI (Android 11+)"),
+    _Target("qualcomm", "qnn", "Qualcomm NPU"),
+    _Target("mediatek", "mediatek", "MediaTek NPU"),
+    _Target("samsung", "samsung", "Samsung NPU"),
+    _Target("tensor", "google_tensor", "Google Tensor"),
+    _Target("hexagon", "hexagon", "Hexagon (legacy)"),
+)
+
+TARGETS = tuple(dict.fromkeys(target.name for target in _TARGETS))
+"""The targets that can be required. "gpu" stands for both GPU delegates, since an app has one of them."""
+
+_EMPTY: tuple[Light, str, str] = ("unknown", "not known", "the file has no operators")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one target does with a file.
+
+    Attributes:
+        target: one of `TARGETS`.
+        title: the target's name for people.
+        light: see `Light`.
+        word: the light in a word that suits the target.
+        text: the reason, and what to do about it.
+    """
+
+    target: str
+    title: str
+    light: Light
+    word: str
+    text: str
+
+    @property
+    def sentence(self) -> str:
+        """The verdict as one line: "CPU: slow: 9 of 18 operators in 6 pieces, because of PRELU x5"."""
+        return f"{self.title}: {self.word}: {self.text}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return msgspec.to_builtins(self)
+
+
+def parse_targets(text: str) -> tuple[str, ...]:
+    """The targets of "cpu,gpu", each once.
+
+    Raises:
+        UsageError: a target is not known.
+    """
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [name for name in names if name not in TARGETS]
+    if unknown or not names:
+        raise UsageError(f"target {(unknown or [text])[0]!r} is not known; choose from {', '.join(TARGETS)}")
+    return names
+
+
+def verdicts(audit: Audit) -> tuple[Verdict, ...]:
+    """A verdict for each target that the audit has a table of."""
+    by_name = {delegate.name: delegate for delegate in audit.delegates}
+    return tuple(_verdict(target, by_name[target.delegate], audit) for target in _TARGETS if target.delegate in by_name)
+
+
+def missed(found: Iterable[Verdict], required: Iterable[str]) -> list[Verdict]:
+    """The verdicts of required targets that do not take the whole file."""
+    names = set(required)
+    return [verdict for verdict in found if verdict.target in names and verdict.light != "good"]
+
+
+def _verdict(target: _Target, delegate: DelegateAudit, audit: Audit) -> Verdict:
+    light, word, text = _of_table(delegate)
+    if target.name == "cpu":
+        light, word, text = _of_cpu(delegate, audit)
+    elif target.name == "qualcomm" and audit.npu:
+        light, word, text = _of_compiler(audit.npu)
+    elif target.delegate == "gpu_ml_drift" and audit.gpu:
+        light, word, text = _of_gpu(delegate, audit.gpu)
+    advice = _advice(target.name, delegate, audit) if light in ("partial", "bad") else ""
+    return Verdict(target.name, target.title, light, word, f"{text}: {advice}" if advice else text)
+
+
+def _of_table(delegate: DelegateAudit) -> tuple[Light, str, str]:
+    if not delegate.total:
+        return _EMPTY
+    if not delegate.loads:
+        fatal = [refused for refused in delegate.refused if refused.verdict == "fatal"]
+        return "bad", "fails", f"it accepts {_operators(fatal)}, and then does not load the file"
+    if delegate.accepted and not delegate.taken:
+        return "bad", "no", "the image size in the file is dynamic"
+    if delegate.unknown and delegate.unknown == delegate.total - delegate.accepted:
+        return "unknown", "not known", f"{delegate.unknown} of {delegate.total} operators are not verified"
+    return _of_counts(delegate, delegate.taken, delegate.total, delegate.partitions)
+
+
+def _of_cpu(delegate: DelegateAudit, audit: Audit) -> tuple[Light, str, str]:
+    """What XNNPACK does, as measured on this machine where it could be."""
+    measured = audit.measured
+    if measured is None:
+        return _of_counts(delegate, delegate.taken, delegate.total, delegate.partitions, "slow")
+    if not measured.loads:
+        return "bad", "fails", f"the runtime of this machine does not load the file ({measured.error})"
+    light, word, text = _of_counts(delegate, len(measured.nodes), measured.total, measured.partitions, "slow")
+    return light, word, f"{text} (measured here)"
+
+
+def _of_counts(
+    delegate: DelegateAudit, taken: int, total: int, partitions: int, word: str = "in part"
+) -> tuple[Light, str, str]:
+    """The verdict from the operators that are taken; for a part of them it is called `word`."""
+    if not total:
+        return _EMPTY
+    pieces = "in one piece" if partitions == 1 else f"in {partitions} pieces"
+    if taken == total:
+        return "good", "good", f"all {total} operators {pieces}"
+    because = f", because of {_operators(delegate.refused)}" if delegate.refused else ""
+    if not taken:
+        return "bad", "slow" if word == "slow" else "no", f"none of {total} operators{because}"
+    return "partial", word, f"{taken} of {total} operators {pieces}{because}"
+
+
+def _of_gpu(delegate: DelegateAudit, report: GpuReport) -> tuple[Light, str, str]:
+    """What the GPU delegate says on this machine; the table, where it says nothing."""
+    if report.status in ("failed", "crashed"):
+        return "bad", "fails", f"the delegate takes operators and then fails (asked here; {report.note})"
+    if report.taken is None or not report.total:
+        return _of_table(delegate)
+    light, word, text = _of_counts(delegate, report.taken, report.total, report.partitions or 0)
+    return light, word, f"{text} (asked here)"
+
+
+def _of_compiler(reports: CompileReports) -> tuple[Light, str, str]:
+    """What the vendor's compiler does, for the SoCs that it was asked about."""
+    whole = [soc for soc, report in reports.items() if report.status == "ok"]
+    others = [soc for soc in reports if soc not in whole]
+    if not others:
+        return "good", "good", f"the whole file, compiled for {', '.join(whole)}"
+    statuses = ", ".join(f"{soc} {reports[soc].status}" for soc in others)
+    if not whole and all(reports[soc].status != "partial" for soc in others):
+        return "bad", "no", f"compiled for none: {statuses}"
+    return "partial", "in part", f"the whole file on {', '.join(whole) or 'none'}; {statuses}"
+
+
+def _operators(refused: Iterable[Any]) -> str:
+    """The operators and their counts, most frequent first: "PRELU x5, MUL x2 and 3 others"."""
+    counts = Counter(short_name(unsupported.operator) for unsupported in refused).most_common()
+    shown = ", ".join(f"{operator} x{count}" for operator, count in counts[:MAX_OPERATORS])
+    others = sum(count for _, count in counts[MAX_OPERATORS:])
+    return f"{shown} and {others} other{'s' * (others > 1)}" if others else shown
+
+
+def _advice(name: str, delegate: DelegateAudit, audit: Audit) -> str:
+    """What to do, where it is known to help; ends as a part of a sentence."""
+    if delegate.accepted and not delegate.taken and delegate.loads:
+        return "export it at a fixed size"
+    if name == "gpu" and audit.quantized and audit.recipe:  # our float graphs are taken whole
+        return "export its weights with --fp16"
+    if name == "cpu" and audit.quantized and {short_name(node.operator) for node in delegate.refused} == {"PRELU"}:
+        return "export its weights with --target cpu"
+    return ""

@@ -1,0 +1,118 @@
+"""What `ecbsr-export` prints about the files that it wrote, and the next step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ecbsr_mobile.cli import common
+from ecbsr_mobile.cli.gate_report import Check, GateReport
+
+from ..audit.verdicts import Verdict
+from ..html.rendering import SIGNS
+from ..npu import socs
+from ..npu.results import STATIC
+from .audit_report import COMPILER_COLUMNS, compiler_cells
+from .gpu_report import print_reports
+
+if TYPE_CHECKING:
+    from ..results import Exported, ExportedFile
+
+TARGETS = ("cpu", "gpu", "nnapi", "qualcomm")
+"""The targets that the last lines name; `ecbsr-audit` shows the others."""
+
+MIN_LOSS_DB = 0.0005
+"""What rounds to a thousandth of a dB: less, or a gain by chance, is no loss."""
+
+
+def print_files(exported: Exported) -> None:
+    """Print a table of the files."""
+    model = exported.model
+    header, rows = _table(exported)
+    nodes = ["pieces", "CPU nodes"] if any(file.target == "gpu" for file in exported.files) else ["GPU nodes", "pieces"]
+    title = f"{model['name']}, {model['parameters']} parameters"
+    common.print_table(header, rows, title, optional=["fidelity dB", "largest error", "bytes", *nodes])
+
+
+def notice_next_step(exported: Exported) -> None:
+    """Say on standard error what each precision loses, what each target does with it, and how to time it."""
+    for file in {(file.precision, file.target): file for file in exported.files if file.audit}.values():
+        common.notice(f"{_kind(file)}: {_loss(file)}")
+        for verdict in _verdicts(file):
+            common.notice(f"  {SIGNS[verdict.light]} {verdict.sentence}")
+        if (file.precision, file.target) == ("int8", "gpu"):
+            common.notice(
+                "  a GPU computes int8 in floating point, and converts input and output on the CPU for every image: "
+                "--fp16 suits it better"
+            )
+    files = [str(file.path) for file in exported.files if file.format == "tflite"]
+    if files:
+        common.notice(common.how_to_time(files))
+
+
+def gate(exported: Exported, max_drop: float) -> GateReport:
+    """The decisions of the quality gate, which every written file has passed."""
+    checks = [
+        Check(str(file.path), "quality gate", "passed", f"{_loss(file)}; {max_drop:g} dB are allowed")
+        for file in exported.files
+    ]
+    header, rows = _table(exported)
+    count = len(exported.files)
+    answer = f"{exported.model['name']}: {count} file{'s' * (count != 1)} passed the quality gate"
+    return GateReport("ecbsr-export", answer, checks, header, rows)
+
+
+def print_npu_reports(exported: Exported) -> None:
+    """Print a table of the compile reports."""
+    rows = [
+        [file.path.name, soc, *compiler_cells(report)]
+        for file in exported.files
+        if file.audit
+        for soc, report in (file.audit.npu or {}).items()
+    ]
+    common.print_line()
+    common.print_table(["NPU compiler", "SoC", *COMPILER_COLUMNS], rows)
+    common.print_line(f"MB: {STATIC}. Not checked: {', '.join(socs.NOT_CHECKED)}")
+
+
+def print_gpu_reports(exported: Exported) -> None:
+    """Print what the GPU delegate said about each file."""
+    print_reports({file.path.name: file.audit.gpu for file in exported.files if file.audit and file.audit.gpu})
+
+
+def _table(exported: Exported) -> tuple[list[str], list[list[str]]]:
+    files = exported.files
+    columns = {
+        "file": [str(file.path) for file in files],
+        "bytes": [str(file.bytes) for file in files],
+        "largest error": [f"{file.max_abs_error:.1e}" for file in files],
+        "loss dB": common.aligned([max(file.loss.drop_db, 0.0) if file.loss else None for file in files], 3),
+        "fidelity dB": common.aligned([file.loss.fidelity_db if file.loss else None for file in files], 1),
+        "CPU nodes": [_nodes(file, "xnnpack") for file in files],
+        "pieces": [_partitions(file) for file in files],
+        "GPU nodes": [_nodes(file, "gpu_ml_drift") for file in files],
+    }
+    return list(columns), [list(cells) for cells in zip(*columns.values(), strict=True)]
+
+
+def _nodes(file: ExportedFile, name: str) -> str:
+    found = next((each for each in file.audit.delegates if each.name == name), None) if file.audit else None
+    return f"{found.taken}/{found.total}" if found else "-"
+
+
+def _partitions(file: ExportedFile) -> str:
+    found = next((each for each in file.audit.delegates if each.name == "xnnpack"), None) if file.audit else None
+    return str(found.partitions) if found else "-"
+
+
+def _kind(file: ExportedFile) -> str:
+    return file.precision if file.target == "any" else f"{file.precision} for {file.target}"
+
+
+def _loss(file: ExportedFile) -> str:
+    if file.loss is None or file.loss.drop_db < MIN_LOSS_DB:
+        return "no loss"
+    return f"loses {file.loss.drop_db:.3f} dB of {file.loss.psnr_float:.2f} on {file.loss.pictures} images"
+
+
+def _verdicts(file: ExportedFile) -> list[Verdict]:
+    return [verdict for verdict in (file.audit.verdicts if file.audit else ()) if verdict.target in TARGETS]
