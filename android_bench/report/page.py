@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from export.html.rendering import render, size_name
 from export.resolutions import Size
 
-from ..results import serialize
+from ..results import serialize, stats
 from ..results.answers import Answer, answers, delegate_title, device_title
 from ..results.baseline import Comparison
 from ..results.explanations import explain
@@ -54,6 +54,7 @@ def html(results: Results, compared: Sequence[Comparison] = ()) -> str:
         answer=_sentence(results, found),
         answers=found,
         delegate_title=delegate_title,
+        decimals=stats.decimals([row.median_ms for row in results.results]),
         explanations=explain(results),
         sections=_sections(results, compared),
         problems=_problems(results),

@@ -28,11 +28,16 @@ def short(value: float, decimals: int = 2) -> str:
     return f"{value:.{decimals}f}" if 0.1 <= value < 1e5 else f"{value:.2g}"
 
 
-def column(values: Sequence[float | None]) -> list[str]:
-    """Positive numbers of a table's column with as many decimals as the smallest needs for three digits: 1 to 4."""
+def decimals(values: Sequence[float | None]) -> int:
+    """How many decimals a column of positive numbers gets: as many as the smallest needs for three digits, 1 to 4."""
     known = [value for value in values if value]
-    decimals = min(max(2 - math.floor(math.log10(min(known))), 1), 4) if known else 1
-    return ["-" if value is None else f"{value:.{decimals}f}" for value in values]
+    return min(max(2 - math.floor(math.log10(min(known))), 1), 4) if known else 1
+
+
+def column(values: Sequence[float | None]) -> list[str]:
+    """Positive numbers as text, all with the same number of `decimals`."""
+    places = decimals(values)
+    return ["-" if value is None else f"{value:.{places}f}" for value in values]
 
 
 def rounded(value: float) -> float:

@@ -14,8 +14,10 @@ MAX_NODES = 400
 MAX_NAME = 18
 """Characters of an operator's name that fit into a box."""
 
-CELL_WIDTH, BOX_HEIGHT = 11, 24
-_MARGIN, _TEXT_WIDTH, _ROW_HEIGHT, _COLUMN_GAP = 12, 176, 34, 46
+CELL_WIDTH, BOX_HEIGHT = 26, 36
+"""Cells of 24 x 24 pixels, which a finger can hit: their tooltips name the backend."""
+
+_MARGIN, _TEXT_WIDTH, _ROW_HEIGHT, _COLUMN_GAP = 12, 164, 46, 46
 _LANES, _FIRST_LANE, _LANE_WIDTH = 5, 8, 7
 
 Point = tuple[int, int]
@@ -87,7 +89,7 @@ def draw(graph: Graph, backends: Sequence[Backend]) -> Drawing | None:
         boxes=[_box(graph, number, corner, backends) for number, corner in enumerate(corners)],
         edges=_paths(edges, places, corners, box_width),
         headings=[
-            (backend.name, (x + CELL_WIDTH * number + CELL_WIDTH - 3, top - 6))
+            (backend.name, (x + CELL_WIDTH * number + CELL_WIDTH // 2 + 3, top - 6))
             for x in first_cells
             for number, backend in enumerate(backends)
         ],

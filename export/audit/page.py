@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from ..validation.sample_crop import SampleCrop
 from .batch import Audits
 from .graph_svg import Backend, Drawing, draw
 from .model_audit import Audit
+from .verdicts import TITLES, Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,6 +80,7 @@ class File:
     """What the page shows of a file besides its figures. `crops` is a sentence where there are none."""
 
     name: str
+    lights: Mapping[str, Verdict]
     operators: str
     node_count: int
     drawing: Drawing | None
@@ -94,7 +97,9 @@ def html(audits: Audits) -> str:
         document,
         errors=list(audits.errors.values()),
         files=[_file(path, audit, audits) for path, audit in audits.by_path.items()],
-        delegates=_unique(delegate.name for audit in audits.by_path.values() for delegate in audit.delegates),
+        answer=_answer(audits),
+        titles=_unique(verdict.title for audit in audits.by_path.values() for verdict in audit.verdicts),
+        sections=_sections(audits),
         socs=_unique(soc for audit in audits.by_path.values() for soc in audit.npu or {}),
         vendor=QUALCOMM,
         soc_names=SOCS,
@@ -108,6 +113,32 @@ def html(audits: Audits) -> str:
     )
 
 
+def _answer(audits: Audits) -> str:
+    """In one sentence, what takes the files whole, and what does not."""
+    found = [audit.verdicts for audit in audits.by_path.values()]
+    if not found:
+        return "No model was audited"
+    if len(found) == 1:
+        (name,) = (Path(path).name for path in audits.by_path)
+        whole = [verdict.title for verdict in found[0] if verdict.light == "good"]
+        others = [f"{verdict.title} ({verdict.word})" for verdict in found[0] if verdict.light in ("partial", "bad")]
+        taken = f"taken whole by {', '.join(whole)}" if whole else "taken whole by none"
+        return f"{name}: {taken}" + (f"; not by {', '.join(others)}" if others else "")
+    counts = Counter(verdict.title for verdicts in found for verdict in verdicts if verdict.light == "good")
+    titles = _unique(verdict.title for verdicts in found for verdict in verdicts)
+    return f"Of {len(found)} models, these are taken whole: " + ", ".join(
+        f"{title} {counts[title]}" for title in titles
+    )
+
+
+def _sections(audits: Audits) -> list[tuple[str, str]]:
+    """The ids and names of the sections that the page links to: the files, or the parts of the only one."""
+    if len(audits.by_path) == 1:
+        return [("graph1", "Graph"), ("delegates1", "All delegates"), ("reading", "How to read")]
+    files = [(f"file{number}", Path(path).name) for number, path in enumerate(audits.by_path, 1)]
+    return [*files, ("reading", "How to read")]
+
+
 def _unique(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
@@ -117,6 +148,7 @@ def _file(path: str, audit: Audit, audits: Audits) -> File:
     crop = audits.sample_crops.get(path)
     return File(
         name=Path(path).name,
+        lights={verdict.title: verdict for verdict in audit.verdicts},
         operators=", ".join(f"{count} {short_name(operator)}" for operator, count in audit.operators.items()),
         node_count=len(graph.nodes),
         drawing=draw(graph, _backends(audit, len(graph.nodes))),
@@ -136,13 +168,13 @@ def _backends(audit: Audit, node_count: int) -> list[Backend]:
     measured = audit.measured if audit.measured is not None and audit.measured.loads else None
     if measured is not None:
         support = dict.fromkeys(range(node_count), "rejected") | dict.fromkeys(measured.nodes, "supported")
-        backends.append(Backend("XNNPACK, measured", support))
+        backends.append(Backend("CPU, measured here", support))
     for delegate in audit.delegates:
-        if measured is not None and delegate.name == "xnnpack":
+        if delegate.name not in TITLES or (measured is not None and delegate.name == "xnnpack"):
             continue
         default = dict.fromkeys(range(node_count), "supported" if delegate.loads else "rejected")
         refused = {refusal.node: _SUPPORT[refusal.verdict] for refusal in delegate.refused}
-        backends.append(Backend(delegate.name, default | refused))
+        backends.append(Backend(TITLES[delegate.name], default | refused))
     for soc, report in (audit.npu or {}).items():
         default = dict.fromkeys(range(node_count), "unknown" if report.taken is None else "supported")
         backends.append(Backend(soc, default | dict.fromkeys((op.node for op in report.refused), "rejected")))

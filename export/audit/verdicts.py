@@ -46,6 +46,9 @@ _TARGETS = (
     _Target("hexagon", "hexagon", "Hexagon (legacy)"),
 )
 
+TITLES = {target.delegate: target.title for target in _TARGETS}
+"""Delegate → its name for people; the others, old versions of NNAPI, are only in tables."""
+
 TARGETS = tuple(dict.fromkeys(target.name for target in _TARGETS))
 """The targets that can be required. "gpu" stands for both GPU delegates, since an app has one of them."""
 

@@ -82,21 +82,25 @@ def test_the_page_is_well_formed_and_self_contained(results: Results) -> None:
     elements = tags(page)
     assert not [tag for tag, _ in elements if tag in ("script", "img", "iframe", "object", "base", "form")]
     links = [attrs.get(name) for _, attrs in elements for name in ("href", "src", "action") if attrs.get(name)]
-    assert links == ["data:,"]
+    assert links[0] == "data:,"
+    ids = {attrs["id"] for _, attrs in elements if "id" in attrs}
+    assert len(links) > 5 and {link[1:] for link in links[1:] if link} <= ids, "a link leads nowhere"
+    assert all(link and link.startswith("#") for link in links[1:])
     assert "url(" not in page and "@import" not in page and "http" not in page
 
 
 def test_the_page_of_an_empty_session() -> None:
     page = report_page.html(Results((), {}))
     tags(page)
-    assert "no device" in page
+    assert "no device" in page and "Nothing was timed" in page
 
 
 def test_problems_stand_at_the_top(results: Results) -> None:
     page = report_page.html(results)
-    problems = page.index('id="problems"')
-    assert problems < page.index("Side by side") < page.index("All rows")
-    top = page[problems : page.index("</section>")]
+    answer, problems = page.index('class="answer"'), page.index('id="problems"')
+    latency = page.index('id="latency1"')
+    assert answer < latency < problems < page.index("<summary>Side by side") < page.index("<summary>All rows")
+    top = page[problems : page.index("</section>", problems)]
     for status in types.STATUSES:
         assert (f">{status}<" in top) == (status != "ok")
     assert "did not come back &lt;soon&gt;" in top
@@ -146,6 +150,19 @@ def test_figures_marks_and_layout_in_a_browser(
     page.close()
 
 
+def test_a_phone_shows_the_answer_and_the_latency_before_four_screens(browser: Any, tmp_path: Path) -> None:
+    results = session()
+    rows = [row for row in results.results if row.model == LONG and row.size != (33, 17)][:12]
+    path = tmp_path / "report.html"
+    path.write_text(report_page.html(replace(results, results=tuple(rows))), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(path.as_uri())
+    assert page.evaluate("document.querySelector('details').getBoundingClientRect().top") < 4 * 844
+    assert page.evaluate("[...document.querySelectorAll('nav a, summary')].every(e => e.offsetHeight >= 44)")
+    assert page.evaluate("[...document.querySelectorAll('.light')].every(e => /[●◐✕?]/.test(e.textContent))")
+    page.close()
+
+
 def earlier(results: Results) -> Results:
     """The same rows a little faster, and some without a figure."""
     rows = [
@@ -179,7 +196,8 @@ OTHER_TEXT = """() => {
 
 def _assert_no_other_number_is_shown(texts: list[str], document: Any) -> None:
     numbers = re.compile(r"\d+(?:\.\d+)?")
-    known = {*numbers.findall(json.dumps(document)), "95", "60", "30"}  # 95 % intervals, 60 and 30 frames per second
+    # 95 % intervals, 60 and 30 frames per second
+    known = {*numbers.findall(json.dumps(document)), "95", "60", "30", "16.7", "33.3"}
     assert [text for text in texts if not known.issuperset(numbers.findall(text))] == []
 
 
@@ -192,7 +210,7 @@ MARKS = """() => {
     range: [...track.querySelectorAll(".range, .share")].map((e) => [box(e).left, box(e).right]),
   });
   return [...document.querySelectorAll(".plot")].map((plot) => ({
-    axis: [...plot.querySelectorAll(".axis span")].map((e) => [Number(e.textContent), middle(e)]),
+    axis: [...plot.querySelectorAll(".axis:not(.rates) span")].map((e) => [Number(e.textContent), middle(e)]),
     lines: [...plot.querySelectorAll(".track")].map(line),
   }));
 }"""
