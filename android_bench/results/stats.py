@@ -30,7 +30,7 @@ def short(value: float, decimals: int = 2) -> str:
 
 def decimals(values: Sequence[float | None]) -> int:
     """How many decimals a column of positive numbers gets: as many as the smallest needs for three digits, 1 to 4."""
-    known = [value for value in values if value]
+    known = [value for value in values if value and value > 0]
     return min(max(2 - math.floor(math.log10(min(known))), 1), 4) if known else 1
 
 

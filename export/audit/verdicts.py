@@ -11,6 +11,7 @@ import msgspec
 
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.tflite.graph import short_name
+from ecbsr_mobile.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     from ..gpu.results import GpuReport
@@ -92,7 +93,9 @@ def parse_targets(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     unknown = [name for name in names if name not in TARGETS]
     if unknown or not names:
-        raise UsageError(f"target {(unknown or [text])[0]!r} is not known; choose from {', '.join(TARGETS)}")
+        name = (unknown or [text])[0]
+        hint = did_you_mean(name, TARGETS)
+        raise UsageError(f"target {name!r} is not known; choose from {', '.join(TARGETS)}{hint}")
     return names
 
 

@@ -40,7 +40,9 @@ def print_audit(path: str, audit: Audit, *, recipe: bool) -> None:
         common.print_line(f"The first of its {audit.subgraphs} subgraphs:")
     print_verdicts(audit.verdicts)
     measured = "The CPU was measured on this machine; the others are" if audit.measured else "These are"
-    common.print_line(f"\n{measured} rule tables: no phone was asked.\n")
+    common.print_line()
+    common.print_wrapped(f"{measured} rule tables: no phone was asked.", indent="")
+    common.print_line()
     _print_delegates(audit.delegates, audit.measured)
     if verbosity.is_verbose():
         for delegate in audit.delegates:

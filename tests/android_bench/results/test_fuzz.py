@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from android_bench import cli, schedule, session
+from android_bench import schedule, session, text_report
 from android_bench.config import Options
 from android_bench.models import read_models
 from android_bench.report import page
@@ -52,7 +52,9 @@ def _report(parsed: Results) -> None:
         json.dumps(serialize.document(now, comparisons), allow_nan=False)
         page.html(now, comparisons).encode()
         serialize.to_csv(now).encode()
-        cli._print_results(now, comparisons)
+        text_report.print_results(now, comparisons)
+        text_report.notice_next_step(now, None)
+        text_report.gate(now, comparisons)
 
 
 @settings(max_examples=150, derandomize=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from PIL import Image
 
 from ecbsr_mobile import tflite, zoo
@@ -63,11 +65,43 @@ def test_the_page_is_well_formed_and_self_contained(audits: Audits) -> None:
     elements = tags(page)
     assert not [tag for tag, _ in elements if tag in ("script", "iframe", "object", "base", "form")]
     links = {attrs.get(name) for _, attrs in elements for name in ("href", "src", "action") if attrs.get(name)}
-    assert all(link is not None and link.startswith("data:") for link in links)
+    ids = {f"#{attrs['id']}" for _, attrs in elements if "id" in attrs}
+    assert all(link is not None and (link.startswith("data:") or link in ids) for link in links)
+    assert sum(link is not None and link.startswith("#") for link in links) > len(audits.by_path)
     assert "url(" not in page and "@import" not in page and "<script" not in page
     assert "is truncated" in page and "Not checked: mediatek" in page
     assert "compiler, static" in page and "vendor emulator, not a device" in page
     assert " ms" not in page
+
+
+def test_the_answer_and_the_lights_come_before_every_table_and_graph(audits: Audits) -> None:
+    page = audit_page.html(audits)
+    answer = page.index('class="answer"')
+    assert page.index("Of 3 models, these are taken whole: CPU") > answer
+    for path, found in audits.by_path.items():
+        for verdict in found.verdicts:
+            assert escape(verdict.text) in page, (path, verdict)
+    assert answer < page.index('class="lights"') < page.index("<svg") < page.index("rule table")
+    assert "gpu_ml_drift" not in re.sub("<[^>]*>", "", page)
+    one = audit_page.html(Audits({"b.tflite": audit(zoo.tflite("ecbsr-m4c8-x2", "int8"))}, {},
+                                 {"b.tflite": zoo.tflite("ecbsr-m4c8-x2", "int8").read_bytes()}, {}))  # fmt: skip
+    assert "b.tflite: taken whole by CPU, GPU (ML Drift), GPU (classic)" in one
+
+
+def test_a_phone_shows_the_answer_before_four_screens_and_cells_for_fingers(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "audit.html"
+    model = tflite.write(plain_network("int8"))
+    path.write_text(audit_page.html(Audits({"a.tflite": audit(model)}, {}, {"a.tflite": model}, {})), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(path.as_uri())
+    assert page.evaluate("document.querySelector('details').getBoundingClientRect().top") < 4 * 844
+    assert page.evaluate("[...document.querySelectorAll('nav a, summary')].every(e => e.offsetHeight >= 44)")
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    sizes = page.evaluate("[...document.querySelectorAll('.cell[width]')].map(e => e.getBoundingClientRect().width)")
+    assert sizes and min(sizes) >= 24
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert page.evaluate("[...document.querySelectorAll('.scroll')].every(e => e.scrollWidth <= e.clientWidth)")
+    page.close()
 
 
 def test_crops_are_the_computed_pixels(audits: Audits) -> None:

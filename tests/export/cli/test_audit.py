@@ -67,7 +67,9 @@ def test_the_json_document(files: dict[str, Path]) -> None:
     assert "npu" not in ours and "errors" not in document
 
 
-def test_the_text(files: dict[str, Path], capsys: Output) -> None:
+def test_the_text(files: dict[str, Path], capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["ecbsr-audit"])
+    monkeypatch.setattr("ecbsr_mobile.utils.verbosity._level", "normal")  # restored at the end
     code, out, err = run(capsys, files["ours"], files["foreign"], files["fails"])
     assert code == 0
     assert "CPU: slow: 6 of 8 operators in 3 pieces, because of PRELU x2 (measured here): export its weights" in out
