@@ -59,7 +59,14 @@ def bench(folder: Path, out: Path) -> None:
             with renamed(int(environment["ANDROID_ADB_SERVER_PORT"]), {SERIAL: phone.serial}) as port:
                 os.environ["ANDROID_ADB_SERVER_PORT"] = str(port)
                 models = [str(zoo.tflite("ecbsr-m4c16-x2", precision)) for precision in ("fp32", "int8")]
-                options = ["--size=270p,360p", "--delegate=cpu,gpu,nnapi", "--rounds=3", "--runs=10", "--check", "--profile"]
+                options = [
+                    "--size=270p,360p",
+                    "--delegate=cpu,gpu,nnapi",
+                    "--rounds=3",
+                    "--runs=10",
+                    "--check",
+                    "--profile",
+                ]
                 devices = ["--device=host", f"--device={SERIAL}", "--tool", str(folder / "stand-in.elf")]
                 cli.main([*models, *options, *devices, "--out", str(out)])
         finally:
