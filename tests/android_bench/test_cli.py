@@ -134,12 +134,12 @@ def test_fail_above_decides_the_exit_code(
 
 
 def test_the_gate_is_written_for_ci(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
     before, junit, markdown = (tmp_path / name for name in ("results.json", "j.xml", "m.md"))
     before.write_text(json.dumps(results(10.0).as_json()))
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(12.0))
-    arguments = ["m.tflite", "--baseline", str(before), "--quiet", "--junit", str(junit), "--markdown", str(markdown)]
+    arguments = [model, "--baseline", str(before), "--quiet", "--junit", str(junit), "--markdown", str(markdown)]
     assert cli.main([*arguments, "--fail-above", "1.05"]) == 1
     (suite,) = ET.parse(junit).getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
