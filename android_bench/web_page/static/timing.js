@@ -9,6 +9,8 @@ const METHOD =
   'to the output in memory; the rounds of all rows are interleaved. median_ms and p95_ms: median over rounds; ci95_ms: ' +
   'over rounds, as in ecbsr-bench.';
 
+const HOW = 'All rounds are in one process; times are from the input to the output in memory; WebGPU may compute in float16.';
+
 /**
  * Measures cases { model, accelerator, size } round by round, so that a device that heats up slows all alike.
  *
@@ -110,7 +112,7 @@ export function resultsDocument(page, rows, support, started) {
         system: navigator.userAgent,
         cores: Array.from({ length: navigator.hardwareConcurrency || 0 }, (_, index) => ({ index })),
         tool: { kind: 'browser', version: `LiteRT.js ${page.litert_js}, ${support.program}` },
-        notes: [`Measured in a browser: ${navigator.userAgent}`, ...support.missing],
+        notes: [`Measured in a browser: ${navigator.userAgent}`, HOW, ...support.missing],
       },
     },
     models: Object.fromEntries(page.models.filter(({ name }) => used.has(name)).map(({ name, info }) => [name, info])),

@@ -119,6 +119,25 @@ def test_pixels_are_those_of_python(app: Any, picture: Any, model: str) -> None:
         assert np.abs(shown(app, "bicubic") - plain).max() < 0.51, size
 
 
+def test_a_dropped_picture_and_the_saved_result(app: Any, picture: Any, tmp_path: Path) -> None:
+    path, pixels = picture(40, 30)
+    select(app, "luma int8")
+    drop = """([name, content]) => {
+      const data = new DataTransfer();
+      data.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name, { type: 'image/png' }));
+      const event = new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true });
+      return document.getElementById('compare').dispatchEvent(event);
+    }"""
+    assert app.evaluate(drop, ["my.picture.png", base64.b64encode(path.read_bytes()).decode()]) is False  # not opened
+    waits_for(app, "40×30 → ")
+    with app.expect_download() as download:
+        app.click("#save")
+    assert download.value.suggested_filename == "my.picture-ecbsr-m4c8-x2-int8.png"
+    download.value.save_as(tmp_path / "saved.png")
+    with Image.open(tmp_path / "saved.png") as image:
+        assert np.array_equal(np.asarray(image.convert("RGB")), upscale(pixels, MODELS["luma int8"]))
+
+
 def test_a_browser_without_relaxed_simd(browser: Any, site: Path, litert_files: dict[str, bytes], picture: Any) -> None:
     check = b'"relaxedSimd": () => {'
     index = litert_files["index.js"]
