@@ -63,17 +63,19 @@ app:
 app-test: $(READY)
 	@PYTHON=$(BIN)/python android_bench/app/run-tests.sh
 
-$(READY): requirements.lock setup.cfg pyproject.toml
+$(READY): requirements.lock setup.cfg pyproject.toml tools/install_torch.py
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit(f"make: $(PYTHON) is Python {v[0]}.{v[1]}; 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing into .venv (a few minutes the first time)" >&2
+	@echo "installing the packages of requirements.lock into .venv: some GB and a few minutes the first time" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/python tools/install_torch.py
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
 # The one list of exact versions and their hashes, for every Python and system. What torch depends on for CUDA is left
-# out, so that a CPU build of torch that is already in .venv does not bring CUDA into it.
+# out, so that a CPU build of torch (tools/install_torch.py) does not bring CUDA into .venv; with PyPI's build it comes
+# without a hash here.
 CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cccl nvidia-cuda-cupti nvidia-cuda-nvrtc \
   nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
   nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx triton

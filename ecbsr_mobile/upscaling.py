@@ -72,7 +72,9 @@ class TorchModel:
 def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any) -> Model:
     """A model from a plain network, a weights file, the name of a bundled model, or a `.tflite`.
 
-    A file that gives much less than bicubic on a bundled image is reported by a `UserWarning`.
+    A bundled model is its `.tflite`, run by LiteRT: `ecbsr-m4c16-x2` stands for `ecbsr-m4c16-x2-fp32`, and
+    `ecbsr-m4c16-x2-int8` is the file for CPUs. Only weights need PyTorch; `TorchModel(load(name))` uses those of a
+    bundled model. A file that gives much less than bicubic on a bundled image is reported by a `UserWarning`.
 
     Args:
         model: the model or its file.
@@ -87,21 +89,29 @@ def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any)
         if given:
             raise UsageError(f"{', '.join(given)} can be given for a file, not for a model that is already loaded")
         return model if hasattr(model, "run") else TorchModel(model)  # type: ignore[arg-type, return-value]
-    if Path(model).suffix.lower() == ".tflite":
+    if (bundled := _bundled_tflite(os.fspath(model))) or Path(model).suffix.lower() == ".tflite":
         from .tflite_model import TfliteModel
 
         if set(given) - {"value_range"}:
             refused = ", ".join(sorted(set(given) - {"value_range"}))
             raise UsageError(f"{model}: a .tflite contains its whole network: leave out {refused}")
-        return TfliteModel(model, value_range=given.get("value_range"))
+        return TfliteModel(bundled or model, value_range=given.get("value_range"))
     from .checkpoint import load
 
     loaded = TorchModel(load(model, **options))
-    worse = "" if os.fspath(model) in zoo.names() else reference_picture.check(loaded.run, loaded.scale, loaded.colors)
-    if worse:
+    if worse := reference_picture.check(loaded.run, loaded.scale, loaded.colors):
         note = f"{model} {worse}: it is not trained, or misread (--identity, --range, --activation)"
         warnings.warn(note, UserWarning, stacklevel=2)
     return loaded
+
+
+def _bundled_tflite(name: str) -> Path | None:
+    """The `.tflite` that a bundled name stands for; None for other names, and where there is a file of that name."""
+    if Path(name).exists():
+        return None
+    if name in zoo.names():
+        return zoo.tflite(name, "fp32")
+    return zoo.FOLDER / f"{name}.tflite" if name in zoo.tflite_names() else None
 
 
 _Image = TypeVar("_Image", Picture, "NDArray[np.unsignedinteger]")

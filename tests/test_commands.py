@@ -62,7 +62,7 @@ sys.meta_path.insert(0, Interrupts())
 @pytest.mark.parametrize("name", ["ecbsr_mobile.cli.common", "numpy._core.multiarray", "torch.nn.functional"])
 def test_an_interrupt_of_an_import_leaves_no_traceback(picture: Path, tmp_path: Path, name: str) -> None:
     before = INTERRUPT_AT_IMPORT.format(name=name)
-    command = argv("ecbsr-upscale", picture, tmp_path / "out.png", before=before)
+    command = argv("ecbsr-upscale", picture, tmp_path / "out.png", "--model", zoo.weights(zoo.DEFAULT), before=before)
     result = subprocess.run(command, capture_output=True, text=True, env=environment())
     assert result.returncode == 130
     assert result.stderr in ("", "ecbsr-upscale: interrupted by SIGINT\n")
@@ -217,7 +217,7 @@ def test_eval(picture: Path) -> None:
     result = call("ecbsr-eval", "--data", picture.parent, "--json")
     assert result.returncode == 0, result.stderr
     document = json.loads(result.stdout)
-    assert (document["schema"], document["model"]) == (1, zoo.DEFAULT)
+    assert (document["schema"], document["model"]) == (1, f"{zoo.DEFAULT}-fp32")
     (scores,) = document["sets"]
     assert scores["psnr"] > scores["bicubic_psnr"] > 20
     assert scores["pictures"] == len(scores["each"]) == 1
@@ -384,7 +384,9 @@ def test_a_closed_pipe_is_quiet(picture: Path) -> None:
 def test_a_missing_extra_is_named(picture: Path, tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
     env = environment() | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    result = subprocess.run(argv("ecbsr-eval", "--data", picture.parent), capture_output=True, text=True, env=env)
+    result = subprocess.run(
+        argv("ecbsr-eval", zoo.weights(zoo.DEFAULT), "--data", picture.parent), capture_output=True, text=True, env=env
+    )
     refused(result, 1, "ecbsr-mobile[train]")
 
 

@@ -146,7 +146,8 @@ def parser() -> argparse.ArgumentParser:
     """The command's parser."""
     parser = common.parser("ecbsr-eval", "PSNR and SSIM of models on luma, compared with bicubic and with the first.")
     parser.add_argument("models", nargs="*", default=[zoo.DEFAULT], metavar="MODEL", type=paths.MODEL,
-                        help=f"weights, .tflite, bundled models ({zoo.DEFAULT}); or two clips")  # fmt: skip
+                        help="weights, .tflite, bundled models (NAME in fp32, NAME-int8 in int8; "
+                        f"{zoo.DEFAULT}); or two clips")  # fmt: skip
     parser.add_argument("--data", nargs="+", metavar="DIR", type=paths.INPUT_FOLDER,
                         help="folders of HR images, or with HR/ and LR/, or x2/HR/ and x2/LR/, or DIV2K")  # fmt: skip
     parser.add_argument("--min-psnr", type=_decibels, metavar="DB",

@@ -247,7 +247,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", type=int, choices=scales,
                         help=f"how much larger, with the bundled model {_FAMILY}-xN (2)")  # fmt: skip
     parser.add_argument("--model", metavar="MODEL", type=paths.MODEL,
-                        help=f"weights, a .tflite, or the name of a bundled model ({zoo.DEFAULT})")  # fmt: skip
+                        help=f"weights, a .tflite, or a bundled model ({zoo.DEFAULT}): "
+                        "NAME in fp32, NAME-int8 in int8")  # fmt: skip
     parser.add_argument("--format", type=_format, metavar="FORMAT", help=f"{', '.join(_FORMATS)} (that of OUT, or png)")
     parser.add_argument("--quality", type=_quality, metavar="N", help="1 to 100, for jpg (95) and webp (lossless)")
     parser.add_argument("--compare", metavar="FILE", type=paths.OUTPUT_FILE,
