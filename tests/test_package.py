@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,14 +22,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The contents of a wheel built from the repository, in a folder of their own."""
+    """The contents of a wheel, built from the source distribution, in a folder of their own."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     for package in ("ecbsr_mobile", "export", "android_bench"):
         ignored = shutil.ignore_patterns("__pycache__", "app")
         shutil.copytree(ROOT / package, source / package, ignore=ignored)
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, source]
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, source]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = out.glob("ecbsr_mobile-*-py3-none-any.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -44,6 +45,24 @@ def test_models_and_pictures_are_inside(unpacked: Path) -> None:
     assert (unpacked / "ecbsr_mobile" / "py.typed").exists()
     assert not (unpacked / "tests").exists()
     assert not (unpacked / "android_bench" / "app").exists()
+
+
+def test_an_index_accepts_the_metadata(unpacked: Path) -> None:
+    """`packaging` checks what an index checks; a description in Markdown always renders."""
+    from packaging.metadata import Metadata
+
+    (path,) = unpacked.glob("*.dist-info/METADATA")
+    metadata = Metadata.from_email(path.read_bytes(), validate=True)
+    assert (metadata.name, metadata.license_expression) == ("ecbsr-mobile", "Apache-2.0")
+    assert metadata.summary and metadata.keywords and metadata.classifiers
+    assert set(metadata.provides_extra or ()) >= {"train", "export", "qualcomm"}
+    assert (metadata.description_content_type or "").startswith("text/markdown")
+    links = re.findall(r"\]\(([^)\s]*)\)", metadata.description or "")
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    assert "![" not in (metadata.description or "")
+    assert len(metadata.description or "") > 1000
+    (commands,) = unpacked.glob("*.dist-info/entry_points.txt")
+    assert "ecbsr = ecbsr_mobile.cli.scripts:ecbsr" in commands.read_text()
 
 
 def test_the_wheel_works_elsewhere(unpacked: Path, tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
     .venv/bin/python tools/install_torch.py
 
 PyPI's PyTorch for Linux brings CUDA with it: gigabytes that a machine without an NVIDIA driver cannot use. So uv
-chooses the build from PyTorch's own index (`--torch-backend=auto`: the CPU's where there is no GPU). The hashes of those
-builds are not in the lock, which has PyPI's: they are taken as PyTorch's server sends them, over https. Where that
-server cannot be reached, this script installs nothing; the lock then brings PyPI's PyTorch, compared with its hash.
+chooses the build from PyTorch's own index (`--torch-backend=auto`: the CPU's where there is no GPU). The lock has
+the hashes of PyPI's builds alone: these are taken as PyTorch's server sends them, over https. Where that server cannot
+be reached, this script installs nothing; the lock then brings PyPI's PyTorch, compared with its hash.
 """
 
 from __future__ import annotations
