@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecbsr_mobile.errors import EcbsrError
 
+from .npu.socs import QUALCOMM, vendor_of
 from .options import ExportOptions
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def check_available(options: ExportOptions) -> None:
     Raises:
         EcbsrError: one is not.
     """
-    if options.npu:
+    if any(vendor_of(soc) == QUALCOMM for soc in options.npu_socs):
         from .npu.qualcomm_sdk import toolchain
 
         with toolchain():  # raises where it is not installed

@@ -74,6 +74,7 @@ def audit_delegate(graph: Graph, delegate: Delegate) -> DelegateAudit:
     accepted = partitions(graph, supported)
     delegated = sorted(accepted, key=len, reverse=True)[: delegate.max_partitions]
     notes = [*delegate.notes, *(delegate.quantized_notes if is_quantized(graph) else ())]
+    notes += delegate.fp16_notes if _has_fp16_weights(graph) else ()
     loads = all(unsupported.verdict != "fatal" for unsupported in refused.values())
     if not loads:
         delegated = []
@@ -98,6 +99,11 @@ def audit_delegate(graph: Graph, delegate: Delegate) -> DelegateAudit:
 def is_quantized(graph: Graph) -> bool:
     """Whether a node of the graph writes integers that stand for real values."""
     return any(graph.tensors[index].type_name in QUANTIZED for node in graph.nodes for index in node.outputs)
+
+
+def _has_fp16_weights(graph: Graph) -> bool:
+    kinds = {tensor.type_name for tensor in graph.tensors if tensor.data is not None}
+    return "FLOAT16" in kinds
 
 
 def _unsupported_nodes(graph: Graph, delegate: Delegate) -> dict[int, UnsupportedNode]:

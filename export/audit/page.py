@@ -20,8 +20,8 @@ from ecbsr_mobile.tflite.graph import short_name
 
 from ..gpu import results as gpu_results
 from ..html.rendering import render
-from ..npu.results import EMULATED, STATIC, STATUSES, CompileReports
-from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS
+from ..npu.results import EMULATED, STATIC, STATUSES, CompileReports, by_vendor
+from ..npu.socs import SOCS, VENDORS, title_of, vendor_of
 from ..validation.sample_crop import SampleCrop
 from .batch import Audits
 from .graph_svg import Backend, Drawing, draw
@@ -91,6 +91,7 @@ class File:
 def html(audits: Audits) -> str:
     """The page about all audited files."""
     document = audits.to_json()
+    asked = {vendor for audit in audits.by_path.values() for vendor in by_vendor(audit.npu or {})}
     return render(
         __package__,
         "page.html.j2",
@@ -101,14 +102,15 @@ def html(audits: Audits) -> str:
         titles=_unique(verdict.title for audit in audits.by_path.values() for verdict in audit.verdicts),
         sections=_sections(audits),
         socs=_unique(soc for audit in audits.by_path.values() for soc in audit.npu or {}),
-        vendor=QUALCOMM,
+        vendor_of=vendor_of,
+        vendors={vendor: title_of(vendor) for vendor in VENDORS if vendor in asked},
         soc_names=SOCS,
         statuses=STATUSES,
         gpu_statuses=gpu_results.STATUSES if any(audit.gpu for audit in audits.by_path.values()) else {},
         software_gpu=gpu_results.SOFTWARE,
         static=STATIC,
         emulated=EMULATED,
-        not_checked=NOT_CHECKED,
+        not_checked=[vendor for vendor in VENDORS if vendor not in asked],
         amplification=AMPLIFICATION,
     )
 

@@ -13,6 +13,9 @@ from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.tflite.graph import short_name
 from ecbsr_mobile.utils.text import did_you_mean
 
+from ..npu.results import by_vendor
+from ..npu.socs import QUALCOMM
+
 if TYPE_CHECKING:
     from ..gpu.results import GpuReport
     from ..npu.results import CompileReports
@@ -115,8 +118,8 @@ def _verdict(target: _Target, delegate: DelegateAudit, audit: Audit) -> Verdict:
     light, word, text = _of_table(delegate)
     if target.name == "cpu":
         light, word, text = _of_cpu(delegate, audit)
-    elif target.name == "qualcomm" and audit.npu:
-        light, word, text = _of_compiler(audit.npu)
+    elif target.name == QUALCOMM and QUALCOMM in (reports := by_vendor(audit.npu or {})):
+        light, word, text = _of_compiler(reports[QUALCOMM])
     elif target.delegate == "gpu_ml_drift" and audit.gpu:
         light, word, text = _of_gpu(delegate, audit.gpu)
     advice = _advice(target.name, delegate, audit) if light in ("partial", "bad") else ""

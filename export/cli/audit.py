@@ -14,7 +14,7 @@ from ecbsr_mobile.utils.files import check_outputs, write_bytes
 from ecbsr_mobile.utils.text import to_utf8
 
 from .. import resolutions
-from ..npu.socs import NOT_CHECKED, QUALCOMM, SOCS, parse_socs
+from ..npu.socs import QUALCOMM, VENDORS, parse_socs
 
 if TYPE_CHECKING:
     from ..audit.batch import Audits
@@ -123,9 +123,9 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", type=paths.INPUT_FILE_OR_FOLDER,
         help="a .tflite file, or a folder of .tflite files")  # fmt: skip
-    add("--npu", metavar="VENDOR[:SOC,…]",
-        help=f"compile with the NPU compiler of the extra [{QUALCOMM}]: {QUALCOMM} for all of "
-        f"{', '.join(SOCS)}, or some of them; those of {', '.join(NOT_CHECKED)} are not public")  # fmt: skip
+    add("--npu", metavar="VENDOR[:SOC,…],…",
+        help=f"compile with the NPU compilers of these vendors, for all or some of their SoCs: {QUALCOMM} (extra "
+        f"[{QUALCOMM}]), {', '.join(VENDORS[1:])} (where the vendor's SDK is installed)")  # fmt: skip
     add("--emulate", action="store_true",
         help="run the compiled files in the vendor's emulator, on a crop of a bundled image, and compare")  # fmt: skip
     add("--size", metavar="SIZE", help="compile for this LR input, WIDTHxHEIGHT or "

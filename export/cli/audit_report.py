@@ -14,7 +14,7 @@ from ecbsr_mobile.utils import verbosity
 
 from .. import resolutions
 from ..html.rendering import SIGNS
-from ..npu.socs import NOT_CHECKED
+from ..npu.socs import VENDORS, title_of
 from .gpu_report import print_report
 
 if TYPE_CHECKING:
@@ -48,7 +48,13 @@ def print_audit(path: str, audit: Audit, *, recipe: bool) -> None:
         for delegate in audit.delegates:
             _print_reasons(delegate)
     if audit.npu is not None:
-        _print_npu(audit.npu)
+        from ..npu.results import by_vendor
+
+        groups = by_vendor(audit.npu)
+        for vendor, reports in groups.items():
+            _print_npu(vendor, reports)
+        if len(groups) < len(VENDORS):
+            common.print_line(f"Not checked: {', '.join(vendor for vendor in VENDORS if vendor not in groups)}")
     if audit.gpu is not None:
         print_report(audit.gpu)
     if audit.invariants or verbosity.is_verbose():
@@ -132,13 +138,13 @@ def _print_invariants(broken: tuple[BrokenInvariant, ...]) -> None:
         common.print_line(f"  node {invariant.node} {operator}: {invariant.reason} [{invariant.source}]")
 
 
-def _print_npu(reports: CompileReports) -> None:
+def _print_npu(vendor: str, reports: CompileReports) -> None:
     from ..npu import results
 
     emulated = any(report.emulated for report in reports.values())
     header = ["SoC", *COMPILER_COLUMNS, "compile s"]
     header += ["dB to CPU", "max difference", "dB to fp32", "max difference"] if emulated else []
-    common.print_line("\nQualcomm's compiler, on this machine")
+    common.print_line(f"\n{title_of(vendor)}'s compiler, on this machine")
     common.print_table(header, [_npu_row(soc, report, emulated) for soc, report in reports.items()])
     for size in dict.fromkeys(report.size for report in reports.values() if report.size):
         common.print_line(f"Compiled for {resolutions.name(size)}; MB: {results.STATIC}")
@@ -148,7 +154,6 @@ def _print_npu(reports: CompileReports) -> None:
     if emulated:
         common.print_line(f"dB and max difference (of 255), for a crop of a bundled image: {results.EMULATED}")
     _print_npu_notes(reports)
-    common.print_line(f"Not checked: {', '.join(NOT_CHECKED)}")
 
 
 def compiler_cells(report: CompileReport) -> list[str]:

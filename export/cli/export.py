@@ -150,9 +150,9 @@ def parser() -> argparse.ArgumentParser:
         "int8)")  # fmt: skip
     add("--max-drop", type=float, default=defaults.max_drop, metavar="DB",
         help=f"refuse a file that loses more PSNR ({defaults.max_drop})")  # fmt: skip
-    add("--npu", metavar="VENDOR[:SOC,…]",
-        help=f"compile each file with an NPU vendor's compiler and store its report in the recipe: {socs.QUALCOMM}, or "
-        f"{socs.QUALCOMM}:SM8650,… (see ecbsr-audit)")  # fmt: skip
+    add("--npu", metavar="VENDOR[:SOC,…],…",
+        help=f"compile each file with the NPU compilers of {', '.join(socs.VENDORS)}, or for some SoCs, such as "
+        f"{socs.QUALCOMM}:SM8650, and store their reports in the recipe (see ecbsr-audit)")  # fmt: skip
     add("--gpu", action="store_true",
         help="ask LiteRT's GPU delegate on this machine what it takes of each file, and store its report in the recipe "
         "(see ecbsr-audit)")  # fmt: skip

@@ -9,7 +9,6 @@ from ecbsr_mobile.cli.gate_report import Check, GateReport
 
 from ..audit.verdicts import Verdict
 from ..html.rendering import SIGNS
-from ..npu import socs
 from ..npu.results import STATIC
 from .audit_report import COMPILER_COLUMNS, compiler_cells
 from .gpu_report import print_reports
@@ -71,7 +70,11 @@ def print_npu_reports(exported: Exported) -> None:
     ]
     common.print_line()
     common.print_table(["NPU compiler", "SoC", *COMPILER_COLUMNS], rows)
-    common.print_line(f"MB: {STATIC}. Not checked: {', '.join(socs.NOT_CHECKED)}")
+    common.print_line(f"MB: {STATIC}")
+    reports = [file.audit.npu for file in exported.files if file.audit and file.audit.npu]
+    notes = [f"{soc}: {report.note}" for npu in reports for soc, report in npu.items() if report.note]
+    for note in dict.fromkeys(notes):
+        common.print_line(note)
 
 
 def print_gpu_reports(exported: Exported) -> None:

@@ -40,7 +40,7 @@ def compile_for(
     (folder / "model.tflite").write_bytes(model)
     # Relative paths: the driver splits its flags at commas, which the name of a folder may contain.
     flags = {"cmd": "apply", "model": "model.tflite", "o": "compiled.tflite", "err": "--", "subgraphs": "0",
-             "soc_manufacturer": "Qualcomm", "soc_model": soc, "libs": LIBRARIES}  # fmt: skip
+             "soc_manufacturer": tools.manufacturer, "soc_model": soc, "libs": LIBRARIES}  # fmt: skip
     command = [str(tools.driver), *(f"--{name}={value}" for name, value in flags.items())]
     start = time.monotonic()
     try:
@@ -59,6 +59,11 @@ def report_of(
     log = compiler_log.parse(errors, output)
     report, compiled = _interpret(graph, code, log, result, seconds)
     return replace(report, compiler=log.version), compiled
+
+
+def report_on(status: str, graph: Graph, note: str) -> CompileReport:
+    """The report on a model that was not compiled, and why."""
+    return _report(status, graph, 0.0, note=note)
 
 
 def arithmetic(graph: Graph) -> str:

@@ -38,15 +38,25 @@ LIMITS = Limits(memory_bytes=8 * 2**30)  # a bundled model at 960x540 needs 0.8 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The installed programs: `folder` contains links to all libraries, `license` is Qualcomm's license."""
+    """The installed programs of a vendor.
+
+    Attributes:
+        folder: contains links to all libraries.
+        driver: LiteRT's program that runs the compiler.
+        license: Qualcomm's license; None for another vendor, whose SDK contains it.
+        manufacturer: the plug-in's name of the vendor.
+    """
 
     folder: Path
     driver: Path
-    license: Path
+    license: Path | None
+    manufacturer: str = "Qualcomm"
 
     @property
     def notice(self) -> str:
         """The license notice for the user, to be shown before the programs run."""
+        if self.license is None:
+            return f"the NPU compiler is {self.manufacturer}'s; by using it you accept the license of its SDK"
         return (
             f"the NPU compiler and emulator are Qualcomm's; by using them you accept Qualcomm's license: {self.license}"
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from ..resolutions import Size
-from .socs import NOT_CHECKED, QUALCOMM
+from .socs import VENDORS, vendor_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,7 @@ STATUSES = {
     "crashed": "a signal ended the compiler",
     "timeout": "the compiler exceeded its time limit",
     "unreadable": "the output of the compiler is not understood",
+    "not_installed": "the vendor's SDK is not installed",
 }
 MAX_NOTE = 300
 """Longest note of a report that quotes a program, in characters."""
@@ -131,7 +132,9 @@ class CompileReport:
 
 
 CompileReports = Mapping[str, CompileReport]
-"""SoC → report."""
+"""SoC → report; where the vendor's SDK is not installed, the vendor's name → one report for all its SoCs."""
+
+T = TypeVar("T")
 
 
 def for_recipe(reports: CompileReports) -> dict[str, Any]:
@@ -139,10 +142,18 @@ def for_recipe(reports: CompileReports) -> dict[str, Any]:
     documents = {soc: report.to_json() for soc, report in reports.items()}
     for document in documents.values():
         del document["seconds"], document["emulated"]
-    return {QUALCOMM: documents}
+    return by_vendor(documents)
 
 
 def to_json(reports: CompileReports) -> dict[str, Any]:
     """The `npu` entry of a file in JSON: vendor → SoC → report, and "not checked" for the other vendors."""
-    checked = {QUALCOMM: {soc: report.to_json() for soc, report in reports.items()}}
-    return {**checked, **dict.fromkeys(NOT_CHECKED, "not checked")}
+    checked = by_vendor({soc: report.to_json() for soc, report in reports.items()})
+    return {vendor: checked.get(vendor, "not checked") for vendor in VENDORS}
+
+
+def by_vendor(values: Mapping[str, T]) -> dict[str, dict[str, T]]:
+    """Vendor → SoC → value, from SoC → value."""
+    groups: dict[str, dict[str, T]] = {}
+    for key, value in values.items():
+        groups.setdefault(vendor_of(key), {})[key] = value
+    return groups

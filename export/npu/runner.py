@@ -18,11 +18,12 @@ from ecbsr_mobile.utils.progress import Progress
 
 from .. import resolutions
 from ..validation.sample_crop import SampleCrop
-from .compiler import SECONDS, compile_for
+from . import vendors
+from .compiler import SECONDS, compile_for, report_on
 from .emulator import emulate
 from .qualcomm_sdk import Toolchain, toolchain
 from .results import CompileReport, CompileReports, EmulationResult
-from .socs import SOCS
+from .socs import QUALCOMM, SOCS, vendor_of
 
 DEFAULT_SIZE = resolutions.SIZES["540p"]
 """The size that a model with a dynamic image size is compiled for."""
@@ -38,11 +39,11 @@ def compile_models(
     notice: Callable[[str], None] = lambda _text: None,
     progress: Progress = lambda items, _label: items,
 ) -> Mapping[str, CompileReports]:
-    """Compile each model for each SoC with Qualcomm's compiler.
+    """Compile each model for each SoC with its vendor's compiler; only Qualcomm's has an emulator.
 
     Args:
         models: path → bytes of a `.tflite` file of fixed size (see `sized`).
-        socs: keys of `SOCS`.
+        socs: as `socs.parse_socs` gives them.
         crops: path → the sample crop to emulate and compare with, or why there is none; None: no emulation.
         keep: folder for the compiled files, named MODEL-SOC.tflite; None deletes them.
         overwrite: replace files in `keep`.
@@ -55,7 +56,7 @@ def compile_models(
 
     Raises:
         UsageError: the compiled files of two models would have the same name, or one exists already.
-        EcbsrError: the compiler is not installed or does not load, or a compiled file cannot be written.
+        EcbsrError: Qualcomm's compiler is not installed, one does not load, or a compiled file cannot be written.
     """
     names = [Path(path).stem for path in models]
     if keep is not None and len(set(names)) < len(names):
@@ -65,25 +66,43 @@ def compile_models(
     if keep is not None:
         check_outputs([_kept(keep, path, soc) for path in models for soc in socs], overwrite)
     reports: dict[str, dict[str, CompileReport]] = {path: {} for path in models}
-    with toolchain() as tools:
-        notice(tools.notice)
-        stop = threading.Event()
-        compilation = _Compilation(tools, seconds, stop)
-        pool = ThreadPoolExecutor(max_workers=cores())
-        try:
-            work = [
-                (path, soc, pool.submit(compilation.run, soc, model, crops.get(path) if crops else None))
-                for path, model in models.items()
-                for soc in socs
-            ]
-            for path, soc, future in progress(work, "compiling"):
-                reports[path][soc], compiled = future.result()
-                if keep is not None and compiled is not None:
-                    write_bytes(_kept(keep, path, soc), compiled, overwrite)
-        finally:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
+    notices: set[str] = set()
+    for (vendor, version), names in _groups(socs).items():
+        why = "" if vendor == QUALCOMM else vendors.missing(vendor)
+        if why:
+            for path, model in models.items():
+                reports[path][vendor] = report_on("not_installed", tflite.read(model), why)
+            continue
+        with toolchain() if vendor == QUALCOMM else vendors.toolchain(vendor, version) as tools:
+            if tools.notice not in notices:  # once for the versions of an SDK
+                notices.add(tools.notice)
+                notice(tools.notice)
+            stop = threading.Event()
+            compilation = _Compilation(tools, seconds, stop)
+            pool = ThreadPoolExecutor(max_workers=cores())
+            emulated = crops if vendor == QUALCOMM else None
+            try:
+                work = [
+                    (path, soc, pool.submit(compilation.run, soc, model, emulated.get(path) if emulated else None))
+                    for path, model in models.items()
+                    for soc in names
+                ]
+                for path, soc, future in progress(work, "compiling"):
+                    reports[path][soc], compiled = future.result()
+                    if keep is not None and compiled is not None:
+                        write_bytes(_kept(keep, path, soc), compiled, overwrite)
+            finally:
+                stop.set()
+                pool.shutdown(cancel_futures=True)
     return reports
+
+
+def _groups(socs: Sequence[str]) -> dict[tuple[str, str], list[str]]:
+    """The SoCs by vendor and version of its SDK."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for soc in socs:
+        groups.setdefault((vendor_of(soc), vendors.sdk_version(soc)), []).append(soc)
+    return groups
 
 
 def _kept(folder: str | os.PathLike[str], path: str, soc: str) -> Path:

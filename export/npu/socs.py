@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.utils.text import did_you_mean
 
 QUALCOMM = "qualcomm"
-
-NOT_CHECKED = ("mediatek", "google_tensor", "samsung", "intel")
-"""Vendors whose compiler is not public."""
 
 SOCS = {
     "SA8255": "automotive",
@@ -25,22 +24,111 @@ SOCS = {
 """Qualcomm's SoCs: the compiler's name (ai_edge_litert/aot/vendors/qualcomm/target.py) → the marketing name."""
 
 
+@dataclass(frozen=True)
+class Vendor:
+    """A vendor whose plug-in is in ai-edge-litert, and whose compiler is in an SDK that the user installs.
+
+    Attributes:
+        title: for tables.
+        manufacturer: the plug-in's name of the vendor.
+        plugin: its path in ai-edge-litert.
+        sdk: the SDK's module.
+        package: the package that brings the SDK.
+        socs: the compiler's names of the SoCs (ai_edge_litert/aot/vendors/*/target.py).
+    """
+
+    title: str
+    manufacturer: str
+    plugin: str
+    sdk: str
+    package: str
+    socs: tuple[str, ...]
+
+
+_MEDIATEK = (
+    "MT6853 MT6877 MT6878 MT6879 MT6886 MT6893 MT6895 MT6897 MT6983 MT6985 MT6989 MT6991 MT6993 MT8171 MT8188 MT8189"
+)
+
+OTHERS = {
+    "mediatek": Vendor(
+        "MediaTek",
+        "MediaTek",
+        "vendors/mediatek/compiler/libLiteRtCompilerPlugin_MediaTek.so",
+        "ai_edge_litert_sdk_mediatek",
+        "ai-edge-litert-sdk-mediatek",
+        tuple(_MEDIATEK.split()),
+    ),
+    "google_tensor": Vendor(
+        "Google Tensor",
+        "Google",
+        "vendors/google_tensor/compiler/libLiteRtCompilerPlugin_google_tensor.so",
+        "ai_edge_litert_sdk_google_tensor",
+        "ai-edge-litert-sdk-google-tensor",
+        ("Tensor_G3", "Tensor_G4", "Tensor_G5", "Tensor_G6"),
+    ),
+    "samsung": Vendor(
+        "Samsung",
+        "Samsung",
+        "vendors/samsung/compiler/libLiteRtCompilerPlugin_Samsung.so",
+        "ai_edge_litert_sdk_samsung",
+        "ai-edge-litert-sdk-samsung-nightly",
+        ("E9965",),
+    ),
+    "intel": Vendor(
+        "Intel",
+        "IntelOpenVINO",
+        "vendors/intel_openvino/compiler/libLiteRtCompilerPlugin_IntelOpenvino.so",
+        "ai_edge_litert_sdk_intel",
+        "ai-edge-litert-sdk-intel",
+        ("LNL", "PTL"),
+    ),
+}
+"""The vendors besides Qualcomm."""
+
+VENDORS = (QUALCOMM, *OTHERS)
+
+
+def socs_of(vendor: str) -> tuple[str, ...]:
+    """The SoCs of one of `VENDORS`."""
+    return tuple(SOCS) if vendor == QUALCOMM else OTHERS[vendor].socs
+
+
+def vendor_of(key: str) -> str:
+    """The vendor of a SoC; a vendor's own name is the key of what concerns all its SoCs."""
+    return next(vendor for vendor in VENDORS if key == vendor or key in socs_of(vendor))
+
+
+def title_of(vendor: str) -> str:
+    """The name of a vendor for tables."""
+    return "Qualcomm" if vendor == QUALCOMM else OTHERS[vendor].title
+
+
 def parse_socs(text: str) -> tuple[str, ...]:
-    """The SoCs in "qualcomm" (all of `SOCS`) or "qualcomm:SM8650,SM8750", without duplicates.
+    """The SoCs in "qualcomm" (all of a vendor), "qualcomm:SM8650,SM8750" or "mediatek,qualcomm:SM8650", each once.
 
     Raises:
-        UsageError: there is no compiler for the vendor, or it does not know a SoC.
+        UsageError: a vendor is not known, or its compiler does not know a SoC.
     """
-    vendor, colon, names = text.partition(":")
-    if vendor != QUALCOMM:
-        why = "cannot be checked: its compiler is not public" if vendor in NOT_CHECKED else "is not known"
-        hint = did_you_mean(vendor, [QUALCOMM])
-        raise UsageError(f"NPU vendor {vendor!r} {why}; use {QUALCOMM} or {QUALCOMM}:SOC,…{hint}")
-    if not colon:
-        return tuple(SOCS)
-    socs = tuple(dict.fromkeys(name.strip().upper() for name in names.split(",")))
-    for soc in socs:
-        if soc not in SOCS:
-            hint = did_you_mean(soc, SOCS)
-            raise UsageError(f"SoC {soc!r} is not known to {vendor}'s compiler; use some of {', '.join(SOCS)}{hint}")
-    return socs
+    socs: list[str] = []
+    vendor = ""
+    for item in text.split(","):
+        name, colon, soc = item.strip().partition(":")
+        if vendor and not colon and name not in VENDORS:
+            socs.append(_known_soc(vendor, name))
+            continue
+        vendor = name
+        if vendor not in VENDORS:
+            hint = did_you_mean(vendor, VENDORS)
+            raise UsageError(f"NPU vendor {vendor!r} is not known; use some of {', '.join(VENDORS)}{hint}")
+        socs += [_known_soc(vendor, soc)] if colon else socs_of(vendor)
+    return tuple(dict.fromkeys(socs))
+
+
+def _known_soc(vendor: str, name: str) -> str:
+    known = {soc.upper(): soc for soc in socs_of(vendor)}
+    soc = name.strip().upper()
+    if soc not in known:
+        names = known.values()
+        hint = did_you_mean(soc, names)
+        raise UsageError(f"SoC {soc!r} is not known to {vendor}'s compiler; use some of {', '.join(names)}{hint}")
+    return known[soc]

@@ -65,6 +65,7 @@ class Delegate:
             ("each") or once all nodes of the model are ("all"); None: never.
         notes: printed with every audit.
         quantized_notes: printed with the audit of a quantized model.
+        fp16_notes: printed with the audit of a model with float16 weights.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Delegate:
     folds_constants: Literal["each", "all"] | None = None
     notes: tuple[str, ...] = ()
     quantized_notes: tuple[str, ...] = ()
+    fp16_notes: tuple[str, ...] = ()
 
 
 def rules_for(source: str, operators: str, *conditions: Condition) -> dict[str, tuple[Rule, ...]]:
