@@ -63,7 +63,7 @@ def report_of(
 
 def report_on(status: str, graph: Graph, note: str) -> CompileReport:
     """The report on a model that was not compiled, and why."""
-    return _report(status, graph, 0.0, note=note)
+    return CompileReport(status, None, arithmetic(graph), 0.0, note=note)
 
 
 def arithmetic(graph: Graph) -> str:

@@ -94,8 +94,8 @@ def socs_of(vendor: str) -> tuple[str, ...]:
 
 
 def vendor_of(key: str) -> str:
-    """The vendor of a SoC; a vendor's own name is the key of what concerns all its SoCs."""
-    return next(vendor for vendor in VENDORS if key == vendor or key in socs_of(vendor))
+    """The vendor of a SoC, Qualcomm for an unknown one; a vendor's own name is the key of what concerns all its SoCs."""
+    return next((vendor for vendor in VENDORS if key == vendor or key in socs_of(vendor)), QUALCOMM)
 
 
 def title_of(vendor: str) -> str:

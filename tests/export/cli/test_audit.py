@@ -151,7 +151,7 @@ def test_names_in_a_file_cannot_control_the_terminal(tmp_path: Path, capsys: Out
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--npu", "mediatek"], "cannot be checked"),
+        (["--npu", "apple"], "is not known"),
         (["--npu", "qualcomm:"], "SoC '' is not known"),
         (["--emulate"], "add --npu qualcomm"),
         (["--keep", "somewhere"], "add --npu qualcomm"),
