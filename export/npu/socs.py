@@ -94,7 +94,7 @@ def socs_of(vendor: str) -> tuple[str, ...]:
 
 
 def vendor_of(key: str) -> str:
-    """The vendor of a SoC, Qualcomm for an unknown one; a vendor's own name is the key of what concerns all its SoCs."""
+    """The vendor of a SoC, Qualcomm if unknown; a vendor's own name is the key of what concerns all its SoCs."""
     return next((vendor for vendor in VENDORS if key == vendor or key in socs_of(vendor)), QUALCOMM)
 
 

@@ -37,7 +37,7 @@ from export.cli import export as command
         ({"precisions": [], "onnx": True, "sizes": ["540p"]}, "sizes .* is an option of TFLite files"),
         ({"precisions": [], "onnx": True, "max_drop": 1}, "max_drop 1 is an option of TFLite files"),
         ({"precisions": [], "onnx": True, "npu": "qualcomm"}, "npu qualcomm is an option of TFLite files"),
-        ({"npu": "mediatek"}, "NPU vendor 'mediatek' cannot be checked"),
+        ({"npu": "apple"}, "NPU vendor 'apple' is not known"),
     ],
 )
 def test_a_value_that_is_not_known_is_refused(changes: dict, message: str) -> None:
