@@ -15,13 +15,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interleaved import add_rounds_option, compare, processor
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
+from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.utils.guard import TemporaryFolder
+
+if TYPE_CHECKING:
+    from ecbsr_mobile.tflite_model import SizedTflite
 
 SIZES = ((480, 270, 60), (960, 540, 24))  # width, height, frames
 
@@ -39,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _line(folder: Path, width: int, height: int, frames: int, options: argparse.Namespace) -> str:
-    from ecbsr_mobile.tflite_model import SizedTflite, TfliteModel
+    from ecbsr_mobile.tflite_model import TfliteModel
     from ecbsr_mobile.video import pipeline, upscaler
     from ecbsr_mobile.video.probe import probe
 
@@ -47,8 +51,7 @@ def _line(folder: Path, width: int, height: int, frames: int, options: argparse.
     write_clip(source, width, height, frames)
     clip, model = probe(source), TfliteModel(options.model)
     workers, threads = upscaler.parallel(model, clip.size)
-    sized = [model.sized(width, height, threads) for _ in range(workers)]
-    stored = sized[0].io.input.store(_noise(height, width))
+    stored = _first(model.sized(width, height)).io.input.store(_noise(height, width))
     seconds = {"whole": 0.0, "alone": 0.0}  # of the processor
 
     def timed(name: str, function: Any) -> None:
@@ -59,14 +62,15 @@ def _line(folder: Path, width: int, height: int, frames: int, options: argparse.
     def whole() -> None:
         pipeline.upscale_clip(source, output, model, pipeline.Options(codec=options.codec), True, clip=clip)
 
-    def run(network: SizedTflite, count: int) -> None:
+    def run(count: int) -> None:
+        network = _first(model.sized(width, height, threads))  # as the whole does
         for _ in range(count):
             network.run(stored)
 
     def alone() -> None:
         shares = [frames // workers + (index < frames % workers) for index in range(workers)]
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(run, sized, shares))
+            list(pool.map(run, shares))
 
     result = compare(lambda: timed("whole", whole), lambda: timed("alone", alone), options.rounds)
     ratio = result.ratio
@@ -75,6 +79,12 @@ def _line(folder: Path, width: int, height: int, frames: int, options: argparse.
         f"{frames / result.baseline_seconds:.1f} frames/s, {1 / ratio.mean:.3f} ({1 / ratio.high:.3f} to "
         f"{1 / ratio.low:.3f}); processor time {seconds['alone'] / seconds['whole']:.3f}"
     )
+
+
+def _first(network: SizedTflite | None) -> SizedTflite:
+    if network is None:
+        raise UsageError("the model cannot be resized; its speed depends on tiles")
+    return network
 
 
 def write_clip(path: Path, width: int, height: int, frames: int) -> None:

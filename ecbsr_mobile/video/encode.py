@@ -32,7 +32,8 @@ class Codec:
         crf_range: the values that it knows.
         depths: bits of a sample that it encodes.
         chroma: subsamplings that it encodes.
-        options: its own options; the preset is the quickest whose files are not much larger.
+        options: its own options. The presets are quick ones, since the network has the cores: at the PSNR of
+            `veryfast`, files of x264 are a third larger, in half the time.
     """
 
     encoder: str
