@@ -47,7 +47,8 @@ def test_a_refused_file_is_a_failure_in_junit(tmp_path: Path) -> None:
     assert result.returncode == 1 and "more than the 0 dB allowed" in result.stderr
     (suite,) = ET.parse(junit).getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("1", "1", "0")
-    result = call_here("ecbsr-export", tmp_path / "none.pth", "--out", tmp_path, "--junit", junit, "--overwrite")
+    (tmp_path / "broken.pth").write_bytes(b"x")
+    result = call_here("ecbsr-export", tmp_path / "broken.pth", "--out", tmp_path, "--junit", junit, "--overwrite")
     assert result.returncode == 1
     (suite,) = ET.parse(junit).getroot()
     assert (suite.get("failures"), suite.get("errors")) == ("0", "1")
