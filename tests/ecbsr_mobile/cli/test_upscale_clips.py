@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from ecbsr_mobile import zoo
 from tests.helpers.clips import picture, read_clip, write_clip
 from tests.helpers.commands import argv, call_here, environment, refused
+from tests.helpers.terminal import on_terminal, stays
 
 MODEL = zoo.tflite("ecbsr-m4c8-x2")
 
@@ -89,6 +91,13 @@ def test_what_contradicts_itself_is_refused(work: Path) -> None:
     refused(upscale("cat.mp4", "--max-pixels", "100"), 1, "48x32 pixels, more than the limit of 100")
     refused(upscale("cat.mp4", "-o", "cat.mp4", "--overwrite"), 2, "is the input")
     assert sorted(path.name for path in work.iterdir()) == ["cat.mp4", "cat.png"]
+
+
+def test_a_terminal_shows_frames_a_second(work: Path) -> None:
+    write_clip(work / "cat.mp4", frames=12)
+    code, got, _ = on_terminal(argv("ecbsr-upscale", "cat.mp4", "--model", MODEL))
+    assert code == 0 and stays(got) == ["cat-x2.mp4: 96x64, 12 frames, h264"]
+    assert re.search(r"upscaling, [0-9]+ frames, [0-9.]+ frames/s", got)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
