@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-fast coverage fuzz chaos lint hooks zoo zoo-check app app-test lock clean
+.PHONY: demo test test-fast coverage fuzz chaos lint docs hooks zoo zoo-check app app-test lock clean
 
 # Parallel tests: PyTorch and OpenCV use one thread each, since the processes fill the cores already.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
@@ -42,6 +42,10 @@ lint: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+# The pages of docs/ as a site in build/site.
+docs: $(READY)
+	@$(BIN)/mkdocs build --strict --quiet
 
 # Runs the checks of `make lint` before each commit.
 hooks: $(READY)

@@ -1,6 +1,6 @@
 """Write an image that shows a crop in LR, enlarged by bicubic, enlarged by a model, and in HR, side by side.
 
-    python benchmarks/comparison.py benchmarks/comparison.png --zoom 1 --model MODEL
+    python benchmarks/comparison.py docs/images/comparison.png --zoom 1 --model MODEL
 
 LR is the MATLAB-compatible bicubic reduction of the HR image; it is shown with its pixels repeated.
 """

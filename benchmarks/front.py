@@ -1,6 +1,6 @@
 """Measure the Pareto front of int8 models on a CPU: PSNR against time.
 
-    python benchmarks/front.py --data Set5 Set14 --out benchmarks/front.png [--times ecbsr_mobile/zoo/front_zen4.json]
+    python benchmarks/front.py --data Set5 Set14 --out docs/images/front.png [--times ecbsr_mobile/zoo/front_zen4.json]
 
 The time of a model is that of its int8 file for CPUs over that of the fp32 file of `ecbsr-m4c16` of the same scale, on
 one thread, interleaved. The PSNR is that of the int8 file on the last data set. A model is on the Pareto front if no

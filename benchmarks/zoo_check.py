@@ -3,7 +3,7 @@
     make zoo-check                  compare; exits with 1 if something differs
     make zoo-check WRITE=--write    update the figures and the tables
 
-The figures are in `ecbsr_mobile/zoo/figures.json`; the tables in `README.md` and `ecbsr_mobile/zoo/README.md` are
+The figures are in `ecbsr_mobile/zoo/figures.json`; the tables in `docs/models.md` and `ecbsr_mobile/zoo/README.md` are
 generated from them. Prints the new table, and each difference on standard error. `--tables` writes the tables from the
 committed figures without measuring.
 """
@@ -36,7 +36,7 @@ Figures = dict[str, Any]
 """
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = (ROOT / "README.md", zoo.FOLDER / "README.md")
+DOCUMENTS = (ROOT / "docs" / "models.md", zoo.FOLDER / "README.md")
 BEGIN, END = "<!-- figures: make zoo-check -->", "<!-- end of figures -->"
 TOLERANCE = 0.005  # dB: processors differ in the last bit of a convolution
 

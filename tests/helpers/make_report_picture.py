@@ -1,6 +1,6 @@
 """Make the README's image of a report: this machine beside a stand-in for a phone.
 
-    python -m tests.helpers.make_report_picture android_bench/report.png [--pages FOLDER]
+    python -m tests.helpers.make_report_picture docs/images/report.png [--pages FOLDER]
 
 Needs Chromium. The stand-in answers the real adb client and runs models with this machine's interpreter; how many nodes
 its "gpu" and "nnapi" delegate is made up. `--pages` keeps the bench's output folder, with images of the whole page:
