@@ -1,6 +1,6 @@
 """Print which nodes of a `.tflite` each delegate leaves to the CPU, and why.
 
-    python examples/audit_a_file.py model.tflite
+python examples/audit_a_file.py model.tflite
 """
 
 from __future__ import annotations

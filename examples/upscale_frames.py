@@ -1,6 +1,6 @@
 """Upscale every picture of a folder with one model that is opened once.
 
-    python examples/upscale_frames.py frames larger [--model MODEL]
+python examples/upscale_frames.py frames larger [--model MODEL]
 """
 
 from __future__ import annotations

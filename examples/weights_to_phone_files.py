@@ -1,6 +1,6 @@
-"""Weights → fp32 and int8 `.tflite`, with what each loses, what a CPU and a GPU make of it, and the time on this machine.
+"""Weights → fp32 and int8 `.tflite`, with what each loses and its time on this machine.
 
-    python examples/weights_to_phone_files.py weights.pth out [--finetune STEPS]
+python examples/weights_to_phone_files.py weights.pth out [--finetune STEPS]
 """
 
 from __future__ import annotations

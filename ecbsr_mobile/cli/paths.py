@@ -66,15 +66,15 @@ class PathKind:
             beside = []
         hint = did_you_mean(path.name, beside, lambda name: str(path.parent / name))
         if names := self.names():
-            return f"no such {kind}, nor {self.named} ({', '.join(names)}){did_you_mean(str(path), names) or hint}"
+            return f"no such {kind}, nor {self.named}{did_you_mean(str(path), names) or hint}"
         return f"no such {kind}{hint}" if path.parent.is_dir() else f"no such {kind}: there is no folder {path.parent}"
 
 
 INPUT_FILE = PathKind(file=True)
 INPUT_FOLDER = PathKind(folder=True)
 INPUT_FILE_OR_FOLDER = PathKind(file=True, folder=True)
-WEIGHTS = PathKind(file=True, names=zoo.names, named="a bundled model")
-MODEL = PathKind(file=True, names=lambda: (*zoo.names(), *zoo.tflite_names()), named="a bundled model")
+WEIGHTS = PathKind(file=True, names=zoo.names, named="a bundled model (ecbsr models lists them)")
+MODEL = PathKind(file=True, names=lambda: (*zoo.names(), *zoo.tflite_names()), named="a bundled model (ecbsr models lists them)")
 OUTPUT_FILE = PathKind(file=True, exists=False)
 OUTPUT_FOLDER = PathKind(folder=True, exists=False)
 OUTPUT_FILE_OR_FOLDER = PathKind(file=True, folder=True, exists=False)
