@@ -73,8 +73,9 @@ class PathKind:
 INPUT_FILE = PathKind(file=True)
 INPUT_FOLDER = PathKind(folder=True)
 INPUT_FILE_OR_FOLDER = PathKind(file=True, folder=True)
-WEIGHTS = PathKind(file=True, names=zoo.names, named="a bundled model (ecbsr models lists them)")
-MODEL = PathKind(file=True, names=lambda: (*zoo.names(), *zoo.tflite_names()), named="a bundled model (ecbsr models lists them)")
+_BUNDLED = "a bundled model (ecbsr models lists them)"
+WEIGHTS = PathKind(file=True, names=zoo.names, named=_BUNDLED)
+MODEL = PathKind(file=True, names=lambda: (*zoo.names(), *zoo.tflite_names()), named=_BUNDLED)
 OUTPUT_FILE = PathKind(file=True, exists=False)
 OUTPUT_FOLDER = PathKind(folder=True, exists=False)
 OUTPUT_FILE_OR_FOLDER = PathKind(file=True, folder=True, exists=False)

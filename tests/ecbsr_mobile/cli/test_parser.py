@@ -15,7 +15,7 @@ from ecbsr_mobile.cli.scripts import MODULES
 from tests.helpers.commands import HEAVY, call_here, environment, refused
 
 REQUIRED = {"eval": ["--data", "."], "train": ["--data", ".", "--val", ".", "--out", "out"], "upscale": [".", "out"],
-            "audit": ["."], "completion": ["bash"], "page": [".", "--out", "out"]}  # fmt: skip
+            "audit": ["."], "completion": ["bash"], "page": ["ecbsr-m4c8-x2", "--out", "out"]}  # fmt: skip
 """For each command, arguments without which it is misused; every path in them exists."""
 
 
