@@ -8,9 +8,10 @@ if [ -f $APK ] && [ -z "$(find $APP "$MODELS" $SAMPLE -newer $APK -type f -not -
     echo $APK
     exit
 fi
-need aapt2=aapt zipalign=zipalign apksigner=apksigner dexdump=dexdump zip=zip
+need aapt2=aapt zipalign=zipalign apksigner=apksigner dexdump=dexdump zip=zip readelf=binutils
 need_java
 fetch_parts
+gather_libraries
 gather_assets
 link_resources
 rm -rf "$OUT/maven/classes" # the compiler does not delete the classes of removed sources
@@ -23,13 +24,13 @@ trap 'rm -rf "$work"' EXIT
 "$JAVA_HOME/bin/jar" --create --file "$work/app.jar" -C "$OUT/maven/classes" .
 quietly "d8" nice "$JAVA_HOME/bin/java" -Xmx1g -cp "$PARTS/r8.jar" com.android.tools.r8.D8 --release --min-api "$(gradle_number minSdk)" \
     --lib "$PARTS/android-all.jar" --lib "$JAVA_HOME" --output "$work" \
-    "$work/app.jar" "$PARTS/kotlin-stdlib.jar" "$PARTS"/tensorflow-lite{,-api,-gpu,-gpu-api}.jar
+    "$work/app.jar" "$PARTS"/{kotlin-stdlib,bytedeco-tensorflow-lite,javacpp,tensorflow-lite{,-api,-gpu,-gpu-api}}.jar
 
 # Packs resources, assets, code and native libraries. aapt2 already stored the models without compression.
 cp "$OUT/resources.apk" "$work/unaligned.apk"
-mkdir "$work/lib"
-for abi in $(sed -n 's/.*abiFilters += listOf(\(.*\)).*/\1/p' $APP/build.gradle.kts | tr -d '",'); do cp -r "$PARTS/jni/$abi" "$work/lib/"; done
-(cd "$work" && find lib classes*.dex -exec touch -d 1980-01-01 {} + && quietly "zip" zip -qrX unaligned.apk classes*.dex lib)
+cp -r "$OUT/lib" "$work/"
+quietly "unzip" unzip -q "$PARTS/javacpp.jar" 'org/bytedeco/javacpp/properties/android-*' -d "$work" # names of its libraries
+(cd "$work" && find lib org classes*.dex -exec touch -d 1980-01-01 {} + && quietly "zip" zip -qrX unaligned.apk classes*.dex lib org)
 quietly "zipalign" zipalign -p 4 "$work/unaligned.apk" "$work/aligned.apk"
 
 # Android requires a signature. This debug key is not suitable for an app store.

@@ -10,7 +10,7 @@ android {
     defaultConfig {
         applicationId = "ecbsr.demo"
         minSdk = 26
-        targetSdk = 34
+        targetSdk = 36
         versionCode = 1
         versionName = "0.1.0"
         ndk { abiFilters += listOf("arm64-v8a", "armeabi-v7a", "x86_64") }
@@ -28,40 +28,65 @@ android {
         targetCompatibility = JavaVersion.VERSION_17
     }
 
-    // The interpreter can map only an uncompressed model from the APK.
-    androidResources { noCompress += "tflite" }
+    // A decoder reads only an uncompressed clip from the APK.
+    androidResources { noCompress += listOf("tflite", "mp4") }
 
-    // Compressed native libraries halve the size of the APK.
-    packaging { jniLibs.useLegacyPackaging = true }
+    packaging {
+        jniLibs.useLegacyPackaging = true // compressed native libraries halve the size of the APK
+        jniLibs.excludes += "lib/x86_64/libtensorflowlite*" // the emulator has no delegates for it
+        resources.excludes += setOf("META-INF/native-image/**", "META-INF/maven/**")
+    }
 
     sourceSets["main"].assets.srcDir(layout.buildDirectory.dir("zoo"))
 
     testOptions.unitTests {
         isIncludeAndroidResources = true
-        all { it.systemProperty("ecbsr.fixtures", rootDir.resolve("../../build/app/fixtures").path) }
+        all {
+            it.systemProperty("ecbsr.fixtures", rootDir.resolve("../../build/app/fixtures").path)
+            it.systemProperty("ecbsr.libraries", rootDir.resolve("../../build/app/lib").path)
+            it.environment("EGL_PLATFORM", "surfaceless") // OpenGL ES without a window and without a GPU
+            it.environment("LIBGL_ALWAYS_SOFTWARE", "1")
+        }
     }
 }
 
 kotlin { jvmToolchain(17) }
 
-/** The package's int8 models and the sample picture. */
+/** The package's int8 models, the sample picture and the clip. */
 val copyZoo = tasks.register<Copy>("copyZoo") {
-    from("../../ecbsr_mobile/zoo") { include("ecbsr-m4c16-x2-int8.tflite", "ecbsr-m4c16-x4-int8.tflite") }
+    from("../../ecbsr_mobile/zoo") { include("ecbsr-m4c16-x2-int8.tflite", "ecbsr-m4c16-x4-int8.tflite", "ecbsr-m4c8-x2-int8.tflite") }
     from("../../ecbsr_mobile/zoo/pictures") { include("chelsea.png") }
+    from("clip") { include("clip.mp4") }
     into(layout.buildDirectory.dir("zoo"))
 }
 tasks.named("preBuild") { dependsOn(copyZoo) }
 
 dependencies {
-    implementation(libs.tensorflow.lite)
-    implementation(libs.tensorflow.lite.gpu)
-    implementation(libs.tensorflow.lite.gpu.api)
+    implementation(libs.bytedeco.tensorflow.lite)
+    for (processor in listOf("android-arm64", "android-x86_64")) {
+        implementation(variantOf(libs.bytedeco.tensorflow.lite) { classifier(processor) })
+        implementation(variantOf(libs.javacpp) { classifier(processor) })
+    }
+    // The same classes from two places. LiteRT supports memory pages of 16 KB. It was never tried with this app.
+    if (providers.gradleProperty("litert").isPresent) {
+        implementation(libs.litert)
+        implementation(libs.litert.gpu)
+        implementation(libs.litert.gpu.api)
+    } else {
+        implementation(libs.tensorflow.lite)
+        implementation(libs.tensorflow.lite.gpu)
+        implementation(libs.tensorflow.lite.gpu.api)
+    }
 
     testImplementation(libs.junit)
     testImplementation(libs.robolectric)
     testImplementation(libs.androidx.test.monitor)
     testImplementation(libs.json) // Android's implementation is a stub in unit tests
-    testImplementation(libs.bytedeco.tensorflow.lite)
     testImplementation(variantOf(libs.bytedeco.tensorflow.lite) { classifier("linux-x86_64") })
     testImplementation(variantOf(libs.javacpp) { classifier("linux-x86_64") })
+    testImplementation(libs.lwjgl)
+    testImplementation(variantOf(libs.lwjgl) { classifier("natives-linux") })
+    testImplementation(libs.lwjgl.opengles)
+    testImplementation(variantOf(libs.lwjgl.opengles) { classifier("natives-linux") })
+    testImplementation(libs.lwjgl.egl)
 }

@@ -6,6 +6,7 @@ OUT=build/app
 PARTS=$OUT/parts
 MODELS=${MODELS:-ecbsr_mobile/zoo} # folder of the bundled .tflite files
 SAMPLE=ecbsr_mobile/zoo/pictures/chelsea.png
+CLIP=$APP/clip/clip.mp4
 mkdir -p "$OUT"
 
 fail() { echo "$(basename "$0"): $*" >&2; exit 1; }
@@ -43,6 +44,7 @@ need_java() {
 maven() {
     local log try
     build_checksum_spy
+    export MAVEN_OPTS=${MAVEN_OPTS:--XX:TieredStopAtLevel=1 -XX:+UseSerialGC} # half the work for runs as short as these
     log=$(mktemp)
     for try in 1 2 3; do
         if nice mvn -B -C -q -ntp -T1 -Dmaven.ext.class.path="$OUT/spy" -Dpinned.list=$APP/maven.sha256 \
@@ -78,28 +80,38 @@ fetch_parts() {
     touch "$PARTS/.done"
 }
 
-# Copies the assets: the int8 models and the sample picture.
+# Gathers the native libraries of the APK. 64-bit phones can have memory pages of 16 KB, which bytedeco's build supports.
+# It has none for 32-bit phones, and on the emulator (x86_64) the delegates of org.tensorflow.lite are of no use.
+gather_libraries() {
+    local part
+    rm -rf "$OUT/lib"; mkdir "$OUT/lib"
+    cp -r "$PARTS/jni/arm64-v8a" "$PARTS/jni/armeabi-v7a" "$OUT/lib/"
+    for part in "$PARTS"/*-android-*.jar; do quietly "unzip" unzip -qo "$part" 'lib/*' -d "$OUT"; done
+}
+
+# Copies the assets: the int8 models, the sample picture and the clip.
 gather_assets() {
     rm -rf "$OUT/assets"; mkdir -p "$OUT/assets"
-    local scale
-    for scale in 2 4; do
-        cp "$MODELS/ecbsr-m4c16-x$scale-int8.tflite" "$OUT/assets/" || fail "$MODELS has no int8 model for x$scale"
+    local model
+    for model in m4c16-x2 m4c16-x4 m4c8-x2; do
+        cp "$MODELS/ecbsr-$model-int8.tflite" "$OUT/assets/" || fail "$MODELS has no int8 model $model"
     done
-    cp $SAMPLE "$OUT/assets/"
+    cp $SAMPLE $CLIP "$OUT/assets/"
 }
 
 # Compiles and links the resources into R.java and an APK without code.
 link_resources() {
     rm -rf "$OUT/generated" "$OUT/resources.zip"; mkdir -p "$OUT/generated"
     sed "s/\${applicationId}/$(application_id)/" $APP/src/main/AndroidManifest.xml |
-        sed "s/<manifest /<manifest package=\"$(application_id)\" /" > "$OUT/AndroidManifest.xml"
+        sed "s/<manifest /<manifest package=\"$(application_id)\" /; s/<application$/& android:extractNativeLibs=\"true\"/" \
+            > "$OUT/AndroidManifest.xml" # as Gradle writes it
     quietly "aapt2 compile" aapt2 compile --dir $APP/src/main/res -o "$OUT/resources.zip"
     # Debian's aapt2 is older than <uses-native-library>. It warns, but writes the element.
-    # The dot in "-0 .tflite" is required.
+    # The dot in "-0 .tflite" is required. A decoder needs the clip uncompressed.
     quietly "aapt2 link" aapt2 link -o "$OUT/resources.apk" -I "$PARTS/android-all.jar" --manifest "$OUT/AndroidManifest.xml" \
         --min-sdk-version "$(gradle_number minSdk)" --target-sdk-version "$(gradle_number targetSdk)" \
         --version-code "$(gradle_number versionCode)" --version-name "$(gradle_text versionName)" \
-        -A "$OUT/assets" -0 .tflite --java "$OUT/generated" --auto-add-overlay --warn-manifest-validation "$@" "$OUT/resources.zip"
+        -A "$OUT/assets" -0 .tflite -0 .mp4 --java "$OUT/generated" --auto-add-overlay --warn-manifest-validation "$@" "$OUT/resources.zip"
 }
 
 application_id() { gradle_text applicationId; }

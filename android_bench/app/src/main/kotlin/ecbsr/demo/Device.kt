@@ -4,6 +4,7 @@ import android.content.Context
 import android.os.Build
 import android.os.PowerManager
 import ecbsr.demo.core.DeviceInfo
+import ecbsr.demo.engine.BytedecoEngine
 import org.tensorflow.lite.TensorFlowLite
 
 /** This phone, its Android version and its TensorFlow Lite. */
@@ -16,12 +17,18 @@ fun deviceInfo(): DeviceInfo {
         system = "Android ${Build.VERSION.RELEASE} (API ${Build.VERSION.SDK_INT})",
         fingerprint = Build.FINGERPRINT,
         abis = Build.SUPPORTED_ABIS.toList(),
-        runtime = try {
-            TensorFlowLite.runtimeVersion()
-        } catch (_: LinkageError) {
-            "unknown"
-        },
+        runtime = runtime(),
     )
+}
+
+/** The versions of the two runtimes. */
+private fun runtime(): String {
+    val lite = try {
+        TensorFlowLite.runtimeVersion()
+    } catch (_: LinkageError) {
+        "not loaded"
+    }
+    return BytedecoEngine.version?.let { "$it (GPU and NNAPI: $lite)" } ?: lite
 }
 
 /** Android's thermal status, from 0 (none) to 6 (shutdown), or null before Android 10. */

@@ -1,26 +1,48 @@
 package ecbsr.demo.engine
 
+import android.content.Context
 import android.os.Build
+import android.system.Os
+import android.system.OsConstants
 import ecbsr.demo.core.Backend
+import ecbsr.demo.core.ElfFile
 import ecbsr.demo.core.Engine
 import ecbsr.demo.core.EngineFactory
 import ecbsr.demo.core.UserFacingException
+import java.io.File
 import java.nio.ByteBuffer
 import org.tensorflow.lite.Delegate
 import org.tensorflow.lite.gpu.GpuDelegate
 import org.tensorflow.lite.gpu.GpuDelegateFactory
 import org.tensorflow.lite.nnapi.NnApiDelegate
 
-/** Opens engines on the phone's CPU, GPU and NNAPI. */
-object AndroidEngineFactory : EngineFactory {
-    private const val FIRST_NNAPI_LEVEL = 27 // Android 8.1
-    private const val LAST_NNAPI_LEVEL = 34 // Android 14; NNAPI is deprecated since Android 15
-    private const val SUSTAINED_SPEED = GpuDelegateFactory.Options.INFERENCE_PREFERENCE_SUSTAINED_SPEED
+/**
+ * Opens engines on the phone's CPU, GPU and NNAPI. The CPU uses bytedeco's TensorFlow Lite, and `org.tensorflow.lite`
+ * where that has no library (32-bit phones). The GPU and NNAPI need `org.tensorflow.lite`.
+ *
+ * @param libraries the folder of the app's native libraries.
+ * @param pageSize the size of the phone's memory pages in bytes.
+ */
+class AndroidEngineFactory(private val libraries: File, private val pageSize: Long) : EngineFactory {
+    constructor(context: Context) : this(File(context.applicationInfo.nativeLibraryDir.orEmpty()), Os.sysconf(OsConstants._SC_PAGESIZE))
 
     override fun open(model: ByteBuffer, backend: Backend): Engine = when (backend) {
-        is Backend.Cpu -> LiteEngine(model, backend.threads)
-        Backend.Gpu -> LiteEngine(model, 1, gpu())
-        Backend.Nnapi -> LiteEngine(model, 1, nnapi())
+        is Backend.Cpu -> if (BytedecoEngine.isAvailable) BytedecoEngine(model, backend.threads) else liteEngine(model, backend.threads)
+        Backend.Gpu -> liteEngine(model, 1, ::gpu)
+        Backend.Nnapi -> liteEngine(model, 1, ::nnapi)
+    }
+
+    /** Checks the alignment first, because a phone in compatibility mode could also load a wrongly aligned library. */
+    private fun liteEngine(model: ByteBuffer, threads: Int, delegate: () -> Delegate? = { null }): Engine {
+        for (name in LITE_LIBRARIES) {
+            val alignment = ElfFile.alignment(File(libraries, name)) ?: continue
+            if (alignment < pageSize) {
+                throw UserFacingException(
+                    "This phone has memory pages of ${pageSize / 1024} KB, and $name supports pages of ${alignment / 1024} KB only: use the CPU.",
+                )
+            }
+        }
+        return LiteEngine(model, threads, delegate())
     }
 
     private fun gpu(): Delegate = delegate("The GPU delegate does not start on this phone") {
@@ -45,5 +67,12 @@ object AndroidEngineFactory : EngineFactory {
         throw UserFacingException("$failure: its library is missing.", error)
     } catch (error: RuntimeException) {
         throw UserFacingException("$failure: ${error.message.orEmpty().lines().first().take(160)}", error)
+    }
+
+    private companion object {
+        const val FIRST_NNAPI_LEVEL = 27 // Android 8.1
+        const val LAST_NNAPI_LEVEL = 34 // Android 14; NNAPI is deprecated since Android 15
+        const val SUSTAINED_SPEED = GpuDelegateFactory.Options.INFERENCE_PREFERENCE_SUSTAINED_SPEED
+        val LITE_LIBRARIES = listOf("libtensorflowlite_jni.so", "libtensorflowlite_gpu_jni.so")
     }
 }

@@ -1,12 +1,17 @@
 package ecbsr.demo.ui
 
+import android.annotation.TargetApi
 import android.app.Activity
 import android.content.ActivityNotFoundException
 import android.content.ClipData
 import android.content.Intent
 import android.net.Uri
+import android.os.Build
 import android.os.Bundle
 import android.view.Menu
+import android.view.View
+import android.view.ViewGroup
+import android.view.WindowInsets
 import android.widget.Toast
 import ecbsr.demo.DemoApp
 import ecbsr.demo.R
@@ -28,8 +33,20 @@ abstract class DemoActivity(private val layout: Int, private val menu: Int? = nu
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
-        setContentView(layout)
+        setContentView(R.layout.screen)
+        layoutInflater.inflate(layout, findViewById<ViewGroup>(R.id.content))
+        setActionBar(findViewById(R.id.toolbar))
+        actionBar!!.setDisplayHomeAsUpEnabled(parentActivityIntent != null)
+        if (Build.VERSION.SDK_INT >= 30) avoidSystemBars(findViewById(R.id.screen))
         status = StatusStrip(this, viewModel)
+    }
+
+    /** Since Android 15, an app draws below the status and navigation bars: only a background may be there. */
+    @TargetApi(30)
+    private fun avoidSystemBars(screen: View) = screen.setOnApplyWindowInsetsListener { view, insets ->
+        val bars = insets.getInsets(WindowInsets.Type.systemBars() or WindowInsets.Type.displayCutout())
+        view.setPadding(bars.left, bars.top, bars.right, bars.bottom)
+        WindowInsets.CONSUMED
     }
 
     /** Only the visible screen reacts to the view model: two picture screens would compare different regions. */
