@@ -22,9 +22,12 @@ from ecbsr_mobile import images, tflite, zoo
 from ecbsr_mobile.cli import upscale
 from ecbsr_mobile.images import Picture
 from ecbsr_mobile.tflite import Graph
+from ecbsr_mobile.tflite_model import TfliteModel
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 PICTURES = ("chelsea", "coffee", "text")
+SMALLER = "ecbsr-m4c8-x2"
+"""What the app falls back to when a phone is too slow for the others; it is bundled, too."""
 
 
 def main() -> None:
@@ -33,12 +36,13 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=zoo.FOLDER, help="folder with the bundled models")
     options = parser.parse_args()
     shutil.rmtree(options.out, ignore_errors=True)
-    for name in ("pictures", "models", "wrong", "upscaled", "luma", "bicubic"):
+    for name in ("pictures", "models", "wrong", "upscaled", "luma", "bicubic", "video"):
         (options.out / name).mkdir(parents=True)
     write_pictures(options.out / "pictures")
     write_models(options.out, options.models)
     for picture in sorted((options.out / "pictures").iterdir()):
         write_expected(picture, options.out)
+    write_video(options.out)
 
 
 def write_pictures(folder: Path) -> None:
@@ -53,7 +57,7 @@ def write_pictures(folder: Path) -> None:
 
 
 def write_models(out: Path, bundled: Path) -> None:
-    for name in zoo.RECOMMENDED["gpu"]:
+    for name in (*zoo.RECOMMENDED["gpu"], SMALLER):
         for path in sorted(bundled.glob(f"{name}-*.tflite")):
             shutil.copy(path, out / "models")
     for name, graph in {
@@ -91,6 +95,19 @@ def write_expected(picture: Path, out: Path) -> None:
         target = out / "upscaled" / f"{model.stem}--{picture.stem}.png"
         if upscale.main([str(picture), str(target), "--model", str(model), "--json"]):
             sys.exit(f"ecbsr-upscale failed for {model.name} and {picture.name}")
+
+
+def write_video(out: Path) -> None:
+    """Luma of limited range in 8 bits, as a video has it, and what luma models make of it."""
+    for picture in ("chelsea", "tiny"):
+        luma = np.rint(images.luma(images.read(out / "pictures" / f"{picture}.png").rgb())).astype(np.uint8)
+        (out / "video" / f"{picture}.y").write_bytes(luma.tobytes())
+        for model in sorted((out / "models").glob("*.tflite")):
+            if "rgb" in model.stem or "fixed" in model.stem:
+                continue
+            upscaled = 255 * TfliteModel(model, threads=1).run((luma[..., None] / 255).astype(np.float32))
+            rounded = np.floor(np.clip(upscaled, 0, 255) + 0.5).astype(np.uint8)
+            (out / "video" / f"{model.stem}--{picture}.y").write_bytes(rounded.tobytes())
 
 
 def with_dynamic_size(graph: Graph) -> Graph:

@@ -5,15 +5,28 @@ import org.json.JSONObject
 
 /** The document that `ecbsr-bench --import` reads. */
 fun resultsJson(rows: List<Row>, device: DeviceInfo, thermal: List<ThermalSample>, protocol: Protocol, started: String): String {
+    val settings = JSONObject().put("rounds", protocol.rounds).put("iterations", protocol.runs)
+    return resultsDocument(rows, device, thermal, settings, started, METHOD).toString(2)
+}
+
+/** The same for any measurement; [method] says how it was made. */
+internal fun resultsDocument(
+    rows: List<Row>,
+    device: DeviceInfo,
+    thermal: List<ThermalSample>,
+    settings: JSONObject,
+    started: String,
+    method: String,
+): JSONObject {
     val document = JSONObject().put("schema", SCHEMA)
     document.put("results", JSONArray(rows.map { rowJson(it, device.name) }))
     document.put("devices", JSONObject().put(device.name, deviceJson(device)))
     val states = thermal.map { JSONObject().put("seconds", it.seconds).put("thermal_status", it.status ?: JSONObject.NULL) }
     document.put("states", JSONObject().put(device.name, JSONArray(states)))
-    document.put("settings", JSONObject().put("rounds", protocol.rounds).put("iterations", protocol.runs))
+    document.put("settings", settings)
     document.put("started", started)
-    document.put("method", METHOD)
-    return document.toString(2)
+    document.put("method", method)
+    return document
 }
 
 private fun rowJson(row: Row, device: String) = JSONObject().apply {

@@ -15,10 +15,10 @@ object Statistics {
     private val STUDENT_T = doubleArrayOf(12.706, 4.303, 3.182, 2.776)
     private const val CONFIDENCE = 0.95
 
-    fun median(values: List<Double>) = percentile(values, 0.5)
+    fun median(values: Collection<Double>) = percentile(values, 0.5)
 
     /** The percentile at [fraction] of [values], with linear interpolation. */
-    fun percentile(values: List<Double>, fraction: Double): Double {
+    fun percentile(values: Collection<Double>, fraction: Double): Double {
         val ordered = values.sorted()
         val position = (ordered.size - 1) * fraction
         val below = floor(position).toInt()
