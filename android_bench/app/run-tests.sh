@@ -5,12 +5,13 @@
 source "$(dirname "$0")/common.sh"
 PYTHON=${PYTHON:-.venv/bin/python}
 [ -x "$PYTHON" ] || command -v "$PYTHON" >/dev/null || fail "$PYTHON is missing; 'make test' creates it"
-need aapt2=aapt
+need aapt2=aapt readelf=binutils
 need_java
 [ "$(uname -m)" = x86_64 ] || fail "the desktop runtime of the tests needs x86_64; this machine is $(uname -m)"
 
 quietly "writing fixtures" env PYTHONPATH=. nice "$PYTHON" -m tests.helpers.make_app_fixtures "$OUT/fixtures" --models "$MODELS"
 fetch_parts
+gather_libraries
 gather_assets
 link_resources
 
@@ -27,9 +28,9 @@ END
 rm -rf "$OUT"/maven* # the compiler does not delete the classes of removed sources
 maven -P app test
 maven -P jni test
-quietly "reading the app's results" "$PYTHON" -m android_bench.cli --import "$OUT/fixtures/results.json" --json
+quietly "reading the app's results" "$PYTHON" -m android_bench.cli --import "$OUT/fixtures/results.json" --import "$OUT/fixtures/video.json" --json
 if [ "${1:-}" = --screens ]; then
-    for name in picture pixels models timing; do
+    for name in picture pixels video models timing; do
         # Two thirds of the size are enough for a README.
         "$PYTHON" -c "import cv2; cv2.imwrite('$APP/screens/$name.png',
             cv2.resize(cv2.imread('$OUT/screens/$name.png'), None, fx=2 / 3, fy=2 / 3, interpolation=cv2.INTER_AREA), [cv2.IMWRITE_PNG_COMPRESSION, 9])"

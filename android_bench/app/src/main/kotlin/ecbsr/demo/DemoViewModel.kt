@@ -15,16 +15,28 @@ import ecbsr.demo.core.SrModel
 import ecbsr.demo.core.SrUpscaler
 import ecbsr.demo.core.ThermalSample
 import ecbsr.demo.core.upscaleToPixels
+import ecbsr.demo.core.video.VideoDecoder
 import ecbsr.demo.io.ModelStore
 import ecbsr.demo.io.PictureFile
 import ecbsr.demo.io.PictureStore
 import ecbsr.demo.io.toBitmap
+import ecbsr.demo.video.MediaSource
+import ecbsr.demo.video.VideoPlayer
 import java.time.Instant
 
 /** The state of all screens and the user's actions. The main thread uses it; long work runs as a [Task]. */
-class DemoViewModel(private val context: Context, private val engines: EngineFactory, private val protocol: Protocol) {
+class DemoViewModel(
+    private val context: Context,
+    private val engines: EngineFactory,
+    private val protocol: Protocol,
+    openDecoder: (MediaSource) -> VideoDecoder,
+) {
     val models = ModelStore(context)
     var model: SrModel? = null
+        private set
+
+    /** A bundled model that is faster than [model] and has the same scale, or null. */
+    var smallerModel: SrModel? = null
         private set
     var picture: PictureFile? = null
         private set
@@ -33,6 +45,11 @@ class DemoViewModel(private val context: Context, private val engines: EngineFac
 
     /** The last measurement, even if it is incomplete. */
     var timing: TimingRecord? = null
+
+    val video = VideoPlayer(context, engines, openDecoder, ::notifyListeners) { onPicture() }
+
+    /** Called when the video has a new picture. */
+    var onPicture: () -> Unit = {}
 
     private val pictures = PictureStore(context)
     private val exporter = ResultExporter(context, engines)
@@ -60,6 +77,7 @@ class DemoViewModel(private val context: Context, private val engines: EngineFac
     private fun use(selected: SrModel) {
         if (selected !== model) comparison = null
         model = selected
+        smallerModel = models.smaller(selected)
     }
 
     fun openSample() = showPicture { pictures.openSample() }
@@ -136,32 +154,46 @@ class DemoViewModel(private val context: Context, private val engines: EngineFac
     }
 
     fun saveTiming(uri: Uri, onSuccess: () -> Unit) {
-        val json = timingJson() ?: return
-        tasks.start(R.string.task_save, { exporter.saveTiming(json, uri) }) { onSuccess() }
+        timingJson()?.let { saveJson(it, uri, onSuccess) }
     }
 
     fun shareTiming(onSuccess: (Uri) -> Unit) {
-        val json = timingJson() ?: return
-        tasks.start(R.string.task_save, { exporter.shareTiming(json) }, onSuccess)
+        timingJson()?.let { shareJson(it, ResultExporter.TIMING_NAME, onSuccess) }
     }
+
+    fun saveVideoRecord(uri: Uri, onSuccess: () -> Unit) {
+        videoJson()?.let { saveJson(it, uri, onSuccess) }
+    }
+
+    fun shareVideoRecord(onSuccess: (Uri) -> Unit) {
+        videoJson()?.let { shareJson(it, ResultExporter.VIDEO_NAME, onSuccess) }
+    }
+
+    private fun saveJson(json: String, uri: Uri, onSuccess: () -> Unit) =
+        tasks.start(R.string.task_save, { exporter.saveJson(json, uri) }) { onSuccess() }
+
+    private fun shareJson(json: String, name: String, onSuccess: (Uri) -> Unit) =
+        tasks.start(R.string.task_save, { exporter.shareJson(json, name) }, onSuccess)
 
     private fun timingJson() = timing?.toJson(deviceInfo(), protocol)
 
+    private fun videoJson() = video.record?.takeIf { !it.isEmpty }?.toJson(deviceInfo())
+
     private fun notifyListeners() = listeners.toList().forEach { it() }
 
-    private companion object {
-        val SIZES = listOf(Size(480, 270), Size(640, 360), Size(960, 540), Size(1280, 720))
+    companion object {
+        private val SIZES = listOf(Size(480, 270), Size(640, 360), Size(960, 540), Size(1280, 720))
         val BACKENDS = listOf(Backend.Cpu(1), Backend.Cpu(4), Backend.Gpu, Backend.Nnapi)
-        const val MAX_SIDE = 4096 // some phones draw no larger bitmap
-        const val MAX_PIXELS = 6_000_000L // 24 MB for each bitmap
+        private const val MAX_SIDE = 4096 // some phones draw no larger bitmap
+        private const val MAX_PIXELS = 6_000_000L // 24 MB for each bitmap
 
-        fun fits(region: Region, scale: Int): Boolean {
+        private fun fits(region: Region, scale: Int): Boolean {
             val width = region.width.toLong() * scale
             val height = region.height.toLong() * scale
             return width in 1..MAX_SIDE && height in 1..MAX_SIDE && width * height <= MAX_PIXELS
         }
 
         /** Adds a quarter on each side, so that a small move needs no new result. */
-        fun Region.withMargin() = Region(left - width / 4, top - height / 4, right + width / 4, bottom + height / 4)
+        private fun Region.withMargin() = Region(left - width / 4, top - height / 4, right + width / 4, bottom + height / 4)
     }
 }

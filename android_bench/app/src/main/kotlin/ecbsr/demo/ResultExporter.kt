@@ -24,9 +24,9 @@ class ResultExporter(private val context: Context, private val engines: EngineFa
     fun sharePicture(model: SrModel, picture: PictureFile, job: Job): Uri =
         SharedFiles.create(context, pictureName(model, picture)) { writePng(model, picture, it, job) }
 
-    fun saveTiming(json: String, uri: Uri) = documents.write(uri) { it.write(json.toByteArray()) }
+    fun saveJson(json: String, uri: Uri) = documents.write(uri) { it.write(json.toByteArray()) }
 
-    fun shareTiming(json: String): Uri = SharedFiles.create(context, TIMING_NAME) { it.write(json.toByteArray()) }
+    fun shareJson(json: String, name: String): Uri = SharedFiles.create(context, name) { it.write(json.toByteArray()) }
 
     private fun writePng(model: SrModel, picture: PictureFile, output: OutputStream, job: Job) =
         SrUpscaler(model, engines).use { upscaler ->
@@ -37,6 +37,7 @@ class ResultExporter(private val context: Context, private val engines: EngineFa
 
     companion object {
         const val TIMING_NAME = "ecbsr-timing.json"
+        const val VIDEO_NAME = "ecbsr-video.json"
 
         fun pictureName(model: SrModel, picture: PictureFile) =
             "${picture.name.substringBeforeLast('.')}-x${model.scale}.png".replace('/', '_')

@@ -11,6 +11,8 @@ import android.view.MotionEvent
 import android.view.View
 import android.widget.TextView
 import ecbsr.demo.core.Protocol
+import ecbsr.demo.core.video.FakeDecoder
+import ecbsr.demo.core.video.frame
 import java.io.ByteArrayInputStream
 import java.io.ByteArrayOutputStream
 import java.io.File
@@ -27,10 +29,11 @@ import org.robolectric.internal.bytecode.InstrumentationConfiguration
 import org.robolectric.shadow.api.Shadow
 import org.robolectric.shadows.ShadowPausedLooper
 
-/** Keeps the native runtime out of Robolectric's class loaders, because a library can be loaded only once. */
+/** Keeps native libraries out of Robolectric's class loaders, because a library can be loaded only once. */
 class AppRunner(test: Class<*>) : RobolectricTestRunner(test) {
     override fun createClassLoaderConfig(method: FrameworkMethod): InstrumentationConfiguration =
-        InstrumentationConfiguration.Builder(super.createClassLoaderConfig(method)).doNotAcquirePackage("org.bytedeco.").build()
+        InstrumentationConfiguration.Builder(super.createClassLoaderConfig(method))
+            .doNotAcquirePackage("org.bytedeco.").doNotAcquirePackage("org.lwjgl.").build()
 }
 
 /** Runs the app on Android 14 with native graphics and the desktop runtime. */
@@ -45,6 +48,7 @@ abstract class Screen {
     fun useDesktopRuntime() {
         app.engines = DesktopEngineFactory
         app.protocol = Protocol(rounds = 2, runs = 3, warmUps = 1)
+        app.openDecoder = { FakeDecoder(frame("chelsea")) }
     }
 
     /** Runs the main looper until [condition] holds. Background threads report changes as messages of the main looper. */
@@ -99,10 +103,14 @@ abstract class Screen {
         screenshotNow(name)
     }
 
-    protected fun Activity.screenshotNow(name: String) {
+    protected fun Activity.screenshotNow(name: String) = save(drawn(), name)
+
+    protected fun Activity.drawn(): Bitmap {
         val root = window.decorView
-        val bitmap = Bitmap.createBitmap(root.width, root.height, Bitmap.Config.ARGB_8888)
-        root.draw(Canvas(bitmap))
+        return Bitmap.createBitmap(root.width, root.height, Bitmap.Config.ARGB_8888).also { root.draw(Canvas(it)) }
+    }
+
+    protected fun save(bitmap: Bitmap, name: String) {
         val folder = File(System.getProperty("ecbsr.screens") ?: "../../build/app/screens").apply { mkdirs() }
         File(folder, "$name.png").outputStream().use { bitmap.compress(Bitmap.CompressFormat.PNG, 100, it) }
     }
@@ -110,7 +118,7 @@ abstract class Screen {
     /** The end of the process, when the system needs memory: all unsaved state is lost. */
     protected fun endProcess() {
         val field = DemoApp::class.java.getDeclaredField("viewModel\$delegate").apply { isAccessible = true }
-        field.set(app, lazy { DemoViewModel(app, app.engines, app.protocol) })
+        field.set(app, lazy { DemoViewModel(app, app.engines, app.protocol, app.openDecoder) })
     }
 
     protected fun Activity.text(id: Int) = window.decorView.text(id)

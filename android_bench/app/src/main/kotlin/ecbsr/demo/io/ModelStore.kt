@@ -33,6 +33,11 @@ class ModelStore(private val context: Context) {
         SrModel.read(name, bytes)
     }
 
+    /** The smallest bundled luma model of the scale of [model], or null if none is smaller than that. */
+    fun smaller(model: SrModel): SrModel? = bundled().map(::load)
+        .filter { it.scale == model.scale && it.channels == 1 && it.file.bytes.size < model.file.bytes.size }
+        .minByOrNull { it.file.bytes.size }
+
     /** Imports a model of the user if it is usable. @throws UserFacingException when it is not. */
     fun add(uri: Uri, job: Job): SrModel {
         val name = documents.name(uri).removeSuffix(EXTENSION).filter { it.isLetterOrDigit() || it in "-_. " }.trim('.', ' ').take(80)

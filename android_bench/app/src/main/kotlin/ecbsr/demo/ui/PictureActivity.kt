@@ -119,6 +119,7 @@ class PictureActivity : DemoActivity(R.layout.picture, R.menu.picture) {
             R.id.save -> createDocument("image/png", viewModel.resultName, SAVE)
             R.id.share -> viewModel.sharePicture { share(it, "image/png") }
             R.id.timing -> startActivity(Intent(this, TimingActivity::class.java))
+            R.id.video -> startActivity(Intent(this, VideoActivity::class.java))
             R.id.sample -> viewModel.openSample()
             else -> return super.onOptionsItemSelected(item)
         }

@@ -10,12 +10,10 @@ import android.widget.TextView
 import ecbsr.demo.R
 import ecbsr.demo.ResultExporter
 import ecbsr.demo.TimingRecord
-import ecbsr.demo.core.Backend
 import ecbsr.demo.core.Case
 import ecbsr.demo.core.Row
 import ecbsr.demo.core.SrModel
 import ecbsr.demo.thermalStatus
-import java.util.Locale
 
 /** Measures the latency of the selected model on this phone, per resolution and backend. */
 class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
@@ -48,9 +46,7 @@ class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
         val model = viewModel.model
         findViewById<TextView>(R.id.model).text =
             model?.let { getString(R.string.timing_model, it.name, it.scale, it.precision) }.orEmpty()
-        findViewById<TextView>(R.id.thermal).text = thermalStatus()?.let { status ->
-            getString(R.string.thermal, resources.getStringArray(R.array.thermal_statuses).getOrElse(status) { "$status" })
-        } ?: getString(R.string.thermal_unknown)
+        findViewById<TextView>(R.id.thermal).text = thermalText(thermalStatus())
         if (model != null) showRows(model)
         findViewById<Button>(R.id.start).apply {
             setText(if (isMeasuring) R.string.stop else R.string.start)
@@ -90,12 +86,6 @@ class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
         view.findViewById<TextView>(R.id.details).text = if (row == null) getString(R.string.not_measured) else details(row)
     }
 
-    private fun name(backend: Backend) = when (backend) {
-        is Backend.Cpu -> if (backend.threads == 1) getString(R.string.cpu_one) else getString(R.string.cpu_many, backend.threads)
-        Backend.Gpu -> getString(R.string.gpu)
-        Backend.Nnapi -> getString(R.string.nnapi)
-    }
-
     private fun details(row: Row): String {
         val p95 = row.p95 ?: return row.note
         val fps = row.fps ?: return row.note
@@ -103,9 +93,6 @@ class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
         val details = getString(R.string.row_details, rounded(p95), rounded(fps), nodes)
         return if (row.note.isEmpty()) details else "$details\n${row.note}"
     }
-
-    /** Three significant digits, because a repeated run confirms no more. */
-    private fun rounded(value: Double) = String.format(Locale.ENGLISH, if (value < 10) "%.2f" else if (value < 100) "%.1f" else "%.0f", value)
 
     override val canExport get() = viewModel.timing != null && !isMeasuring
 

@@ -1,8 +1,10 @@
 package ecbsr.demo.ui
 
+import android.graphics.Insets
 import android.text.Layout
 import android.view.View
 import android.view.ViewGroup
+import android.view.WindowInsets
 import android.widget.TextView
 import ecbsr.demo.PictureScreen
 import ecbsr.demo.R
@@ -31,7 +33,7 @@ class LayoutTest : PictureScreen() {
         viewModel.selectModel("ecbsr-m4c16-x4-int8")
         settle()
         forEachConfiguration { suffix ->
-            for ((name, screen) in listOf("models" to ModelsActivity::class.java, "timing" to TimingActivity::class.java)) {
+            for ((name, screen) in screens) {
                 val controller = Robolectric.buildActivity(screen).setup()
                 controller.get().screenshot("$name-$suffix")
                 for (text in texts(controller.get().window.decorView.findViewById(android.R.id.content))) {
@@ -40,6 +42,22 @@ class LayoutTest : PictureScreen() {
                 controller.pause().stop().destroy()
             }
         }
+    }
+
+    private val screens = listOf(
+        "models" to ModelsActivity::class.java, "timing" to TimingActivity::class.java, "video" to VideoActivity::class.java,
+    )
+
+    /** Since Android 15, the app draws below the system's bars. */
+    @Test
+    fun noContentIsBelowTheSystemBars() {
+        val activity = start()
+        val screen = activity.findViewById<View>(R.id.screen)
+        val bars = WindowInsets.Builder()
+            .setInsets(WindowInsets.Type.statusBars(), Insets.of(0, 40, 0, 0)).setInsets(WindowInsets.Type.navigationBars(), Insets.of(0, 0, 0, 60))
+            .setInsets(WindowInsets.Type.displayCutout(), Insets.of(24, 0, 0, 0)).build()
+        screen.dispatchApplyWindowInsets(bars)
+        assertEquals("24 40 0 60", screen.run { "$paddingLeft $paddingTop $paddingRight $paddingBottom" })
     }
 
     private fun forEachConfiguration(check: (suffix: String) -> Unit) {

@@ -21,7 +21,7 @@ class ModelsActivityTest : Screen() {
         viewModel.selectModel("ecbsr-m4c16-x2-int8")
         settle()
         val activity = start(ModelsActivity::class.java)
-        assertEquals(listOf("ecbsr-m4c16-x2-int8", "ecbsr-m4c16-x4-int8"), activity.names())
+        assertEquals(listOf("ecbsr-m4c16-x2-int8", "ecbsr-m4c16-x4-int8", "ecbsr-m4c8-x2-int8"), activity.names())
         assertEquals("×2 · luma · int8 · any size", activity.row(0).text(R.id.summary))
         activity.row(1).performClick()
         settle()

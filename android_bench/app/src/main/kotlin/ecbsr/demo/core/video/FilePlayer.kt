@@ -71,8 +71,14 @@ class FilePlayer(
                 play(decoder)
             }
         } catch (error: UserFacingException) {
-            if (!synchronized(lock) { isClosed }) listener.onFailed(error.message)
+            fail(error.message)
+        } catch (error: RuntimeException) { // of the phone's media classes, which can throw anything for a strange file
+            fail("The video cannot be played: $error")
         }
+    }
+
+    private fun fail(message: String) {
+        if (!synchronized(lock) { isClosed }) listener.onFailed(message)
     }
 
     private fun play(decoder: VideoDecoder) {
