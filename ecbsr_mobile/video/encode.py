@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EcbsrError, UsageError
+from ..utils.scheduling import kept_scheduling
 from .planes import BT709, FULL, LIMITED, Layout, frame_of
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ class VideoEncoder:
         if clip.matrix:
             moved = [value * scale for value in clip.matrix[6:8]]
             stream.set_display_matrix([*clip.matrix[:6], *moved, clip.matrix[8]])
+        with kept_scheduling():
+            context.open()
         self.stream: VideoStream = stream
         self._time_base = time_base
         self._tags = _tags(clip)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ecbsr_mobile import images, zoo
+from ecbsr_mobile.utils.scheduling import kept_scheduling
 
 av = pytest.importorskip("av", reason="clips need PyAV")
 
@@ -44,6 +45,7 @@ def frame_in(pixel_format: str, planes: Sequence[np.ndarray]) -> Any:
     return frame
 
 
+@kept_scheduling()
 def write_clip(  # noqa: PLR0912
     path: Path,
     size: tuple[int, int] = (48, 32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,22 @@ def test_hdr_metadata_is_kept(tmp_path: Path, floats: TfliteModel, codec: str) -
     assert [float(v) for v in after.hdr.mastering] == pytest.approx([float(v) for v in before.hdr.mastering], rel=2e-3)
     assert after.hdr.light == before.hdr.light == (1000, 400)
     assert after.color == before.color and after.color.transfer == 16
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="only Linux has scheduling policies")
+def test_an_encoder_that_asks_for_real_time_does_not_get_it(tmp_path: Path, model: TfliteModel) -> None:
+    """SVT-AV1 takes the highest priority where it may, as root: nothing else would run on the machine."""
+    source = write_clip(tmp_path / "a.mp4", (64, 48), 3)
+    seen = set()
+
+    def look(_done: object) -> None:
+        seen.update(os.sched_getscheduler(int(task)) for task in os.listdir("/proc/self/task"))
+
+    look(None)
+    before = set(seen)
+    upscale_clip(source, tmp_path / "out.mkv", model, Options(codec="av1"), count=look)
+    look(None)
+    assert seen == before == {os.SCHED_OTHER}
 
 
 def test_odd_sizes_get_a_repeated_row_and_column(tmp_path: Path) -> None:
