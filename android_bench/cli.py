@@ -18,7 +18,7 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.progress import bars
 from ecbsr_mobile.utils.text import to_utf8
 
-from .config import HOST, MAX_COUNT, MAX_SECONDS, Limits, Options
+from .config import HOST, MAX_COUNT, MAX_SECONDS, QNN_FETCH, Limits, Options
 
 if TYPE_CHECKING:
     from .results.baseline import Comparison
@@ -38,6 +38,7 @@ examples:
 
 
 _TOOL = paths.PathKind(file=True, names=lambda: ("tflite", "litert"), named="a tool that is downloaded")
+_QNN = paths.PathKind(folder=True, names=lambda: (QNN_FETCH,), named="a download")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,7 +52,8 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("what is measured").add_argument
     add("--device", action="append", metavar="SERIAL", help="a phone's serial or host:port; host; all (default: host)")
     add("--size", metavar="SIZE,…", help="low-resolution input: 270p, 360p, 540p, 720p, 1080p or WIDTHxHEIGHT")
-    add("--delegate", default="cpu", metavar="NAME,…", help="cpu, gpu, nnapi[:ACCELERATOR], external:/path.so[:k=v,…]")
+    add("--delegate", default="cpu", metavar="NAME,…",
+        help="cpu, gpu, nnapi[:ACCELERATOR], qnn[:htp|gpu|dsp][:k=v,…], external:/path.so[:k=v,…]")  # fmt: skip
     add("--threads", default="1", metavar="N,…", help="CPU threads (default: 1)")
     add("--cores", default=Options.cores, metavar="CORES",
         help="phones: big, little, all or a hexadecimal mask (default: %(default)s)")  # fmt: skip
@@ -62,6 +64,9 @@ def parser() -> argparse.ArgumentParser:
     add("--tool", default=Options.tool, metavar="TOOL", type=_TOOL,
         help="phones: tflite, litert or the path of a benchmark_model")  # fmt: skip
     add("--tool-sha256", default="", metavar="HEX", help="phones: SHA-256 that the tool must have")
+    add("--qnn", default="", metavar="DIR", type=_QNN,
+        help="phones: Qualcomm's delegate and runtime for the delegate qnn: a folder with their .aar files, these "
+        "unpacked, or the SDK; or fetch, which downloads them once under Qualcomm's license")  # fmt: skip
     add("--check", action="store_true", help="phones: compare the output for a real image with this machine's")
     add("--profile", action="store_true", help="phones: the time of each operator type")
     add("--cooldown", type=_seconds, default=Limits.cooldown, metavar="SECONDS",
@@ -155,7 +160,7 @@ def _measure(arguments: argparse.Namespace) -> Results:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    same_names = ("cores", "rounds", "iterations", "tool", "tool_sha256", "check", "profile")
+    same_names = ("cores", "rounds", "iterations", "tool", "tool_sha256", "qnn", "check", "profile")
     values = {name: getattr(arguments, name) for name in same_names}
     return Options(
         devices=arguments.device or (HOST,),

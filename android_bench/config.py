@@ -17,7 +17,11 @@ HOST = "host"
 DEFAULT_SIZES = ("270p", "360p", "540p", "720p")
 """The input sizes of a model without a fixed input size, where the options name none."""
 
-DELEGATES = ("cpu", "gpu", "nnapi", "external")
+DELEGATES = ("cpu", "gpu", "nnapi", "qnn", "external")
+QNN_BACKENDS = ("htp", "gpu", "dsp")
+QNN_FETCH = "fetch"
+"""The value of `Options.qnn` that asks for a download."""
+
 CORES = ("big", "little", "all")
 MAX_THREADS = 64
 MAX_COUNT = 100_000  # rounds, or iterations in a run
@@ -28,8 +32,9 @@ MAX_SECONDS = 1e7
 class Delegate:
     """A TFLite delegate as the options name it.
 
-    `name` is one of `DELEGATES`; "cpu" is XNNPACK. `argument` is the NNAPI accelerator or the library of an
-    external delegate; `options` are key-value pairs for an external delegate.
+    `name` is one of `DELEGATES`; "cpu" is XNNPACK. `argument` is the NNAPI accelerator, the backend of
+    Qualcomm's delegate (`QNN_BACKENDS`), or the library of an external delegate; `options` are key-value pairs for the
+    last two.
     """
 
     name: str
@@ -92,7 +97,10 @@ class Options:
         devices: "host" for this machine, "all" for every connected phone, or serials of phones.
         sizes: low-resolution inputs as "540p", "960x540" or (960, 540). Empty: the size that each model is fixed
             to, or `DEFAULT_SIZES` for a model that accepts any size.
-        delegates: "cpu" (XNNPACK), "gpu", "nnapi", "nnapi:ACCELERATOR", "external:/path.so:key=value,…".
+        delegates: "cpu" (XNNPACK), "gpu", "nnapi", "nnapi:ACCELERATOR", "qnn:BACKEND:key=value,…" (Qualcomm's, with
+            "htp", "gpu" or "dsp"), "external:/path.so:key=value,…".
+        qnn: the folder of Qualcomm's delegate and runtime for the delegate "qnn" (AARs, unpacked AARs, or the SDK), or
+            "fetch" to download them once.
         threads: CPU threads; each number is a row. The other delegates run once, with the first number.
         cores: "all", "big", "little" or a hexadecimal CPU mask, on phones.
         rounds: runs of each case, each in a process of its own, in shuffled order.
@@ -119,6 +127,7 @@ class Options:
     seed: int = 0
     tool: str = "tflite"
     tool_sha256: str = ""
+    qnn: str = ""
     check: bool = False
     profile: bool = False
     limits: Limits = field(default_factory=Limits)
@@ -130,7 +139,7 @@ class Options:
         for name, count in (("rounds", self.rounds), ("runs", self.iterations)):
             if not 1 <= count <= MAX_COUNT:
                 raise UsageError(f"{name} is {str(count)[:20]}; use 1 to {MAX_COUNT}")
-        for name in (*devices, self.tool):
+        for name in (*devices, self.tool, self.qnn):
             if name != to_utf8(name):
                 raise UsageError(f"{to_utf8(name)} is not UTF-8; give it a name that is")
         parsed = {
@@ -143,6 +152,13 @@ class Options:
         }
         for name, value in parsed.items():
             object.__setattr__(self, name, value)
+        names = {delegate.name for delegate in self.delegates}
+        if "qnn" in names and not self.qnn:
+            raise UsageError(
+                "the delegate qnn needs Qualcomm's libraries: --qnn DIR with their .aar files or SDK, or --qnn fetch"
+            )
+        if self.qnn and "qnn" not in names:
+            raise UsageError("--qnn is for the delegate qnn; add --delegate qnn")
 
 
 def _items(value: Any) -> tuple[Any, ...]:
@@ -219,17 +235,23 @@ def _parse_delegate(text: str) -> Delegate:
     name, _, rest = text.partition(":")
     if name not in DELEGATES:
         raise UsageError(
-            f"delegate {text!r} is not known; use cpu, gpu, nnapi, nnapi:ACCELERATOR or external:/path.so:key=value"
+            f"delegate {text!r} is not known; use cpu, gpu, nnapi, nnapi:ACCELERATOR, qnn:BACKEND or "
+            f"external:/path.so:key=value"
             f"{did_you_mean(name, DELEGATES)}"
         )
     if name in ("cpu", "gpu") and rest:
         raise UsageError(f"delegate {text!r}: {name} takes no argument")
-    if name != "external":
+    if name not in ("qnn", "external"):
         return Delegate(name, rest)
-    library, _, options = rest.partition(":")
-    if not library.startswith("/"):
+    argument, _, options = rest.partition(":")
+    if name == "qnn":
+        argument = argument or QNN_BACKENDS[0]
+        if argument not in QNN_BACKENDS:
+            hint = did_you_mean(argument, QNN_BACKENDS)
+            raise UsageError(f"delegate {text!r}: qnn has no backend {argument!r}; use htp, gpu or dsp{hint}")
+    elif not argument.startswith("/"):
         raise UsageError(f"delegate {text!r} needs the absolute path of its library: external:/path.so")
     pairs = [option.partition("=") for option in options.split(",")] if options else []
     if not all(key and sign for key, sign, _ in pairs):
         raise UsageError(f"delegate {text!r}: options are key=value, separated by commas")
-    return Delegate(name, library, tuple((key, value) for key, _, value in pairs))
+    return Delegate(name, argument, tuple((key, value) for key, _, value in pairs))

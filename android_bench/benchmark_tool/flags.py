@@ -11,7 +11,7 @@ NNAPI_SINCE, NNAPI_PRELU_SINCE, NNAPI_DEPRECATED_SINCE = 27, 29, 35  # API level
 
 def unsupported_reason(kind: str, delegate: Delegate, api: int | None) -> str:
     """Why this `kind` of tool ("tflite" or "litert"), or this API level, has no such delegate; "" if it has."""
-    if kind == "litert" and delegate.name in ("nnapi", "external"):
+    if kind == "litert" and delegate.name in ("nnapi", "qnn", "external"):
         return f"LiteRT's tool has no {delegate.name} delegate; use --tool tflite"
     if delegate.name == "nnapi" and api is not None and api < NNAPI_SINCE:
         return f"NNAPI needs API level {NNAPI_SINCE} (Android 8.1); this phone has {api}"
@@ -28,8 +28,10 @@ def delegate_note(delegate: Delegate, api: int | None) -> str:
     return ""
 
 
-def timing_flags(kind: str, case: Case, delegate: Delegate, model: str, options: Options) -> list[str]:
-    """The flags of a timed run of the file `model` on the phone."""
+def timing_flags(
+    kind: str, case: Case, delegate: Delegate, model: str, options: Options, library: str = ""
+) -> list[str]:
+    """The flags of a timed run of the file `model` on the phone; `library` is that of a delegate, on the phone."""
     return [
         f"--graph={model}",
         f"--num_threads={case.threads}",
@@ -39,11 +41,11 @@ def timing_flags(kind: str, case: Case, delegate: Delegate, model: str, options:
         "--warmup_runs=1",
         "--warmup_min_secs=0.5",
         "--report_peak_memory_footprint=true",
-        *_delegate_flags(kind, delegate),
+        *_delegate_flags(kind, delegate, library),
     ]
 
 
-def _delegate_flags(kind: str, delegate: Delegate) -> list[str]:
+def _delegate_flags(kind: str, delegate: Delegate, library: str) -> list[str]:
     if delegate.name == "cpu":
         return ["--use_cpu=true"] if kind == "litert" else ["--use_xnnpack=true"]
     if delegate.name == "gpu":
@@ -52,8 +54,9 @@ def _delegate_flags(kind: str, delegate: Delegate) -> list[str]:
         # Without this flag, the reference implementation of NNAPI on the CPU counts as an accelerator.
         accelerator = [f"--nnapi_accelerator_name={delegate.argument}"] if delegate.argument else []
         return ["--use_nnapi=true", "--disable_nnapi_cpu=true", *accelerator]
-    options = ";".join(f"{key}:{value}" for key, value in delegate.options)
-    return [f"--external_delegate_path={delegate.argument}"] + (
+    backend = [("backend_type", delegate.argument)] if delegate.name == "qnn" else []
+    options = ";".join(f"{key}:{value}" for key, value in (*backend, *delegate.options))
+    return [f"--external_delegate_path={library or delegate.argument}"] + (
         [f"--external_delegate_options={options}"] if options else []
     )
 

@@ -18,6 +18,7 @@ _NAMES = {
     "cpu": re.compile("xnnpack", re.IGNORECASE),
     "gpu": re.compile("gpu|litert_cl|opencl|webgpu|mldrift|ml_drift", re.IGNORECASE),
     "nnapi": re.compile("nnapi", re.IGNORECASE),
+    "qnn": re.compile("qnn|external", re.IGNORECASE),
 }
 """The names of the delegates in the lines of the tool. An external delegate can have any name but that of XNNPACK."""
 
@@ -93,7 +94,8 @@ def _mismatch(log: ToolLog, expected: Expected) -> str:
 
 def _unknown_flags(log: ToolLog, delegate: Delegate) -> str:
     """The flags that the tool does not know and that decide what it runs."""
-    part = {"cpu": "", "gpu": "use_gpu", "nnapi": "nnapi", "external": "external_delegate"}[delegate.name]
+    parts = {"cpu": "", "gpu": "use_gpu", "nnapi": "nnapi"}
+    part = parts.get(delegate.name, "external_delegate")
     unknown = [flag for flag in log.unknown_flags if part and part in flag]
     required = ("num_threads", "num_runs", "min_secs", "graph")
     unknown += [flag for flag in log.unknown_flags if flag.lstrip("-").split("=")[0] in required]

@@ -155,7 +155,7 @@ def _left_out(options: Options) -> tuple[str, ...]:
     default = Options()
     delegates = [str(delegate) for delegate in options.delegates if delegate.name not in ("cpu", "gpu")]
     out = delegates if len(delegates) < len(options.delegates) else []  # without both, each has a row of its own
-    names = ("cores", "tool", "tool_sha256", "profile")
+    names = ("cores", "tool", "tool_sha256", "qnn", "profile")
     out += [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) != getattr(default, name)]
     out += ["--cooldown"] if options.limits.cooldown != default.limits.cooldown else []
     out += ["--check (it is the reference)"] if options.check else []

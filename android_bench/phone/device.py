@@ -68,15 +68,22 @@ class Device:
         finally:
             self.lock.end_session()
 
-    def run(self, flags: list[str]) -> tuple[str, int | None]:
+    def run(self, flags: list[str], libraries: str = "") -> tuple[str, int | None]:
         """Run the tool; its output and its exit code, which is None where it was killed at the time limit.
+
+        `libraries` is a folder on the phone in which the linker and the DSP find further libraries.
 
         Raises:
             PhoneLost: the phone disconnected during the run.
         """
         command = [*(["taskset", self.mask] if self.mask else []), self._remote_tool, *flags]
         # The inner shell writes its process id and becomes the tool, so that the tool can be found and killed.
-        script = f"cd {FOLDER} && LD_LIBRARY_PATH={FOLDER} sh -c 'echo $$ > pid; exec \"$@\"' sh {shlex.join(command)}"
+        paths = (
+            f"LD_LIBRARY_PATH={libraries}:{FOLDER} ADSP_LIBRARY_PATH={libraries}"
+            if libraries
+            else (f"LD_LIBRARY_PATH={FOLDER}")
+        )
+        script = f"cd {FOLDER} && {paths} sh -c 'echo $$ > pid; exec \"$@\"' sh {shlex.join(command)}"
         try:
             result = self.adb.shell(script, self.options.limits.run)
         except AdbTimeout as timeout:
@@ -84,21 +91,28 @@ class Device:
             return timeout.out + timeout.err, None
         return result.out + result.err, result.code
 
-    def push(self, local: Path, name: str) -> str:
+    def push(self, local: Path, name: str, folder: str = "") -> str:
         """Copy a file to the phone where it is not there yet; its path there, which contains its hash.
+
+        A file that must keep its name is put into `folder`, a name of the caller, which has a hash of the content.
 
         Raises:
             AdbError: the phone refuses the file.
         """
-        digest = self._digest(local)
-        remote = f"{FOLDER}/{digest[:16]}-{name}"
+        remote = f"{FOLDER}/{folder}/{name}" if folder else f"{FOLDER}/{self._digest(local)[:16]}-{name}"
         if self._pushed.get(local) == remote:
             return remote
         if not self._is_there(local, remote):
+            if folder:
+                self.adb.shell_output(f"mkdir -p {FOLDER}/{folder}")
             self.adb.push(local, remote, self.options.limits.push)
             self._verify(local, remote)
         self._pushed[local] = remote
         return remote
+
+    def system_log(self) -> str:
+        """What the tool's last run wrote to the system's log; "" before Android 7, which cannot choose a process."""
+        return self.adb.shell(f"p=$(cat {FOLDER}/pid 2>/dev/null) && logcat -d -t 2000 --pid=$p").out
 
     def read_condition(self) -> device_info.Reading:
         """The condition of the phone now. Also refreshes the lock and keeps the screen on."""

@@ -13,10 +13,10 @@ from ecbsr_mobile.utils import subprocess_runner
 
 from .. import schedule
 from ..benchmark_tool import binary
-from ..config import HOST, Case, Options
+from ..config import HOST, QNN_FETCH, Case, Options
 from ..models import Model, read_models
 from ..results.types import Check
-from . import file_check
+from . import file_check, qnn
 from .adb import Adb, ShellResult
 from .device import Device
 from .runner import PhoneRunner
@@ -101,6 +101,16 @@ class DryRunRunner(PhoneRunner):
 
     def _device(self, serial: str) -> Device:
         return DryRunDevice(serial, self.options, self.progress, self.commands)
+
+    def _push_qnn(self, backend: str) -> str:
+        if self.options.qnn == QNN_FETCH and not qnn.is_fetched():
+            raise UsageError(
+                f"a dry run downloads nothing; download {' and '.join(qnn.ADDRESSES)}, and give --qnn their folder"
+            )
+        try:
+            return super()._push_qnn(backend)
+        except qnn.Refused as refused:
+            raise UsageError(str(refused)) from None
 
     def _compare(self, model: Path, values: Path, output: Path) -> Check:
         return Check()

@@ -22,6 +22,7 @@ from ..benchmark_tool.run_status import Expected, RunStatus, run_status
 from ..config import Case, Delegate, Options, parse_delegates
 from ..models import Model, resized_file
 from ..results.types import Check, DeviceInfo, OperatorTime, Run, State
+from . import qnn
 from .adb import AdbTimeout, PhoneLost
 from .device import FOLDER, TRIES, Device
 
@@ -47,6 +48,7 @@ class PhoneRunner:
         self.temporary = TemporaryFolder("ecbsr-bench-")
         self.folder = Path(self.temporary.name)
         self.readings: dict[str, tuple[ImageIO, list[str]]] = {}  # of the models that were checked
+        self.qnn: dict[str, tuple[Path, ...]] = {}  # the libraries of each backend
         self.may_wait = True  # for a hot phone; false once it stayed hot for the whole limit
 
     def __enter__(self) -> PhoneRunner:
@@ -115,7 +117,7 @@ class PhoneRunner:
         with suppress(PhoneLost, AdbTimeout):
             model = resized_file(self.models, case, self.folder)
             profile_flags = flags.profile_flags(self._kind())
-            output, code = self.device.retrying(lambda: self.device.run(self._flags(case, model, profile_flags)))
+            output, code = self.device.retrying(lambda: self._run_tool(case, model, profile_flags))
             if code == 0:
                 return parse_log(output).profile
         return ()
@@ -128,22 +130,53 @@ class PhoneRunner:
 
     def _measure(self, case: Case, number: int, model: Path) -> Run:
         before = self._cool_down()
-        output, code = self.device.run(self._flags(case, model))
+        try:
+            output, code = self._run_tool(case, model)
+        except qnn.Refused as refused:
+            return Run(case, number, refused.status, str(refused), before=before)
         after = self._state()
         log = parse_log(output)
-        status = self._status(case, log, code, model)
+        status = self._explained(case, self._status(case, log, code, model), output)
         run = Run(case, number, status.status, status.note, before=before, after=after)
         run = replace(run, nodes_delegated=status.delegated, nodes_total=status.total, partitions=status.partitions)
         return self._with_notes(_with_timing(run, log, log.timed) if status.status in ("ok", "partial") else run)
 
-    def _flags(self, case: Case, model: Path, changed: Sequence[str] = ()) -> list[str]:
-        """The flags of the tool for the case, with those in `changed`; pushes the files that they name."""
+    def _run_tool(self, case: Case, model: Path, changed: Sequence[str] = ()) -> tuple[str, int | None]:
+        """Run the tool with the flags for the case, and those in `changed`; pushes the files that they name."""
         delegate = _delegate(case)
-        library = Path(delegate.argument)
-        if delegate.name == "external" and library.is_file():  # on this machine; otherwise it is on the phone
-            delegate = replace(delegate, argument=self.device.push(library, library.name))
+        local = Path(delegate.argument)
+        library = folder = ""
+        if delegate.name == "external" and local.is_file():  # on this machine; otherwise it is on the phone
+            library = self.device.push(local, local.name)
+        elif delegate.name == "qnn":
+            folder = self._push_qnn(delegate.argument)
+            library = f"{folder}/{qnn.DELEGATE}"
         remote = self.device.push(model, "model.tflite")
-        return flags.merge_flags(flags.timing_flags(self._kind(), case, delegate, remote, self.options), changed)
+        timing = flags.timing_flags(self._kind(), case, delegate, remote, self.options, library)
+        return self.device.run(flags.merge_flags(timing, changed), folder)
+
+    def _push_qnn(self, backend: str) -> str:
+        """Push Qualcomm's libraries for the backend; their folder on the phone.
+
+        Raises:
+            Refused: the phone has no such backend, or a library is missing.
+        """
+        if backend not in self.qnn:
+            folder = self.folder / "qnn"
+            archives = qnn.find(self.options.qnn, folder, self.progress, self.stop)
+            self.qnn[backend] = qnn.choose(archives, backend, self.device.properties)
+        libraries = self.qnn[backend]
+        name = qnn.folder_name(libraries)
+        for library in libraries:
+            self.device.push(library, library.name, name)
+        return f"{FOLDER}/{name}"
+
+    def _explained(self, case: Case, status: RunStatus, output: str) -> RunStatus:
+        """The status of a run by Qualcomm's delegate that took no node, with the cause where the logs show it."""
+        if _delegate(case).name != "qnn" or status.status not in ("fallback", "failed", "crashed"):
+            return status
+        cause = qnn.cause(output + self.device.system_log())
+        return replace(status, status=cause[0], note=cause[1]) if cause else status
 
     def _status(self, case: Case, log: ToolLog, code: int | None, model: Path) -> RunStatus:
         if code is None:
@@ -177,7 +210,7 @@ class PhoneRunner:
         adb = self.device.adb
         adb.shell_output(f"rm -f {remote_output}")
         check_flags = flags.check_flags(image.name, image.shape, remote_values, remote_output)
-        log, code = self.device.run(self._flags(case, model, check_flags))
+        log, code = self._run_tool(case, model, check_flags)
         if any("output_filepath" in flag for flag in parse_log(log).unknown_flags):
             return Check(note="not compared: this tool cannot write its output")
         if code != 0 or adb.shell(f"[ -s {remote_output} ]").code:

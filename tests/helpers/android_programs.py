@@ -51,6 +51,11 @@ PROGRAMS = {
         'echo "input $*" >> "$ROOT/actions"; case $2 in *WAKEUP) s=Awake;; *) s=Asleep;; esac; '
         'echo "  mWakefulness=$s" > "$ROOT/dumpsys/power"'
     ),
+    # As of Android 7: only the lines of one process.
+    "logcat": (
+        'for a in "$@"; do case $a in --pid=*) p=${a#--pid=};; esac; done; '
+        '[ -n "$p" ] || exit 1; grep " $p  *$p " "$ROOT/logcat" 2>/dev/null; true'
+    ),
     "taskset": 'echo "taskset $1" >> "$ROOT/actions"; shift; exec "$@"',
 }
 TOYBOX = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import sys
 import time
@@ -47,7 +48,7 @@ def run_tool(arguments: list[str]) -> int:
     "signal": end by it; "hang": True, or the numbers of the runs that never end; "hang_with": runs with this flag never
     end; "wait": end when the file `end` exists in the root; "unknown": flags that the tool does not know; "delegates":
     {"gpu": [delegated nodes, all nodes]}; "ms": the latency to print; "run": print the latency of the real interpreter
-    times this; "wrong": spoil the output.
+    times this; "wrong": spoil the output; "dsp": what the DSP does with a skel library, "signature" or "closed".
     """
     root = Path.cwd().parents[3]
     behavior = json.loads((root / "tool.json").read_text())
@@ -85,10 +86,18 @@ def _print_log(flags: dict[str, str], behavior: dict[str, Any], megabytes: str, 
         delegate = "external" if Path(flags["external_delegate_path"]).is_file() else "absent"
     names = {"gpu": "TfLiteGpuDelegateV2", "nnapi": "TfLiteNnapiDelegate", "xnnpack": "TfLiteXNNPackDelegate"}
     names["external"] = "TfLiteQnnDelegate"
+    qnn_failed = Path(flags.get("external_delegate_path", "")).name == QNN_DELEGATE and _qnn_fails(flags, behavior)
     taken, total = behavior.get("delegates", {}).get(delegate, [0 if delegate == "absent" else 8, 8])
     if "run" in behavior and taken:  # the real number of nodes, less those that the behavior refuses
         nodes = _nodes(Path(flags["graph"]))
         taken, total = nodes - (total - taken), nodes
+    if qnn_failed:
+        taken = 0
+    if delegate == "external":
+        print(
+            f"INFO: TfLiteQnnDelegate delegate: {taken} nodes delegated out of {total} nodes with "
+            f"{int(taken > 0) + int(0 < taken < total)} partitions.\n"
+        )
     if taken:
         print(
             f"INFO: Replacing {taken} out of {total} node(s) with delegate ({names[delegate]}) node, "
@@ -122,6 +131,57 @@ def _print_log(flags: dict[str, str], behavior: dict[str, Any], megabytes: str, 
             "\t                 CONV_2D\t        6\t     3.600\t    75.000%\t    75.000%\t     0.000\t        6\n"
             "\t          DEPTH_TO_SPACE\t        1\t     1.200\t    25.000%\t   100.000%\t     0.000\t        1\n"
         )
+
+
+QNN_DELEGATE = "libQnnTFLiteDelegate.so"
+
+
+def _qnn_fails(flags: dict[str, str], behavior: dict[str, Any]) -> bool:
+    """Whether Qualcomm's delegate finds no backend; it then says why as the real one does (see `phone/qnn.py`).
+
+    The delegate opens its backend through the linker, and the DSP the skel library through ADSP_LIBRARY_PATH.
+    """
+    options = dict(option.split(":") for option in flags["external_delegate_options"].split(";") if option)
+    kind = {"htp": "Htp", "gpu": "Gpu", "dsp": "Dsp"}[options["backend_type"]]
+    linked = os.environ["LD_LIBRARY_PATH"].split(":")
+    names = [f"libQnn{kind}.so", "libQnnSystem.so"] + ["libQnnHtpPrepare.so"] * (kind == "Htp")
+    for name in names:
+        if not any(Path(folder, name).is_file() for folder in linked):
+            print(f'ERROR: dlopen failed: library "{name}" not found', file=sys.stderr)
+            return True
+    if kind == "Gpu":
+        return False
+    prefix = f"libQnn{kind}V{behavior.get('hexagon', 75 if kind == 'Htp' else 66)}"
+    if not any(Path(folder, f"{prefix}Stub.so").is_file() for folder in linked):
+        print(f'ERROR: dlopen failed: library "{prefix}Stub.so" not found', file=sys.stderr)
+        return True
+    skels = [Path(folder, f"{prefix}Skel.so") for folder in os.environ["ADSP_LIBRARY_PATH"].split(";")]
+    skel = next((path for path in skels if path.is_file()), None)
+    rpc = "vendor/qcom/proprietary/adsprpc/src/fastrpc_apps_user.c:1622: Error"
+    uri = f"file:///{prefix}Skel.so?qnn_skel_handle_invoke&_modver=1.0&_dom=cdsp"
+    if behavior.get("dsp") == "closed":
+        _log("E", "benchmark_model", f"{rpc} 0x80000416: apps_dev_init failed for domain 3, errno Success")
+    elif behavior.get("dsp") == "signature":
+        _log("E", "benchmark_model", f"{rpc} 0x80000406: remote_handle_open_domain: dynamic loading failed for {uri} "
+             f"on domain 3 (dlerror signature verify start failed for {skel and skel.name})")  # fmt: skip
+    elif skel is None:
+        _log("E", "QnnDsp  ", " <E> DspTransport.openSession qnn_open failed, 0x80000406, prio 100")
+        _log("E", "QnnDsp  ", " <E> IDspTransport: Unable to load lib 0x80000406")
+    else:
+        host = next(Path(folder, names[0]) for folder in linked if Path(folder, names[0]).is_file())
+        expected, detected = (re.search(rb"v[\d.]+\.\d{12}", path.read_bytes()) for path in (host, skel))
+        if expected is None or detected is None or expected[0] == detected[0]:
+            return False
+        mismatch = f"expected ({expected[0].decode()}_1), detected ({detected[0].decode()}_1)"
+        _log("E", "QnnDsp  ", f" <E> Skel lib id mismatch: {mismatch}")
+    _log("E", "QnnDsp  ", " <E> Failed to load skel, error: 4000")
+    return True
+
+
+def _log(level: str, tag: str, message: str) -> None:
+    """Write to the system's log."""
+    with Path.cwd().parents[3].joinpath("logcat").open("a") as file:
+        file.write(f"11-02 10:11:12.345 {os.getpid():5} {os.getpid():5} {level} {tag}: {message}\n")
 
 
 def _nodes(model: Path) -> int:
