@@ -69,6 +69,8 @@ def parser() -> argparse.ArgumentParser:
         "unpacked, or the SDK; or fetch, which downloads them once under Qualcomm's license")  # fmt: skip
     add("--check", action="store_true", help="phones: compare the output for a real image with this machine's")
     add("--profile", action="store_true", help="phones: the time of each operator type")
+    add("--energy", action="store_true",
+        help="phones on Wi-Fi that do not charge: millijoules an image by the fuel gauge; 4 minutes a row")  # fmt: skip
     add("--cooldown", type=_seconds, default=Limits.cooldown, metavar="SECONDS",
         help="longest wait for a hot phone (default: %(default)g)")  # fmt: skip
     add = parser.add_argument_group("results").add_argument
@@ -160,7 +162,7 @@ def _measure(arguments: argparse.Namespace) -> Results:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    same_names = ("cores", "rounds", "iterations", "tool", "tool_sha256", "qnn", "check", "profile")
+    same_names = ("cores", "rounds", "iterations", "tool", "tool_sha256", "qnn", "check", "profile", "energy")
     values = {name: getattr(arguments, name) for name in same_names}
     return Options(
         devices=arguments.device or (HOST,),

@@ -111,6 +111,7 @@ class Options:
             must have the hash of the first download.
         check: compare the output of each phone for a real image with the output of this machine.
         profile: run each case once more with the operator profiler of the tool.
+        energy: measure the energy of one image on phones, some four minutes for each row.
         limits: time limits.
 
     Raises:
@@ -130,6 +131,7 @@ class Options:
     qnn: str = ""
     check: bool = False
     profile: bool = False
+    energy: bool = False
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

@@ -27,7 +27,7 @@ from .models import Model, read_models
 from .results import aggregate, serialize
 from .results.baseline import Comparison
 from .results.journal import RUNS, Journal, ModelFile, Session, reopen
-from .results.types import TIMED, Check, DeviceInfo, OperatorTime, Results, Run
+from .results.types import TIMED, Check, DeviceInfo, Energy, OperatorTime, Results, Run
 
 Notify = Callable[[str], None]
 """Called with one line of text, from several threads."""
@@ -60,6 +60,9 @@ class Runner(Protocol):
 
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:
         """The time of each operator type."""
+
+    def energy(self, case: Case) -> Energy:
+        """The energy of one image."""
 
 
 def bench(
@@ -261,6 +264,8 @@ class _Queues:
                     self.journal.add_check(case, runner.check(case))
                 if self._needs_profile(case):
                     self.journal.add_profile(case, runner.profile(case))
+                if self._needs_energy(case):
+                    self.journal.add_energy(case, runner.energy(case))
 
     def _runner(self, name: str) -> Runner:
         if name == HOST:
@@ -276,6 +281,7 @@ class _Queues:
         return name in self.journal.devices and not any(
             self._needs_check(case)
             or self._needs_profile(case)
+            or self._needs_energy(case)
             or not all(
                 schedule.is_done(self.journal.runs_of(case), number) for number in range(1, self.options.rounds + 1)
             )
@@ -288,6 +294,9 @@ class _Queues:
     def _needs_profile(self, case: Case) -> bool:
         return self.options.profile and case not in self.journal.profiles and self._is_timed(case)
 
+    def _needs_energy(self, case: Case) -> bool:
+        return self.options.energy and case not in self.journal.energies and self._is_timed(case)
+
     def _is_timed(self, case: Case) -> bool:
         return any(run.status in TIMED for run in self.journal.runs_of(case))
 
@@ -299,7 +308,7 @@ def _results(models: Mapping[str, Model], journal: Journal, failures: Mapping[st
         for case in schedule.cases(models, options, name):
             runs = journal.runs_of(case)
             check, profile = journal.checks.get(case), journal.profiles.get(case, ())
-            row = aggregate.row(case, runs, options.rounds, check, profile)
+            row = aggregate.row(case, runs, options.rounds, check, profile, journal.energies.get(case))
             failure = failures.get(name)
             rows.append(replace(row, note=str(failure)) if failure and not runs else row)
         runs = [run for run in journal.runs.values() if run.case.device == name]

@@ -33,8 +33,9 @@ def print_results(results: Results, comparisons: Sequence[Comparison]) -> None:
     common.print_table(header, lines, optional=[*alike, *OPTIONAL])
     rows_by_note: dict[str, list[str]] = {}
     for row in results.results:
-        if row.note:
-            rows = rows_by_note.setdefault(f"{row.device} by {row.delegate}: {row.note}", [])
+        energy_note = row.energy.note if row.energy else ""
+        for note in filter(None, (row.note, energy_note and f"energy: {energy_note}")):
+            rows = rows_by_note.setdefault(f"{row.device} by {row.delegate}: {note}", [])
             rows.append(f"{row.model} {row.size[0]}x{row.size[1]}")
     for note, rows in rows_by_note.items():
         common.notice(f"{note} ({', '.join(dict.fromkeys(rows))})")
@@ -93,6 +94,8 @@ def _table(results: Results, comparisons: Sequence[Comparison]) -> tuple[list[st
     }
     if any(row.check for row in rows):
         columns["output"] = [row.check.text if row.check else "-" for row in rows]
+    if any(row.energy for row in rows):
+        columns["mJ an image"] = [row.energy.text if row.energy else "-" for row in rows]
     if comparisons:  # rows that only the baseline has follow at the end
         columns["now / baseline"] = [comparison.text for comparison in comparisons[: len(rows)]]
     return list(columns), [list(cells) for cells in zip(*columns.values(), strict=True)]

@@ -80,6 +80,11 @@ def profile_flags(kind: str) -> list[str]:
     return ["--use_profiler=true"] if kind == "litert" else ["--enable_op_profiling=true"]
 
 
+def energy_flags(seconds: float) -> list[str]:
+    """Additional flags: inferences one after another for at least `seconds`."""
+    return ["--num_runs=1", f"--min_secs={seconds:g}", f"--max_secs={2 * seconds:g}"]
+
+
 def merge_flags(flags: Sequence[str], changed: Sequence[str]) -> list[str]:
     """`flags` with those in `changed` added; a flag in both has the value of `changed`."""
     names = {flag.split("=")[0] for flag in changed}

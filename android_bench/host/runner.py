@@ -29,7 +29,7 @@ from ..benchmark_tool.run_status import xnnpack_status
 from ..config import HOST, Case, Options
 from ..models import Model, resized_file
 from ..results import explanations
-from ..results.types import Check, Core, DeviceInfo, OperatorTime, Run, State, Tool
+from ..results.types import Check, Core, DeviceInfo, Energy, OperatorTime, Run, State, Tool
 from . import gpu
 
 BUSY = 0.7  # load average per core from which on other programs slow the runs down
@@ -104,6 +104,10 @@ class HostRunner:
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:
         """No operator times, because the Python runtime has no profiler."""
         return ()
+
+    def energy(self, case: Case) -> Energy:
+        """No energy, because this machine has no fuel gauge that measures it."""
+        return Energy(note="no figure: it is measured on phones")
 
     def _state(self) -> State:
         return State(round(time.monotonic() - self.started, 3))

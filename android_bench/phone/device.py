@@ -16,7 +16,7 @@ from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from ..benchmark_tool import binary
 from ..config import Options
-from . import device_info, file_check, screen
+from . import device_info, energy, file_check, screen
 from .adb import ADVICE, Adb, AdbError, AdbTimeout, PhoneLost
 from .adb_server import ensure_server
 from .lock import REFRESH, Lock
@@ -76,6 +76,38 @@ class Device:
         Raises:
             PhoneLost: the phone disconnected during the run.
         """
+        script = f"cd {FOLDER} && {self._starting(flags, libraries)}"
+        try:
+            result = self.adb.shell(script, self.options.limits.run)
+        except AdbTimeout as timeout:
+            self._kill_tool(self.adb)
+            return timeout.out + timeout.err, None
+        return result.out + result.err, result.code
+
+    def sample(self, flags: list[str] | None, libraries: str = "") -> tuple[str, int | None]:
+        """Run the tool as `run` does, or nothing for None, and read the fuel gauge about once a second meanwhile."""
+        limit = int(self.options.limits.run if flags else energy.SECONDS + energy.MARGIN)
+        tool = f"({self._starting(flags, libraries)} >energy.log 2>&1; echo $? >energy.code) &" if flags else ""
+        script = f"""cd {FOLDER} && rm -f energy.log energy.code
+{screen.KEEP_AWAKE}
+{energy.FIND_GAUGE}
+{tool}
+n=0
+while [ $n -lt {limit} ] && [ ! -e energy.code ]; do {energy.SAMPLE}; n=$((n+1)); sleep 1; done
+dumpsys power | grep mWakefulness=
+cat energy.log 2>/dev/null
+exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
+        try:
+            result = self.adb.shell(script, self.options.limits.run * 2)
+        except AdbTimeout as timeout:
+            self._kill_tool(self.adb)
+            return timeout.out, None
+        if flags:
+            self._kill_tool(self.adb)  # one that outlasted the limit
+        return result.out, result.code
+
+    def _starting(self, flags: list[str], libraries: str) -> str:
+        """The shell command that runs the tool."""
         command = [*(["taskset", self.mask] if self.mask else []), self._remote_tool, *flags]
         # The inner shell writes its process id and becomes the tool, so that the tool can be found and killed.
         paths = (
@@ -83,13 +115,7 @@ class Device:
             if libraries
             else (f"LD_LIBRARY_PATH={FOLDER}")
         )
-        script = f"cd {FOLDER} && {paths} sh -c 'echo $$ > pid; exec \"$@\"' sh {shlex.join(command)}"
-        try:
-            result = self.adb.shell(script, self.options.limits.run)
-        except AdbTimeout as timeout:
-            self._kill_tool(self.adb)
-            return timeout.out + timeout.err, None
-        return result.out + result.err, result.code
+        return f"{paths} sh -c 'echo $$ > pid; exec \"$@\"' sh {shlex.join(command)}"
 
     def push(self, local: Path, name: str, folder: str = "") -> str:
         """Copy a file to the phone where it is not there yet; its path there, which contains its hash.

@@ -112,6 +112,9 @@ class DryRunRunner(PhoneRunner):
         except qnn.Refused as refused:
             raise UsageError(str(refused)) from None
 
+    def _obstacle(self) -> str:
+        return ""
+
     def _compare(self, model: Path, values: Path, output: Path) -> Check:
         return Check()
 
@@ -146,3 +149,5 @@ def _record(runner: PhoneRunner, cases: Sequence[Case], options: Options) -> Non
             runner.check(case)
         if options.profile:
             runner.profile(case)
+        if options.energy:
+            runner.energy(case)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +22,8 @@ from ..benchmark_tool.log_parser import Timing, ToolLog, parse_log
 from ..benchmark_tool.run_status import Expected, RunStatus, run_status
 from ..config import Case, Delegate, Options, parse_delegates
 from ..models import Model, resized_file
-from ..results.types import Check, DeviceInfo, OperatorTime, Run, State
-from . import qnn
+from ..results.types import TIMED, Check, DeviceInfo, Energy, OperatorTime, Run, State
+from . import energy, qnn
 from .adb import AdbTimeout, PhoneLost
 from .device import FOLDER, TRIES, Device
 
@@ -122,6 +123,13 @@ class PhoneRunner:
                 return parse_log(output).profile
         return ()
 
+    def energy(self, case: Case) -> Energy:
+        """The energy of one image, by the fuel gauge; a note where there is no figure."""
+        try:
+            return self.device.retrying(lambda: self._energy(case))
+        except EcbsrError as error:
+            return Energy(note=f"no figure: {error}")
+
     def _device(self, serial: str) -> Device:
         return Device(serial, self.options, self.stop, self.progress)
 
@@ -141,7 +149,9 @@ class PhoneRunner:
         run = replace(run, nodes_delegated=status.delegated, nodes_total=status.total, partitions=status.partitions)
         return self._with_notes(_with_timing(run, log, log.timed) if status.status in ("ok", "partial") else run)
 
-    def _run_tool(self, case: Case, model: Path, changed: Sequence[str] = ()) -> tuple[str, int | None]:
+    def _run_tool(
+        self, case: Case, model: Path, changed: Sequence[str] = (), *, sampled: bool = False
+    ) -> tuple[str, int | None]:
         """Run the tool with the flags for the case, and those in `changed`; pushes the files that they name."""
         delegate = _delegate(case)
         local = Path(delegate.argument)
@@ -153,7 +163,8 @@ class PhoneRunner:
             library = f"{folder}/{qnn.DELEGATE}"
         remote = self.device.push(model, "model.tflite")
         timing = flags.timing_flags(self._kind(), case, delegate, remote, self.options, library)
-        return self.device.run(flags.merge_flags(timing, changed), folder)
+        run = self.device.sample if sampled else self.device.run
+        return run(flags.merge_flags(timing, changed), folder)
 
     def _push_qnn(self, backend: str) -> str:
         """Push Qualcomm's libraries for the backend; their folder on the phone.
@@ -198,6 +209,35 @@ class PhoneRunner:
             status = "throttled"
             notes.insert(0, reason)
         return replace(run, status=status, note="; ".join(note for note in notes if note))
+
+    def _energy(self, case: Case) -> Energy:
+        reason = self._obstacle()
+        if reason:
+            return Energy(note=f"no figure: {reason}")
+        model = resized_file(self.models, case, self.folder)
+        changed = flags.energy_flags(energy.SECONDS + energy.MARGIN)
+        idle: list[list[energy.Sample]] = []
+        loaded: list[list[energy.Sample]] = []
+        milliseconds: list[float] = []
+        for block in range(1 + 2 * energy.BLOCKS):
+            busy = block % 2 == 1
+            self.progress(f"{self.device.serial}: energy, block {block + 1}/{1 + 2 * energy.BLOCKS}")
+            output, code = self._run_tool(case, model, changed, sampled=True) if busy else self.device.sample(None)
+            (loaded if busy else idle).append(energy.parse(output))
+            if busy:
+                log = parse_log(output)
+                status = self._status(case, log, code, model)
+                if status.status not in TIMED or log.timed is None:
+                    return Energy(note=f"no figure: {status.status}: {status.note}")
+                milliseconds.append(log.timed.mean / 1000)
+            if re.search(r"^\s*mWakefulness=(?!Awake)", output, re.MULTILINE):
+                return Energy(note="no figure: its screen went off in a block; set its screen timeout to 2 minutes")
+        reason = self._obstacle()
+        return Energy(note=f"no figure: {reason}") if reason else energy.energy(idle, loaded, milliseconds)
+
+    def _obstacle(self) -> str:
+        """Why the fuel gauge would not measure what the phone uses."""
+        return energy.obstacle(self.device.adb.is_network, self.device.adb.shell("dumpsys battery").out)
 
     def _check(self, case: Case) -> Check:
         model = resized_file(self.models, case, self.folder)

@@ -8,10 +8,17 @@ from statistics import median
 
 from ..config import Case
 from . import stats
-from .types import TIMED, WRONG_OUTPUT, Check, OperatorTime, Row, Run
+from .types import TIMED, WRONG_OUTPUT, Check, Energy, OperatorTime, Row, Run
 
 
-def row(case: Case, runs: Sequence[Run], rounds: int, check: Check | None, profile: Sequence[OperatorTime]) -> Row:
+def row(
+    case: Case,
+    runs: Sequence[Run],
+    rounds: int,
+    check: Check | None,
+    profile: Sequence[OperatorTime],
+    energy: Energy | None = None,
+) -> Row:
     """The row of a case from its `runs`, of which `rounds` were requested.
 
     The latency is the median over the runs that have the status of the row. The note counts the runs of other
@@ -42,6 +49,7 @@ def row(case: Case, runs: Sequence[Run], rounds: int, check: Check | None, profi
         run_ms=tuple(stats.rounded(time) for time in times),
         check=check,
         profile=tuple(profile),
+        energy=energy,
     )
 
 

@@ -1,7 +1,7 @@
 """The folder of a session with its journal, `runs.jsonl`.
 
-The first line of the journal holds the options and the models; each further line is one run, device, check or
-profile. Lines are only appended, so an interruption loses nothing that was measured.
+The first line of the journal holds the options and the models; each further line is one run, device, check,
+profile or energy. Lines are only appended, so an interruption loses nothing that was measured.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ecbsr_mobile.utils.text import printable
 
 from ..config import Case, Options
 from .serialize import check_schema
-from .types import SCHEMA, Check, DeviceInfo, OperatorTime, Run
+from .types import SCHEMA, Check, DeviceInfo, Energy, OperatorTime, Run
 
 RUNS = "runs.jsonl"
 MAX_BYTES = 64 * 2**20  # a run has about 1 KB
@@ -57,6 +57,12 @@ class _CaseProfile:
 
 
 @dataclass(frozen=True)
+class _CaseEnergy:
+    case: Case
+    energy: Energy
+
+
+@dataclass(frozen=True)
 class _Line:
     """One line after the first; exactly one of its fields is set."""
 
@@ -64,6 +70,7 @@ class _Line:
     device: DeviceInfo | None = None
     check: _CaseCheck | None = None
     profile: _CaseProfile | None = None
+    energy: _CaseEnergy | None = None
 
 
 class Journal:
@@ -76,6 +83,7 @@ class Journal:
         self.devices: dict[str, DeviceInfo] = {}
         self.checks: dict[Case, Check] = {}
         self.profiles: dict[Case, tuple[OperatorTime, ...]] = {}
+        self.energies: dict[Case, Energy] = {}
         self._lock = threading.Lock()
         self._file: BufferedWriter | None = None
 
@@ -126,6 +134,12 @@ class Journal:
         with self._lock:
             self.profiles[case] = tuple(profile)
             self._append({"profile": _CaseProfile(case, tuple(profile))})
+
+    def add_energy(self, case: Case, energy: Energy) -> None:
+        """Record the energy of a case."""
+        with self._lock:
+            self.energies[case] = energy
+            self._append({"energy": _CaseEnergy(case, energy)})
 
     def runs_of(self, case: Case) -> list[Run]:
         """The runs of a case so far, by round."""
@@ -203,4 +217,6 @@ def _parse(lines: Sequence[bytes], folder: Path) -> Journal:
             journal.checks[line.check.case] = check
         elif line.profile:
             journal.profiles[line.profile.case] = line.profile.operators
+        elif line.energy:
+            journal.energies[line.energy.case] = line.energy.energy
     return journal

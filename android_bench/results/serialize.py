@@ -26,6 +26,7 @@ COLUMNS = (
     *("model", "precision", "device", "delegate", "threads", "size", "status"),
     *("median_ms", "ci95_low_ms", "ci95_high_ms", "p95_ms", "fps", "runs"),
     *("nodes_delegated", "nodes_total", "partitions", "init_ms", "peak_memory_mb", "note"),
+    *("energy_mj", "energy_ci95_low_mj", "energy_ci95_high_mj", "energy_note"),
 )
 
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")
@@ -53,6 +54,10 @@ def to_csv(results: Results) -> str:
         low, high = row.ci95_ms or (None, None)
         size = f"{row.size[0]}x{row.size[1]}"
         cells = {**vars(row), "size": size, "ci95_low_ms": low, "ci95_high_ms": high}
+        if row.energy:
+            low, high = row.energy.ci95_mj or (None, None)
+            cells |= {"energy_mj": row.energy.mj, "energy_ci95_low_mj": low, "energy_ci95_high_mj": high}
+            cells["energy_note"] = row.energy.note
         writer.writerow({name: _cell(value) for name, value in cells.items()})
     return text.getvalue()
 

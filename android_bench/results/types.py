@@ -80,6 +80,28 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Energy:
+    """The energy of one image in millijoules above the idle phone, with a 95 % interval.
+
+    `idle_mw` and `loaded_mw` are the mean power of the phone in milliwatts. `note` says why there is no figure.
+    """
+
+    mj: float | None = None
+    ci95_mj: tuple[float, float] | None = None
+    idle_mw: float | None = None
+    loaded_mw: float | None = None
+    source: str = ""
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """The energy as a table cell."""
+        if self.mj is None or self.ci95_mj is None:
+            return "no figure"
+        return f"{stats.short(self.mj)} ({' - '.join(map(stats.short, self.ci95_mj))})"
+
+
+@dataclass(frozen=True)
 class OperatorTime:
     """The time of one operator type, from the profiler of the tool. `share` is in 0..1."""
 
@@ -137,6 +159,7 @@ class Row(Case):
     run_ms: tuple[float, ...] = ()
     check: Check | None = None
     profile: tuple[OperatorTime, ...] = ()
+    energy: Energy | None = None
 
     def __post_init__(self) -> None:
         _check_status(self.status)

@@ -37,6 +37,9 @@ PROPERTIES = {
     "ro.build.fingerprint": "standin/s/s:14/TEST/1:user/release-keys",
     "sys.boot_completed": "1",
 }
+PLACES = ("/sys/devices/system/cpu", "/sys/class/power_supply", "/proc/sys/kernel/random/boot_id", "/proc/uptime")
+"""Paths of the phone in the scripts that are sent to it."""
+
 BATTERY = "Current Battery Service state:\n  AC powered: false\n  USB powered: true\n  level: 87\n  temperature: {}\n"
 THERMAL = (
     "IsStatusOverride: false\nThermal Status: {}\nCached temperatures:\n"
@@ -114,6 +117,39 @@ class Device:
             (self.root / "dumpsys/thermalservice").write_text(THERMAL.format(status))
         if then is not None:
             (self.root / "dumpsys/thermalservice.next").write_text(THERMAL.format(then))
+
+    def set_gauge(
+        self,
+        idle_ma: int = 300,
+        loaded_ma: int = 900,
+        *,
+        sign: int = -1,
+        unit: int = 1,
+        constant: str = "",
+        volts: str = "3900000",
+        step: int = 1,
+        powered: str = "",
+        readable: bool = True,
+    ) -> None:
+        """Unplug the phone and give it a fuel gauge and a clock of its own: `sleep` takes no time, but moves its clock.
+
+        The gauge reads `sign` times the current that leaves the battery, in `unit` µA (1000: mA, against Linux), or a
+        `constant`; its charge counter moves in steps of `step` µAh. `powered` is a source of power, such as "USB". The
+        tool runs for the seconds that it is asked to, on this clock.
+        """
+        text = BATTERY.format(300).replace("USB powered: true", "USB powered: false\n  Wireless powered: false")
+        if powered:
+            text = text.replace(f"{powered} powered: false", f"{powered} powered: true")
+        (self.root / "dumpsys/battery").write_text(text)
+        gauge = self.path("/sys/class/power_supply/battery")
+        gauge.mkdir(parents=True)
+        (gauge / "voltage_now").write_text(f"{volts}\n")
+        self.path("/proc/uptime").write_text("1000.00 5000.00\n")
+        self._program("sleep", android_programs.SLEEP.format(
+            idle=idle_ma, loaded=loaded_ma, sign=sign, unit=unit, constant=constant, step=step))  # fmt: skip
+        subprocess.run([self.root / "bin/sleep", "0"], check=True)
+        if not readable:
+            (gauge / "current_now").unlink()
 
     def runs(self) -> list[dict[str, str]]:
         """The flags of each run of the tool so far; a run is added when the tool has started."""
@@ -252,7 +288,7 @@ class Device:
         for when, action in self._actions:
             if when(script, number):
                 threading.Thread(target=self._act_in_run, args=(number, action), daemon=True).start()
-        for place in (TMP, "/sys/devices/system/cpu", "/proc/sys/kernel/random/boot_id"):
+        for place in (TMP, *PLACES):
             script = script.replace(place, str(self.path(place)))
         process = subprocess.Popen(
             ["/bin/sh", "-c", (self.noise and f"echo {shlex.quote(self.noise)}\n{script}") or script],

@@ -58,6 +58,17 @@ PROGRAMS = {
     ),
     "taskset": 'echo "taskset $1" >> "$ROOT/actions"; shift; exec "$@"',
 }
+# A sleep on the clock of the phone, whose battery is used meanwhile. The current varies by some milliamperes.
+SLEEP = """
+read up rest < "$ROOT/proc/uptime"; up=$((${{up%.*}} + $1)); gauge="$ROOT/sys/class/power_supply/battery"
+load={idle}; [ -e "$ROOT/loaded" ] && load={loaded}
+ua=$(((load + up * 7 % 11 - 5) * 1000))
+used=$(($(cat "$ROOT/used" 2>/dev/null || echo 0) + ua * $1)); echo $used > "$ROOT/used"
+[ -e "$gauge/current_now" ] || [ $up = 1000 ] && echo "$(({sign} * ua / {unit}))" > "$gauge/current_now"
+[ -n "{constant}" ] && echo "{constant}" > "$gauge/current_now"
+echo $((3000000 - used / 3600 / {step} * {step})) > "$gauge/charge_counter"
+echo "$up.00 5000.00" > "$ROOT/proc/uptime"
+"""
 TOYBOX = """
 name=$1; shift
 case " $TOYBOX " in *" $name "*) exec "$name" "$@";; esac

@@ -76,6 +76,8 @@ def run_tool(arguments: list[str]) -> int:
         print("WARN: Unconsumed cmdline flags:", *unknown)
     if "output_filepath" in flags and not unknown:
         _write_output(model, flags, behavior)
+    if float(flags["min_secs"]):
+        _use_power(root, float(flags["min_secs"]))
     _print_log(flags, behavior, megabytes, number)
     return 0
 
@@ -131,6 +133,23 @@ def _print_log(flags: dict[str, str], behavior: dict[str, Any], megabytes: str, 
             "\t                 CONV_2D\t        6\t     3.600\t    75.000%\t    75.000%\t     0.000\t        6\n"
             "\t          DEPTH_TO_SPACE\t        1\t     1.200\t    25.000%\t   100.000%\t     0.000\t        1\n"
         )
+
+
+def _use_power(root: Path, seconds: float) -> None:
+    """Run until that many seconds have passed on the clock of the phone; see `adb_device.Device.set_gauge`."""
+    start, loaded = _uptime(root), root / "loaded"
+    loaded.touch()
+    end = time.monotonic() + 100
+    while _uptime(root) < start + seconds and time.monotonic() < end:
+        time.sleep(0.002)
+    loaded.unlink()
+
+
+def _uptime(root: Path) -> float:
+    text = ""
+    while not text:  # it is being written
+        text = (root / "proc/uptime").read_text()
+    return float(text.split()[0])
 
 
 QNN_DELEGATE = "libQnnTFLiteDelegate.so"
