@@ -53,7 +53,8 @@ def parser() -> argparse.ArgumentParser:
     add("--device", action="append", metavar="SERIAL", help="a phone's serial or host:port; host; all (default: host)")
     add("--size", metavar="SIZE,…", help="low-resolution input: 270p, 360p, 540p, 720p, 1080p or WIDTHxHEIGHT")
     add("--delegate", default="cpu", metavar="NAME,…",
-        help="cpu, gpu, nnapi[:ACCELERATOR], qnn[:htp|gpu|dsp][:k=v,…], external:/path.so[:k=v,…]")  # fmt: skip
+        help="cpu[:builtin], gpu[:fp32], nnapi[:ACCELERATOR], qnn[:htp|gpu|dsp][:k=v,…], "
+        "external:/path.so[:k=v,…]")  # fmt: skip
     add("--threads", default="1", metavar="N,…", help="CPU threads (default: 1)")
     add("--cores", default=Options.cores, metavar="CORES",
         help="phones: big, little, all or a hexadecimal mask (default: %(default)s)")  # fmt: skip

@@ -18,6 +18,8 @@ DEFAULT_SIZES = ("270p", "360p", "540p", "720p")
 """The input sizes of a model without a fixed input size, where the options name none."""
 
 DELEGATES = ("cpu", "gpu", "nnapi", "qnn", "external")
+VARIANTS = {"cpu": ("xnnpack", "builtin"), "gpu": ("fp16", "fp32")}
+"""What can follow a delegate's name; the first one is what the name alone means."""
 QNN_BACKENDS = ("htp", "gpu", "dsp")
 QNN_FETCH = "fetch"
 """The value of `Options.qnn` that asks for a download."""
@@ -32,7 +34,8 @@ MAX_SECONDS = 1e7
 class Delegate:
     """A TFLite delegate as the options name it.
 
-    `name` is one of `DELEGATES`; "cpu" is XNNPACK. `argument` is the NNAPI accelerator, the backend of
+    `name` is one of `DELEGATES`; "cpu" is XNNPACK. `argument` is the kernel of the CPU or
+    the precision of the GPU where they are not the usual ones (`VARIANTS`), the NNAPI accelerator, the backend of
     Qualcomm's delegate (`QNN_BACKENDS`), or the library of an external delegate; `options` are key-value pairs for the
     last two.
     """
@@ -97,8 +100,8 @@ class Options:
         devices: "host" for this machine, "all" for every connected phone, or serials of phones.
         sizes: low-resolution inputs as "540p", "960x540" or (960, 540). Empty: the size that each model is fixed
             to, or `DEFAULT_SIZES` for a model that accepts any size.
-        delegates: "cpu" (XNNPACK), "gpu", "nnapi", "nnapi:ACCELERATOR", "qnn:BACKEND:key=value,…" (Qualcomm's, with
-            "htp", "gpu" or "dsp"), "external:/path.so:key=value,…".
+        delegates: "cpu" (XNNPACK), "cpu:builtin", "gpu" (fp16), "gpu:fp32", "nnapi", "nnapi:ACCELERATOR",
+            "qnn:BACKEND:key=value,…" (Qualcomm's, with "htp", "gpu" or "dsp"), "external:/path.so:key=value,…".
         qnn: the folder of Qualcomm's delegate and runtime for the delegate "qnn" (AARs, unpacked AARs, or the SDK), or
             "fetch" to download them once.
         threads: CPU threads; each number is a row. The other delegates run once, with the first number.
@@ -237,12 +240,15 @@ def _parse_delegate(text: str) -> Delegate:
     name, _, rest = text.partition(":")
     if name not in DELEGATES:
         raise UsageError(
-            f"delegate {text!r} is not known; use cpu, gpu, nnapi, nnapi:ACCELERATOR, qnn:BACKEND or "
-            f"external:/path.so:key=value"
+            f"delegate {text!r} is not known; use cpu, cpu:builtin, gpu, gpu:fp32, nnapi, nnapi:ACCELERATOR, "
+            f"qnn:BACKEND or external:/path.so:key=value"
             f"{did_you_mean(name, DELEGATES)}"
         )
-    if name in ("cpu", "gpu") and rest:
-        raise UsageError(f"delegate {text!r}: {name} takes no argument")
+    if name in VARIANTS:
+        usual, other = VARIANTS[name]
+        if rest not in ("", usual, other):
+            raise UsageError(f"delegate {text!r}: use {name}:{usual}, which is {name}, or {name}:{other}")
+        return Delegate(name, other if rest == other else "")
     if name not in ("qnn", "external"):
         return Delegate(name, rest)
     argument, _, options = rest.partition(":")

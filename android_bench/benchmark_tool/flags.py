@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..config import Case, Delegate, Options
+from ..config import VARIANTS, Case, Delegate, Options
 
 NNAPI_SINCE, NNAPI_PRELU_SINCE, NNAPI_DEPRECATED_SINCE = 27, 29, 35  # API levels
 
@@ -13,6 +13,8 @@ def unsupported_reason(kind: str, delegate: Delegate, api: int | None) -> str:
     """Why this `kind` of tool ("tflite" or "litert"), or this API level, has no such delegate; "" if it has."""
     if kind == "litert" and delegate.name in ("nnapi", "qnn", "external"):
         return f"LiteRT's tool has no {delegate.name} delegate; use --tool tflite"
+    if kind == "litert" and delegate.name in VARIANTS and delegate.argument:
+        return f"LiteRT's tool cannot choose {delegate}; use --tool tflite"
     if delegate.name == "nnapi" and api is not None and api < NNAPI_SINCE:
         return f"NNAPI needs API level {NNAPI_SINCE} (Android 8.1); this phone has {api}"
     return ""
@@ -47,9 +49,11 @@ def timing_flags(
 
 def _delegate_flags(kind: str, delegate: Delegate, library: str) -> list[str]:
     if delegate.name == "cpu":
-        return ["--use_cpu=true"] if kind == "litert" else ["--use_xnnpack=true"]
+        xnnpack = str(delegate.argument != "builtin").lower()
+        return ["--use_cpu=true"] if kind == "litert" else [f"--use_xnnpack={xnnpack}"]
     if delegate.name == "gpu":
-        return ["--use_gpu=true"] if kind == "litert" else ["--use_gpu=true", "--gpu_precision_loss_allowed=true"]
+        precision = [f"--gpu_precision_loss_allowed={str(delegate.argument != 'fp32').lower()}"]
+        return ["--use_gpu=true", *(precision if kind != "litert" else [])]
     if delegate.name == "nnapi":
         # Without this flag, the reference implementation of NNAPI on the CPU counts as an accelerator.
         accelerator = [f"--nnapi_accelerator_name={delegate.argument}"] if delegate.argument else []

@@ -58,6 +58,8 @@ def run_status(log: ToolLog, exit_code: int, expected: Expected) -> RunStatus:
     if unknown:
         return RunStatus("unsupported", f"the tool does not know {unknown}")
     delegation = _delegation(log, expected)
+    if expected.delegate == Delegate("cpu", "builtin"):
+        return builtin_status(bool(delegation and (delegation.nodes or delegation.partitions)), expected.nodes)
     if expected.delegate.name == "cpu":
         return _cpu_status(delegation)
     return _delegate_status(log, delegation, expected)
@@ -131,6 +133,13 @@ def _cpu_status(delegation: Delegation | None) -> RunStatus:
         partitions = delegation.partitions if delegation else None
         return RunStatus("ok", "the tool does not report how many nodes XNNPACK runs", partitions=partitions)
     return xnnpack_status(delegation.nodes, delegation.total, delegation.partitions)
+
+
+def builtin_status(xnnpack: bool, total: int) -> RunStatus:
+    """The status of a timed run on the CPU without XNNPACK; `xnnpack` says whether it ran nodes all the same."""
+    if xnnpack:
+        return RunStatus("mismatch", "XNNPACK ran nodes, though the built-in kernels were asked for")
+    return RunStatus("ok", "", 0, total, 0)
 
 
 def xnnpack_status(nodes: int, total: int | None, partitions: int | None) -> RunStatus:

@@ -33,7 +33,8 @@ def measure(run: Run, model: bytes, iterations: int, limits: Limits, stop: threa
         return replace(run, status="unsupported", note=reason)
     graph = tflite.read(model)
     inputs = tuple(_random_values(graph.tensors[index]) for index in graph.inputs)
-    precision = "fp16" if adapter.fp16 else "fp32"
+    fp32 = run.case.delegate.endswith(":fp32")
+    precision = "fp16" if adapter.fp16 and not fp32 else "fp32"
     query = Query(model, inputs, iterations, limits.timed)
     (answer,) = accelerator.run([query], precision, adapter.environment, limits.run, stop)
     if answer.failure is not None:

@@ -25,8 +25,8 @@ from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.text import last_line
 
 from .. import output_check
-from ..benchmark_tool.run_status import xnnpack_status
-from ..config import HOST, Case, Options
+from ..benchmark_tool.run_status import builtin_status, xnnpack_status
+from ..config import HOST, Case, Options, parse_delegates
 from ..models import Model, resized_file
 from ..results import explanations
 from ..results.types import Check, Core, DeviceInfo, Energy, OperatorTime, Run, State, Tool
@@ -73,18 +73,19 @@ class HostRunner:
             Canceled: the session is being stopped.
         """
         run = Run(case, number, "failed", before=self._state())
-        if case.delegate not in ("cpu", "gpu"):
+        delegate = parse_delegates([case.delegate])[0]
+        if delegate.name not in ("cpu", "gpu"):
             return replace(run, status="unsupported", note="this machine runs models on its CPU and its GPU only")
         try:
             model = resized_file(self.models, case, Path(self.folder.name))
         except EcbsrError as error:
             return replace(run, note=str(error))
         limits = self.options.limits
-        if case.delegate == "gpu":
+        if delegate.name == "gpu":
             timed = gpu.measure(run, model.read_bytes(), self.options.iterations, limits, self.stop)
             return replace(timed, after=self._state())
         command = [sys.executable, "-P", str(WORKER), str(model), str(case.threads)]
-        command += [str(self.options.iterations), str(limits.timed)]
+        command += [str(self.options.iterations), str(limits.timed), *filter(None, [delegate.argument])]
         try:
             ended = subprocess_runner.run(command, limits.run, self.stop)
         except subprocess_runner.TimedOut:
@@ -127,7 +128,10 @@ def _with_outcome(run: Run, ended: subprocess_runner.Completed, shape: tuple[int
         note = f"it ran with the input shape {output['input_shape']}, not {list(shape)}"
         return replace(run, status="mismatch", note=note)
     nodes, kernels = delegated_nodes(output["nodes"])
-    status = xnnpack_status(len(nodes), len(output["nodes"]) - kernels, kernels)
+    if run.case.delegate == "cpu:builtin":
+        status = builtin_status(bool(nodes), len(output["nodes"]) - kernels)
+    else:
+        status = xnnpack_status(len(nodes), len(output["nodes"]) - kernels, kernels)
     notes = [status.note, _threads_note(run.case.threads)]
     times = output["times_ms"]
     return replace(

@@ -1,6 +1,6 @@
 """One run on this machine, in a process of its own.
 
-    python -P worker.py MODEL.tflite THREADS ITERATIONS MAX_SECONDS   prints one JSON document
+    python -P worker.py MODEL.tflite THREADS ITERATIONS MAX_SECONDS [builtin]   prints one JSON document
 
 It imports only numpy and the TFLite interpreter.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 try:
     import resource
@@ -24,14 +24,16 @@ except ImportError:  # Windows
 WARMUP_SECONDS = 0.5  # as in the phone's tool, until clocks and caches settle
 
 
-def main(model: str, threads: int, iterations: int, max_seconds: float) -> dict[str, Any]:
+def main(model: str, threads: int, iterations: int, max_seconds: float, builtin: bool) -> dict[str, Any]:
     """Load, warm up and time `model`.
 
-    Times at most `iterations` inferences, and starts none after `max_seconds`, except the first. Returns `init_ms`,
+    Times at most `iterations` inferences, and starts none after `max_seconds`, except the first; `builtin` leaves
+    XNNPACK out. Returns `init_ms`,
     `times_ms` of each inference, `peak_memory_mb`, the `input_shape` [1, H, W, C] and the `nodes` after delegation.
     """
     start = time.perf_counter()
-    interpreter = Interpreter(model_path=model, num_threads=threads)
+    kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if builtin else OpResolverType.AUTO
+    interpreter = Interpreter(model_path=model, num_threads=threads, experimental_op_resolver_type=kernels)
     interpreter.allocate_tensors()
     init = time.perf_counter() - start
     details = interpreter.get_input_details()
@@ -94,4 +96,4 @@ def plain_node(node: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    json.dump(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])), sys.stdout)
+    json.dump(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), bool(sys.argv[5:])), sys.stdout)

@@ -26,10 +26,19 @@ def test_delegates_on_the_command_line() -> None:
     assert delegates[3].options == (("backend_type", "htp"), ("htp_performance_mode", "2"))
 
 
+def test_the_kernel_of_the_cpu_and_the_precision_of_the_gpu_are_part_of_the_key() -> None:
+    parsed = parse_delegates(["cpu,cpu:xnnpack,cpu:builtin,gpu:fp16,gpu,gpu:fp32"])
+    assert [str(delegate) for delegate in parsed] == ["cpu", "cpu:builtin", "gpu", "gpu:fp32"]
+    with pytest.raises(UsageError, match=r"^delegate 'gpu:int8': use gpu:fp16, which is gpu, or gpu:fp32$"):
+        parse_delegates(["gpu:int8"])
+
+
 names = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
 values = st.from_regex(r"[a-z0-9 ./]{1,8}", fullmatch=True)
 delegates = (
     st.just(Delegate("cpu"))
+    | st.just(Delegate("cpu", "builtin"))
+    | st.just(Delegate("gpu", "fp32"))
     | st.builds(Delegate, st.just("nnapi"), st.just("") | names)
     | st.builds(
         Delegate,

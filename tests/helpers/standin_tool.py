@@ -48,7 +48,8 @@ def run_tool(arguments: list[str]) -> int:
     "signal": end by it; "hang": True, or the numbers of the runs that never end; "hang_with": runs with this flag never
     end; "wait": end when the file `end` exists in the root; "unknown": flags that the tool does not know; "delegates":
     {"gpu": [delegated nodes, all nodes]}; "ms": the latency to print; "run": print the latency of the real interpreter
-    times this; "wrong": spoil the output; "dsp": what the DSP does with a skel library, "signature" or "closed".
+    times this; "wrong": spoil the output; "dsp": what the DSP does with a skel library, "signature" or "closed";
+    "xnnpack": use it in any case.
     """
     root = Path.cwd().parents[3]
     behavior = json.loads((root / "tool.json").read_text())
@@ -100,7 +101,9 @@ def _print_log(flags: dict[str, str], behavior: dict[str, Any], megabytes: str, 
             f"INFO: TfLiteQnnDelegate delegate: {taken} nodes delegated out of {total} nodes with "
             f"{int(taken > 0) + int(0 < taken < total)} partitions.\n"
         )
-    if taken:
+    if delegate == "xnnpack" and flags.get("use_xnnpack") == "false" and not behavior.get("xnnpack"):
+        pass
+    elif taken:
         print(
             f"INFO: Replacing {taken} out of {total} node(s) with delegate ({names[delegate]}) node, "
             f"yielding {1 if taken == total else 2} partitions for subgraph 0.",

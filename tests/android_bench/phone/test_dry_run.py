@@ -58,7 +58,7 @@ def test_a_dry_run_with_a_tool_that_is_not_downloaded(
     (push,) = (command for command in commands if command[3] == "push" and command[5].endswith("benchmark_model"))
     assert fetch[0] == "curl" and fetch[-1].startswith("https://") and fetch[-2] == push[4]
     assert not (tmp_path / "cache").exists()
-    with pytest.raises(EcbsrError, match="there is no tool at"):
+    with pytest.raises(EcbsrError, match="no such file, nor a tool that is downloaded"):
         cli.main([*arguments, "--tool", str(tmp_path / "nowhere")])
 
 

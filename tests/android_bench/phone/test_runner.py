@@ -287,3 +287,22 @@ def test_litert_has_no_nnapi_and_takes_no_input(device: Device, bench: Bench, tm
     assert "LiteRT's tool takes no input" in rows[0].note
     assert json.loads((device.root / "runs").read_text().splitlines()[0])["use_cpu"] == "true"
     device.assert_clean()
+
+
+def test_the_kernel_of_the_cpu_and_the_precision_of_the_gpu(device: Device, bench: Bench) -> None:
+    rows = bench(delegates=["cpu:builtin,gpu,gpu:fp32"], rounds=1).results
+    flags = {
+        name: run[flag]
+        for run in device.runs()
+        for name, flag in (("cpu", "use_xnnpack"), (run.get("gpu_precision_loss_allowed", ""), "use_gpu"))
+        if flag in run
+    }
+    assert flags == {"cpu": "false", "true": "true", "false": "true"}
+    assert [(row.delegate, row.status) for row in rows] == [("cpu:builtin", "ok"), ("gpu", "ok"), ("gpu:fp32", "ok")]
+    device.assert_clean()
+
+
+def test_built_in_kernels_that_were_xnnpack_all_the_same(device: Device, bench: Bench) -> None:
+    device.set_tool({"xnnpack": True})
+    (row,) = bench(delegates=["cpu:builtin"], rounds=1).results
+    assert (row.status, row.median_ms) == ("mismatch", None)

@@ -108,11 +108,11 @@ def test_damaged_journals(lines: list[Any], tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("resumed")
     (folder / journal.RUNS).write_bytes(content)
     try:
-        session.resume(folder)
+        results = session.resume(folder)
     except EcbsrError as error:
         assert "\n" not in str(error)
-    else:
-        assert (folder / "results.csv").exists()
+    else:  # a session without a run, whose devices all failed, leaves no files
+        assert (folder / "results.csv").exists() or results.failures
 
 
 def test_a_journal_is_not_read_beyond_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
