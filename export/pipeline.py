@@ -184,7 +184,7 @@ def _onnx_file(run: _Run) -> _CheckedFile:
 
 def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_CheckedFile]:
     arch, options = run.net.architecture, run.options
-    run.progress("converting with onnx2tf and TensorFlow, which take about ten seconds to start")
+    run.progress("converting: onnx2tf takes about ten seconds to start")
     sample_images = samples(options.calibration, arch.scale, arch.colors)
     reference = Reference(onnx_model(run.net), arch.radius)
     baseline = _Baseline(reference, sample_images, [reference.run(sample.image) for sample in sample_images])

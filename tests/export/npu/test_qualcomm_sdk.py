@@ -13,7 +13,7 @@ from export.npu import qualcomm_sdk
 def test_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qualcomm_sdk, "find_spec", lambda name: None)
     with (
-        pytest.raises(EcbsrError, match=r"is not installed; run: pip install 'ecbsr-mobile\[qualcomm\]'"),
+        pytest.raises(EcbsrError, match=r"is not installed; run: pip install '\.\[qualcomm\]'"),
         qualcomm_sdk.toolchain(),
     ):
         pass
