@@ -130,7 +130,7 @@ def test_host_and_two_phones_with_odd_serials_in_one_report(
     assert not meeting.broken, "two phones are measured at the same time"
     page = html.unescape((out / "report.html").read_text())
     # Both phones are of one model, so their serials distinguish them.
-    assert all(f"{name} · CPU" in page for name in devices)
+    assert all(f"{title} · CPU" in page for title in ("this machine", *serials))
     for phone in phones:
         phone.assert_clean()
 
