@@ -91,7 +91,10 @@ def test_upscale_refusals(picture: Path, tmp_path: Path) -> None:
     )
     refused(call_here("ecbsr-upscale", picture, tmp_path / "o.xyz"), 2, ".xyz")
     refused(
-        call_here("ecbsr-upscale", picture, tmp_path / "o.png", "--model", "nothing"), 1, "nothing", "ecbsr-m4c16-x2"
+        call_here("ecbsr-upscale", picture, tmp_path / "o.png", "--model", "nothing"),
+        1,
+        "nothing",
+        "ecbsr models lists them",
     )
     refused(call_here("ecbsr-upscale", picture, tmp_path / "o.png", "--model", picture), 1, "not a weights file")
     refused(call_here("ecbsr-upscale", picture.parent, "-o", picture), 2, "is a file")
