@@ -48,8 +48,9 @@ def main(argv: list[str] | None = None) -> None:
         held_out = pictures(options.val, *given) + pictures(None, *given)
         (stored,) = net.int8.values()
         measured = targets(net, held_out)
+        simulation = FakeQuantNet(stored.net, stored.decomposition, stored.ranges, stored.channel_ranges)
         with one_thread():
-            best, least = stored, expected_loss(FakeQuantNet(stored.net, stored.decomposition, stored.ranges), measured)
+            best, least = stored, expected_loss(simulation, measured)
         losses = [f"stored {least:.4f}"]
         for start_name, start in _starts(net, stored, learned):
             rate = RATES[architecture.activation]
