@@ -58,8 +58,11 @@ PROGRAMS = {
     ),
     "taskset": 'echo "taskset $1" >> "$ROOT/actions"; shift; exec "$@"',
 }
-# A sleep on the clock of the phone, whose battery is used meanwhile. The current varies by some milliamperes.
+# A sleep on the clock of the phone, whose battery is used meanwhile. The current varies by some milliamperes. See
+# `standin_tool._use_power` for when the clock stands.
 SLEEP = """
+while [ ! -e "$ROOT/loaded" ] && pid=$(cat "$ROOT/waits" 2>/dev/null) && [ -e "/proc/$pid/exe" ]; do
+/bin/sleep 0.005; done
 read up rest < "$ROOT/proc/uptime"; up=$((${{up%.*}} + $1)); gauge="$ROOT/sys/class/power_supply/battery"
 load={idle}; [ -e "$ROOT/loaded" ] && load={loaded}
 ua=$(((load + up * 7 % 11 - 5) * 1000))
