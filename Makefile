@@ -73,7 +73,7 @@ $(READY): requirements.lock setup.cfg pyproject.toml tools/install_torch.py
 	@echo "installing the packages of requirements.lock into .venv: some GB and a few minutes the first time" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@$(BIN)/python tools/install_torch.py
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
