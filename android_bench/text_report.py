@@ -24,21 +24,29 @@ OPTIONAL = ("p95 ms", "nodes", "threads", "device", "delegate", "95 % interval",
 
 
 def print_results(results: Results, comparisons: Sequence[Comparison]) -> None:
-    """Print the table on standard output and notes on standard error: first that a machine was busy, for example."""
+    """Print the table on standard output and notes on standard error: first that a machine was busy, for example.
+
+    What failed, and why, is printed with `--quiet` as well.
+    """
     for device in results.devices.values():
         for note in device.notes:
             common.notice(f"{device.name}: {note}")
     header, lines = _table(results, comparisons)
     alike = [name for name in ("device", "delegate", "threads") if len({getattr(r, name) for r in results.results}) < 2]
     common.print_table(header, lines, optional=[*alike, *OPTIONAL])
-    rows_by_note: dict[str, list[str]] = {}
+    rows_by_note: dict[tuple[bool, str], list[str]] = {}
     for row in results.results:
         energy_note = row.energy.note if row.energy else ""
-        for note in filter(None, (row.note, energy_note and f"energy: {energy_note}")):
-            rows = rows_by_note.setdefault(f"{row.device} by {row.delegate}: {note}", [])
-            rows.append(f"{row.model} {row.size[0]}x{row.size[1]}")
-    for note, rows in rows_by_note.items():
-        common.notice(f"{note} ({', '.join(dict.fromkeys(rows))})")
+        notes = [(row.status not in ANSWERED, row.note), (True, energy_note and f"energy: {energy_note}")]
+        for failed, note in notes:
+            if note:
+                rows = rows_by_note.setdefault((failed, f"{row.device} by {row.delegate}: {note}"), [])
+                rows.append(f"{row.model} {row.size[0]}x{row.size[1]}")
+    for (failed, note), rows in rows_by_note.items():
+        (common.problem if failed else common.notice)(f"{note} ({', '.join(dict.fromkeys(rows))})")
+    for name, reason in results.failures.items():
+        if all(row.note != reason for row in results.results):
+            common.problem(f"{name}: {reason}")
     for sentence in explain(results):
         common.notice(sentence)
 

@@ -15,7 +15,7 @@ import pytest
 from android_bench import cli
 from android_bench.phone import adb
 from android_bench.results import types
-from android_bench.results.types import Check, Results
+from android_bench.results.types import Check, Energy, Results
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from tests.helpers.adb_device import Device
 from tests.helpers.bench import call, results
@@ -267,3 +267,23 @@ def test_list_shows_phones_and_what_to_do(
     phones = {phone["serial"]: phone for phone in json.loads(capsys.readouterr().out)["phones"]}
     assert phones[device.serial]["state"] == "device" and phones[device.serial]["model"] == "Phone S 1"
     assert phones[other.serial]["state"] in ("unauthorized", "authorizing")
+
+
+def test_quiet_leaves_out_notes_but_not_what_failed(
+    model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = results(5.0, None, 4.0).results
+    noted = replace(first, note="a thing to know")
+    failed = replace(second, status="crashed", note="ended by SIGSEGV")
+    unmeasured = replace(third, energy=Energy(note="no figure: the phone is powered by AC"))
+    measured = Results((noted, failed, unmeasured), {}, failures={"R58M": "R58M did not come back"})
+    monkeypatch.setattr("android_bench.session.start", lambda *_: measured)
+    assert cli.main([model, "--quiet"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "phone by gpu: ended by SIGSEGV (m 960x540)",
+        "phone by gpu: energy: no figure: the phone is powered by AC (m 960x540)",
+        "R58M: R58M did not come back",
+    ]
+    assert cli.main([model]) == 1
+    assert "a thing to know" in capsys.readouterr().err

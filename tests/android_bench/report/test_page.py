@@ -14,9 +14,14 @@ import pytest
 from android_bench.config import Case
 from android_bench.report import page as report_page
 from android_bench.results import aggregate, baseline, serialize, types
-from android_bench.results.types import Check, Core, DeviceInfo, OperatorTime, Results, Run, State, Tool
+from android_bench.results.types import Check, Core, DeviceInfo, Energy, OperatorTime, Results, Run, State, Tool
 from ecbsr_mobile import html
 from tests.helpers.pages import EVIL, LONG, assert_figures_are_those_of_the_file, at, opened, tags
+
+ENERGIES = {
+    "ok": Energy(46.81, (46.25, 47.38), 1170.0, 3510.0, "fuel gauge"),
+    "partial": Energy(source="power rails", note="no figure: the phone is <powered>"),
+}
 
 
 def session() -> Results:
@@ -46,7 +51,8 @@ def session() -> Results:
                 ]
                 check = Check(3.25, 51.5) if status == "partial" else Check(note="not compared: no word")
                 profile = (OperatorTime("CONV_2D", 6, 3.625, 0.75), OperatorTime("ADD", 2, 1.25, 0.25))
-                rows.append(aggregate.row(case, runs, 8, check, profile if status == "ok" else ()))
+                energy = ENERGIES.get(status)
+                rows.append(aggregate.row(case, runs, 8, check, profile if status == "ok" else (), energy))
     states = tuple(State(k * 7.5, 30 + k / 3, 35 + k / 2, k % 2, 80, ("schedutil",), (1800, 3000)) for k in range(12))
     phone = DeviceInfo(
         name="R58M",
@@ -104,6 +110,14 @@ def test_problems_stand_at_the_top(results: Results) -> None:
     for status in types.STATUSES:
         assert (f">{status}<" in top) == (status != "ok")
     assert "did not come back &lt;soon&gt;" in top
+
+
+def test_energy_is_a_column_where_it_was_measured(results: Results) -> None:
+    page = report_page.html(results)
+    assert "mJ an image" in page and ">fuel gauge<" in page
+    assert "; energy: no figure: the phone is &lt;powered&gt;" in page
+    without = replace(results, results=tuple(replace(row, energy=None) for row in results.results))
+    assert "mJ" not in report_page.html(without)
 
 
 def test_text_is_readable_in_both_schemes() -> None:
@@ -179,6 +193,8 @@ def _assert_the_file_is_shown(shown: list[list[str]], document: Any) -> None:
     for index, row in enumerate(document["results"]):
         assert (f"/results/{index}/median_ms" in places) == (row["median_ms"] is not None)
         assert (f"/results/{index}/ci95_ms/1" in places) == (row["ci95_ms"] is not None)
+        measured = row["energy"] is not None and row["energy"]["mj"] is not None
+        assert (f"/results/{index}/energy/mj" in places) == (f"/results/{index}/energy/ci95_mj/1" in places) == measured
     for index, comparison in enumerate(document["baseline"]):
         assert (f"/baseline/{index}/ratio" in places) == (comparison["ratio"] is not None)
     for part in ("battery_celsius", "skin_celsius", "thermal_status"):
