@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from ..architecture import ACTIVATIONS, COLORS, PRELU_DECOMPOSITIONS, SCALES, Architecture
+from ..degradation import DEFAULTS, EXAMPLE
 from ..errors import UsageError
 from ..training.settings import DEFAULT_LR, PRESETS, LossName, Optimizer, Report, Schedule, Settings
 from . import common, paths
@@ -30,7 +31,18 @@ presets, which other options change:
 rate for them; from then on, the run is that of --steps with this number, which
 it shows and records. With --steps N, the learning rate is that of N steps. In
 both cases the run stops when the time is over, and --resume continues it.
+
+--degrade LIST trains for pictures from the web. In this order, whatever that of
+the list, and with a strength drawn for each picture:
+{degradations}
 """
+
+_STRENGTHS = {
+    "blur": "standard deviation of a Gaussian in LR pixels",
+    "noise": "standard deviation of Gaussian noise in 8-bit levels",
+    "resize": "share of its side to which a picture shrinks before it grows back",
+    "jpeg": "quality",
+}
 
 
 _BAR_SECONDS = 0.5
@@ -147,6 +159,12 @@ def _preset(name: str) -> str:
     )
 
 
+def _degradation(kind: str) -> str:
+    """A kind of --degrade, such as "blur:0-1  standard deviation …"."""
+    low, high = DEFAULTS[kind]
+    return f"  {f'{kind}:{low:g}-{high:g}':12} {_STRENGTHS[kind]}"
+
+
 def _minutes(text: str) -> float:
     try:
         value = float(text)
@@ -161,7 +179,9 @@ def parser() -> argparse.ArgumentParser:
     """The command's parser."""
     parser = common.parser("ecbsr-train", "Train an ECBSR network; keeps the weights with the highest PSNR on --val.")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EPILOG.format(presets="\n".join(map(_preset, PRESETS)))
+    parser.epilog = _EPILOG.format(
+        presets="\n".join(map(_preset, PRESETS)), degradations="\n".join(map(_degradation, _STRENGTHS))
+    )
 
     def add(name: str, description: str, **options: object) -> None:
         parser.add_argument(name, help=description, **options)  # type: ignore[arg-type]
@@ -204,6 +224,8 @@ def parser() -> argparse.ArgumentParser:
             type=float, metavar="DECAY")  # fmt: skip
     setting("--fake-quant", "share of the steps with activations quantized to 8 bits in training: the network then "
             "loses less in int8 (DEFAULT)", dest="fake_quant_ratio", type=float, metavar="SHARE")  # fmt: skip
+    setting("--degrade", "degrade the LR images of --data and --val: some of blur, noise, resize, jpeg, each alone or "
+            f"with a range, such as {EXAMPLE}: see below", metavar="LIST")  # fmt: skip
     setting("--int8", "quantization-aware training of the --from weights, with learned ranges; PReLU is computed for "
             "CPUs (single, the default, or double) or for hardware with a PRELU operator (native)",
             nargs="?", const=PRELU_DECOMPOSITIONS[0], choices=PRELU_DECOMPOSITIONS, metavar="PRELU")  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import images
 from ..dataset import pairs, paths
+from ..degradation import Degradation, degrade
 from ..errors import EcbsrError
 
 if TYPE_CHECKING:
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+VERSIONS = 8
+"""Degraded versions of each image. They are made once: a GPU trains faster than a host degrades."""
+
 
 class Crops:
     """Random square crops of the images of a folder, which are kept in memory.
 
     A batch depends on the seed and the step only, so that a resumed run sees the same crops as an uninterrupted one.
-    `images` has (HR, LR) [colors, H, W] of each image: luma as uint16 in units of 1/256, RGB as uint8; `white` is the
-    value of white.
+    `images` has (HR, LR) [colors, H, W] of each image, or of each degraded version with the same HR array: luma as
+    uint16 in units of 1/256, RGB as uint8; `white` is the value of white.
     """
 
     def __init__(
@@ -37,8 +41,12 @@ class Crops:
         colors: int,
         patch: int,
         progress: Progress | None = None,
+        degradations: Sequence[Degradation] = (),
+        seed: int = 0,
     ) -> None:
         """Read the images of `folder`; crops are `patch`² in LR and (scale·patch)² in HR.
+
+        With `degradations`, each LR image is replaced by `VERSIONS` that depend on `seed`.
 
         Raises:
             EcbsrError: see `dataset.pairs`; or every image is smaller than a crop.
@@ -48,9 +56,12 @@ class Crops:
         self.images: list[tuple[NDArray[Any], NDArray[Any]]] = []
         numbers = range(len(paths(folder, scale)))
         shown = progress(numbers, "reading images") if progress else numbers
-        for _, pair in zip(shown, pairs(folder, scale), strict=True):
+        for number, pair in zip(shown, pairs(folder, scale), strict=True):
             if min(pair.lr.shape[:2]) >= patch:
-                self.images.append((_planes(pair.hr, colors), _planes(pair.lr, colors)))
+                seeds = [(seed, number, version) for version in range(VERSIONS)]
+                versions = [degrade(pair.lr, degradations, seed) for seed in seeds] if degradations else [pair.lr]
+                hr = _planes(pair.hr, colors)
+                self.images += [(hr, _planes(lr, colors)) for lr in versions]
         if not self.images:
             raise EcbsrError(f"{folder}: every image is smaller than a crop of {patch * scale}x{patch * scale}")
         # Weighted by area, so that all positions of all images have the same probability.
@@ -59,7 +70,7 @@ class Crops:
         self._positions = np.array([lr.shape[1:] for _, lr in self.images]) - patch + 1  # rows and columns for a crop
 
     def __len__(self) -> int:
-        """The number of images."""
+        """The number of images, or of their degraded versions."""
         return len(self.images)
 
     def batch(self, seed: int, step: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -47,10 +47,12 @@ class GpuCrops:
 
 
 def _flat(planes: list[NDArray[Any]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """All values in sequence, and (start, height, width) of each image [images, 3]."""
-    starts = np.cumsum([0, *(image.size for image in planes)])
-    layout = [(start, *image.shape[1:]) for start, image in zip(starts, planes, strict=False)]
-    values = np.concatenate([image.reshape(-1) for image in planes])
+    """The values of all arrays in sequence, each once, and (start, height, width) of each image [images, 3]."""
+    arrays = list({id(image): image for image in planes}.values())
+    ends = np.cumsum([image.size for image in arrays])
+    starts = {id(image): end - image.size for image, end in zip(arrays, ends, strict=True)}
+    layout = [(starts[id(image)], *image.shape[1:]) for image in planes]
+    values = np.concatenate([image.reshape(-1) for image in arrays])
     # PyTorch can index int16 but not uint16.
     values = values.view(np.int16) if values.dtype == np.uint16 else values
     return torch.from_numpy(values).to(device), torch.tensor(layout, device=device)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from ..architecture import PRELU_DECOMPOSITIONS, Activation, Architecture, PReLUDecomposition
+from ..degradation import Degradation, parse
 from ..errors import UsageError
 
 Optimizer = Literal["adam", "soap"]
@@ -65,11 +66,13 @@ class Settings:
     bf16: bool = False
     """Convolutions in bfloat16: faster on processors with bfloat16 multiplication."""
     validate_every: int = 1000
+    degrade: str | None = None
+    """Degradations of the LR images, see `degradation.parse`; `seed` does not change those of the validation images."""
     preset: str | None = None
     """Name of the preset that the run began with; only a record, see `PRESETS`."""
 
     def __post_init__(self) -> None:
-        _ = self.architecture
+        _ = self.architecture, self.degradations
         for name in ("steps", "batch", "patch", "validate_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} {getattr(self, name)} is too small; use 1 or more")
@@ -102,6 +105,11 @@ class Settings:
     def architecture(self) -> Architecture:
         """The network that is trained."""
         return Architecture(self.blocks, self.channels, self.scale, self.colors, self.activation)
+
+    @property
+    def degradations(self) -> tuple[Degradation, ...]:
+        """What `degrade` lists."""
+        return () if self.degrade is None else parse(self.degrade)
 
     def lr_at(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from ecbsr_mobile import EcbsrError
-from ecbsr_mobile.training.crops import Crops, prefetch
+from ecbsr_mobile.degradation import EXAMPLE, parse
+from ecbsr_mobile.training.crops import VERSIONS, Crops, prefetch
 from ecbsr_mobile.training.gpu_crops import GpuCrops
 
 
@@ -56,6 +57,23 @@ def test_crops_cut_as_on_a_gpu_are_equal(train_images: Path, colors: int, scale:
     for cut, expected in zip(ours, crops.batch(3, 5, 64), strict=True):
         np.testing.assert_array_equal(cut.numpy(), expected)
         assert cut.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("colors", [1, 3])
+def test_degraded_versions_differ_in_lr_alone_and_a_gpu_cuts_the_same(train_images: Path, colors: int) -> None:
+    clean = Crops(train_images, 2, colors, 11)
+    first, again, other = (Crops(train_images, 2, colors, 11, None, parse(EXAMPLE), seed) for seed in (3, 3, 4))
+    assert len(first) == VERSIONS * len(clean)
+    for number, (hr, lr) in enumerate(first.images):
+        np.testing.assert_array_equal(hr, clean.images[number // VERSIONS][0])
+        np.testing.assert_array_equal(lr, again.images[number][1])
+        assert not np.array_equal(lr, other.images[number][1])
+    low = {lr.tobytes() for _, lr in first.images}
+    assert len(low) == len(first) and not low & {lr.tobytes() for _, lr in clean.images}
+    on_gpu = GpuCrops(first, torch.device("cpu"))
+    assert on_gpu._high.numel() == sum(hr.size for hr, _ in clean.images)  # HR is there once
+    for cut, expected in zip(on_gpu.cut(torch.from_numpy(first.choose(3, 5, 64))), first.batch(3, 5, 64), strict=True):
+        np.testing.assert_array_equal(cut.numpy(), expected)
 
 
 def test_prefetched_batches_are_those_of_the_steps() -> None:

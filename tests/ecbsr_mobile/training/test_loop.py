@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import signal
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
 
-from ecbsr_mobile import EcbsrError, TorchModel, UsageError, evaluate, load, train, zoo
+from ecbsr_mobile import EcbsrError, TorchModel, UsageError, evaluate, images, load, train, zoo
 from ecbsr_mobile.training.loop import saved_settings
 from ecbsr_mobile.training.settings import Report
 from tests.helpers.training import QUICK, assert_same_run
@@ -38,9 +42,11 @@ def test_training_lowers_the_loss_and_keeps_the_best_weights(
     assert score.psnr > 20
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "soap"])
+@pytest.mark.parametrize(
+    "changes", [{}, {"optimizer": "soap"}, {"degrade": "jpeg:30-95,blur,noise,resize"}], ids=["adam", "soap", "degrade"]
+)
 def test_killed_and_resumed_equals_uninterrupted(
-    train_images: Path, val_images: Path, uninterrupted: Path, optimizer: str, tmp_path: Path
+    train_images: Path, val_images: Path, uninterrupted: Path, changes: dict[str, str], tmp_path: Path
 ) -> None:
     class Killed(Exception):
         pass
@@ -49,9 +55,9 @@ def test_killed_and_resumed_equals_uninterrupted(
         if step == 13:
             raise Killed
 
-    settings, out = replace(QUICK, optimizer=optimizer), tmp_path / "killed"
+    settings, out = replace(QUICK, **changes), tmp_path / "killed"  # type: ignore[arg-type]
     expected = uninterrupted
-    if optimizer != QUICK.optimizer:
+    if changes:
         expected = tmp_path / "whole"
         train(train_images, val_images, expected, settings)
     with pytest.raises(Killed):
@@ -115,6 +121,21 @@ def test_a_run_with_as_many_steps_as_fit_equals_one_of_that_many_steps(
     states = [torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("fitted", "whole")]
     for part in ("net", "ema", "optimizer", "step"):
         torch.testing.assert_close(states[0][part], states[1][part], rtol=0, atol=0)
+
+
+def test_validation_images_are_degraded_the_same_for_every_seed(
+    train_images: Path, val_images: Path, tmp_path: Path
+) -> None:
+    settings = replace(QUICK, steps=1, degrade="jpeg:20")
+    reports = [train(train_images, val_images, tmp_path / str(s), replace(settings, seed=s)) for s in (0, 1)]
+    (hr_path,) = val_images.iterdir()
+    hr = images.read(hr_path).rgb()
+    file = io.BytesIO()
+    Image.fromarray(images.downscale(hr, 2)).save(file, "JPEG", quality=20)
+    upscaled = images.resize_bicubic(np.asarray(Image.open(file)), hr.shape[1::-1])
+    luma, expected = (images.round_to(images.luma(rgb), np.uint8) for rgb in (upscaled, hr))
+    psnr = peak_signal_noise_ratio(expected[2:-2, 2:-2], luma[2:-2, 2:-2])
+    assert [report.bicubic_psnr for report in reports] == pytest.approx([psnr, psnr], abs=0.02)
 
 
 def test_starts_from_another_scale(train_images: Path, val_images: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from ecbsr_mobile.training.settings import PRESETS
         ({"lr": float("nan")}, "learning rate nan"),
         ({"ema_decay": 1.0}, "ema_decay 1.0"),
         ({"fake_quant_ratio": 1.5}, "fake_quant_ratio 1.5"),
+        ({"degrade": "jpeg:200"}, "degrade 'jpeg:200' is not a range"),
         ({"loss": "distill"}, "distill needs int8"),
         ({"int8": "native", "identity": True}, "leave out identity"),
         ({"optimizer": "soap", "identity": True}, "leave out identity"),
