@@ -34,7 +34,8 @@ from tests.helpers.bench import ON_LINUX
 from tests.helpers.commands import argv, environment
 from tests.helpers.paths import ROOT
 
-_ADB_LOG = re.compile(r"adb\.\d+\.log")
+_SHARED = re.compile(r"adb\.\d+\.log|torchinductor_\w+")
+"""What other programs share there: the log of the adb server, and the folder that PyTorch's optimizers make."""
 
 LIMIT = 900
 """Seconds until a command counts as hanging, on a busy machine too."""
@@ -173,8 +174,7 @@ def _left(folder: Path) -> list[str]:
     wrong: list[str] = []
     for _ in range(100):
         wrong = [f"process left: {process.pid}" for process in psutil.process_iter() if _runs_in(process, folder)]
-        # The adb server, which serves every program, keeps its log there.
-        left = (path for path in (folder / "tmp").iterdir() if not _ADB_LOG.fullmatch(path.name))
+        left = (path for path in (folder / "tmp").iterdir() if not _SHARED.fullmatch(path.name))
         wrong += [f"file left: {path.name}" for path in left]
         # A killed training leaves its lock file, which does not block.
         hidden = (path for path in (folder / "work").rglob(".*") if path.name != ".lock")

@@ -216,6 +216,21 @@ def test_a_full_disk_leaves_nothing(picture: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("most", "name"), [(2000, "best.safetensors"), (90_000, "last.ckpt")])
+def test_a_training_on_a_full_disk_ends_in_a_sentence(picture: Path, tmp_path: Path, most: int, name: str) -> None:
+    def small_files_only() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    options = ("--steps", 2, "--blocks", 1, "--channels", 4, "--patch", 8, "--batch", 2, "--validate-every", 1)
+    data = ("--data", picture.parent, "--val", picture.parent, "--device", "cpu", "--threads", 1)
+    result = call("ecbsr-train", *data, "--out", tmp_path / "out", *options, preexec_fn=small_files_only)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(f"ecbsr-train: cannot write {tmp_path / 'out' / name}: ")
+    assert not DEFECT.search(result.stderr) and not (tmp_path / "out" / name).exists()
+
+
+@pytest.mark.slow
 def test_eval(picture: Path) -> None:
     result = call("ecbsr-eval", "--data", picture.parent, "--json")
     assert result.returncode == 0, result.stderr

@@ -17,7 +17,7 @@ from .. import zoo
 from ..architecture import Activation
 from ..errors import EcbsrError
 from ..network import ECBSR, PlainNet
-from ..utils.files import atomic_write
+from ..utils.files import write_bytes
 from . import int8
 from .choice import Choice, choose
 from .files import contents
@@ -75,7 +75,7 @@ def save(net: PlainNet | ECBSR, path: str | os.PathLike[str], metadata: Mapping[
     Raises:
         EcbsrError: the file cannot be written.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialize
 
     recorded = {key: str(value) for key, value in asdict(net.architecture).items()}
     recorded |= {"format": FORMAT, "name": net.architecture.name, "value_range": "1"}
@@ -83,8 +83,7 @@ def save(net: PlainNet | ECBSR, path: str | os.PathLike[str], metadata: Mapping[
         recorded |= {"identity": str(net.identity), "expansion": str(net.expansion)}
     tensors = dict(net.state_dict()) | (int8.tensors(net) if isinstance(net, PlainNet) else {})
     tensors = {name: value.contiguous() for name, value in tensors.items()}
-    with atomic_write(path) as temporary:
-        save_file(tensors, temporary, {**(metadata or {}), **recorded})
+    write_bytes(path, serialize(tensors, {**(metadata or {}), **recorded}))
 
 
 def _notes(choice: Choice, assumptions: list[str]) -> list[str]:

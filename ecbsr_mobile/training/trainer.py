@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 from copy import deepcopy
@@ -18,7 +19,7 @@ from ..checkpoint.training_state import read_training_state
 from ..errors import EcbsrError, UsageError
 from ..network import ECBSR, Int8Weights, PlainNet
 from ..quantization.fake_quant import FakeQuantNet, fold_steep_slopes, forward_fake_quant
-from ..utils.files import atomic_write
+from ..utils.files import write_bytes
 from .cuda_graph import CudaGraphStep
 from .distributed import Processes
 from .gpu_crops import GpuCrops
@@ -168,7 +169,7 @@ class Trainer:
         average(list(self.ema.parameters()), list(self.net.parameters()), None)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint of the run (see `files.atomic_write`)."""
+        """Write a checkpoint of the run (see `files.write_bytes`)."""
         # Dicts with names alone, which `read_training_state` requires.
         optimizer = self.optimizer.state_dict()["state"]
         state = {
@@ -180,8 +181,9 @@ class Trainer:
             "ema": self.ema.state_dict(),
             "optimizer": {"parameters": list(optimizer), "states": list(optimizer.values())},
         }
-        with atomic_write(path) as temporary:
-            torch.save(state, temporary)
+        buffer = io.BytesIO()  # with a file, an error of the disk would be PyTorch's own
+        torch.save(state, buffer)
+        write_bytes(path, buffer.getvalue())
 
     def restore(self, path: Path) -> None:
         """Continue from a checkpoint, on any device; the first process reads it for all.
