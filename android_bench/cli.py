@@ -37,7 +37,7 @@ examples:
 """
 
 
-_TOOL = paths.PathKind(file=True, names=lambda: ("tflite", "litert"), named="a tool that is downloaded")
+_TOOL = paths.PathKind(file=True, folder=True, names=lambda: ("tflite", "litert"), named="a tool that is downloaded")
 _QNN = paths.PathKind(folder=True, names=lambda: (QNN_FETCH,), named="a download")
 
 
@@ -63,7 +63,8 @@ def parser() -> argparse.ArgumentParser:
     add("--runs", dest="iterations", type=_count, default=Options.iterations, metavar="N",
         help="timed inferences in each process (default: %(default)s)")  # fmt: skip
     add("--tool", default=Options.tool, metavar="TOOL", type=_TOOL,
-        help="phones: tflite, litert or the path of a benchmark_model")  # fmt: skip
+        help="phones: tflite, litert, or the path of a benchmark_model or its folder; --check with LiteRT's also needs "
+        "its run_model there")  # fmt: skip
     add("--tool-sha256", default="", metavar="HEX", help="phones: SHA-256 that the tool must have")
     add("--qnn", default="", metavar="DIR", type=_QNN,
         help="phones: Qualcomm's delegate and runtime for the delegate qnn: a folder with their .aar files, these "

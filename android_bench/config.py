@@ -109,10 +109,12 @@ class Options:
         rounds: runs of each case, each in a process of its own, in shuffled order.
         iterations: timed inferences in each run.
         seed: seed of the order of the runs.
-        tool: the phones' benchmark tool: "tflite" or "litert" (downloaded once), or the path of a benchmark_model.
+        tool: the phones' benchmark tool: "tflite" or "litert" (downloaded once), or the path of a benchmark_model or
+            its folder.
         tool_sha256: the SHA-256 that the tool must have, in hexadecimal digits; "": any. Without one, a downloaded tool
             must have the hash of the first download.
-        check: compare the output of each phone for a real image with the output of this machine.
+        check: compare the output of each phone for a real image with the output of this machine. With LiteRT's tool,
+            its `run_model` must be in the same folder.
         profile: run each case once more with the operator profiler of the tool.
         energy: measure the energy of one image on phones, some four minutes for each row.
         limits: time limits.

@@ -60,7 +60,8 @@ def find(
 ) -> Binary:
     """The tool for a phone that supports `abis`, best first.
 
-    `tool` is "tflite" or "litert", which are downloaded into the cache once, or a path. `sha256` is the hash that it
+    `tool` is "tflite" or "litert", which are downloaded into the cache once, or the path of a benchmark_model or its
+    folder. `sha256` is the hash that it
     must have; without one, the hash of the first download is recorded, and a later download must have it. `progress`
     receives a line of text before and after a download. The ELF header must match the phone.
 
@@ -108,6 +109,21 @@ def download_commands(binary: Binary, sha256: str) -> list[tuple[str, ...]]:
     return [curl, check] if known else [curl]
 
 
+def beside(binary: Binary, name: str) -> Path | None:
+    """The program `name` in the folder of a tool; None where there is none.
+
+    Raises:
+        EcbsrError: it is not for the ABI of the tool.
+    """
+    path = binary.path.with_name(name)
+    if not path.is_file():
+        return None
+    abi = elf_abi(path.read_bytes())
+    if binary.abi and abi != binary.abi:
+        raise EcbsrError(f"{path} is for {abi or 'no known machine'}, but {binary.path.name} for {binary.abi}")
+    return path
+
+
 def cache_folder() -> Path:
     """The folder for downloaded tools."""
     import platformdirs
@@ -121,8 +137,10 @@ def _cached(tool: str, abi: str) -> Path:
 
 def _existing(tool: str) -> Path:
     path = Path(tool)
+    if path.is_dir():
+        path /= "benchmark_model"
     if not path.is_file():
-        raise EcbsrError(f"there is no tool at {tool}; give the path of a benchmark_model, or tflite, or litert")
+        raise EcbsrError(f"there is no tool at {path}; give the path of a benchmark_model, or tflite, or litert")
     return path
 
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from ..config import VARIANTS, Case, Delegate, Options
 
+SAMPLE_SIZE = 30_000
+"""How many values `run_model` prints of the beginning, of the middle and of the end of an output: some megabytes."""
+
 NNAPI_SINCE, NNAPI_PRELU_SINCE, NNAPI_DEPRECATED_SINCE = 27, 29, 35  # API levels
 
 
@@ -76,6 +79,18 @@ def check_flags(input_name: str, shape: Sequence[int], values: str, output: str)
         f"--input_layer_shape={','.join(str(n) for n in shape)}",
         f"--input_layer_value_files={name}:{values}",
         f"--output_filepath={output}",
+    ]
+
+
+def run_model_flags(delegate: Delegate, model: str, inputs: str) -> list[str]:
+    """The flags of LiteRT's `run_model`: one inference with the files in `inputs`, printing values of its output."""
+    return [
+        f"--graph={model}",
+        f"--accelerator={delegate.name}",
+        f"--input_dir={inputs}",
+        "--print_tensors=true",
+        "--compare_numerical=true",
+        f"--sample_size={SAMPLE_SIZE}",
     ]
 
 

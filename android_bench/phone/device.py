@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import shlex
 import threading
 import time
@@ -68,15 +69,16 @@ class Device:
         finally:
             self.lock.end_session()
 
-    def run(self, flags: list[str], libraries: str = "") -> tuple[str, int | None]:
+    def run(self, flags: list[str], libraries: str = "", program: str = "") -> tuple[str, int | None]:
         """Run the tool; its output and its exit code, which is None where it was killed at the time limit.
 
-        `libraries` is a folder on the phone in which the linker and the DSP find further libraries.
+        `libraries` is a folder on the phone in which the linker and the DSP find further libraries, `program` another
+        program on the phone than the tool.
 
         Raises:
             PhoneLost: the phone disconnected during the run.
         """
-        script = f"cd {FOLDER} && {self._starting(flags, libraries)}"
+        script = f"cd {FOLDER} && {self._starting(flags, libraries, program)}"
         try:
             result = self.adb.shell(script, self.options.limits.run)
         except AdbTimeout as timeout:
@@ -106,9 +108,9 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
             self._kill_tool(self.adb)  # one that outlasted the limit
         return result.out, result.code
 
-    def _starting(self, flags: list[str], libraries: str) -> str:
-        """The shell command that runs the tool."""
-        command = [*(["taskset", self.mask] if self.mask else []), self._remote_tool, *flags]
+    def _starting(self, flags: list[str], libraries: str, program: str = "") -> str:
+        """The shell command that runs the tool, or another program."""
+        command = [*(["taskset", self.mask] if self.mask else []), program or self._remote_tool, *flags]
         # The inner shell writes its process id and becomes the tool, so that the tool can be found and killed.
         paths = (
             f"LD_LIBRARY_PATH={libraries}:{FOLDER} ADSP_LIBRARY_PATH={libraries}"
@@ -129,8 +131,8 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         if self._pushed.get(local) == remote:
             return remote
         if not self._is_there(local, remote):
-            if folder:
-                self.adb.shell_output(f"mkdir -p {FOLDER}/{folder}")
+            if folder:  # the name can have a slash
+                self.adb.shell_output(f"mkdir -p {shlex.quote(posixpath.dirname(remote))}")
             self.adb.push(local, remote, self.options.limits.push)
             self._verify(local, remote)
         self._pushed[local] = remote

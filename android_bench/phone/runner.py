@@ -23,7 +23,7 @@ from ..benchmark_tool.run_status import Expected, RunStatus, run_status
 from ..config import Case, Delegate, Options, parse_delegates
 from ..models import Model, resized_file
 from ..results.types import TIMED, Check, DeviceInfo, Energy, OperatorTime, Run, State
-from . import energy, qnn
+from . import check, energy, qnn
 from .adb import AdbTimeout, PhoneLost
 from .device import FOLDER, TRIES, Device
 
@@ -94,7 +94,7 @@ class PhoneRunner:
         if reason:
             return Run(case, number, "unsupported", reason)
         try:
-            model = resized_file(self.models, case, self.folder)
+            model = self.model_file(case)
         except EcbsrError as error:
             return Run(case, number, "failed", str(error))
         try:
@@ -104,21 +104,19 @@ class PhoneRunner:
 
     def check(self, case: Case) -> Check:
         """Compare the output for a real image with the output of this machine."""
-        if self._kind() == "litert":
-            return Check(note="not compared: LiteRT's tool takes no input and writes no output")
         try:
-            check = self.device.retrying(lambda: self._check(case))
+            result = self.device.retrying(lambda: check.check(self, case))
         except EcbsrError as error:
             return Check(note=f"not compared: {error}")
         _, notes = self.readings.get(case.model, (None, ()))
-        return replace(check, note="; ".join(note for note in (check.note, *notes) if note))
+        return replace(result, note="; ".join(note for note in (result.note, *notes) if note))
 
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:
         """The operator times of one more run with the profiler of the tool; empty if there are none."""
         with suppress(PhoneLost, AdbTimeout):
-            model = resized_file(self.models, case, self.folder)
+            model = self.model_file(case)
             profile_flags = flags.profile_flags(self._kind())
-            output, code = self.device.retrying(lambda: self._run_tool(case, model, profile_flags))
+            output, code = self.device.retrying(lambda: self.run_tool(case, model, profile_flags))
             if code == 0:
                 return parse_log(output).profile
         return ()
@@ -139,7 +137,7 @@ class PhoneRunner:
     def _measure(self, case: Case, number: int, model: Path) -> Run:
         before = self._cool_down()
         try:
-            output, code = self._run_tool(case, model)
+            output, code = self.run_tool(case, model)
         except qnn.Refused as refused:
             return Run(case, number, refused.status, str(refused), before=before)
         after = self._state()
@@ -149,7 +147,7 @@ class PhoneRunner:
         run = replace(run, nodes_delegated=status.delegated, nodes_total=status.total, partitions=status.partitions)
         return self._with_notes(_with_timing(run, log, log.timed) if status.status in ("ok", "partial") else run)
 
-    def _run_tool(
+    def run_tool(
         self, case: Case, model: Path, changed: Sequence[str] = (), *, sampled: bool = False
     ) -> tuple[str, int | None]:
         """Run the tool with the flags for the case, and those in `changed`; pushes the files that they name."""
@@ -165,6 +163,15 @@ class PhoneRunner:
         timing = flags.timing_flags(self._kind(), case, delegate, remote, self.options, library)
         run = self.device.sample if sampled else self.device.run
         return run(flags.merge_flags(timing, changed), folder)
+
+    def run_model(self, case: Case, model: Path, program: str, inputs: str) -> tuple[str, int | None]:
+        """Run LiteRT's `run_model`, `program` on the phone, with the input files in its folder `inputs`."""
+        remote = self.device.push(model, "model.tflite")
+        return self.device.run(flags.run_model_flags(_delegate(case), remote, inputs), program=program)
+
+    def model_file(self, case: Case) -> Path:
+        """The model of a case, with its input size."""
+        return resized_file(self.models, case, self.folder)
 
     def _push_qnn(self, backend: str) -> str:
         """Push Qualcomm's libraries for the backend; their folder on the phone.
@@ -214,7 +221,7 @@ class PhoneRunner:
         reason = self._obstacle()
         if reason:
             return Energy(note=f"no figure: {reason}")
-        model = resized_file(self.models, case, self.folder)
+        model = self.model_file(case)
         changed = flags.energy_flags(energy.SECONDS + energy.MARGIN)
         idle: list[list[energy.Sample]] = []
         loaded: list[list[energy.Sample]] = []
@@ -222,7 +229,7 @@ class PhoneRunner:
         for block in range(1 + 2 * energy.BLOCKS):
             busy = block % 2 == 1
             self.progress(f"{self.device.serial}: energy, block {block + 1}/{1 + 2 * energy.BLOCKS}")
-            output, code = self._run_tool(case, model, changed, sampled=True) if busy else self.device.sample(None)
+            output, code = self.run_tool(case, model, changed, sampled=True) if busy else self.device.sample(None)
             (loaded if busy else idle).append(energy.parse(output))
             if busy:
                 log = parse_log(output)
@@ -239,27 +246,11 @@ class PhoneRunner:
         """Why the fuel gauge would not measure what the phone uses."""
         return energy.obstacle(self.device.adb.is_network, self.device.adb.shell("dumpsys battery").out)
 
-    def _check(self, case: Case) -> Check:
-        model = resized_file(self.models, case, self.folder)
-        graph = tflite.read(model)
-        image = tflite.image_input(graph)
-        io = self._io(case.model).of(graph)
-        values, local = self.folder / "values.bin", self.folder / "output.bin"
-        values.write_bytes(output_check.input_image(io.input))
-        remote_values, remote_output = self.device.push(values, "values.bin"), f"{FOLDER}/output.bin"
-        adb = self.device.adb
-        adb.shell_output(f"rm -f {remote_output}")
-        check_flags = flags.check_flags(image.name, image.shape, remote_values, remote_output)
-        log, code = self._run_tool(case, model, check_flags)
-        if any("output_filepath" in flag for flag in parse_log(log).unknown_flags):
-            return Check(note="not compared: this tool cannot write its output")
-        if code != 0 or adb.shell(f"[ -s {remote_output} ]").code:
-            return Check(note="not compared: the tool wrote no output")
-        adb.pull(remote_output, local, self.options.limits.push)
-        reference = isolated.run(model, values.read_bytes(), self.folder, self.options.limits.run, self.stop)
-        return output_check.compare(local.read_bytes(), reference, io.output)
+    def reference(self, model: Path, values: Path) -> bytes:
+        """The output of this machine for the stored input in the file `values`."""
+        return isolated.run(model, values.read_bytes(), self.folder, self.options.limits.run, self.stop)
 
-    def _io(self, name: str) -> ImageIO:
+    def image_io(self, name: str) -> ImageIO:
         """How a model stores images."""
         if name not in self.readings:
             data = self.models[name].path.read_bytes()

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 
-def elf(machine: int = 0x3E, extra: bytes = b"") -> bytes:
-    """A static x86-64 program that becomes `python standin_tool.py ARGUMENTS…`; another `machine` has a header only.
+def elf(machine: int = 0x3E, extra: bytes = b"", program: str = "standin_tool.py") -> bytes:
+    """A static x86-64 program that becomes `python PROGRAM ARGUMENTS…`; for another `machine`, it does not run.
 
     It overwrites the two stack slots of argc and argv[0] with the new argv[0] and argv[1], then calls execve.
     """
     base, header = 0x400000, 64 + 56
-    python, script = sys.executable.encode() + b"\0", str(Path(__file__).resolve()).encode() + b"\0"
+    python, script = sys.executable.encode() + b"\0", str(Path(__file__).resolve().with_name(program)).encode() + b"\0"
     code = bytearray()
 
     def load(opcode: bytes, target: int) -> None:  # lea register, [rip + ...]

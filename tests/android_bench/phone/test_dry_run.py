@@ -13,6 +13,7 @@ from android_bench import cli
 from android_bench.phone import adb
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device
+from tests.helpers.standin_tool import elf
 
 
 def test_commands_of_a_dry_run_can_be_pasted_into_a_shell(
@@ -58,8 +59,23 @@ def test_a_dry_run_with_a_tool_that_is_not_downloaded(
     (push,) = (command for command in commands if command[3] == "push" and command[5].endswith("benchmark_model"))
     assert fetch[0] == "curl" and fetch[-1].startswith("https://") and fetch[-2] == push[4]
     assert not (tmp_path / "cache").exists()
-    with pytest.raises(EcbsrError, match="no such file, nor a tool that is downloaded"):
+    with pytest.raises(EcbsrError, match="no such file or folder, nor a tool that is downloaded"):
         cli.main([*arguments, "--tool", str(tmp_path / "nowhere")])
+
+
+def test_the_check_of_a_dry_run_names_its_files(
+    model: Path, tool: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(model), "--device", "R58M", "--size", "24x16", "--dry-run", "--check", "--json", "--tool"]
+    assert cli.main([*arguments, tool]) == 0
+    commands = json.loads(capsys.readouterr().out)["commands"]
+    assert any("--output_filepath=" in command[-1] for command in commands)
+    assert any(command[3] == "pull" for command in commands)
+    (tmp_path / "benchmark_model").write_bytes(elf(extra=b"litert/tools/benchmark_litert_model.h\0"))
+    (tmp_path / "run_model").write_bytes(elf(program="standin_run_model.py"))
+    assert cli.main([*arguments, str(tmp_path)]) == 0
+    commands = json.loads(capsys.readouterr().out)["commands"]
+    assert any("--accelerator=cpu --input_dir=" in command[-1] for command in commands)
 
 
 def _joined(text: str) -> list[str]:

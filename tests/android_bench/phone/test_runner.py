@@ -19,7 +19,7 @@ import pytest
 import android_bench
 from android_bench import cli
 from android_bench.phone import adb, adb_server
-from ecbsr_mobile import zoo
+from ecbsr_mobile import tflite, zoo
 from tests.helpers.adb_device import Device
 from tests.helpers.adb_protocol import OLD_FEATURES
 from tests.helpers.adb_servers import renamed
@@ -274,20 +274,65 @@ def test_a_tool_that_was_removed_from_the_phone_fails(device: Device, bench: Ben
     assert row.status == "failed" and "127" in row.note
 
 
-def test_litert_has_no_nnapi_and_takes_no_input(device: Device, bench: Bench, tmp_path: Path) -> None:
-    path = tmp_path / "tool"
-    path.write_bytes(elf(extra=b"litert/tools/benchmark_litert_model.h\0"))
+@pytest.fixture
+def litert(device: Device, tmp_path: Path) -> Path:
+    """The folder of LiteRT's benchmark tool, which prints a recorded log."""
+    folder = tmp_path / "litert's tools"
+    folder.mkdir()
+    (folder / "benchmark_model").write_bytes(elf(extra=b"litert/tools/benchmark_litert_model.h\0"))
     out, err = (
         text.replace("0.056784", "{megabytes}").replace("49 out of 49", "8 out of 8") for text in LITERT_PROFILE
     )
     device.set_tool({"replay": [out, err, 0]})
+    return folder
+
+
+def test_litert_has_no_nnapi_and_takes_no_input(device: Device, bench: Bench, litert: Path) -> None:
     delegates = ["cpu", "nnapi", "external:/vendor/lib.so"]
-    rows = bench(tool=str(path), delegates=delegates, rounds=1, check=True, profile=True).results
+    tool = str(litert / "benchmark_model")
+    rows = bench(tool=tool, delegates=delegates, rounds=1, check=True, profile=True).results
     assert [row.status for row in rows] == ["ok", "unsupported", "unsupported"]
     assert [time.operator for time in rows[0].profile][:1] == ["Convolution (NHWC, F32) IGEMM"]
     assert (rows[0].median_ms, rows[0].p95_ms, rows[0].init_ms, rows[0].nodes_delegated) == (0.942, 0.991, 5.76, 8)
-    assert "LiteRT's tool takes no input" in rows[0].note
+    assert "LiteRT's tool takes no input and writes no output; put LiteRT's run_model beside it" in rows[0].note
     assert json.loads((device.root / "runs").read_text().splitlines()[0])["use_cpu"] == "true"
+    device.assert_clean()
+
+
+def test_check_with_run_model_of_litert(
+    device: Device, bench: Bench, litert: Path, model: Path, int8: Path, tmp_path: Path
+) -> None:
+    if not zoo.pictures():
+        pytest.skip("no picture is bundled")
+    (litert / "run_model").write_bytes(elf(program="standin_run_model.py"))
+    replay = json.loads((device.root / "tool.json").read_text())
+    unsigned = replace(tflite.read(model), signature=None)
+    slashed = replace(unsigned.tensors[unsigned.inputs[0]], name="a model/image:0")
+    tensors = [slashed if index == unsigned.inputs[0] else old for index, old in enumerate(unsigned.tensors)]
+    unnamed = tmp_path / "unnamed.tflite"
+    unnamed.write_bytes(tflite.write(replace(unsigned, tensors=tuple(tensors))))
+
+    def row(path: Path, size: str = "24x16", **behavior: object) -> android_bench.Row:
+        device.set_tool({**replay, **behavior})
+        return bench(models=[path], tool=str(litert), rounds=1, check=True, sizes=[size]).results[0]
+
+    for path in (model, int8, unnamed):
+        right = row(path)
+        assert right.status == "ok" and right.check and (right.check.largest, right.check.psnr_db) == (0, None), right
+        assert "values compared" not in right.check.note, "all values are printed"
+    partly = row(int8, "480x270")
+    assert partly.status == "ok" and partly.check and partly.check.largest == 0
+    assert partly.check.note.startswith("90000 of 518400 values compared") and partly.check.note in partly.note
+    wrong = row(int8, wrong=True)
+    assert (wrong.status, wrong.median_ms) == ("mismatch", None)
+    assert wrong.check and wrong.check.psnr_db and "wrong output" in wrong.note
+    older = row(model, lacks=["input_dir"])
+    assert older.status == "ok" and older.check and older.check.largest is None
+    assert older.check.note.startswith(
+        "not compared: run_model ended with exit code 1: Unknown command line flag 'input_dir'"
+    )
+    (litert / "run_model").write_bytes(elf(machine=0x28))
+    assert "run_model is for armeabi-v7a, but benchmark_model for x86_64" in row(model).note
     device.assert_clean()
 
 
