@@ -237,8 +237,9 @@ class SizedTflite:
         from ai_edge_litert.interpreter import Interpreter
 
         self.io = io
-        self._interpreter = Interpreter(model_content=data, num_threads=threads)
-        self._interpreter.allocate_tensors()
+        with without_info():
+            self._interpreter = Interpreter(model_content=data, num_threads=threads)
+            self._interpreter.allocate_tensors()
         self._input, self._output = (
             details()[0] for details in (self._interpreter.get_input_details, self._interpreter.get_output_details)
         )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Plane = NDArray[np.unsignedinteger]
 
-_ONE = 1 << 14  # weights are multiples of 1/_ONE, so that sums in float64 are exact, in any order, on any processor
+_ONE = 1 << 14  # weights are multiples of 1/_ONE, so that sums are exact, in any order, on any processor
 
 SITINGS = {
     "left": (0, 1), "center": (1, 1), "topleft": (0, 0), "top": (1, 0), "bottomleft": (0, 2), "bottom": (1, 2),
@@ -72,17 +72,24 @@ def resample(plane: Plane, size: tuple[int, int], source: tuple[Grid, Grid], tar
         return plane
     result = np.empty((size[1], size[0]), plane.dtype)
     padded = _covering(plane, size, across, down)
+    exact = cv2.CV_32F if plane.dtype == np.uint8 else cv2.CV_64F  # for sums of one axis
+    border = cv2.BORDER_REPLICATE
+    columns = [
+        np.ascontiguousarray(cv2.sepFilter2D(padded, exact, horizontal, _SAME, borderType=border)[:, :: across[1]])
+        for horizontal in _kernels(across)
+    ]
     for row, vertical in enumerate(_kernels(down)):
-        for column, horizontal in enumerate(_kernels(across)):
-            values = cv2.sepFilter2D(padded, cv2.CV_64F, horizontal, vertical, borderType=cv2.BORDER_REPLICATE)
-            if down[1] > 1 or across[1] > 1:
-                values = np.ascontiguousarray(values[:: down[1], :: across[1]])
+        part = result[row :: down[0]]
+        for column, values in enumerate(columns):
+            filtered = cv2.sepFilter2D(values, cv2.CV_64F, _SAME, vertical, borderType=border)[:: down[1]]
             # A little more than nothing, so that exact halves are rounded up: OpenCV rounds them to even.
-            rounded = cv2.add(values, 2.0**-30, dtype=cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U)
-            part = result[row :: down[0], column :: across[0]]
-            part[:] = rounded[: part.shape[0], : part.shape[1]]
+            rounded = cv2.add(filtered, 2.0**-30, dtype=cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U)
+            places = part[:, column :: across[0]]
+            places[:] = rounded[: places.shape[0], : places.shape[1]]
     return result if peak == np.iinfo(plane.dtype).max else np.minimum(result, peak, out=result)
 
+
+_SAME = np.ones(1)  # the kernel of an axis that stays
 
 _Axis = tuple[int, int, tuple[tuple[int, tuple[int, ...]], ...]]  # phases, stride, and the taps of each phase
 

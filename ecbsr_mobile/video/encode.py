@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .probe import Clip, Hdr
 
-_THREADS = 8  # fixed, since the bytes that x264 and x265 write depend on it
+_THREADS = 4  # fixed, since the bytes that x264 and x265 write depend on it
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Codec:
         depths: bits of a sample that it encodes.
         chroma: subsamplings that it encodes.
         options: its own options. The presets are quick ones, since the network has the cores: at the PSNR of
-            `veryfast`, files of x264 are a third larger, in half the time.
+            `veryfast`, files of x264 are 40 % larger, in 0.4 of the time.
     """
 
     encoder: str
@@ -124,6 +124,7 @@ class VideoEncoder:
         context = stream.codec_context
         context.time_base = stream.time_base = time_base
         context.framerate = clip.rate
+        context.thread_type = "FRAME"  # x264 would cut each frame into slices: more time, and files twice as large
         if clip.aspect:
             context.sample_aspect_ratio = clip.aspect
         for tag, value in _tags(clip).items():
@@ -174,7 +175,7 @@ def _options(clip: Clip, encoding: Encoding) -> dict[str, str]:
     if encoding.name == "h264":
         options["x264-params"] = ":".join(_hdr_h264(clip.hdr))
     elif encoding.name == "hevc":
-        own = ["log-level=none", f"frame-threads={_THREADS // 2}", *_hdr_hevc(clip.hdr)]
+        own = ["log-level=none", f"frame-threads={_THREADS}", *_hdr_hevc(clip.hdr)]
         options["x265-params"] = ":".join(own)
     else:
         options["svtav1-params"] = ":".join(_hdr_av1(clip.hdr))

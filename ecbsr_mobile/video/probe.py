@@ -17,6 +17,7 @@ from ..errors import EcbsrError
 from ..utils.text import printable
 from .chroma import SITINGS
 from .planes import Source, source_of
+from .rgb import UNSPECIFIED, usual_matrix
 
 if TYPE_CHECKING:
     import av
@@ -36,7 +37,10 @@ _PROBED_FRAMES = 10
 
 @dataclass(frozen=True)
 class Color:
-    """Color tags as numbers of ITU-T H.273 and FFmpeg's range; 2 is "unspecified", 0 for the range."""
+    """Color tags as numbers of ITU-T H.273 and FFmpeg's range; 2 is "unspecified", 0 for the range.
+
+    An unspecified matrix is the one that players take: the larger output could look like a clip of another.
+    """
 
     range: int
     matrix: int
@@ -166,13 +170,15 @@ def probe(path: str | os.PathLike[str], max_pixels: int | None = None) -> Clip:
             source = source_of(first, _siting(first))
         except EcbsrError as error:
             raise EcbsrError(f"{path}: {error}") from None
+        size = (first.width, first.height)
+        matrix = usual_matrix(size) if first.colorspace == UNSPECIFIED else first.colorspace
         rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
         aspect = stream.sample_aspect_ratio
         return Clip(
             Path(path),
-            (first.width, first.height),
+            size,
             source,
-            Color(first.color_range, first.colorspace, first.color_primaries, first.color_trc),
+            Color(first.color_range, matrix, first.color_primaries, first.color_trc),
             _hdr(side),
             tuple(sorted(name for name in side if name.startswith(("DYNAMIC_HDR", "DOVI")))),
             any(frame.interlaced_frame for frame in frames),

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import zoo
-from ..errors import EcbsrError
 from ..tflite_model import TfliteModel
 from .chroma import LUMA, resample
-from .network import LumaRunner, luma_runner
+from .network import LumaRunner, RgbRunner, luma_runner, rgb_runner
 from .planes import Layout
+from .rgb import conversions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,24 +77,26 @@ def maker(
         threads: of the network in each.
 
     Raises:
-        EcbsrError: the model has three colors.
+        EcbsrError: the model has three colors, and the clip a color matrix without RGB.
     """
-    if model.colors != 1:
-        raise EcbsrError(f"{model.name}: is an RGB network; clips need a luma network, such as {zoo.DEFAULT}")
     source = clip.source.layout
+    if model.colors == 3:
+        conversions(clip)
 
     def make() -> Upscale:
-        runner = luma_runner(model, clip.size, source, threads)
-        return partial(_Upscaling(runner, model.scale, source, layout, size, compare))
+        luma = luma_runner(model, clip.size, source, threads) if model.colors == 1 else None
+        rgb = rgb_runner(model, clip, threads) if model.colors == 3 else None
+        return _Upscaling(luma, rgb, model.scale, source, layout, size, compare)
 
     return make
 
 
 @dataclass(frozen=True)
 class _Upscaling:
-    """Luma by the network, chroma by bicubic on the grids of both layouts."""
+    """Planes of one layout to those of another: by a luma network and bicubic chroma, or by an RGB network."""
 
-    runner: LumaRunner
+    luma: LumaRunner | None
+    rgb: RgbRunner | None
     scale: int
     source: Layout
     target: Layout
@@ -103,30 +104,54 @@ class _Upscaling:
     compare: bool
 
     def __call__(self, planes: tuple[Plane, ...]) -> tuple[Plane, ...]:
-        luma = self.runner(planes[0])
+        enlarged = (
+            self._by_rgb(planes) if self.luma is None else (self._padded(self.luma(planes[0])), *self._chroma(planes))
+        )
         if self.compare:
-            luma = self._half_bicubic(planes[0], luma)
-        width, height = self.size
-        missing = height - luma.shape[0], width - luma.shape[1]
-        if any(missing):
-            luma = np.pad(luma, [(0, after) for after in missing], mode="edge")
-        return tuple(self._in_depth(plane) for plane in (luma, *self._chroma(planes[1:])))
+            enlarged = self._half_bicubic(planes, enlarged)
+        return tuple(self._in_depth(plane) for plane in enlarged)
 
-    def _half_bicubic(self, plane: Plane, luma: Plane) -> Plane:
-        luma = np.array(luma)
-        middle = luma.shape[1] // 2
-        size = (luma.shape[1], luma.shape[0])
-        bicubic = resample(plane, size, (LUMA, LUMA), (LUMA, LUMA), self.scale, self.source.peak)
-        luma[:, :middle] = bicubic[:, :middle]
-        luma[:, middle - 1 : middle + 1] = self.source.peak
-        return luma
+    def _by_rgb(self, planes: tuple[Plane, ...]) -> tuple[Plane, ...]:
+        assert self.rgb is not None
+        own, grids, peak = self.source.grids, self.target.grids, self.source.peak
+        size = planes[0].shape[::-1]
+        if len(planes) == 1:
+            neutral = np.full_like(planes[0], self.source.neutral)
+            return self._padded(self.rgb((planes[0], neutral, neutral))[0]), *self._chroma(planes)
+        blue, red = (resample(plane, size, own, (LUMA, LUMA), 1, peak) for plane in planes[1:])
+        luma, *chroma = map(self._padded, self.rgb((planes[0], blue, red)))
+        return luma, *(resample(plane, self._chroma_size, (LUMA, LUMA), grids, 1, peak) for plane in chroma)
+
+    def _padded(self, plane: Plane) -> Plane:
+        width, height = self.size
+        missing = height - plane.shape[0], width - plane.shape[1]
+        return np.pad(plane, [(0, after) for after in missing], mode="edge") if any(missing) else plane
+
+    def _half_bicubic(self, planes: tuple[Plane, ...], enlarged: tuple[Plane, ...]) -> tuple[Plane, ...]:
+        """The planes with a left half by bicubic, and a white line between."""
+        source, scale = self.source, self.scale
+        size = (planes[0].shape[1] * scale, planes[0].shape[0] * scale)
+        bicubic = self._padded(resample(planes[0], size, (LUMA, LUMA), (LUMA, LUMA), scale, source.peak))
+        luma, *chroma = (
+            np.hstack([left[:, : left.shape[1] // 2], right[:, left.shape[1] // 2 :]])
+            for left, right in zip((bicubic, *self._chroma(planes)), enlarged, strict=True)
+        )
+        luma[:, luma.shape[1] // 2 - 1 : luma.shape[1] // 2 + 1] = source.peak
+        return luma, *chroma
 
     def _chroma(self, planes: tuple[Plane, ...]) -> tuple[Plane, ...]:
-        grids = self.target.grids
-        size = (grids[0].length(self.size[0]), grids[1].length(self.size[1]))
-        if not planes:
-            return (np.full(size[::-1], self.source.neutral, self.source.dtype),) * 2
-        return tuple(resample(plane, size, self.source.grids, grids, self.scale, self.source.peak) for plane in planes)
+        """Cb and Cr by bicubic."""
+        source, size = self.source, self._chroma_size
+        if len(planes) == 1:
+            return (np.full(size[::-1], source.neutral, source.dtype),) * 2
+        return tuple(
+            resample(plane, size, source.grids, self.target.grids, self.scale, source.peak) for plane in planes[1:]
+        )
+
+    @property
+    def _chroma_size(self) -> tuple[int, int]:
+        across, down = self.target.grids
+        return across.length(self.size[0]), down.length(self.size[1])
 
     def _in_depth(self, plane: Any) -> Plane:
         shift = self.source.depth - self.target.depth
