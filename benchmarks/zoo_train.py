@@ -1,0 +1,130 @@
+"""Train a bundled model as it was trained: the stages of its recipe, one after the other.
+
+    make zoo-train MODEL=ecbsr-m4c16-x2 DATA=IMAGES OUT=build/zoo-train
+
+IMAGES is a folder with the images of four data sets, see `training_folders.py`. The recipes are in
+`ecbsr_mobile/zoo/recipes.toml`. With several GPUs, `torchrun` divides each batch among them. An interrupted training
+continues when the command is repeated. `--plus-seed 1` adds 1 to the seed of every stage, for the spread of results.
+
+Writes OUT/MODEL.safetensors, and a folder for each stage. Prints, for each stage, the validation PSNR and that of the
+bundled weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import shutil
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import training_folders
+
+from ecbsr_mobile import zoo
+from ecbsr_mobile.cli import common, train
+from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.utils.files import atomic_write
+from ecbsr_mobile.utils.text import did_you_mean
+
+RECIPES = zoo.FOLDER / "recipes.toml"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A run of ecbsr-train, from the best weights of the stage before.
+
+    `pictures` is `photos` or `graphics` (see `training_folders`). `step` and `val` are those of the bundled weights:
+    the step with the highest validation PSNR, and that PSNR in dB; None if nobody has trained them.
+    """
+
+    stage: str
+    pictures: str
+    options: str
+    seed: int
+    step: int | None = None
+    val: float | None = None
+
+    def arguments(self, plus_seed: int) -> list[str]:
+        """The options of ecbsr-train, without folders."""
+        return [*shlex.split(self.options), "--seed", str(self.seed + plus_seed)]
+
+
+def recipes() -> dict[str, list[Stage]]:
+    """The stages of each model, by name."""
+    document = tomllib.loads(RECIPES.read_text())
+    return {name: [Stage(**stage) for stage in stages] for name, stages in document.items()}
+
+
+def main(argv: list[str] | None = None) -> None:
+    options = _parser().parse_args(argv)
+    known = recipes()
+    if options.model not in known:
+        hint = did_you_mean(options.model, known)
+        raise UsageError(f"there is no recipe for {options.model!r}; use one of {', '.join(known)}{hint}")
+    name = f"{options.model}+{options.plus_seed}" if options.plus_seed else options.model
+    best: Path | None = None
+    for stage in known[options.model]:
+        pictures, out = options.out / stage.pictures, options.out / name / stage.stage.replace(" ", "-")
+        _make_pictures(options.data, pictures, stage.pictures)
+        arguments = ["--data", f"{pictures}/train", "--val", f"{pictures}/val", "--out", str(out)]
+        arguments += [*stage.arguments(options.plus_seed), *shlex.split(options.options)]
+        arguments += ["--from", str(best)] if best else []
+        arguments += ["--resume"] if (out / "last.ckpt").exists() else []
+        _train(arguments, options.processes)
+        best = out / "best.safetensors"
+        psnr = json.loads((out / "log.jsonl").read_text().splitlines()[-1])["best_psnr"]
+        bundled = f", bundled {stage.val:.3f} dB" if stage.val else ""
+        print(f"{name}, stage {stage.stage}: {psnr:.3f} dB{bundled}", flush=True)
+    assert best
+    with atomic_write(options.out / f"{name}.safetensors") as temporary:
+        shutil.copyfile(best, temporary)
+
+
+def _make_pictures(images: Path, folder: Path, kind: str) -> None:
+    if folder.exists():
+        return
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    training_folders.main([str(images), str(partial), *(["--graphics"] if kind == "graphics" else [])])
+    partial.rename(folder)
+
+
+def _train(arguments: Sequence[str], processes: int) -> None:
+    """Run ecbsr-train here, or in several processes, one for each GPU where there are several.
+
+    Raises:
+        EcbsrError: another process failed; its message says why.
+    """
+    import torch
+
+    processes = processes or max(1, torch.cuda.device_count())
+    if processes == 1:
+        train.main(list(arguments))
+        return
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main as torchrun
+
+    try:
+        torchrun(["--nproc-per-node", str(processes), "--module", "ecbsr_mobile", "train", *arguments])
+    except ChildFailedError:
+        raise EcbsrError("a process of the training ended; see its message, then repeat the command") from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = common.parser("zoo_train.py", __doc__.splitlines()[0])
+    parser.add_argument("model", metavar="MODEL", help="a model of recipes.toml, such as ecbsr-m4c16-x2")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the images of the four data sets")
+    parser.add_argument("--out", type=Path, default=Path("build/zoo-train"), metavar="DIR",
+                        help="folder for the weights and the runs (%(default)s)")  # fmt: skip
+    parser.add_argument("--plus-seed", type=int, default=0, metavar="N", help="added to each seed of the recipe (0)")
+    parser.add_argument("--processes", type=int, default=0, metavar="N", help="processes (one for each GPU)")
+    parser.add_argument("--options", default="", metavar="TEXT",
+                        help="more options of ecbsr-train, which change those of each stage")  # fmt: skip
+    return parser
+
+
+if __name__ == "__main__":
+    common.run(main)
