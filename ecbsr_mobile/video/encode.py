@@ -139,6 +139,7 @@ class VideoEncoder:
         self.stream: VideoStream = stream
         self._time_base = time_base
         self._tags = _tags(clip)
+        self._frames = 0
 
     def encode(self, planes: tuple[NDArray[np.unsignedinteger], ...], pts: int, duration: int) -> list[Packet[Any]]:
         """The packets that one more frame completes; `pts` and `duration` in units of the time base."""
@@ -146,11 +147,16 @@ class VideoEncoder:
         frame.pts, frame.duration, frame.time_base = pts, duration, self._time_base
         for tag, value in self._tags.items():
             setattr(frame, tag, value)
+        self._frames += 1
         return self.stream.encode(frame)
 
     def flush(self) -> list[Packet[Any]]:
         """The packets that are left."""
-        return self.stream.encode(None)
+        packets = self.stream.encode(None)
+        if self._frames <= 2:  # too few to be reordered, and x265 gives them decoding times from unset memory
+            for packet in packets:
+                packet.dts = packet.pts
+        return packets
 
 
 def _tags(clip: Clip) -> dict[str, int]:

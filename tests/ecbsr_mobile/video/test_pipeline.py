@@ -138,6 +138,15 @@ def test_variable_frame_rate_is_kept(tmp_path: Path, model: TfliteModel) -> None
         assert read_clip(output).times == pytest.approx([time / 1000 for time in times], abs=1e-3)
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_clips_of_few_frames(tmp_path: Path, model: TfliteModel, codec: str) -> None:
+    for frames in (1, 2, 3):
+        source = write_clip(tmp_path / f"{frames}.mkv", (80, 64), frames, "ffv1")
+        output = tmp_path / f"{codec}-{frames}.mp4"
+        upscale_clip(source, output, model, Options(codec))
+        assert read_clip(output).times == pytest.approx([index / 25 for index in range(frames)], abs=1e-3)
+
+
 @pytest.mark.parametrize("ending", [".mp4", ".mkv"])
 def test_everything_beside_the_video_is_copied(tmp_path: Path, model: TfliteModel, ending: str) -> None:
     source = write_clip(tmp_path / f"a{ending}", frames=5, sounds=2, subtitles=ending == ".mkv", chapters=True)
