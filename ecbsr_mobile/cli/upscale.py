@@ -6,16 +6,15 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import zoo
 from ..errors import EcbsrError, UsageError
 from ..utils.files import check_outputs, write_bytes
-from ..utils.text import printable, to_utf8
+from ..utils.text import printable
 from . import common, paths, upscale_clips
-from .upscale_jobs import Job, Kind, Source, find_sources, plan, split_output
+from .upscale_jobs import Job, Kind, Source, find_sources, plan, remaining, report, split_output, upscale_each
 
 if TYPE_CHECKING:
     from ..html.comparison import Sample
@@ -74,37 +73,22 @@ def main(argv: list[str] | None = None) -> int:
     if options.compare:
         check_outputs([options.compare], options.overwrite)
 
-    done: list[_Done] = []
     samples: list[Sample] = []
     with bars() as update:
         pixels = [_pixel_count(path, max_pixels) for path, _ in jobs] if sys.stderr.isatty() else [0] * len(jobs)
-        for index, (path, target) in enumerate(jobs):
+
+        def upscale(index: int, path: Path, target: Path) -> tuple[str, dict[str, Any]]:
             label = f"{index + 1} of {len(jobs)}: {path.name}" if len(jobs) > 1 else path.name
             tiles = _tiles_with_bar(update, printable(label), sum(pixels[:index]), sum(pixels))
-            try:
-                sampled = samples if options.compare and len(samples) < MAX_SAMPLES else None
-                done.append(_upscale(path, target, model, options, tiles, sampled))
-            except EcbsrError as error:
-                if alone:
-                    raise
-                failures.append(str(error))  # the other images are still upscaled
-                continue
-            if not options.json:
-                common.print_line(printable(done[-1].line))
+            sampled = samples if options.compare and len(samples) < MAX_SAMPLES else None
+            size, larger = _upscale(path, target, model, options, tiles, sampled)
+            return f"{larger[0]}x{larger[1]}", {"from": size, "to": larger}
+
+        done = upscale_each(jobs, upscale, failures, alone, options.json)
     if options.compare and samples:
         write_bytes(options.compare, page(samples, Path(name).name, len(done)), options.overwrite)
-    if options.json:
-        document = {
-            "model": model.name,
-            "scale": model.scale,
-            "pictures": [each.as_json() for each in done],
-            "skipped": [to_utf8(str(target)) for target in skipped],
-            "failed": [to_utf8(failure) for failure in failures],
-        }
-        common.print_json(document)
-    if skipped:
-        common.notice(f"{len(skipped)} skipped, because the output exists")
-    return common.report_failures(failures)
+    document = {"model": model.name, "scale": model.scale, "pictures": done}
+    return report(document, skipped, failures, "image", options.json)
 
 
 def script() -> None:
@@ -112,28 +96,10 @@ def script() -> None:
     common.run(main)
 
 
-@dataclass(frozen=True)
-class _Done:
-    """An image that was upscaled, with its sizes as (width, height)."""
-
-    source: Path
-    target: Path
-    size: tuple[int, int]
-    larger: tuple[int, int]
-
-    @property
-    def line(self) -> str:
-        return f"{self.target}: {self.larger[0]}x{self.larger[1]}"
-
-    def as_json(self) -> dict[str, Any]:
-        names = {"input": to_utf8(str(self.source)), "output": to_utf8(str(self.target))}
-        return names | {"from": self.size, "to": self.larger}
-
-
 def _upscale(
     path: Path, target: Path, model: Model, options: argparse.Namespace, tiles: Progress, samples: list[Sample] | None
-) -> _Done:
-    """Upscale one image from file to file, and add its part of the before/after page."""
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Upscale one image from file to file, and add its part of the before/after page; returns both sizes."""
     from .. import images
     from ..html.comparison import Sampler
     from ..upscaling import upscale_strips
@@ -148,7 +114,7 @@ def _upscale(
                 sampler.add(strip)
     if sampler and samples is not None:
         samples.append(sampler.sample(path.name))
-    return _Done(path, target, image.size, size)
+    return image.size, size
 
 
 def _pixel_count(path: Path, max_pixels: int) -> int:
@@ -202,10 +168,7 @@ def _jobs(
     jobs = plan(sources, out, options.format and f".{options.format}", scale, options.skip_existing, _images())
     if jobs:
         images.check_format(jobs[0][1], options.quality)
-    existing = [target for _, target in jobs if target.exists()] if options.skip_existing else []
-    jobs = [job for job in jobs if job[1] not in set(existing)]
-    check_outputs([target for _, target in jobs], options.overwrite)
-    return jobs, existing
+    return remaining(jobs, options.skip_existing, options.overwrite)
 
 
 def _images() -> Kind:

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import zoo
 from ..errors import EcbsrError, UsageError
-from ..utils.files import check_outputs
-from ..utils.text import printable, to_utf8
 from ..video import files
 from . import common
-from .upscale_jobs import Job, Kind, find_sources, plan
+from .upscale_jobs import Kind, find_sources, plan, remaining, report, upscale_each
 
 if TYPE_CHECKING:
     from ..upscaling import Model
@@ -78,37 +76,20 @@ def run(options: argparse.Namespace, inputs: list[str], out: str | None, name: s
     alone = len(sources) == 1 and not failures
     models = _Models(name, common.weights_options(options), options.scale)
     first = probe.probe(sources[0].path, options.max_pixels) if alone else None
-    scale = models.scale
-    jobs, skipped = _jobs(plan(sources, out, None, scale, options.skip_existing, kind), options)
-    done: list[dict[str, Any]] = []
-    for number, (path, target) in enumerate(jobs, 1):
-        label = f"{number} of {len(jobs)}" if len(jobs) > 1 else "upscaling"
-        try:
-            clip = first or probe.probe(path, options.max_pixels)
-            result = _upscale(clip, target, models.of(clip), settings, options.overwrite, label)
-        except EcbsrError as error:
-            if alone:
-                raise
-            failures.append(str(error))  # the other clips are still upscaled
-            continue
-        if not options.json:
-            common.print_line(printable(_line(target, result)))
-        names = {"input": to_utf8(str(path)), "output": to_utf8(str(target))}
-        sizes = {"from": result.size, "to": result.upscaled_size}
-        done.append(names | sizes | {k: v for k, v in asdict(result).items() if k not in ("size", "upscaled_size")})
-    if options.json:
-        common.print_json(
-            {
-                "model": models.name,
-                "scale": scale,
-                "clips": done,
-                "skipped": [to_utf8(str(target)) for target in skipped],
-                "failed": [to_utf8(failure) for failure in failures],
-            }
-        )
-    if skipped:
-        common.notice(f"{len(skipped)} skipped, because the output exists")
-    return common.report_failures(failures, "clip")
+    planned = plan(sources, out, None, models.scale, options.skip_existing, kind)
+    jobs, skipped = remaining(planned, options.skip_existing, options.overwrite)
+
+    def upscale(index: int, path: Path, target: Path) -> tuple[str, dict[str, Any]]:
+        label = f"{index + 1} of {len(jobs)}" if len(jobs) > 1 else "upscaling"
+        clip = first or probe.probe(path, options.max_pixels)
+        result = _upscale(clip, target, models.of(clip), settings, options.overwrite, label)
+        document = asdict(result)
+        sizes = {"from": document.pop("size"), "to": document.pop("upscaled_size")}
+        width, height = result.upscaled_size
+        return f"{width}x{height}, {result.frames} frames, {result.codec}", sizes | document
+
+    done = upscale_each(jobs, upscale, failures, alone, options.json)
+    return report({"model": models.name, "scale": models.scale, "clips": done}, skipped, failures, "clip", options.json)
 
 
 class _Models:
@@ -157,19 +138,6 @@ def _upscale(clip: Clip, target: Path, model: Model, settings: Options, overwrit
     for note in result.notes:
         common.notice(f"note: {clip.path}: {note}")
     return result
-
-
-def _line(target: Path, result: Result) -> str:
-    width, height = result.upscaled_size
-    return f"{target}: {width}x{height}, {result.frames} frames, {result.codec}"
-
-
-def _jobs(jobs: list[Job], options: argparse.Namespace) -> tuple[list[Job], list[Path]]:
-    """What to upscale, and the outputs that exist and are left as they are."""
-    existing = [target for _, target in jobs if target.exists()] if options.skip_existing else []
-    jobs = [job for job in jobs if job[1] not in set(existing)]
-    check_outputs([target for _, target in jobs], options.overwrite)
-    return jobs, existing
 
 
 def _holds_clips(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Which files `ecbsr-upscale` reads, and where it writes their results."""
+"""Which files `ecbsr-upscale` reads, where it writes their results, and what it says about them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import EcbsrError, UsageError
+from ..utils.files import check_outputs
+from ..utils.text import printable, to_utf8
+from . import common
 from .paths import INPUT_FILE_OR_FOLDER
 
 
@@ -119,6 +123,59 @@ def plan(
         if not skip_existing and _identities([target]) & inputs:
             raise UsageError(f"{target}: is an input, and would be the output for {path}; choose a folder with -o")
     return [(path, target) for path, target in jobs if not _identities([path]) & results]
+
+
+def remaining(jobs: Sequence[Job], skip_existing: bool, overwrite: bool) -> tuple[list[Job], list[Path]]:
+    """The jobs to do, and the outputs that exist and are left as they are.
+
+    Raises:
+        UsageError: an output exists, and neither option is given.
+    """
+    existing = [target for _, target in jobs if target.exists()] if skip_existing else []
+    jobs = [job for job in jobs if job[1] not in set(existing)]
+    check_outputs([target for _, target in jobs], overwrite)
+    return jobs, existing
+
+
+def upscale_each(
+    jobs: Sequence[Job], upscale: Callable[[int, Path, Path], tuple[str, dict[str, Any]]], failures: list[str],
+    alone: bool, json: bool,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Upscale file by file, and print a line for each, unless JSON follows.
+
+    Args:
+        jobs: inputs and outputs.
+        upscale: upscales one, given its number from 0; returns what to say after its name, and what JSON says.
+        failures: receives what failed; the other files are still upscaled.
+        alone: the only file was asked for, so its failure is raised.
+        json: print no lines.
+
+    Returns:
+        The JSON of each file that was upscaled.
+    """
+    done = []
+    for index, (path, target) in enumerate(jobs):
+        try:
+            said, document = upscale(index, path, target)
+        except EcbsrError as error:
+            if alone:
+                raise
+            failures.append(str(error))
+            continue
+        if not json:
+            common.print_line(printable(f"{target}: {said}"))
+        done.append({"input": to_utf8(str(path)), "output": to_utf8(str(target)), **document})
+    return done
+
+
+def report(document: dict[str, Any], skipped: Sequence[Path], failures: Sequence[str], noun: str, json: bool) -> int:
+    """Print the JSON, how many outputs existed, and what failed; returns the exit code."""
+    if json:
+        lists = {"skipped": [to_utf8(str(path)) for path in skipped], "failed": [to_utf8(text) for text in failures]}
+        common.print_json(document | lists)
+    if skipped:
+        common.notice(f"{len(skipped)} skipped, because the output exists")
+    return common.report_failures(failures, noun)
 
 
 def _is_file_name(out: str, sources: Sequence[Source], kind: Kind) -> bool:
