@@ -72,7 +72,8 @@ def parser() -> argparse.ArgumentParser:
     add("--check", action="store_true", help="phones: compare the output for a real image with this machine's")
     add("--profile", action="store_true", help="phones: the time of each operator type")
     add("--energy", action="store_true",
-        help="phones on Wi-Fi that do not charge: millijoules an image by the fuel gauge; 4 minutes a row")  # fmt: skip
+        help="phones: millijoules an image by the power rails, or by the fuel gauge of a phone on Wi-Fi that does not "
+        "charge; 4 minutes a row")  # fmt: skip
     add("--cooldown", type=_seconds, default=Limits.cooldown, metavar="SECONDS",
         help="longest wait for a hot phone (default: %(default)g)")  # fmt: skip
     add = parser.add_argument_group("results").add_argument

@@ -36,8 +36,9 @@ def print_results(results: Results, comparisons: Sequence[Comparison]) -> None:
     common.print_table(header, lines, optional=[*alike, *OPTIONAL])
     rows_by_note: dict[tuple[bool, str], list[str]] = {}
     for row in results.results:
-        energy_note = row.energy.note if row.energy else ""
-        notes = [(row.status not in ANSWERED, row.note), (True, energy_note and f"energy: {energy_note}")]
+        notes = [(row.status not in ANSWERED, row.note)]
+        if row.energy and row.energy.note:
+            notes.append((row.energy.mj is None, f"energy: {row.energy.note}"))
         for failed, note in notes:
             if note:
                 rows = rows_by_note.setdefault((failed, f"{row.device} by {row.delegate}: {note}"), [])

@@ -17,7 +17,7 @@ from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from ..benchmark_tool import binary
 from ..config import Options
-from . import device_info, energy, file_check, screen
+from . import device_info, energy, file_check, power_rails, screen
 from .adb import ADVICE, Adb, AdbError, AdbTimeout, PhoneLost
 from .adb_server import ensure_server
 from .lock import REFRESH, Lock
@@ -206,7 +206,7 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
     def _restore(self, adb: Adb) -> None:
         self._kill_tool(adb)
         adb.shell(screen.restore(FOLDER))
-        adb.shell(f"rm -rf {FOLDER}")
+        adb.shell(f"{power_rails.STOP}\nrm -f {power_rails.TRACE} 2>/dev/null; rm -rf {FOLDER}")
 
     def _is_there(self, local: Path, remote: str) -> bool:
         equal = file_check.is_equal(self.adb.shell(file_check.script(remote)).out, remote, local)

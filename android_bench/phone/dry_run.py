@@ -116,7 +116,8 @@ class DryRunRunner(PhoneRunner):
         except qnn.Refused as refused:
             raise UsageError(str(refused)) from None
 
-    def _obstacle(self) -> str:
+    def obstacle(self) -> str:
+        """None."""
         return ""
 
     def reference(self, model: Path, values: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""The energy of one image by the fuel gauge of a phone: blocks of inferences between blocks without.
+"""The energy of one image from blocks of inferences between blocks without, and by the fuel gauge of a phone.
 
 The gauge measures the whole phone. It tells nothing while the phone charges, a USB link keeps the phone awake, and
 vendors use other units and signs than Linux asks for (perfetto issue 1441: mA instead of µA; home-assistant issue 4977:
@@ -54,6 +54,18 @@ def parse(text: str) -> list[Sample]:
     return [Sample(float(seconds), int(current), int(volts), int(charge)) for seconds, current, volts, charge in found]
 
 
+def window(text: str) -> tuple[float, float]:
+    """Start and end of the part that counts, on the clock of the phone, from the output of `SAMPLE`.
+
+    Raises:
+        NoFigureError: the block was shorter than that.
+    """
+    times = [float(seconds) for seconds in re.findall(r"^@@sample ([0-9.]+) ", text, re.MULTILINE)][:-1]
+    if not times or times[-1] - times[0] < SECONDS:
+        raise NoFigureError(f"a block has less than {SECONDS:g} s")
+    return times[-1] - SECONDS, times[-1]
+
+
 def obstacle(network: bool, battery: str) -> str:
     """Why the gauge would not measure what the phone uses; "" where it does. `battery` is `dumpsys battery`."""
     powered = _POWERED.findall(battery)
@@ -69,66 +81,69 @@ def obstacle(network: bool, battery: str) -> str:
     return ""
 
 
-def energy(idle: Sequence[Sequence[Sample]], loaded: Sequence[Sequence[Sample]], ms: Sequence[float]) -> Energy:
-    """The energy of one image from blocks in turn: idle, loaded, idle, ..., idle.
-
-    `ms` are the milliseconds of one inference in each loaded block. An inference takes the power of its block above the
-    mean of the two idle blocks beside it.
-    """
-    try:
-        return _energy(idle, loaded, ms)
-    except _NoFigureError as error:
-        return Energy(source=SOURCE, note=f"no figure: {error}")
-
-
-class _NoFigureError(Exception):
+class NoFigureError(Exception):
     """The readings give no figure; its text says why."""
 
 
-def _energy(idle: Sequence[Sequence[Sample]], loaded: Sequence[Sequence[Sample]], ms: Sequence[float]) -> Energy:
-    blocks = [*idle, *loaded]
-    scale, volt = _units(blocks)
-    if any(_length(_window(block)) < SECONDS for block in blocks):
-        raise _NoFigureError(f"a block has less than {SECONDS:g} s of readings")
-    rest = [_watts(_window(block), scale, volt) for block in idle]
-    work = [_watts(_window(block), scale, volt) for block in loaded]
-    low, high = min(*rest, *work), max(*rest, *work)
+def figure(idle: Sequence[float], loaded: Sequence[float], ms: Sequence[float], source: str) -> Energy:
+    """The energy of one image from the mean power in watts of blocks in turn: idle, loaded, idle, ..., idle.
+
+    `ms` are the milliseconds of one inference in each loaded block. An inference takes the power of its block above the
+    mean of the two idle blocks beside it.
+
+    Raises:
+        NoFigureError: it is no phone's power, or the difference is within its variation.
+    """
+    low, high = min(*idle, *loaded), max(*idle, *loaded)
     if low < _WATTS[0] or high > _WATTS[1]:
-        raise _NoFigureError(f"{low:.3g} to {high:.3g} W is no phone's power")
+        raise NoFigureError(f"{low:.3g} to {high:.3g} W is no phone's power")
     each = [
         (watts - (before + after) / 2) * milliseconds
-        for watts, before, after, milliseconds in zip(work, rest[:-1], rest[1:], ms, strict=True)
+        for watts, before, after, milliseconds in zip(loaded, idle[:-1], idle[1:], ms, strict=True)
     ]
     middle, margin = fmean(each), _margin(each)
     if middle - margin <= 0:
-        raise _NoFigureError("the difference to the idle phone is within its variation; close other apps, try again")
+        raise NoFigureError("the difference to the idle phone is within its variation; close other apps, try again")
     interval = (stats.rounded(middle - margin), stats.rounded(middle + margin))
-    idle_mw, loaded_mw = stats.rounded(fmean(rest) * 1000), stats.rounded(fmean(work) * 1000)
-    return Energy(stats.rounded(middle), interval, idle_mw, loaded_mw, SOURCE)
+    idle_mw, loaded_mw = stats.rounded(fmean(idle) * 1000), stats.rounded(fmean(loaded) * 1000)
+    return Energy(stats.rounded(middle), interval, idle_mw, loaded_mw, source)
+
+
+def energy(idle: Sequence[Sequence[Sample]], loaded: Sequence[Sequence[Sample]], ms: Sequence[float]) -> Energy:
+    """The energy of one image by the fuel gauge; see `figure`."""
+    try:
+        blocks = [*idle, *loaded]
+        scale, volt = _units(blocks)
+        if any(_length(_window(block)) < SECONDS for block in blocks):
+            raise NoFigureError(f"a block has less than {SECONDS:g} s of readings")
+        rest, work = ([_watts(_window(block), scale, volt) for block in kind] for kind in (idle, loaded))
+        return figure(rest, work, ms, SOURCE)
+    except NoFigureError as error:
+        return Energy(source=SOURCE, note=f"no figure: {error}")
 
 
 def _units(blocks: Sequence[Sequence[Sample]]) -> tuple[float, float]:
     """The factors from the readings to amperes that leave the battery, and to volts."""
     samples = [sample for block in blocks for sample in block]
     if not samples:
-        raise _NoFigureError("the phone does not let adb read its fuel gauge")
+        raise NoFigureError("the phone does not let adb read its fuel gauge")
     currents = {sample.current for sample in samples}
     if len(currents) == 1:
-        raise _NoFigureError(f"its fuel gauge reads a constant current of {currents.pop()}")
+        raise NoFigureError(f"its fuel gauge reads a constant current of {currents.pop()}")
     voltage = fmean(sample.voltage for sample in samples)
     volt = next((u for u, (low, high) in ((1e-6, _MICROVOLTS), (1e-3, _MILLIVOLTS)) if low < voltage < high), 0.0)
     if not volt:
-        raise _NoFigureError(f"its fuel gauge reads a voltage of {voltage:.0f}, neither µV nor mV of a battery")
+        raise NoFigureError(f"its fuel gauge reads a voltage of {voltage:.0f}, neither µV nor mV of a battery")
     if len({sample.charge for sample in samples}) < len(blocks):
-        raise _NoFigureError("its charge counter hardly moves, so that the unit of its current is not known")
+        raise NoFigureError("its charge counter hardly moves, so that the unit of its current is not known")
     used = sum((block[0].charge - block[-1].charge) * 3600 for block in blocks if block)  # µA s, where it counts µAh
     current = sum(_integral(block, lambda sample: float(sample.current)) for block in blocks)
     if used <= 0:
-        raise _NoFigureError("its charge counter does not fall: it may be charging")
+        raise NoFigureError("its charge counter does not fall: it may be charging")
     ratio = used / current if current else math.inf
     unit = next((u for u in (1.0, 1000.0) if u / _AGREES < abs(ratio) < u * _AGREES), 0.0)
     if not unit:
-        raise _NoFigureError(f"its current and its charge counter disagree (a factor of {abs(ratio):.3g})")
+        raise NoFigureError(f"its current and its charge counter disagree (a factor of {abs(ratio):.3g})")
     return math.copysign(unit * 1e-6, ratio), volt
 
 

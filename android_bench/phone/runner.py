@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +21,8 @@ from ..benchmark_tool.log_parser import Timing, ToolLog, parse_log
 from ..benchmark_tool.run_status import Expected, RunStatus, run_status
 from ..config import Case, Delegate, Options, parse_delegates
 from ..models import Model, resized_file
-from ..results.types import TIMED, Check, DeviceInfo, Energy, OperatorTime, Run, State
-from . import check, energy, qnn
+from ..results.types import Check, DeviceInfo, Energy, OperatorTime, Run, State
+from . import check, energy, energy_run, qnn
 from .adb import AdbTimeout, PhoneLost
 from .device import FOLDER, TRIES, Device
 
@@ -50,6 +49,7 @@ class PhoneRunner:
         self.folder = Path(self.temporary.name)
         self.readings: dict[str, tuple[ImageIO, list[str]]] = {}  # of the models that were checked
         self.qnn: dict[str, tuple[Path, ...]] = {}  # the libraries of each backend
+        self.has_rails: bool | None = None  # power rails; None: not known yet
         self.may_wait = True  # for a hot phone; false once it stayed hot for the whole limit
 
     def __enter__(self) -> PhoneRunner:
@@ -122,9 +122,9 @@ class PhoneRunner:
         return ()
 
     def energy(self, case: Case) -> Energy:
-        """The energy of one image, by the fuel gauge; a note where there is no figure."""
+        """The energy of one image; a note where there is no figure."""
         try:
-            return self.device.retrying(lambda: self._energy(case))
+            return self.device.retrying(lambda: energy_run.measure(self, case))
         except EcbsrError as error:
             return Energy(note=f"no figure: {error}")
 
@@ -142,7 +142,7 @@ class PhoneRunner:
             return Run(case, number, refused.status, str(refused), before=before)
         after = self._state()
         log = parse_log(output)
-        status = self._explained(case, self._status(case, log, code, model), output)
+        status = self._explained(case, self.status(case, log, code, model), output)
         run = Run(case, number, status.status, status.note, before=before, after=after)
         run = replace(run, nodes_delegated=status.delegated, nodes_total=status.total, partitions=status.partitions)
         return self._with_notes(_with_timing(run, log, log.timed) if status.status in ("ok", "partial") else run)
@@ -196,7 +196,8 @@ class PhoneRunner:
         cause = qnn.cause(output + self.device.system_log())
         return replace(status, status=cause[0], note=cause[1]) if cause else status
 
-    def _status(self, case: Case, log: ToolLog, code: int | None, model: Path) -> RunStatus:
+    def status(self, case: Case, log: ToolLog, code: int | None, model: Path) -> RunStatus:
+        """The status of a run; `code` is None where it was killed at the time limit."""
         if code is None:
             return RunStatus("timeout", f"not finished within {self.options.limits.run:g} s; it was killed")
         graph = tflite.read(model)
@@ -217,32 +218,7 @@ class PhoneRunner:
             notes.insert(0, reason)
         return replace(run, status=status, note="; ".join(note for note in notes if note))
 
-    def _energy(self, case: Case) -> Energy:
-        reason = self._obstacle()
-        if reason:
-            return Energy(note=f"no figure: {reason}")
-        model = self.model_file(case)
-        changed = flags.energy_flags(energy.SECONDS + energy.MARGIN)
-        idle: list[list[energy.Sample]] = []
-        loaded: list[list[energy.Sample]] = []
-        milliseconds: list[float] = []
-        for block in range(1 + 2 * energy.BLOCKS):
-            busy = block % 2 == 1
-            self.progress(f"{self.device.serial}: energy, block {block + 1}/{1 + 2 * energy.BLOCKS}")
-            output, code = self.run_tool(case, model, changed, sampled=True) if busy else self.device.sample(None)
-            (loaded if busy else idle).append(energy.parse(output))
-            if busy:
-                log = parse_log(output)
-                status = self._status(case, log, code, model)
-                if status.status not in TIMED or log.timed is None:
-                    return Energy(note=f"no figure: {status.status}: {status.note}")
-                milliseconds.append(log.timed.mean / 1000)
-            if re.search(r"^\s*mWakefulness=(?!Awake)", output, re.MULTILINE):
-                return Energy(note="no figure: its screen went off in a block; set its screen timeout to 2 minutes")
-        reason = self._obstacle()
-        return Energy(note=f"no figure: {reason}") if reason else energy.energy(idle, loaded, milliseconds)
-
-    def _obstacle(self) -> str:
+    def obstacle(self) -> str:
         """Why the fuel gauge would not measure what the phone uses."""
         return energy.obstacle(self.device.adb.is_network, self.device.adb.shell("dumpsys battery").out)
 

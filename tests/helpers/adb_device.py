@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -37,7 +38,10 @@ PROPERTIES = {
     "ro.build.fingerprint": "standin/s/s:14/TEST/1:user/release-keys",
     "sys.boot_completed": "1",
 }
-PLACES = ("/sys/devices/system/cpu", "/sys/class/power_supply", "/proc/sys/kernel/random/boot_id", "/proc/uptime")
+PLACES = (
+    *("/sys/devices/system/cpu", "/sys/class/power_supply", "/proc/sys/kernel/random/boot_id", "/proc/uptime"),
+    "/data/misc/perfetto-traces",
+)
 """Paths of the phone in the scripts that are sent to it."""
 
 BATTERY = "Current Battery Service state:\n  AC powered: false\n  USB powered: true\n  level: 87\n  temperature: {}\n"
@@ -151,6 +155,13 @@ class Device:
         if not readable:
             (gauge / "current_now").unlink()
 
+    def set_rails(self, *rails: dict[str, Any]) -> None:
+        """Give the phone perfetto and such power rails; see `standin_perfetto`. After `set_gauge`."""
+        (self.root / "rails.json").write_text(json.dumps(rails))
+        self.path("/data/misc/perfetto-traces").mkdir(parents=True, exist_ok=True)
+        script = Path(__file__).with_name("standin_perfetto.py")
+        self._program("perfetto", f'exec {shlex.quote(sys.executable)} {script} "$ROOT" "$@"')
+
     def runs(self) -> list[dict[str, str]]:
         """The flags of each run of the tool so far; a run is added when the tool has started."""
         path = self.root / "runs"
@@ -202,6 +213,7 @@ class Device:
         """The phone is restored: nothing runs, no file is left, screen and settings are as before."""
         assert self.running() == [], self.running()
         assert self.left_behind() == [], self.left_behind()
+        assert not list(self.path("/data/misc/perfetto-traces").glob("*")), "a trace is left"
         assert (self.root / "settings/stay_on_while_plugged_in").read_text().strip() == "0"
         assert "mWakefulness=Asleep" in (self.root / "dumpsys/power").read_text(), self.actions()
 

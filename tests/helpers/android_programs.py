@@ -64,7 +64,8 @@ SLEEP = """
 while [ ! -e "$ROOT/loaded" ] && pid=$(cat "$ROOT/waits" 2>/dev/null) && [ -e "/proc/$pid/exe" ]; do
 /bin/sleep 0.005; done
 read up rest < "$ROOT/proc/uptime"; up=$((${{up%.*}} + $1)); gauge="$ROOT/sys/class/power_supply/battery"
-load={idle}; [ -e "$ROOT/loaded" ] && load={loaded}
+load={idle} state=idle; [ -e "$ROOT/loaded" ] && load={loaded} state=loaded
+echo "$up $state" >> "$ROOT/history"
 ua=$(((load + up * 7 % 11 - 5) * 1000))
 used=$(($(cat "$ROOT/used" 2>/dev/null || echo 0) + ua * $1)); echo $used > "$ROOT/used"
 [ -e "$gauge/current_now" ] || [ $up = 1000 ] && echo "$(({sign} * ua / {unit}))" > "$gauge/current_now"

@@ -1,4 +1,4 @@
-"""The energy of an image by the fuel gauge of a stand-in phone, with the real adb, and each vendor's quirk."""
+"""The energy of an image by the fuel gauge or power rails of a stand-in phone, with the real adb, and their quirks."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import json
 import os
 import random
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import android_bench
 from android_bench import cli
-from android_bench.phone import energy
+from android_bench.phone import energy, power_rails
 from android_bench.phone.adb import adb_path
 from android_bench.phone.energy import Sample
 from android_bench.results import serialize
 from android_bench.results.types import Energy
+from tests.helpers import standin_perfetto
 from tests.helpers.adb_device import Device
 from tests.helpers.adb_servers import renamed
 from tests.helpers.bench import QUICK, Bench
@@ -69,6 +72,136 @@ def test_the_unit_and_the_sign_are_found(measured: Callable[..., Energy], gauge:
 def test_no_figure_and_why(measured: Callable[..., Energy], gauge: dict[str, object], note: str) -> None:
     found = measured(**gauge)
     assert (found.mj, found.ci95_mj, found.note) == (None, None, f"no figure: {note}")
+
+
+PARTS = [
+    {"name": "S2M_VDD_CPUCL2", "idle": 200, "loaded": 2000},
+    {"name": "S2S_VDD_G3D", "idle": 100, "loaded": 400},
+    {"name": "VSYS_PWR_DISPLAY", "idle": 700, "loaded": 700},
+]
+RAILS_MJ = (1800 + 300) / 1000 * MS
+
+
+@pytest.mark.slow
+def test_power_rails_are_preferred_and_need_no_unplugged_phone(
+    device: Device, bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device.set_tool({"ms": MS})
+    device.set_gauge(powered="Wireless")
+    device.set_rails(*PARTS)
+    (row,) = bench(rounds=1, runs=2, energy=True).results
+    device.assert_clean()
+    found = row.energy
+    assert (
+        found and found.mj == pytest.approx(RAILS_MJ, rel=0.02) and (found.source, found.note) == ("3 power rails", "")
+    )
+    assert found.ci95_mj and found.ci95_mj[0] < found.mj < found.ci95_mj[1]
+    assert found.idle_mw == pytest.approx(1000, rel=0.05) and found.loaded_mw == pytest.approx(3100, rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("powered", ["", "Wireless"])
+def test_rails_that_give_no_figure_leave_it_to_the_gauge(device: Device, bench: Bench, powered: str) -> None:
+    device.set_tool({"ms": MS})
+    device.set_gauge(powered=powered)
+    device.set_rails({"name": "VBAT", "idle": 100, "loaded": 100}, *PARTS)
+    (row,) = bench(rounds=1, runs=2, energy=True).results
+    device.assert_clean()
+    found, reason = row.energy, "the power rail VBAT has less than the others together"
+    assert found is not None
+    if powered:
+        assert (found.mj, found.note) == (None, f"no figure: {reason}")
+    else:
+        assert found.mj == pytest.approx(MJ, rel=0.02) and (found.source, found.note) == ("fuel gauge", reason)
+
+
+@pytest.mark.slow
+def test_a_phone_with_perfetto_but_without_rails(measured: Callable[..., Energy], device: Device) -> None:
+    device.watcher = lambda _event: device.set_rails() if not (device.root / "rails.json").exists() else None
+    assert measured().source == "fuel gauge"
+
+
+@pytest.mark.slow
+def test_rails_without_the_package_that_reads_them(
+    measured: Callable[..., Energy], device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "perfetto", None)
+    found = measured(powered="AC")
+    assert found.note.startswith(
+        "no figure: the phone is powered by AC; unplug it, also from a wireless charger; "
+        "power rails do not need that, where the phone has them: pip install '.[energy]' in the folder"
+    )
+    assert not any("perfetto --background" in script for script in device.shells)
+
+
+WINDOWS = [(9.0 + 40 * block, 39.0 + 40 * block) for block in range(7)]
+
+
+def by_rails(path: Path, *rails: dict[str, Any], obstacle: str = "") -> Energy:
+    """The energy from a trace of 7 blocks of 40 s, idle first."""
+    ticks = [(second, "loaded" if second // 40 % 2 else "idle") for second in range(1, 280)]
+    path.write_bytes(standin_perfetto.trace(list(rails), ticks))
+    watts, source = power_rails.watts(power_rails.read(path), WINDOWS, obstacle)
+    return energy.figure(watts[::2], watts[1::2], [MS] * 3, source)
+
+
+@pytest.mark.parametrize(
+    ("rails", "mj", "source"),
+    [
+        (PARTS, RAILS_MJ, "3 power rails"),
+        ([*PARTS, {"name": "PPVAR_VSYS", "idle": 1300, "loaded": 3800}], 2.5 * MS, "power rail PPVAR_VSYS"),
+        ([{"name": "VBAT", "idle": 1400, "loaded": 4400}, *PARTS], 3.0 * MS, "power rail VBAT"),
+        ([*PARTS, PARTS[0]], RAILS_MJ, "3 power rails"),
+        ([*PARTS, {**PARTS[0], "idle": 300, "loaded": 400}], RAILS_MJ + 0.1 * MS, "4 power rails"),
+        (
+            [
+                *PARTS,
+                {"name": "VDD_CPU", "idle": 90, "loaded": 990},
+                {"name": "VDD_CPU_BIG", "idle": 40, "loaded": 900},
+            ],
+            RAILS_MJ + 0.9 * MS,
+            "4 power rails",
+        ),
+        ([{**PARTS[0], "resets": 60}, *PARTS[1:]], RAILS_MJ, "3 power rails"),
+        ([{**rail, "stamped": False} for rail in PARTS], RAILS_MJ, "3 power rails"),
+    ],
+    ids=["parts", "total", "battery", "twice", "two of a name", "sub-rail", "reset", "without time stamps"],
+)
+def test_rails_of_each_kind(tmp_path: Path, rails: list[dict[str, Any]], mj: float, source: str) -> None:
+    found = by_rails(tmp_path / "t", *rails)
+    assert found.mj == pytest.approx(mj, rel=0.01) and found.source == source
+    assert found.ci95_mj and found.ci95_mj[0] < mj * 1.01 and found.ci95_mj[1] > mj * 0.99
+
+
+@pytest.mark.parametrize(
+    ("rails", "obstacle", "note"),
+    [
+        (
+            [{"name": "VBATT", "idle": 1400, "loaded": 4400}, *PARTS],
+            "the phone is powered by AC",
+            "the power rail VBATT is that of the battery, and the phone is powered by AC",
+        ),
+        ([*PARTS, {"name": "VSYS", "idle": 100, "loaded": 100}], "", "the power rail VSYS has less than the others"),
+        ([{"name": "L", "idle": 0.1, "loaded": 0.2, "noise": 0}], "", "0.0001 to 0.0002 W is no phone's power"),
+        ([{**PARTS[1], "loaded": 101, "noise": 30}], "", "the difference to the idle phone is within its variation"),
+    ],
+)
+def test_rails_that_give_no_figure(tmp_path: Path, rails: list[dict[str, Any]], obstacle: str, note: str) -> None:
+    with pytest.raises(energy.NoFigureError, match=note):
+        by_rails(tmp_path / "t", *rails, obstacle=obstacle)
+
+
+def test_a_trace_with_gaps_or_damage_or_without_rails(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    path.write_bytes(standin_perfetto.trace(PARTS, [(second, "idle") for second in (*range(1, 20), *range(39, 80))]))
+    with pytest.raises(energy.NoFigureError, match="S2M_VDD_CPUCL2 has readings of 1 s in a block only"):
+        power_rails.watts(power_rails.read(path), [(18.0, 38.0)], "")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2 + 1])
+    with pytest.raises(energy.NoFigureError, match="the trace of its power rails is damaged"):
+        power_rails.read(path)
+    path.write_bytes(standin_perfetto.trace([], [(1, "idle")]))
+    assert power_rails.read(path) == []
 
 
 @pytest.mark.slow
