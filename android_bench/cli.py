@@ -18,7 +18,7 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.progress import bars
 from ecbsr_mobile.utils.text import to_utf8
 
-from .config import HOST, MAX_COUNT, MAX_SECONDS, QNN_FETCH, Limits, Options
+from .config import DOWNLOADED, HOST, MAX_COUNT, MAX_SECONDS, QNN_FETCH, Limits, Options
 
 if TYPE_CHECKING:
     from .results.baseline import Comparison
@@ -37,7 +37,7 @@ examples:
 """
 
 
-_TOOL = paths.PathKind(file=True, folder=True, names=lambda: ("tflite", "litert"), named="a tool that is downloaded")
+_TOOL = paths.PathKind(file=True, folder=True, names=lambda: DOWNLOADED, named="a tool that is downloaded")
 _QNN = paths.PathKind(folder=True, names=lambda: (QNN_FETCH,), named="a download")
 
 
@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     add("--device", action="append", metavar="SERIAL", help="a phone's serial or host:port; host; all (default: host)")
     add("--size", metavar="SIZE,…", help="low-resolution input: 270p, 360p, 540p, 720p, 1080p or WIDTHxHEIGHT")
     add("--delegate", default="cpu", metavar="NAME,…",
-        help="cpu[:builtin], gpu[:fp32], nnapi[:ACCELERATOR], qnn[:htp|gpu|dsp][:k=v,…], "
+        help="cpu[:builtin], gpu[:fp32], nnapi[:ACCELERATOR], npu, qnn[:htp|gpu|dsp][:k=v,…], "
         "external:/path.so[:k=v,…]")  # fmt: skip
     add("--threads", default="1", metavar="N,…", help="CPU threads (default: 1)")
     add("--cores", default=Options.cores, metavar="CORES",
@@ -63,8 +63,8 @@ def parser() -> argparse.ArgumentParser:
     add("--runs", dest="iterations", type=_count, default=Options.iterations, metavar="N",
         help="timed inferences in each process (default: %(default)s)")  # fmt: skip
     add("--tool", default=Options.tool, metavar="TOOL", type=_TOOL,
-        help="phones: tflite, litert, or the path of a benchmark_model or its folder; --check with LiteRT's also needs "
-        "its run_model there")  # fmt: skip
+        help="phones: tflite, litert, or the path of a benchmark_model or its folder, where --check finds LiteRT's "
+        "run_model, and the delegate npu LiteRT's libraries")  # fmt: skip
     add("--tool-sha256", default="", metavar="HEX", help="phones: SHA-256 that the tool must have")
     add("--qnn", default="", metavar="DIR", type=_QNN,
         help="phones: Qualcomm's delegate and runtime for the delegate qnn: a folder with their .aar files, these "

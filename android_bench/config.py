@@ -17,7 +17,9 @@ HOST = "host"
 DEFAULT_SIZES = ("270p", "360p", "540p", "720p")
 """The input sizes of a model without a fixed input size, where the options name none."""
 
-DELEGATES = ("cpu", "gpu", "nnapi", "qnn", "external")
+DELEGATES = ("cpu", "gpu", "nnapi", "npu", "qnn", "external")
+DOWNLOADED = ("tflite", "litert")
+"""The values of `Options.tool` that ask for a download."""
 VARIANTS = {"cpu": ("xnnpack", "builtin"), "gpu": ("fp16", "fp32")}
 """What can follow a delegate's name; the first one is what the name alone means."""
 QNN_BACKENDS = ("htp", "gpu", "dsp")
@@ -100,8 +102,9 @@ class Options:
         devices: "host" for this machine, "all" for every connected phone, or serials of phones.
         sizes: low-resolution inputs as "540p", "960x540" or (960, 540). Empty: the size that each model is fixed
             to, or `DEFAULT_SIZES` for a model that accepts any size.
-        delegates: "cpu" (XNNPACK), "cpu:builtin", "gpu" (fp16), "gpu:fp32", "nnapi", "nnapi:ACCELERATOR",
-            "qnn:BACKEND:key=value,…" (Qualcomm's, with "htp", "gpu" or "dsp"), "external:/path.so:key=value,…".
+        delegates: "cpu" (XNNPACK), "cpu:builtin", "gpu" (fp16), "gpu:fp32", "nnapi", "nnapi:ACCELERATOR", "npu"
+            (LiteRT's own path), "qnn:BACKEND:key=value,…" (Qualcomm's, with "htp", "gpu" or "dsp"),
+            "external:/path.so:key=value,…".
         qnn: the folder of Qualcomm's delegate and runtime for the delegate "qnn" (AARs, unpacked AARs, or the SDK), or
             "fetch" to download them once.
         threads: CPU threads; each number is a row. The other delegates run once, with the first number.
@@ -110,7 +113,8 @@ class Options:
         iterations: timed inferences in each run.
         seed: seed of the order of the runs.
         tool: the phones' benchmark tool: "tflite" or "litert" (downloaded once), or the path of a benchmark_model or
-            its folder.
+            its folder. For the delegate "npu", the folder has LiteRT's dispatch library, compiler plug-in and the
+            vendor's runtime, too, all of one release.
         tool_sha256: the SHA-256 that the tool must have, in hexadecimal digits; "": any. Without one, a downloaded tool
             must have the hash of the first download.
         check: compare the output of each phone for a real image with the output of this machine. With LiteRT's tool,
@@ -163,6 +167,11 @@ class Options:
         if "qnn" in names and not self.qnn:
             raise UsageError(
                 "the delegate qnn needs Qualcomm's libraries: --qnn DIR with their .aar files or SDK, or --qnn fetch"
+            )
+        if "npu" in names and self.tool in DOWNLOADED:
+            raise UsageError(
+                "the delegate npu needs LiteRT's benchmark_model, dispatch library and compiler plug-in, all of one "
+                "release: --tool DIR with these files"
             )
         if self.qnn and "qnn" not in names:
             raise UsageError("--qnn is for the delegate qnn; add --delegate qnn")
@@ -243,7 +252,7 @@ def _parse_delegate(text: str) -> Delegate:
     if name not in DELEGATES:
         raise UsageError(
             f"delegate {text!r} is not known; use cpu, cpu:builtin, gpu, gpu:fp32, nnapi, nnapi:ACCELERATOR, "
-            f"qnn:BACKEND or external:/path.so:key=value"
+            f"npu, qnn:BACKEND or external:/path.so:key=value"
             f"{did_you_mean(name, DELEGATES)}"
         )
     if name in VARIANTS:
@@ -251,6 +260,8 @@ def _parse_delegate(text: str) -> Delegate:
         if rest not in ("", usual, other):
             raise UsageError(f"delegate {text!r}: use {name}:{usual}, which is {name}, or {name}:{other}")
         return Delegate(name, other if rest == other else "")
+    if name == "npu" and rest:
+        raise UsageError(f"delegate {text!r}: npu takes no argument; Qualcomm's own delegate is qnn")
     if name not in ("qnn", "external"):
         return Delegate(name, rest)
     argument, _, options = rest.partition(":")

@@ -18,6 +18,7 @@ from ecbsr_mobile.tflite import recipe
 from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.text import to_utf8
 from export import resolutions
+from export.npu.compiled_model import compiled_for
 
 from .config import DEFAULT_SIZES, Case
 
@@ -38,17 +39,27 @@ class Model:
     def resized(self, size: tuple[int, int]) -> bytes:
         """The bytes of the file with every tensor shape fixed for the input `size`, (width, height).
 
-        At its own size, a file that cannot be resized is returned as it is.
+        At its own size, a file that cannot be resized is returned as it is; so is one that is compiled for an NPU.
 
         Raises:
             EcbsrError: the model does not support that size.
         """
+        if self.compiled_for:
+            own = tflite.input_size(self.graph)
+            if size != own:
+                raise EcbsrError(f"it is compiled for {own[0]}x{own[1]}; compile it for the other size")
+            return self.path.read_bytes()
         try:
             return tflite.write(tflite.at_size(self.graph, *size))
         except EcbsrError:
             if size != tflite.input_size(self.graph):
                 raise
             return self.path.read_bytes()
+
+    @property
+    def compiled_for(self) -> tuple[str, str] | None:
+        """The maker and the SoC of the NPU that the file is compiled for; None: it is not compiled."""
+        return compiled_for(self.graph)
 
     def default_sizes(self) -> tuple[tuple[int, int], ...]:
         """The (width, height) that the model is fixed to, or `DEFAULT_SIZES` where it accepts any size."""

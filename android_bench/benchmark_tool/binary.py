@@ -17,6 +17,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import download
 from ecbsr_mobile.utils.files import atomic_write, write_bytes
 
+from ..config import DOWNLOADED
 from ..results.types import Tool
 
 _NIGHTLY = "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/nightly/latest"
@@ -29,7 +30,6 @@ ADDRESSES = {
 }
 """The published tools by kind and ABI. No SHA-256 is published for them, and TFLite's is a nightly build."""
 
-PUBLISHED = ("tflite", "litert")
 CURRENT_ABI = "arm64-v8a"  # of today's phones
 
 MACHINES = {0xB7: "arm64-v8a", 0x28: "armeabi-v7a", 0x3E: "x86_64", 0x03: "x86"}
@@ -69,7 +69,7 @@ def find(
         EcbsrError: there is no such file, no network, or the file has another hash or does not match the phone.
         Canceled: `stop` was set during the download.
     """
-    if tool not in PUBLISHED:
+    if tool not in DOWNLOADED:
         return _with_hash(_examined(_existing(tool), "", abis), sha256)
     abi = next((abi for abi in abis if (tool, abi) in ADDRESSES), None)
     if abi is None:
@@ -90,7 +90,7 @@ def find_for_dry_run(tool: str) -> Binary:
     Raises:
         EcbsrError: there is no such file.
     """
-    if tool not in PUBLISHED:
+    if tool not in DOWNLOADED:
         path = _existing(tool)
         return Binary(path, "", Tool(_kind(path.read_bytes()), ""))
     return Binary(_cached(tool, CURRENT_ABI), CURRENT_ABI, Tool(tool, ""))

@@ -16,6 +16,8 @@ def unsupported_reason(kind: str, delegate: Delegate, api: int | None) -> str:
     """Why this `kind` of tool ("tflite" or "litert"), or this API level, has no such delegate; "" if it has."""
     if kind == "litert" and delegate.name in ("nnapi", "qnn", "external"):
         return f"LiteRT's tool has no {delegate.name} delegate; use --tool tflite"
+    if kind == "tflite" and delegate.name == "npu":
+        return "TFLite's tool has no npu delegate; give --tool the folder of LiteRT's benchmark_model, or use qnn"
     if kind == "litert" and delegate.name in VARIANTS and delegate.argument:
         return f"LiteRT's tool cannot choose {delegate}; use --tool tflite"
     if delegate.name == "nnapi" and api is not None and api < NNAPI_SINCE:
@@ -36,7 +38,10 @@ def delegate_note(delegate: Delegate, api: int | None) -> str:
 def timing_flags(
     kind: str, case: Case, delegate: Delegate, model: str, options: Options, library: str = ""
 ) -> list[str]:
-    """The flags of a timed run of the file `model` on the phone; `library` is that of a delegate, on the phone."""
+    """The flags of a timed run of the file `model` on the phone.
+
+    `library` is that of a delegate, on the phone; for "npu" the folder of its libraries.
+    """
     return [
         f"--graph={model}",
         f"--num_threads={case.threads}",
@@ -57,6 +62,8 @@ def _delegate_flags(kind: str, delegate: Delegate, library: str) -> list[str]:
     if delegate.name == "gpu":
         precision = [f"--gpu_precision_loss_allowed={str(delegate.argument != 'fp32').lower()}"]
         return ["--use_gpu=true", *(precision if kind != "litert" else [])]
+    if delegate.name == "npu":
+        return ["--use_npu=true", f"--dispatch_library_path={library}", f"--compiler_plugin_library_path={library}"]
     if delegate.name == "nnapi":
         # Without this flag, the reference implementation of NNAPI on the CPU counts as an accelerator.
         accelerator = [f"--nnapi_accelerator_name={delegate.argument}"] if delegate.argument else []
@@ -82,9 +89,11 @@ def check_flags(input_name: str, shape: Sequence[int], values: str, output: str)
     ]
 
 
-def run_model_flags(delegate: Delegate, model: str, inputs: str) -> list[str]:
+def run_model_flags(delegate: Delegate, model: str, inputs: str, libraries: str = "") -> list[str]:
     """The flags of LiteRT's `run_model`: one inference with the files in `inputs`, printing values of its output."""
+    npu = [f"--dispatch_library_dir={libraries}", f"--compiler_plugin_library_dir={libraries}"] if libraries else []
     return [
+        *npu,
         f"--graph={model}",
         f"--accelerator={delegate.name}",
         f"--input_dir={inputs}",

@@ -35,6 +35,11 @@ _GPU_SPLIT = re.compile(
     r"(\d{1,9}|No) operations will run on the GPU, "
     r"and (?:the remaining|all) (\d{1,9})(?: operations will run)? on the CPU"
 )
+NPU_COMPILER = "LiteRT's NPU compiler"
+_SELECTED = re.compile(
+    r"Partitioned subgraph<0>, selected (\d{1,9}) ops, "
+    r"from a total of (\d{1,9}) ops\. resulted in (\d{1,9}) partitions"
+)
 _NODES_DELEGATED = re.compile(  # delegates of vendors: Hexagon, QNN, Ethos-U, ...
     r"(?<!\S)(\S{1,200}?)(?: delegate)?: (\d{1,9}) nodes delegated out of (\d{1,9}) nodes"
     r"(?: with (\d{1,9}) partitions)?"
@@ -169,6 +174,8 @@ def _delegations(lines: Sequence[str]) -> Iterable[Delegation]:
     for match in _all(_GPU_SPLIT, lines):
         nodes = 0 if match[1] == "No" else int(match[1])
         yield Delegation("GPU", nodes, nodes + int(match[2]), None)
+    for match in _all(_SELECTED, lines):
+        yield Delegation(NPU_COMPILER, int(match[1]), int(match[2]), int(match[3]))
     for match in _all(_PARTLY_DELEGATED, lines):
         yield Delegation(match[1], None, None, _count(match[2]))
 

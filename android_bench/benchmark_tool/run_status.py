@@ -12,12 +12,13 @@ import signal
 from dataclasses import dataclass
 
 from ..config import Delegate
-from .log_parser import Delegation, ToolLog
+from .log_parser import NPU_COMPILER, Delegation, ToolLog
 
 _NAMES = {
     "cpu": re.compile("xnnpack", re.IGNORECASE),
     "gpu": re.compile("gpu|litert_cl|opencl|webgpu|mldrift|ml_drift", re.IGNORECASE),
     "nnapi": re.compile("nnapi", re.IGNORECASE),
+    "npu": re.compile("dispatch", re.IGNORECASE),
     "qnn": re.compile("qnn|external", re.IGNORECASE),
 }
 """The names of the delegates in the lines of the tool. An external delegate can have any name but that of XNNPACK."""
@@ -96,7 +97,7 @@ def _mismatch(log: ToolLog, expected: Expected) -> str:
 
 def _unknown_flags(log: ToolLog, delegate: Delegate) -> str:
     """The flags that the tool does not know and that decide what it runs."""
-    parts = {"cpu": "", "gpu": "use_gpu", "nnapi": "nnapi"}
+    parts = {"cpu": "", "gpu": "use_gpu", "nnapi": "nnapi", "npu": "use_npu"}
     part = parts.get(delegate.name, "external_delegate")
     unknown = [flag for flag in log.unknown_flags if part and part in flag]
     required = ("num_threads", "num_runs", "min_secs", "graph")
@@ -111,6 +112,9 @@ def _delegation(log: ToolLog, expected: Expected) -> Delegation | None:
         return Delegation(name, 0, expected.nodes, 0)
     reports = [report for report in log.delegations if _is_name_of(expected.delegate, report.delegate)]
     counted = [report for report in reports if report.nodes is not None]
+    compiled = next((report for report in log.delegations if report.delegate == NPU_COMPILER), None)
+    if name == "npu" and compiled and (counted or not compiled.nodes):
+        return compiled  # what was compiled counts as one node for the delegate that runs it
     if counted:
         # Several lines can report the same application of a delegate; the largest one covers it completely.
         largest = max(counted, key=lambda report: report.nodes or 0)

@@ -116,6 +116,12 @@ class DryRunRunner(PhoneRunner):
         except qnn.Refused as refused:
             raise UsageError(str(refused)) from None
 
+    def _push_npu(self, model: str) -> str:
+        try:
+            return super()._push_npu(model)
+        except qnn.Refused as refused:
+            raise UsageError(str(refused)) from None
+
     def obstacle(self) -> str:
         """None."""
         return ""

@@ -11,7 +11,7 @@ import json
 import re
 import threading
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
@@ -127,7 +127,7 @@ def find(source: str, temporary: Path, progress: Callable[[str], None], stop: th
     """
     folder = _fetched(progress, stop) if source == QNN_FETCH else Path(source)
     if not folder.is_dir():
-        raise Refused("failed", f"library missing: there is no folder {source}; give --qnn the right one")
+        raise Refused("failed", f"library missing: there is no folder {source}; give the right one")
     archives = sorted(folder.glob("*.aar"))
     versions = {
         archive.name: match[1] for archive in archives if (match := re.search(r"-(\d[\w.]*)\.aar$", archive.name))
@@ -151,13 +151,13 @@ def choose(found: Mapping[str, Path], backend: str, phone: PhoneProperties) -> t
         raise Refused("unsupported", f"qnn is for Snapdragon phones; this one has {phone.soc} of {maker[0]}")
     names = [DELEGATE, *_BACKENDS[backend]]
     if backend in _ON_DSP:
-        names += _dsp_libraries(found, _ON_DSP[backend], phone.soc)
+        names += dsp_libraries(found, _ON_DSP[backend], phone.soc)
     missing = [name for name in names if name not in found]
     if missing:
         kind = "skel" if "Skel" in missing[0] else "library"
         raise Refused("failed", f"{kind} missing: {', '.join(missing)}; give --qnn a folder that has it")
     libraries = tuple(found[name] for name in dict.fromkeys(names))
-    _check(libraries, phone.abis)
+    check_libraries(libraries, phone.abis)
     return libraries
 
 
@@ -167,12 +167,21 @@ def folder_name(libraries: Sequence[Path]) -> str:
     for library in libraries:
         with library.open("rb") as file:
             digest.update(library.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return f"qnn-{digest.hexdigest()[:16]}"
+    return f"libraries-{digest.hexdigest()[:16]}"
 
 
-def cause(log: str) -> tuple[str, str] | None:
-    """The status and the note for a run without a delegated node, from its output and the system's log, if known."""
-    for pattern, status, note in _CAUSES:
+def cause(log: str, option: str = "--qnn") -> tuple[str, str] | None:
+    """The status and the note for a run without a delegated node, from its output and the system's log, if known.
+
+    `option` is the one that names the libraries.
+    """
+    found = first_cause(_CAUSES, log)
+    return found and (found[0], found[1].replace("--qnn", option))
+
+
+def first_cause(causes: Iterable[tuple[str, str, str]], log: str) -> tuple[str, str] | None:
+    """The status and the note of the first cause, a pattern with both, that the log shows."""
+    for pattern, status, note in causes:
         match = re.search(pattern, log, re.IGNORECASE)
         if match:
             return status, note.format(match[0], *match.groups())
@@ -190,8 +199,8 @@ def _is_other_maker(soc: str) -> bool:
     return len(words) > 1 and words[0] not in _QUALCOMM
 
 
-def _dsp_libraries(found: Mapping[str, Path], kind: str, soc: str) -> list[str]:
-    """The libraries of the CPU's and the DSP's side, for the phone's Hexagon, or for each one if unknown."""
+def dsp_libraries(found: Mapping[str, Path], kind: str, soc: str) -> list[str]:
+    """The libraries of the CPU's and the DSP's side by name, for the phone's Hexagon, or for each one if unknown."""
     model = _SOC.search(soc.upper())
     version = HEXAGON.get(model[0]) if model and kind == "Htp" else None
     stubs = re.compile(rf"libQnn{kind}V(\d+)(?:Stub|Skel)\.so")
@@ -203,7 +212,12 @@ def _dsp_libraries(found: Mapping[str, Path], kind: str, soc: str) -> list[str]:
     return [f"libQnn{kind}V{version}{side}.so" for version in sorted(versions) for side in ("Stub", "Skel")]
 
 
-def _check(libraries: Sequence[Path], abis: Sequence[str]) -> None:
+def check_libraries(libraries: Sequence[Path], abis: Sequence[str], option: str = "--qnn") -> None:
+    """Check that libraries are for the phone's ABI, and Qualcomm's of one release; `option` names them.
+
+    Raises:
+        Refused: they are not.
+    """
     versions = {}
     for library in libraries:
         content = library.read_bytes()
@@ -216,7 +230,7 @@ def _check(libraries: Sequence[Path], abis: Sequence[str]) -> None:
         if len(builds) == 1:
             versions[library.name] = builds.pop().decode()
     if len(set(versions.values())) > 1:
-        raise Refused("failed", f"wrong version: {_listed(versions)}; give --qnn the files of one release")
+        raise Refused("failed", f"wrong version: {_listed(versions)}; give {option} the files of one release")
 
 
 def _listed(versions: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ from ..benchmark_tool.run_status import Expected, RunStatus, run_status
 from ..config import Case, Delegate, Options, parse_delegates
 from ..models import Model, resized_file
 from ..results.types import Check, DeviceInfo, Energy, OperatorTime, Run, State
-from . import check, energy, energy_run, qnn
+from . import check, energy, energy_run, litert_npu, qnn
 from .adb import AdbTimeout, PhoneLost
 from .device import FOLDER, TRIES, Device
 
@@ -48,7 +48,7 @@ class PhoneRunner:
         self.temporary = TemporaryFolder("ecbsr-bench-")
         self.folder = Path(self.temporary.name)
         self.readings: dict[str, tuple[ImageIO, list[str]]] = {}  # of the models that were checked
-        self.qnn: dict[str, tuple[Path, ...]] = {}  # the libraries of each backend
+        self.libraries: dict[str, tuple[Path, ...]] = {}  # of each backend, and of each model on an NPU
         self.has_rails: bool | None = None  # power rails; None: not known yet
         self.may_wait = True  # for a hot phone; false once it stayed hot for the whole limit
 
@@ -159,6 +159,8 @@ class PhoneRunner:
         elif delegate.name == "qnn":
             folder = self._push_qnn(delegate.argument)
             library = f"{folder}/{qnn.DELEGATE}"
+        elif delegate.name == "npu":
+            library = folder = self._push_npu(case.model)
         remote = self.device.push(model, "model.tflite")
         timing = flags.timing_flags(self._kind(), case, delegate, remote, self.options, library)
         run = self.device.sample if sampled else self.device.run
@@ -166,8 +168,9 @@ class PhoneRunner:
 
     def run_model(self, case: Case, model: Path, program: str, inputs: str) -> tuple[str, int | None]:
         """Run LiteRT's `run_model`, `program` on the phone, with the input files in its folder `inputs`."""
-        remote = self.device.push(model, "model.tflite")
-        return self.device.run(flags.run_model_flags(_delegate(case), remote, inputs), program=program)
+        delegate, remote = _delegate(case), self.device.push(model, "model.tflite")
+        folder = self._push_npu(case.model) if delegate.name == "npu" else ""
+        return self.device.run(flags.run_model_flags(delegate, remote, inputs, folder), folder, program)
 
     def model_file(self, case: Case) -> Path:
         """The model of a case, with its input size."""
@@ -179,21 +182,37 @@ class PhoneRunner:
         Raises:
             Refused: the phone has no such backend, or a library is missing.
         """
-        if backend not in self.qnn:
-            folder = self.folder / "qnn"
-            archives = qnn.find(self.options.qnn, folder, self.progress, self.stop)
-            self.qnn[backend] = qnn.choose(archives, backend, self.device.properties)
-        libraries = self.qnn[backend]
+        if backend not in self.libraries:
+            self.libraries[backend] = qnn.choose(self._found(self.options.qnn), backend, self.device.properties)
+        return self._push_libraries(self.libraries[backend])
+
+    def _push_npu(self, model: str) -> str:
+        """Push LiteRT's NPU libraries for a model; their folder on the phone.
+
+        Raises:
+            Refused: the phone cannot run the model, or a library is missing.
+        """
+        key = f"npu {model}"
+        if key not in self.libraries:
+            found = self._found(str(self.device.tool.path.parent))
+            self.libraries[key] = litert_npu.choose(found, self.device.properties, self.models[model].compiled_for)
+        return self._push_libraries(self.libraries[key])
+
+    def _found(self, source: str) -> dict[str, Path]:
+        return qnn.find(source, self.folder / "qnn", self.progress, self.stop)
+
+    def _push_libraries(self, libraries: Sequence[Path]) -> str:
         name = qnn.folder_name(libraries)
         for library in libraries:
             self.device.push(library, library.name, name)
         return f"{FOLDER}/{name}"
 
     def _explained(self, case: Case, status: RunStatus, output: str) -> RunStatus:
-        """The status of a run by Qualcomm's delegate that took no node, with the cause where the logs show it."""
-        if _delegate(case).name != "qnn" or status.status not in ("fallback", "failed", "crashed"):
+        """The status of a run on an NPU that took no node, with the cause where the logs show it."""
+        causes = {"qnn": qnn.cause, "npu": litert_npu.cause}.get(_delegate(case).name)
+        if causes is None or status.status not in ("fallback", "failed", "crashed"):
             return status
-        cause = qnn.cause(output + self.device.system_log())
+        cause = causes(output + self.device.system_log())
         return replace(status, status=cause[0], note=cause[1]) if cause else status
 
     def status(self, case: Case, log: ToolLog, code: int | None, model: Path) -> RunStatus:

@@ -14,7 +14,7 @@ from export.resolutions import Size
 from ..results.answers import FRAME_RATES
 from ..results.types import Results, Row, State
 
-SERIES = {"cpu": 0, "wasm": 0, "gpu": 1, "webgpu": 1, "nnapi": 2, "qnn": 3, "external": 3}
+SERIES = {"cpu": 0, "wasm": 0, "gpu": 1, "webgpu": 1, "nnapi": 2, "npu": 3, "qnn": 3, "external": 3}
 """A delegate's series: the number of its color."""
 
 CURVES = {"battery_celsius": "battery", "skin_celsius": "skin"}

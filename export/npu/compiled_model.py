@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ecbsr_mobile.tflite.graph import Graph, Tensor
 
 DISPATCH = "DISPATCH_OP"
+_STAMP = "LiteRtStamp"
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,16 @@ class CompiledPartition:
     context: bytes
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+
+
+def compiled_for(graph: Graph) -> tuple[str, str] | None:
+    """The maker and the name of the SoC that a file is compiled for; None for a file that is not compiled."""
+    if not any(node.operator == DISPATCH for node in graph.nodes):
+        return None
+    stamp = graph.metadata.get(_STAMP, b"")
+    half = len(stamp) // 2
+    maker, soc = (part.split(b"\0")[0].decode("ascii", "replace") for part in (stamp[:half], stamp[half:]))
+    return maker, soc
 
 
 def compiled_partitions(data: bytes, graph: Graph) -> list[CompiledPartition]:

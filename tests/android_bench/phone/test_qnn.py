@@ -69,7 +69,7 @@ def row(phone: Device, model: Path, tool: str) -> Callable[..., android_bench.re
 
 def on_phone(phone: Device) -> list[str]:
     """The names of the pushed libraries."""
-    return sorted(Path(path).name for path in phone.pushes if "/qnn-" in path)
+    return sorted(Path(path).name for path in phone.pushes if "/libraries-" in path)
 
 
 @pytest.mark.slow
@@ -200,9 +200,9 @@ def test_a_phone_of_another_maker(new_device: Callable[..., Device], model: Path
 
 def test_an_unknown_snapdragon_gets_every_skel() -> None:
     found = {name: Path(name) for name in ALL}
-    wanted = qnn._dsp_libraries(found, "Htp", "QTI SM9999")
+    wanted = qnn.dsp_libraries(found, "Htp", "QTI SM9999")
     assert wanted == [f"libQnnHtpV{version}{side}.so" for version in (73, 75) for side in ("Stub", "Skel")]
-    assert qnn._dsp_libraries(found, "Htp", "QTI SM8550") == wanted[:2]
+    assert qnn.dsp_libraries(found, "Htp", "QTI SM8550") == wanted[:2]
 
 
 def test_archives_of_two_releases_and_what_is_no_archive(tmp_path: Path) -> None:
