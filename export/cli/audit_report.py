@@ -14,7 +14,7 @@ from ecbsr_mobile.utils import verbosity
 
 from .. import resolutions
 from ..html.rendering import SIGNS
-from ..npu.socs import VENDORS, title_of
+from ..npu.socs import VENDORS, title_of, vendor_of
 from .gpu_report import print_report
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ def print_audit(path: str, audit: Audit, *, recipe: bool) -> None:
     if audit.subgraphs > 1:
         common.print_line(f"The first of its {audit.subgraphs} subgraphs:")
     print_verdicts(audit.verdicts)
-    measured = "The CPU was measured on this machine; the others are" if audit.measured else "These are"
     common.print_line()
-    common.print_wrapped(f"{measured} rule tables: no phone was asked.", indent="")
+    common.print_wrapped(f"{_evidence(audit)} rule tables: no phone was asked.", indent="")
     common.print_line()
     _print_delegates(audit.delegates, audit.measured)
     if verbosity.is_verbose():
@@ -95,6 +94,16 @@ def gate(audits: Audits, missed: Mapping[str, Sequence[Verdict]], required: Sequ
         words = {each.title: f"{SIGNS[each.light]} {each.word}" for each in audit.verdicts}
         rows.append([path, *(words.get(title, "") for title in titles)])
     return GateReport("ecbsr-audit", "; ".join(parts), checks, ["file", *titles], rows)
+
+
+def _evidence(audit: Audit) -> str:
+    """What was found out on this machine, and the beginning of a sentence about the rest."""
+    found = ["The CPU was measured"] if audit.measured else []
+    found += ["the GPU delegate was asked"] if audit.gpu is not None and audit.gpu.taken is not None else []
+    compiled = {vendor_of(soc) for soc, report in (audit.npu or {}).items() if report.taken is not None}
+    found += [f"{title_of(vendor)}'s compiler was run" for vendor in sorted(compiled)]
+    text = ", ".join(found)
+    return f"{text[0].upper()}{text[1:]} on this machine; the others are" if found else "These are"
 
 
 def _print_delegates(delegates: tuple[DelegateAudit, ...], measured: XnnpackReport | None) -> None:

@@ -53,7 +53,7 @@ class Difference:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"max_abs_diff": round(self.max_abs_diff, 3), "psnr_db": self.psnr_db and round(self.psnr_db, 3)}
+        return {"max_abs_diff": float(f"{self.max_abs_diff:.4g}"), "psnr_db": self.psnr_db and round(self.psnr_db, 3)}
 
 
 @dataclass(frozen=True)

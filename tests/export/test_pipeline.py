@@ -24,6 +24,7 @@ from export.convert import onnx_to_tflite
 from export.convert.direct import direct_graph
 from export.pipeline import export
 from tests.helpers import commands, networks
+from tests.helpers.gpu import adapter
 from tests.helpers.networks import net, use_graph
 from tests.helpers.shared import made_once
 
@@ -340,4 +341,30 @@ def test_without_the_npu_compiler_nothing_is_converted(monkeypatch: pytest.Monke
     monkeypatch.setattr(qualcomm_sdk, "find_spec", lambda name: None)
     with pytest.raises(EcbsrError, match="NPU compiler is not installed"):
         export(net(1, 2, "relu"), tmp_path / "out", npu="qualcomm")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_report_of_the_gpu_delegate_is_in_the_recipe(ready, tmp_path: Path) -> None:
+    found = adapter()
+    options = ExportOptions(precisions=["fp16", "int8"], sizes=["40x30"], target="gpu", finetune=0, gpu=True)
+    for name in ("a", "b"):
+        exported = export(net(1, 2, "prelu"), tmp_path / name, options)
+    assert len(exported.files) == 2
+    for file in exported.files:
+        report = json.loads(json.dumps(file.to_json()))["gpu"]
+        assert (report["status"], report["taken"], report["partitions"]) == ("ok", report["total"], 1)
+        assert report["adapter"] == found.name and report["refused"] == []
+        recipe = recipes.read(tflite.read(file.path))
+        assert recipe["gpu"].items() <= report.items() and {"status", "taken", "total"} <= set(recipe["gpu"])
+        first, second = ((tmp_path / name / file.path.name).read_bytes() for name in ("a", "b"))
+        assert first == second
+
+
+def test_without_an_adapter_nothing_is_converted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from export.gpu import accelerator
+
+    monkeypatch.setattr(accelerator, "find_adapter", lambda: "no Vulkan device")
+    with pytest.raises(EcbsrError, match=r"the GPU delegate cannot be asked: no Vulkan device; .*apt install chromium"):
+        export(net(1, 2, "relu"), tmp_path / "out", gpu=True)
     assert not list(tmp_path.iterdir())

@@ -131,4 +131,7 @@ def test_the_text_the_json_and_the_page_agree(tmp_path: Path) -> None:
     as_text = subprocess.run(argv("ecbsr-audit", model, "--gpu"), capture_output=True, text=True, env=environment())
     assert report["adapter"] in as_text.stdout and "3/7" in as_text.stdout
     assert all(refused["reason"] in as_text.stdout for refused in report["refused"])
+    assert "The CPU was measured, the GPU delegate was asked on this machine; the others are rule tables" in (
+        as_text.stdout
+    )
     assert " ms" not in as_text.stdout
