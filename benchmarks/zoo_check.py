@@ -4,8 +4,9 @@
     make zoo-check WRITE=--write    update the figures and the tables
 
 The figures are in `ecbsr_mobile/zoo/figures.json`; the tables in `docs/models.md` and `ecbsr_mobile/zoo/README.md` are
-generated from them. Prints the new table, and each difference on standard error. `--tables` writes the tables from the
-committed figures without measuring.
+generated from them. BSD100 and Urban100 are measured where DATA has them; `docs/models.md` says which files those are.
+Prints the new table, and each difference on standard error. `--tables` writes the tables from the committed figures
+without measuring.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def table(figures: dict[str, Figures]) -> str:
     """The figures as a Markdown table, PSNR in dB / SSIM; bicubic first in each scale."""
     sets = list(next(iter(figures.values()))["sets"])
     columns = [f"{name}{suffix}" for name in sets for suffix in ("", ", int8")]
-    header = ["model", "parameters", "GMACs", *columns, f"int8 loss, {sets[-1]}"]
+    header = ["model", "parameters", "GMACs", *columns, f"int8 loss, {zoo.LOSS_SET}"]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     by_scale_and_cost = sorted(figures.items(), key=lambda item: (item[1]["scale"], item[1]["gmacs_720p"], item[0]))
     scale = None
@@ -127,7 +128,7 @@ def table(figures: dict[str, Figures]) -> str:
             cells = [cell for data_set in sets for cell in (_score(scores[data_set]["bicubic"]), "")]
             lines.append(f"| bicubic x{scale} | | | {' | '.join(cells)} | |")
         cells = [_score(scores[data_set][kind]) for data_set in sets for kind in ("fp32", "int8")]
-        loss = scores[sets[-1]]["fp32 of 8-bit input"][0] - scores[sets[-1]]["int8"][0]
+        loss = scores[zoo.LOSS_SET]["fp32 of 8-bit input"][0] - scores[zoo.LOSS_SET]["int8"][0]
         cost = f"{model['parameters']:,} | {model['gmacs_720p']:.2f}"
         lines.append(f"| `{name}` | {cost} | {' | '.join(cells)} | {loss:.3f} dB |")
     return "\n".join(lines)

@@ -65,7 +65,7 @@ def _print_table(cards: Sequence[ModelCard]) -> None:
         for name, targets in recommended_at(scale).items():
             common.print_line(f"  x{scale} on {', '.join(targets)}: {name}")
     common.print_line()
-    header = ["model", "kB", "GMACs", *sets, "int8 loss", "time", "take for"]
+    header = ["model", "kB", "GMACs", *sets, "loss", "time"]
     common.print_table(header, [_row(card) for card in cards])
     timed = next(card.relative_time for card in cards if card.relative_time)
     common.print_line()
@@ -73,7 +73,7 @@ def _print_table(cards: Sequence[ModelCard]) -> None:
         "kB: the int8 .tflite.",
         "GMACs: for a result of 1280x720.",
         f"{', '.join(sets)}: PSNR of fp32 in dB, on luma.",
-        f"int8 loss: dB on {sets[-1]}, of the int8 file for CPUs.",
+        f"loss: dB on {zoo.LOSS_SET}, of the int8 file for CPUs.",
         f"time: of int8, over the fp32 file of ecbsr-m4c16 of the same scale (LR {timed.size}, 1 thread, "
         f"{timed.machine}); another processor gives other ratios: ecbsr bench measures yours.",
         "-: not measured.",
@@ -91,7 +91,6 @@ def _row(card: ModelCard) -> list[str]:
         f"{card.bytes['int8'] / 1000:.0f}",
         f"{card.gmacs_720p:.2f}",
         *(f"{quality.fp32[0]:.2f}" for quality in card.quality.values()),
-        f"{list(card.quality.values())[-1].int8_loss_db:.3f}",
+        f"{card.quality[zoo.LOSS_SET].int8_loss_db:.3f}",
         f"{time.ratio:.2f}" if time else "-",
-        ",".join(card.recommended_for),
     ]

@@ -15,6 +15,9 @@ TIMES = FOLDER / "front_zen4.json"
 DEFAULT = "ecbsr-m4c16-x2"
 """The default model of the commands."""
 
+LOSS_SET = "Set14"
+"""The data set of the one int8 loss that tables show."""
+
 RECOMMENDED = {
     "cpu": ("ecbsr-m6c16-leaky-x2", "ecbsr-m6c16-relu-x4"),
     **dict.fromkeys(("gpu", "nnapi", "npu"), (DEFAULT, "ecbsr-m4c16-x4")),

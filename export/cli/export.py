@@ -107,7 +107,7 @@ def _list(as_json: bool) -> None:
         psnrs = [f"{values['fp32'][0]:.2f} / {values['int8'][0]:.2f}" for values in model["sets"].values()]
         targets = ", ".join(target for target, names in zoo.RECOMMENDED.items() if name in names) or "-"
         rows.append([name, str(model["parameters"]), f"{model['gmacs_720p']:.2f}", *psnrs, targets])
-    psnr_columns = [f"{name} fp32 / int8 dB" for name in next(iter(figures.values()))["sets"]]
+    psnr_columns = [f"{name} fp32 / int8" for name in next(iter(figures.values()))["sets"]]
     common.print_table(["model", "parameters", "GMACs, 720p out", *psnr_columns, "recommended for"], rows)
 
 
