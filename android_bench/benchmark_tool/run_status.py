@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..config import Delegate
+from ..results.types import Run
 from .log_parser import NPU_COMPILER, Delegation, ToolLog
 
 _NAMES = {
@@ -64,6 +65,26 @@ def run_status(log: ToolLog, exit_code: int, expected: Expected) -> RunStatus:
     if expected.delegate.name == "cpu":
         return _cpu_status(delegation)
     return _delegate_status(log, delegation, expected)
+
+
+def with_timing(run: Run, log: ToolLog) -> Run:
+    """The run with the times of its log."""
+    timed = log.timed
+    if timed is None:
+        return run
+    return replace(
+        run,
+        median_ms=_ms(timed.mean if timed.median is None else timed.median),
+        p95_ms=_ms(timed.p95),
+        mean=timed.median is None,
+        iterations=timed.count,
+        init_ms=_ms(log.init),
+        peak_memory_mb=log.peak_memory_mb,
+    )
+
+
+def _ms(microseconds: float | None) -> float | None:
+    return microseconds / 1000 if microseconds is not None else None
 
 
 def _failure(log: ToolLog, exit_code: int) -> RunStatus | None:

@@ -15,9 +15,10 @@ from .. import schedule
 from ..benchmark_tool import binary
 from ..config import HOST, QNN_FETCH, Case, Options
 from ..models import Model, read_models
-from . import file_check, qnn
+from . import file_check, qnn_download
 from .adb import Adb, ShellResult
 from .device import Device
+from .refused import Refused
 from .runner import PhoneRunner
 
 UNKNOWN_HASH = "hash-not-known"  # of a tool that is not downloaded yet
@@ -107,19 +108,18 @@ class DryRunRunner(PhoneRunner):
         return DryRunDevice(serial, self.options, self.progress, self.commands)
 
     def _push_qnn(self, backend: str) -> str:
-        if self.options.qnn == QNN_FETCH and not qnn.is_fetched():
-            raise UsageError(
-                f"a dry run downloads nothing; download {' and '.join(qnn.ADDRESSES)}, and give --qnn their folder"
-            )
+        if self.options.qnn == QNN_FETCH and not qnn_download.is_fetched():
+            addresses = " and ".join(qnn_download.ADDRESSES)
+            raise UsageError(f"a dry run downloads nothing; download {addresses}, and give --qnn their folder")
         try:
             return super()._push_qnn(backend)
-        except qnn.Refused as refused:
+        except Refused as refused:
             raise UsageError(str(refused)) from None
 
     def _push_npu(self, model: str) -> str:
         try:
             return super()._push_npu(model)
-        except qnn.Refused as refused:
+        except Refused as refused:
             raise UsageError(str(refused)) from None
 
     def obstacle(self) -> str:

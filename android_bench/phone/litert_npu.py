@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import qnn
 from .device_info import PhoneProperties
-from .qnn import Refused
+from .refused import Refused
 
 _MAKERS = {
     "qti": "Qualcomm",

@@ -43,17 +43,19 @@ class Rail:
     """A rail with its readings: seconds since the start of the phone, and µWs."""
 
     name: str
-    subsystem: str = ""
     readings: list[tuple[float, int]] = field(default_factory=list)
 
 
 def start(seconds: float) -> str:
-    """The script that begins a recording of at most `seconds`; it ends a former one."""
+    """The script that begins a recording of at most `seconds`; it ends a former one.
+
+    Perfetto may use pipes, but no files, of the shell.
+    """
     config = _CONFIG % round(seconds * 1000)
     return f"""{STOP}
 rm -f {TRACE}
-echo '{config}' | perfetto --background --txt -c - -o {TRACE} >{_PID}.txt 2>&1
-grep -o '[0-9]*$' {_PID}.txt | tail -n 1 >{_PID}; rm -f {_PID}.txt"""
+p=$(echo '{config}' | perfetto --background --txt -c - -o {TRACE} 2>/dev/null | tail -n 1)
+echo "$p" >{_PID}"""
 
 
 def is_readable() -> bool:
@@ -79,7 +81,7 @@ def read(path: Path) -> list[Rail]:
     for packet in trace.packet:
         for named in packet.power_rails.rail_descriptor:
             key = packet.trusted_packet_sequence_id, named.index
-            rails.setdefault(key, Rail(named.rail_name, named.subsys_name))
+            rails.setdefault(key, Rail(named.rail_name))
         for entry in packet.power_rails.energy_data:
             rail = rails.get((packet.trusted_packet_sequence_id, entry.index))
             seconds = entry.timestamp_ms / 1e3 or packet.timestamp / 1e9

@@ -7,33 +7,21 @@ issues 35, 46 and 158, qualcomm/fastrpc issue 379, chraac/llama.cpp issues 40 an
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import threading
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.utils import download
-from ecbsr_mobile.utils.files import atomic_write, write_bytes
+from ecbsr_mobile.utils.files import write_bytes
 
 from ..benchmark_tool import binary
 from ..config import QNN_FETCH
+from . import qnn_download
 from .device_info import PhoneProperties
+from .refused import Refused
 
 DELEGATE = "libQnnTFLiteDelegate.so"
-
-VERSION = "2.42.0"
-_CENTRAL = "https://repo1.maven.org/maven2/com/qualcomm/qti"
-ADDRESSES = tuple(
-    f"{_CENTRAL}/{name}/{VERSION}/{name}-{VERSION}.aar" for name in ("qnn-litert-delegate", "qnn-runtime")
-)
-"""The archives on Maven Central. No SHA-256 is published with them: that of the first download is required later."""
-
-LICENSE = (
-    "they are Qualcomm's: by downloading and using them you accept Qualcomm's license, which each archive contains"
-)
 
 HEXAGON = {
     "QCM6490": 68,
@@ -70,8 +58,6 @@ _SOC = re.compile(r"\b(?:SM|QCM|QCS|SA|SDM)\d{3,4}")
 _QUALCOMM = ("qti", "qualcomm")
 
 MAX_BYTES = 400_000_000  # the runtime's archive has some 70 million bytes
-SECONDS = 1800
-_downloading = threading.Lock()
 
 _CAUSES = (
     (
@@ -108,14 +94,6 @@ _CAUSES = (
 """Patterns of log lines, the status of the run, and its note; the first that matches is the cause."""
 
 
-class Refused(EcbsrError):
-    """A run that cannot begin; `status` is one of `results.types.STATUSES`."""
-
-    def __init__(self, status: str, note: str) -> None:
-        super().__init__(note)
-        self.status = status
-
-
 def find(source: str, temporary: Path, progress: Callable[[str], None], stop: threading.Event) -> dict[str, Path]:
     """The libraries for Android in the folder `source`, or in the downloaded archives for `QNN_FETCH`, by name.
 
@@ -125,7 +103,7 @@ def find(source: str, temporary: Path, progress: Callable[[str], None], stop: th
         Refused: there are none, two archives are of different versions, or the download failed.
         Canceled: `stop` was set during a download.
     """
-    folder = _fetched(progress, stop) if source == QNN_FETCH else Path(source)
+    folder = qnn_download.fetched(progress, stop) if source == QNN_FETCH else Path(source)
     if not folder.is_dir():
         raise Refused("failed", f"library missing: there is no folder {source}; give the right one")
     archives = sorted(folder.glob("*.aar"))
@@ -186,11 +164,6 @@ def first_cause(causes: Iterable[tuple[str, str, str]], log: str) -> tuple[str, 
         if match:
             return status, note.format(match[0], *match.groups())
     return None
-
-
-def is_fetched() -> bool:
-    """Whether the archives were downloaded."""
-    return all(_is_intact(_cached(address)) for address in ADDRESSES)
 
 
 def _is_other_maker(soc: str) -> bool:
@@ -257,47 +230,3 @@ def _unpacked(archive: Path, temporary: Path) -> dict[str, Path]:
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise Refused("failed", f"cannot read {archive}: {error}; download it again") from None
     return found
-
-
-def _cached(address: str) -> Path:
-    return binary.cache_folder() / f"qnn-{VERSION}" / address.rpartition("/")[2]
-
-
-def _is_intact(path: Path) -> bool:
-    return path.exists() and _recorded(path) == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _fetched(progress: Callable[[str], None], stop: threading.Event) -> Path:
-    """The folder of the downloaded archives; each is downloaded once, and its recorded SHA-256 is required.
-
-    Raises:
-        Refused: it cannot be downloaded, or has another hash than the first download.
-    """
-    with _downloading:
-        for address in ADDRESSES:
-            path = _cached(address)
-            recorded = _recorded(path)
-            if _is_intact(path):
-                continue
-            progress(f"downloading {address}; {LICENSE}")
-            try:
-                with atomic_write(path) as temporary:
-                    fetched = download.fetch(address, temporary, max_bytes=MAX_BYTES, seconds=SECONDS, stop=stop)
-                    if recorded and fetched.sha256 != recorded:
-                        raise EcbsrError(f"{address} has the SHA-256 {fetched.sha256}, not {recorded} as at first")
-                    if not zipfile.is_zipfile(temporary):
-                        raise EcbsrError(f"{address} gave {fetched.bytes} bytes that are not an archive")
-            except EcbsrError as error:
-                note = f"library missing: {error}; download it elsewhere, and give its folder with --qnn"
-                raise Refused("failed", note) from None
-            record = {"address": address, "sha256": fetched.sha256}
-            write_bytes(path.with_suffix(".json"), json.dumps(record).encode())
-            progress(f"downloaded {path}; SHA-256 {fetched.sha256}")
-    return _cached(ADDRESSES[0]).parent
-
-
-def _recorded(path: Path) -> str:
-    try:
-        return str(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return ""

@@ -17,14 +17,15 @@ from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from .. import output_check
 from ..benchmark_tool import flags
-from ..benchmark_tool.log_parser import Timing, ToolLog, parse_log
-from ..benchmark_tool.run_status import Expected, RunStatus, run_status
+from ..benchmark_tool.log_parser import ToolLog, parse_log
+from ..benchmark_tool.run_status import Expected, RunStatus, run_status, with_timing
 from ..config import Case, Delegate, Options, parse_delegates
 from ..models import Model, resized_file
 from ..results.types import Check, DeviceInfo, Energy, OperatorTime, Run, State
 from . import check, energy, energy_run, litert_npu, qnn
 from .adb import AdbTimeout, PhoneLost
 from .device import FOLDER, TRIES, Device
+from .refused import Refused
 
 HOT_BATTERY = 42.0  # degrees Celsius; phones with a hotter battery begin to throttle
 THROTTLED = 0.9  # of the clock that was allowed at the session's start
@@ -138,14 +139,14 @@ class PhoneRunner:
         before = self._cool_down()
         try:
             output, code = self.run_tool(case, model)
-        except qnn.Refused as refused:
+        except Refused as refused:
             return Run(case, number, refused.status, str(refused), before=before)
         after = self._state()
         log = parse_log(output)
         status = self._explained(case, self.status(case, log, code, model), output)
         run = Run(case, number, status.status, status.note, before=before, after=after)
         run = replace(run, nodes_delegated=status.delegated, nodes_total=status.total, partitions=status.partitions)
-        return self._with_notes(_with_timing(run, log, log.timed) if status.status in ("ok", "partial") else run)
+        return self._with_notes(with_timing(run, log) if status.status in ("ok", "partial") else run)
 
     def run_tool(
         self, case: Case, model: Path, changed: Sequence[str] = (), *, sampled: bool = False
@@ -284,23 +285,5 @@ class PhoneRunner:
         return ""
 
 
-def _with_timing(run: Run, log: ToolLog, timed: Timing | None) -> Run:
-    if timed is None:
-        return run
-    return replace(
-        run,
-        median_ms=_ms(timed.mean if timed.median is None else timed.median),
-        p95_ms=_ms(timed.p95),
-        mean=timed.median is None,
-        iterations=timed.count,
-        init_ms=_ms(log.init),
-        peak_memory_mb=log.peak_memory_mb,
-    )
-
-
 def _delegate(case: Case) -> Delegate:
     return parse_delegates([case.delegate])[0]
-
-
-def _ms(microseconds: float | None) -> float | None:
-    return microseconds / 1000 if microseconds is not None else None

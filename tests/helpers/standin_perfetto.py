@@ -36,6 +36,8 @@ def main(arguments: list[str], root: Path) -> None:
     if child:
         print(child, flush=True)
         os._exit(0)
+    for descriptor in (0, 1, 2):  # as a daemon, so that the shell does not wait for it
+        os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
     ended.wait(600)
     rails = json.loads((root / "rails.json").read_text()) if (root / "rails.json").exists() else []
     history = [line.split() for line in (root / "history").read_text().splitlines()]

@@ -13,7 +13,8 @@ import pytest
 import android_bench
 from android_bench import cli
 from android_bench.config import Options
-from android_bench.phone import device_info, litert_npu, qnn
+from android_bench.phone import device_info, litert_npu
+from android_bench.phone.refused import Refused
 from android_bench.results.types import Row
 from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import UsageError
@@ -208,9 +209,7 @@ def test_a_phone_that_names_no_maker(tmp_path: Path) -> None:
     found = {path.name: path for path in folder.iterdir()}
     assert [path.name for path in litert_npu.choose(found, phone, None)] == OTHERS[:2]
     both = {path.name: path for path in folder_of(tmp_path / "both").iterdir()}
-    with pytest.raises(
-        qnn.Refused, match="does not name the maker of its SoC; give --tool the libraries of one vendor"
-    ):
+    with pytest.raises(Refused, match="does not name the maker of its SoC; give --tool the libraries of one vendor"):
         litert_npu.choose(both, phone, None)
 
 

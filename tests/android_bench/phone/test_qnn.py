@@ -17,7 +17,8 @@ import pytest
 import android_bench
 from android_bench import cli
 from android_bench.config import Options
-from android_bench.phone import qnn
+from android_bench.phone import qnn, qnn_download
+from android_bench.phone.refused import Refused
 from ecbsr_mobile.errors import UsageError
 from tests.helpers.adb_device import TMP, Device
 from tests.helpers.bench import QUICK
@@ -208,10 +209,10 @@ def test_an_unknown_snapdragon_gets_every_skel() -> None:
 def test_archives_of_two_releases_and_what_is_no_archive(tmp_path: Path) -> None:
     for name in ("qnn-litert-delegate-2.42.0.aar", "qnn-runtime-2.41.0.aar"):
         (tmp_path / name).write_bytes(b"no archive")
-    with pytest.raises(qnn.Refused, match=r"^wrong version: .*delegate-2.42.0.aar is 2.42.0, qnn-runtime-2.41.0.aar"):
+    with pytest.raises(Refused, match=r"^wrong version: .*delegate-2.42.0.aar is 2.42.0, qnn-runtime-2.41.0.aar"):
         qnn.find(str(tmp_path), tmp_path / "t", lambda _line: None, threading.Event())
     (tmp_path / "qnn-runtime-2.41.0.aar").unlink()
-    with pytest.raises(qnn.Refused, match=r"^cannot read .*not a zip file; download it again$"):
+    with pytest.raises(Refused, match=r"^cannot read .*not a zip file; download it again$"):
         qnn.find(str(tmp_path), tmp_path / "t", lambda _line: None, threading.Event())
 
 
@@ -234,7 +235,7 @@ def test_a_download_names_the_license_and_keeps_its_hash(tmp_path: Path, monkeyp
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     addresses = tuple(f"http://127.0.0.1:{server.server_port}/{name}-2.42.0.aar" for name in ("delegate", "runtime"))
-    monkeypatch.setattr(qnn, "ADDRESSES", addresses)
+    monkeypatch.setattr(qnn_download, "ADDRESSES", addresses)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     lines: list[str] = []
 
@@ -242,14 +243,14 @@ def test_a_download_names_the_license_and_keeps_its_hash(tmp_path: Path, monkeyp
         return qnn.find("fetch", tmp_path / "unpacked", lines.append, threading.Event())
 
     try:
-        assert find()[qnn.DELEGATE].read_bytes() == library(qnn.DELEGATE) and qnn.is_fetched()
-        assert lines[0] == f"downloading {addresses[0]}; {qnn.LICENSE}"
+        assert find()[qnn.DELEGATE].read_bytes() == library(qnn.DELEGATE) and qnn_download.is_fetched()
+        assert lines[0] == f"downloading {addresses[0]}; {qnn_download.LICENSE}"
         find()
         assert served["requests"] == 2, "each archive once"
         for path in (tmp_path / "cache").rglob("*.aar"):
             path.unlink()
         served["body"] += b"\0"
-        with pytest.raises(qnn.Refused, match=r"has the SHA-256 \w{64}, not \w{64} as at first"):
+        with pytest.raises(Refused, match=r"has the SHA-256 \w{64}, not \w{64} as at first"):
             find()
         assert not list((tmp_path / "cache").rglob("*.aar"))
     finally:

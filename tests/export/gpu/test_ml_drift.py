@@ -17,8 +17,10 @@ from export.gpu.runner import CUT, query_models
 from export.npu.runner import sized
 from export.validation.sample_crop import SampleCrop, run_sample_crop
 from tests.helpers.commands import argv, environment
+from tests.helpers.delegates import audited
 from tests.helpers.gpu import adapter
 from tests.helpers.npu_models import several_reasons
+from tests.helpers.paths import REFERENCE
 from tests.helpers.tflite_models import GraphBuilder
 
 SHAPE = (1, 8, 8, 4)
@@ -135,3 +137,21 @@ def test_the_text_the_json_and_the_page_agree(tmp_path: Path) -> None:
         as_text.stdout
     )
     assert " ms" not in as_text.stdout
+
+
+def test_the_table_takes_what_ml_drift_takes_of_files_of_others() -> None:
+    found = adapter()
+    files = sorted((REFERENCE / "cases").rglob("*.tflite"))
+    if not files:
+        pytest.skip("there is no folder shared/ beside the repository")
+    models = {path.name: sized(path.read_bytes()) for path in files}
+    reports = query_models(models, adapter=found)
+    for name, report in reports.items():
+        tabled = audited(tflite.read(models[name]), "gpu_ml_drift")
+        assert (report.taken, report.total) == (tabled.taken, tabled.total), name
+    assert {name for name, report in reports.items() if report.status != "ok"} == {
+        "rank6_and_cumsum.tflite",
+        "reshape6d.tflite",
+    }
+    reasons = {op.reason for op in reports["rank6_and_cumsum.tflite"].refused}
+    assert 'Tensor "functional_1/lambda_1/Reshape" has bad input dims size: 6.' in reasons
