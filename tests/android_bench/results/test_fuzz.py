@@ -93,7 +93,7 @@ def lines(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
             written.add_check(case, Check(1.0, 50.5))
             written.add_profile(case, OPERATORS)
     written.close()
-    with patch.object(session._Queues, "run", lambda _queues, _names: None):
+    with patch.object(session.Queues, "run", lambda _queues, _names: None):
         yield [json.loads(line) for line in (folder / journal.RUNS).read_text().splitlines()]
 
 

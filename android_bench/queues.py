@@ -1,0 +1,169 @@
+"""The devices of a session, each with its queue of runs in a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from ecbsr_mobile.utils.subprocess_runner import Canceled
+
+from . import schedule
+from .config import HOST, Case
+from .models import Model
+from .results.journal import Journal
+from .results.types import TIMED, Check, DeviceInfo, Energy, OperatorTime, Run
+
+Notify = Callable[[str], None]
+"""Called with one line of text, from several threads."""
+
+Step = Callable[[str, str, int, int], None]
+"""Called after each run with the device, the outcome, the number of runs that are done, and of all; from threads."""
+
+CLEANUP_SECONDS = 60  # for the devices to be restored after an interrupt
+
+
+class Runner(Protocol):
+    """Runs cases on a device: `HostRunner` or `PhoneRunner`. Entering prepares the device, leaving restores it."""
+
+    def __enter__(self) -> Runner: ...
+    def __exit__(self, *_: Any) -> None: ...
+    def describe(self) -> DeviceInfo:
+        """What identifies the device."""
+
+    def measure(self, case: Case, number: int) -> Run:
+        """Run one process; `number` is the round."""
+
+    def check(self, case: Case) -> Check:
+        """Compare the device's output with the output of this machine."""
+
+    def profile(self, case: Case) -> tuple[OperatorTime, ...]:
+        """The time of each operator type."""
+
+    def energy(self, case: Case) -> Energy:
+        """The energy of one image."""
+
+
+class Queues:
+    """The devices of a session.
+
+    Attributes:
+        failures: the error of each device whose queue ended early.
+    """
+
+    def __init__(
+        self, models: Mapping[str, Model], journal: Journal, progress: Notify, step: Step | None = None
+    ) -> None:
+        self.models, self.journal, self.progress, self.step = models, journal, progress, step
+        self.options = journal.session.settings
+        self.stop = threading.Event()
+        states = [state for run in journal.runs.values() for state in (run.before, run.after) if state]
+        # The seconds of a resumed session continue those of the interrupted one.
+        self.began = time.monotonic() - max((state.seconds for state in states), default=0)
+        self.failures: dict[str, Exception] = {}
+
+    def run(self, names: Sequence[str]) -> None:
+        """Run the queues of some devices at once; on an interrupt, stop them and wait until they are restored."""
+        # Events instead of Thread.join: after an interrupt, Python 3.11 treats a joined thread as ended.
+        ended = {name: threading.Event() for name in names}
+        for name in names:
+            threading.Thread(target=self._run_thread, args=(name, ended[name]), name=name, daemon=True).start()
+        try:
+            for event in ended.values():
+                while not event.wait(0.1):
+                    pass
+        except BaseException:
+            self.stop.set()
+            for event in ended.values():
+                event.wait(CLEANUP_SECONDS)
+            raise
+
+    def _run_thread(self, name: str, ended: threading.Event) -> None:
+        try:
+            with suppress(Canceled):
+                self._run_queue(name)
+        except Exception as error:  # raised later in the thread that waits
+            self.failures[name] = error
+            self.progress(f"{name}: {error}")
+        finally:
+            ended.set()
+
+    def _run_queue(self, name: str) -> None:
+        cases = schedule.cases(self.models, self.options, name)
+        if self._is_complete(name, cases):
+            return
+        with self._runner(name) as runner:
+            info = runner.describe()
+            self.journal.add_device(info)
+            self.progress(info.text)
+            queue = list(schedule.shuffled(cases, self.options.rounds, self.options.seed))
+            began = time.monotonic()
+            for position, (number, case) in enumerate(queue, 1):
+                if schedule.is_done(self.journal.runs_of(case), number):
+                    continue
+                run = runner.measure(case, number)
+                self.journal.add_run(run)
+                remaining = (time.monotonic() - began) / position * (len(queue) - position)
+                if self.step:
+                    self.step(name, _step_text(run), position, len(queue))
+                else:
+                    self.progress(_progress_line(run, self.options.rounds, remaining))
+            for case in cases:
+                if self._needs_check(case):
+                    self.journal.add_check(case, runner.check(case))
+                if self._needs_profile(case):
+                    self.journal.add_profile(case, runner.profile(case))
+                if self._needs_energy(case):
+                    self.journal.add_energy(case, runner.energy(case))
+
+    def _runner(self, name: str) -> Runner:
+        if name == HOST:
+            from .host.runner import HostRunner
+
+            return HostRunner(self.models, self.options, self.stop, self.began)
+        from .phone.runner import PhoneRunner
+
+        return PhoneRunner(name, self.models, self.options, stop=self.stop, started=self.began, progress=self.progress)
+
+    def _is_complete(self, name: str, cases: Sequence[Case]) -> bool:
+        """Whether the journal already has everything about a device, so that it need not be connected."""
+        return name in self.journal.devices and not any(
+            self._needs_check(case)
+            or self._needs_profile(case)
+            or self._needs_energy(case)
+            or not all(
+                schedule.is_done(self.journal.runs_of(case), number) for number in range(1, self.options.rounds + 1)
+            )
+            for case in cases
+        )
+
+    def _needs_check(self, case: Case) -> bool:
+        return self.options.check and case not in self.journal.checks and self._is_timed(case)
+
+    def _needs_profile(self, case: Case) -> bool:
+        return self.options.profile and case not in self.journal.profiles and self._is_timed(case)
+
+    def _needs_energy(self, case: Case) -> bool:
+        return self.options.energy and case not in self.journal.energies and self._is_timed(case)
+
+    def _is_timed(self, case: Case) -> bool:
+        return any(run.status in TIMED for run in self.journal.runs_of(case))
+
+
+def _outcome(run: Run) -> str:
+    latency = f"{run.median_ms:.2f} ms" if run.median_ms is not None else ""
+    return latency if run.status == "ok" else f"{run.status} {latency}".strip()
+
+
+def _step_text(run: Run) -> str:
+    return f"{run.case.device}: {_outcome(run)}, {run.case.model}"
+
+
+def _progress_line(run: Run, rounds: int, seconds: float) -> str:
+    case, outcome = run.case, _outcome(run)
+    what = f"{case.model} {case.size[0]}x{case.size[1]} {case.delegate} {case.threads_text}"
+    estimate = f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+    note = f" ({run.note})" if run.note else ""
+    return f"{case.device} round {run.round}/{rounds}, {estimate}: {what}: {outcome}{note}"
