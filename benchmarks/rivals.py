@@ -28,7 +28,6 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.utils.files import write_bytes
-from ecbsr_mobile.utils.progress import bar
 from export import resolutions
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def main(argv: list[str] | None = None) -> None:
     opencv().setNumThreads(1)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for rival in bar(list(_rivals(options.rivals, options.size, Path(folder))), "measuring"):
+        for rival in _rivals(options.rivals, options.size, Path(folder)):  # one at a time: a file of 540p takes memory
             baseline = runner(zoo.tflite(f"ecbsr-m4c16-x{rival.model.scale}", "fp32"), options.size)
             ratio = compare(rival.run, baseline, options.rounds).ratio
             scores = {data.name: evaluation.evaluate(rival.model, data)[0] for data in options.data}
@@ -125,10 +124,8 @@ def _rivals(root: Path, size: tuple[int, int], folder: Path) -> Iterator[Rival]:
             yield _planes(Resized(name, scale, kernel), "OpenCV", [], size)
         for colors in (1, 3):
             path = _existing(root, "SR-LUT", f"3_Test_using_LUT/Model_S_x{scale}_4bit_int8.npy")
-            yield _planes(
-                Simplex("SR-LUT", scale, [[(SQUARE, path)]], "reflect", colors), "yhjo09/SR-LUT", [path], size
-            )
-        yield from _networks(root, scale, size, folder)
+            table = Simplex("SR-LUT", scale, [[(SQUARE, path)]], "reflect", colors)
+            yield _planes(table, "yhjo09/SR-LUT", [path], size)
     tables = _existing(root, "MuLUT", "models/sr_x2sdy")
     shapes = {"s": SQUARE, "d": WIDE, "y": FORK}
     stages = [
@@ -138,6 +135,8 @@ def _rivals(root: Path, size: tuple[int, int], folder: Path) -> Iterator[Rival]:
     for colors in (1, 3):
         yield _planes(Simplex("MuLUT", 4, stages, "edge", colors), "ddlee-cn/MuLUT", list(tables.glob("*.npy")), size)
         yield _planes(Nibbles("HKLUT", halves, 2, colors), "jasonli0707/hklut", list(halves.glob("*.npy")), size)
+    for scale in (2, 4):
+        yield from _networks(root, scale, size, folder)
 
 
 def _planes(model: LookUp, source: str, files: list[Path], size: tuple[int, int]) -> Rival:

@@ -21,13 +21,17 @@ Schedule = Literal["cosine", "constant"]
 DEFAULT_LR: dict[Optimizer, float] = {"adam": 1e-3, "soap": 5e-3}
 """A good initial learning rate of a cosine schedule, by optimizer."""
 
+_BEST = {"optimizer": "soap", "loss": "psnr", "patch": 48, "batch": 32, "steps": 50_000}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"optimizer": "soap", "loss": "psnr", "patch": 48, "batch": 16, "steps": 2000, "validate_every": 200},
     "paper": {"optimizer": "adam", "lr": 5e-4, "loss": "l1", "patch": 32, "batch": 32, "schedule": "constant",
               "ema_decay": 0.0, "steps": 1_600_000},
-    "best": {"optimizer": "soap", "loss": "psnr", "patch": 48, "batch": 32, "steps": 50_000},
+    "best": _BEST,
+    "m10c32": {"blocks": 10, "channels": 32, **_BEST},
+    "m16c64": {"blocks": 16, "channels": 64, **_BEST, "lr": 2e-3},
 }  # fmt: skip
-"""Named settings: a first look, the paper's training, and the first stage of the bundled models."""
+"""Named settings: a first look, the paper's training, the first stage of the bundled models, and of wider networks."""
 
 
 @dataclass(frozen=True)

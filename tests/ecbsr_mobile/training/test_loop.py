@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import shutil
 import signal
 from dataclasses import asdict, replace
@@ -14,9 +15,9 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from ecbsr_mobile import EcbsrError, TorchModel, UsageError, evaluate, images, load, train, zoo
+from ecbsr_mobile import EcbsrError, Settings, TorchModel, UsageError, evaluate, images, load, train, zoo
 from ecbsr_mobile.training.loop import saved_settings
-from ecbsr_mobile.training.settings import Report
+from ecbsr_mobile.training.settings import DEFAULT_LR, PRESETS, Report
 from tests.helpers.training import QUICK, assert_same_run
 
 pytestmark = pytest.mark.slow
@@ -40,6 +41,19 @@ def test_training_lowers_the_loss_and_keeps_the_best_weights(
     score, _ = evaluate(TorchModel(load(tmp_path / "run" / "best.safetensors")), val_images)
     assert score.psnr == pytest.approx(last.best_psnr, abs=1e-3)
     assert score.psnr > 20
+
+
+@pytest.mark.parametrize("preset", ["m10c32", "m16c64"])
+def test_wide_and_deep_networks_learn_from_their_presets(
+    train_images: Path, val_images: Path, tmp_path: Path, preset: str
+) -> None:
+    small = {"steps": 24, "patch": 8, "batch": 2, "validate_every": 8}
+    settings = Settings(**{"lr": DEFAULT_LR["soap"], **PRESETS[preset], **small})
+    assert f"-{preset}-" in settings.architecture.name
+    reports: list[Report] = []
+    train(train_images, val_images, tmp_path, settings, on_report=reports.append)
+    losses = [report.loss for report in reports]
+    assert all(map(math.isfinite, losses)) and losses[-1] < losses[0] - 3  # dB
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from ecbsr_mobile.training.settings import PRESETS
         ({"loss": "float"}, "loss 'float' is unknown"),
         ({"schedule": "linear"}, "schedule 'linear'"),
         ({"int8": "cpu"}, "int8 'cpu' is unknown; use one of single, double, native"),
-        ({"preset": "fast"}, "preset 'fast' is unknown; use one of quick, paper, best"),
+        ({"preset": "fast"}, "preset 'fast' is unknown; use one of quick, paper, best, m10c32, m16c64"),
         ({"lr": 0.0}, "learning rate 0.0"),
         ({"lr": float("nan")}, "learning rate nan"),
         ({"ema_decay": 1.0}, "ema_decay 1.0"),
