@@ -1,12 +1,13 @@
 """Measure the Pareto front of int8 models on a CPU: PSNR against time.
 
     python benchmarks/front.py --data Set5 Set14 --out docs/images/front.png [--times ecbsr_mobile/zoo/front_zen4.json]
+        [--rivals benchmarks/rivals.json]
 
 The time of a model is that of its int8 file for CPUs over that of the fp32 file of `ecbsr-m4c16` of the same scale, on
 one thread, interleaved. The PSNR is that of the int8 file on the last data set. A model is on the Pareto front if no
 other model of its scale has at least its PSNR in at most its time. Models are bundled models, or weights, which are
 exported first. Prints a Markdown table and writes a plot. Times depend on the machine, not on the weights: `--times`
-stores them.
+stores them. `--rivals` adds what `rivals.py` has measured to the plot.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def main(argv: list[str] | None = None) -> None:
         points = [_measure(model, options, stored, Path(folder)) for model in bar(models, "measuring")]
     data_sets = [folder.name for folder in options.data]
     print(table(points, data_sets))
-    plot(points, pareto_front(points), f"PSNR of int8, {data_sets[-1]}, dB", options.out)
+    rivals = read_rivals(options.rivals, data_sets) if options.rivals else []
+    plot(points, pareto_front(points), rivals, data_sets[-1], options.out)
     times = stored or Times(processor(), resolutions.name(options.size), {point.name: point.time for point in points})
     print(f"\nint8 over fp32 ecbsr-m4c16 at {times.size}, 1 thread; {times.machine}")
     if options.times and not stored:
@@ -130,6 +132,19 @@ def read_times(path: Path) -> Times:
     return Times(document["machine"], document["size"], times)
 
 
+def read_rivals(path: Path, data_sets: Sequence[str]) -> list[Point]:
+    """The results that `rivals.py` has written."""
+    return [
+        Point(
+            f"{rival['name']} ({'luma' if rival['colors'] == 1 else 'RGB'})",
+            rival["scale"],
+            Ratio(*rival["time"]),
+            tuple(rival["sets"][name][0] for name in data_sets),
+        )
+        for rival in json.loads(path.read_text())["rivals"]
+    ]
+
+
 def write_times(path: Path, times: Times) -> None:
     """Write times as JSON; ratios are rounded to 4 decimals."""
     ratios = {name: [round(value, 4) for value in astuple(ratio)] for name, ratio in times.times.items()}
@@ -146,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     add_rounds_option(parser)
     parser.add_argument("--times", type=Path, metavar="FILE",
                         help="a JSON file of times: read if it exists, else measured and written")  # fmt: skip
+    parser.add_argument("--rivals", type=Path, metavar="FILE", help="results of rivals.py to show in the plot")
     parser.add_argument("--out", type=Path, default=Path("front.png"), help="the plot (front.png)")
     return parser
 

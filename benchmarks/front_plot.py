@@ -15,14 +15,36 @@ if TYPE_CHECKING:
 MIN_SPAN = 0.1  # of an axis: smaller differences are noise and must not fill the panel
 
 
-def plot(points: Sequence[Point], front: Sequence[Point], psnr_label: str, out: Path) -> None:
-    """Write the plot to `out`; a line joins the points of the Pareto front `front`, fastest first."""
+def plot(points: Sequence[Point], front: Sequence[Point], rivals: Sequence[Point], data_set: str, out: Path) -> None:
+    """Write the plot to `out`; a line joins the points of the Pareto front `front`, fastest first.
+
+    With `rivals`, the axis of time is logarithmic.
+    """
     scales = [scale for scale in (2, 3, 4) if sum(point.scale == scale for point in points) > 1]
-    figure = Figure(figsize=(6 * max(len(scales), 1), 4.5), layout="constrained")
+    size = (7.5, 7) if rivals else (6, 4.5)
+    figure = Figure(figsize=(size[0] * max(len(scales), 1), size[1]), layout="constrained")
     for axes, scale in zip(figure.subplots(1, max(len(scales), 1), squeeze=False)[0], scales, strict=False):
-        _plot_scale(axes, [p for p in points if p.scale == scale], [p for p in front if p.scale == scale])
-        axes.set(title=f"x{scale}", xlabel="time, int8 over fp32 m4c16", ylabel=psnr_label)
+        groups = [[point for point in group if point.scale == scale] for group in (points, front, rivals)]
+        (_plot_with_rivals if rivals else _plot_scale)(axes, *groups[: 3 if rivals else 2])
+        axes.set(title=f"x{scale}", xlabel="time over fp32 m4c16", ylabel=f"PSNR, {data_set}, dB")
     figure.savefig(out, dpi=120)
+
+
+def _plot_with_rivals(axes: Axes, points: Sequence[Point], front: Sequence[Point], rivals: Sequence[Point]) -> None:
+    axes.set_xscale("log")
+    axes.step([p.time.mean for p in front], [p.psnr[-1] for p in front], where="post", color="0.7", zorder=0)
+    for group, color, marker in ((points, "tab:blue", "o"), (rivals, "0.4", "s")):
+        ours = group is points
+        axes.scatter([p.time.mean for p in group], [p.psnr[-1] for p in group], color=color, marker=marker, s=20,
+                     label="this project, int8" if ours else "others")  # fmt: skip
+        for point in group:
+            label = point.name.removeprefix("ecbsr-").removesuffix(f"-x{point.scale}")
+            offset, alignment = ((-5, 3), "right") if ours else ((5, -3), "left")
+            axes.annotate(label, (point.time.mean, point.psnr[-1]), offset, textcoords="offset points", fontsize=8,
+                          ha=alignment, color=color)  # fmt: skip
+    times = [p.time.mean for p in (*points, *rivals)]
+    axes.set_xlim(min(times) / 2, max(times) * 5)
+    axes.legend(loc="lower right", fontsize=9)
 
 
 def _plot_scale(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
