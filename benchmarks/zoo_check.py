@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
-from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.progress import bar
 
@@ -70,6 +70,11 @@ def main(argv: list[str] | None = None) -> int:
     if options.tables:
         _write_tables(table(committed))
         return 0
+    sets = {data_set for model in committed.values() for data_set in model["sets"]}
+    if options.write and (missing := sets - {folder.name for folder in options.data}):
+        raise UsageError(
+            f"--data lacks {', '.join(sorted(missing))}, whose figures would be lost; see docs/models.md"
+        )
     measured = {name: measure(name, options.data) for name in zoo.names()}
     print(table(measured))
     if options.write:

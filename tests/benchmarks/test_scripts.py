@@ -94,6 +94,15 @@ def test_differences_beyond_rounding_are_listed() -> None:
     assert second == "ecbsr-m4c16-x4: has committed figures but is not bundled"
 
 
+def test_figures_are_not_written_without_all_their_data_sets(tmp_path: Path) -> None:
+    import zoo_check
+
+    before = zoo.FIGURES.read_bytes()
+    with pytest.raises(UsageError, match="--data lacks BSD100, Urban100, whose figures would be lost"):
+        zoo_check.main(["--data", str(tmp_path / "Set5"), str(tmp_path / "Set14"), "--write"])
+    assert zoo.FIGURES.read_bytes() == before
+
+
 def test_a_dominated_model_is_not_on_the_pareto_front() -> None:
     from front import Point, pareto_front
     from interleaved import Ratio
