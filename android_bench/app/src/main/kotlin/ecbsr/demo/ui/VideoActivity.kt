@@ -4,15 +4,21 @@ import android.Manifest
 import android.app.AlertDialog
 import android.content.Intent
 import android.content.pm.PackageManager
+import android.content.res.Configuration
 import android.hardware.display.DisplayManager
 import android.net.Uri
 import android.os.Bundle
 import android.os.Handler
 import android.os.Looper
+import android.view.Gravity
 import android.view.MenuItem
 import android.view.View
+import android.view.ViewGroup.LayoutParams.MATCH_PARENT
+import android.view.ViewGroup.LayoutParams.WRAP_CONTENT
 import android.widget.Button
 import android.widget.ImageButton
+import android.widget.LinearLayout
+import android.widget.LinearLayout.LayoutParams
 import android.widget.SeekBar
 import android.widget.TextView
 import ecbsr.demo.DemoViewModel
@@ -46,6 +52,7 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
+        arrange(resources.configuration)
         if (state != null) restore(state)
         findViewById<Button>(R.id.model).setOnClickListener { startActivity(Intent(this, ModelsActivity::class.java)) }
         findViewById<Button>(R.id.backend).setOnClickListener { chooseBackend() }
@@ -54,6 +61,29 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
         view.onFailed = player::fail
         if (viewModel.model == null && viewModel.task == null) {
             viewModel.selectModel(state?.getString(MODEL) ?: viewModel.models.names().first())
+        }
+    }
+
+    override fun onConfigurationChanged(configuration: Configuration) {
+        super.onConfigurationChanged(configuration)
+        arrange(configuration)
+    }
+
+    /** Puts the controls below the video, or beside it on a wide screen. A turned phone keeps the views, and so the video. */
+    private fun arrange(configuration: Configuration) {
+        val isWide = configuration.orientation == Configuration.ORIENTATION_LANDSCAPE
+        val (along, across) = LinearLayout.HORIZONTAL to LinearLayout.VERTICAL
+        findViewById<LinearLayout>(R.id.parts).orientation = if (isWide) along else across
+        view.layoutParams = if (isWide) LayoutParams(0, MATCH_PARENT, 1f) else LayoutParams(MATCH_PARENT, 0, 1f)
+        val width = resources.getDimensionPixelSize(R.dimen.video_side)
+        findViewById<View>(R.id.side).layoutParams = if (isWide) LayoutParams(width, MATCH_PARENT) else LayoutParams(MATCH_PARENT, WRAP_CONTENT)
+        findViewById<LinearLayout>(R.id.choices).orientation = if (isWide) across else along
+        for ((id, weight) in listOf(R.id.model to 3f, R.id.backend to 2f)) {
+            findViewById<View>(id).layoutParams = if (isWide) LayoutParams(MATCH_PARENT, WRAP_CONTENT) else LayoutParams(0, WRAP_CONTENT, weight)
+        }
+        findViewById<Button>(R.id.backend).apply {
+            gravity = Gravity.CENTER_VERTICAL or if (isWide) Gravity.START else Gravity.END
+            textAlignment = if (isWide) View.TEXT_ALIGNMENT_VIEW_START else View.TEXT_ALIGNMENT_VIEW_END
         }
     }
 

@@ -129,10 +129,21 @@ class VideoActivityTest : Screen() {
     fun aTurnedPhoneDoesNotInterrupt() {
         val controller = launch()
         waitForPicture()
+        val activity = controller.get()
+        val (video, side) = listOf(R.id.video, R.id.side).map { activity.findViewById<View>(it) }
+        assertEquals(video.bottom, side.top)
         RuntimeEnvironment.setQualifiers("+land")
         controller.configurationChange()
+        shadowOf(Looper.getMainLooper()).idle()
         assertEquals(1, decoders.size)
         assertTrue(player.isPlaying)
+        assertEquals(video.right to video.height, side.left to side.height)
+        assertTrue(video.width > side.width)
+        activity.showPicture("video-turned")
+        RuntimeEnvironment.setQualifiers("+port")
+        controller.configurationChange()
+        shadowOf(Looper.getMainLooper()).idle()
+        assertEquals(video.bottom to video.width, side.top to side.width)
     }
 
     @Test
@@ -227,7 +238,7 @@ class VideoActivityTest : Screen() {
             waitForPicture()
             player.pictures!!.onShown(0)
         }
-        activity.showPicture()
+        activity.showPicture("video")
         shadowOf(activity).clickMenuItem(R.id.save)
         val (uri, output) = writableDocument("ecbsr-video.json")
         assertEquals("ecbsr-video.json", shadowOf(activity).peekNextStartedActivityForResult().intent.getStringExtra(Intent.EXTRA_TITLE))
@@ -240,7 +251,7 @@ class VideoActivityTest : Screen() {
     }
 
     /** Renders the screen: the picture as the phone's GL thread draws it, and the rest of the screen above it. */
-    private fun VideoActivity.showPicture() {
+    private fun VideoActivity.showPicture(name: String) {
         val view = findViewById<VideoView>(R.id.video)
         val overlay = findViewById<VideoOverlay>(R.id.overlay)
         val shown = player.pictures!!.latest()
@@ -268,7 +279,7 @@ class VideoActivityTest : Screen() {
         canvas.drawBitmap(picture, place[0].toFloat(), place[1].toFloat(), null)
         canvas.translate(place[0].toFloat(), place[1].toFloat())
         overlay.draw(canvas)
-        save(cleared, "video")
+        save(cleared, name)
     }
 
     private fun zoomOf(overlay: VideoOverlay) = overlay.height / 264f
