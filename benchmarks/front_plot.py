@@ -37,9 +37,10 @@ def _plot_with_rivals(axes: Axes, points: Sequence[Point], front: Sequence[Point
         ours = group is points
         axes.scatter([p.time.mean for p in group], [p.psnr[-1] for p in group], color=color, marker=marker, s=20,
                      label="this project, int8" if ours else "others")  # fmt: skip
-        for point in group:
+        # Points can be close: the labels of the front alternate between left and right, those of others in height.
+        for number, point in enumerate(sorted(front if ours else rivals, key=lambda point: point.time.mean)):
             label = point.name.removeprefix("ecbsr-").removesuffix(f"-x{point.scale}")
-            offset, alignment = ((-5, 3), "right") if ours else ((5, -3), "left")
+            offset, alignment = ((5, (2, -9)[number % 2]), "left") if not ours or number % 2 else ((-5, 3), "right")
             axes.annotate(label, (point.time.mean, point.psnr[-1]), offset, textcoords="offset points", fontsize=8,
                           ha=alignment, color=color)  # fmt: skip
     times = [p.time.mean for p in (*points, *rivals)]

@@ -108,7 +108,9 @@ def table(document: dict[str, Any]) -> str:
     sets = list(document["rivals"][0]["sets"])
     lines = [f"| scale | rival | on | kB | time over fp32 | {' | '.join(sets)} |", "|---" * (5 + len(sets)) + "|"]
     for row in sorted(document["rivals"], key=lambda row: (row["scale"], row["time"][0])):
-        scores = " | ".join("{:.2f} / {:.4f}".format(*row["sets"][name]) for name in sets)
+        scores = " | ".join(
+            "{:.2f} / {:.4f}".format(*row["sets"][name]) if name in row["sets"] else "" for name in sets
+        )
         time = "{:.3f} ({:.3f} to {:.3f})".format(*row["time"])
         kilobytes = f"{row['bytes'] / 1000:.0f}" if row["bytes"] else ""
         colors = "luma" if row["colors"] == 1 else "RGB"

@@ -72,9 +72,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     sets = {data_set for model in committed.values() for data_set in model["sets"]}
     if options.write and (missing := sets - {folder.name for folder in options.data}):
-        raise UsageError(
-            f"--data lacks {', '.join(sorted(missing))}, whose figures would be lost; see docs/models.md"
-        )
+        raise UsageError(f"--data lacks {', '.join(sorted(missing))}, whose figures would be lost; see docs/models.md")
     measured = {name: measure(name, options.data) for name in zoo.names()}
     print(table(measured))
     if options.write:

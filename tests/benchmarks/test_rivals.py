@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 from pathlib import Path
 
@@ -113,3 +114,15 @@ def test_tables_of_half_bytes_are_read_and_added(tmp_path: Path) -> None:
     expected = expected + sum(added("LSB", kind, "edge") for kind in "HD") / 2
     ours = rival_tables.Nibbles("nibbles", tmp_path, stages=1).plane(PLANE)
     assert np.abs(ours - np.clip(expected, 0, 255)).max() <= 0.5
+
+
+def test_the_stored_results_are_what_the_docs_show_and_the_plot_reads() -> None:
+    import front
+    import rivals
+
+    path = ROOT / "benchmarks" / "rivals.json"
+    document = json.loads(path.read_text())
+    assert rivals.table(document) in (ROOT / "docs" / "models.md").read_text()
+    points = front.read_rivals(path, ["Set5", "Set14"])
+    assert {point.scale for point in points} == {2, 4} and len(points) == len(document["rivals"])
+    assert all(rival["license"] == rivals.SOURCES[rival["source"]] for rival in document["rivals"])
