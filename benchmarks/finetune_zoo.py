@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from export.validation.sample_images import Sample
 
 RATES = {"prelu": 3e-4, "leaky": 3e-4, "relu": 1e-4}
-PICTURES = 120  # of --pictures, spread evenly over their names
 CALIBRATED_ON = 24
 
 
@@ -44,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
         net = load(name)
         architecture = net.architecture
         given = (architecture.scale, architecture.colors)
-        learned = pictures(options.pictures, *given, PICTURES)
+        learned = pictures(options.pictures, *given, options.count)
         held_out = pictures(options.val, *given) + pictures(None, *given)
         (stored,) = net.int8.values()
         measured = targets(net, held_out)
@@ -53,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
             best, least = stored, expected_loss(simulation, measured)
         losses = [f"stored {least:.4f}"]
         for start_name, start in _starts(net, stored, learned):
-            rate = RATES[architecture.activation]
+            rate = options.rate or RATES[architecture.activation]
             tuned = finetune(net, start, learned, options.steps, held_out=held_out, rate=rate)
             losses.append(f"from {start_name} {tuned.loss_db[0]:.4f} → {tuned.loss_db[1]:.4f} ({tuned.steps} steps)")
             if tuned.loss_db[1] < least:
@@ -76,7 +75,8 @@ def _starts(net: PlainNet, stored: Int8Weights, learned: Sequence[Sample]) -> It
     calibrated = observe(net, stored.decomposition, graph, chosen, measured)
     if net.architecture.activation != "relu":
         calibrated = search(calibrated, graph, chosen, measured)
-    yield "calibrated", calibrated.weights
+    if calibrated.weights.ranges.shape == stored.ranges.shape:  # else a slope is one that LEAKY_RELU cannot have
+        yield "calibrated", calibrated.weights
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help="bundled models (all)")
     parser.add_argument("--pictures", type=Path, required=True, metavar="DIR", help="pictures to learn from")
     parser.add_argument("--val", type=Path, required=True, metavar="DIR", help="pictures to choose on")
+    parser.add_argument("--count", type=int, default=120, help="pictures of it, spread over their names (%(default)s)")
+    parser.add_argument("--rate", type=float, help="learning rate (3e-4; 1e-4 with ReLU)")
     parser.add_argument("--steps", type=int, default=1000, help="steps of fine-tuning (%(default)s)")
     return parser
 
