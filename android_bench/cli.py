@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ecbsr_mobile.cli import common, gate_report, paths
+from ecbsr_mobile.cli import common, gate_report, paths, tables
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.progress import bars
 from ecbsr_mobile.utils.text import to_utf8
@@ -194,7 +194,7 @@ def _list_phones(*, as_json: bool) -> int:
     if as_json:
         common.print_json({"phones": listed})
     elif listed:
-        common.print_table(
+        tables.print_table(
             ["serial", "state", "model", "what to do"], [[p.serial, p.state, p.model, p.advice] for p in listed]
         )
     else:

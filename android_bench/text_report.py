@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecbsr_mobile.cli import common
+from ecbsr_mobile.cli import common, tables
 from ecbsr_mobile.cli.gate_report import Check, GateReport, Outcome
 
 from .config import HOST
@@ -33,7 +33,7 @@ def print_results(results: Results, comparisons: Sequence[Comparison]) -> None:
             common.notice(f"{device.name}: {note}")
     header, lines = _table(results, comparisons)
     alike = [name for name in ("device", "delegate", "threads") if len({getattr(r, name) for r in results.results}) < 2]
-    common.print_table(header, lines, optional=[*alike, *OPTIONAL])
+    tables.print_table(header, lines, optional=[*alike, *OPTIONAL])
     rows_by_note: dict[tuple[bool, str], list[str]] = {}
     for row in results.results:
         notes = [(row.status not in ANSWERED, row.note)]
@@ -98,7 +98,7 @@ def _table(results: Results, comparisons: Sequence[Comparison]) -> tuple[list[st
         "median ms": stats.column([row.median_ms for row in rows]),
         "95 % interval": _intervals(rows),
         "p95 ms": stats.column([row.p95_ms for row in rows]),
-        "fps": common.aligned([row.fps for row in rows], 1),
+        "fps": tables.aligned([row.fps for row in rows], 1),
         "nodes": [_nodes(row) for row in rows],
     }
     if any(row.check for row in rows):

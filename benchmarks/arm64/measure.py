@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import userland
 
 from ecbsr_mobile import zoo
-from ecbsr_mobile.cli import common
+from ecbsr_mobile.cli import common, tables
 from ecbsr_mobile.errors import UsageError
 from export import resolutions
 
@@ -182,7 +182,7 @@ def _print_table(rows: Sequence[Row], images: str, versions: dict[str, str]) -> 
     ]
     title = f"{LABEL}, per LR pixel (ratio to fp32); {images}, 1 thread"
     used = ", ".join(f"{name} {version}" for name, version in versions.items())
-    common.print_table(["file", "vs x86-64", *cores], body, f"{title}\n{used}")
+    tables.print_table(["file", "vs x86-64", *cores], body, f"{title}\n{used}")
 
 
 def _difference(rows: Sequence[Row]) -> str:

@@ -10,7 +10,6 @@ import argparse
 import json
 import logging
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -20,7 +19,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -40,10 +39,7 @@ DONE, FAILED, MISUSE = 0, 1, 2
 
 _RETRY_SECONDS = 0.02
 
-_GAP = "  "
 _MAX_NAMED = 3  # files in a command that is printed
-_NUMBER = re.compile(r"[-+]?\d|-?$")
-"""How a cell of a column of numbers begins: a digit, a sign, or nothing."""
 
 
 def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> NoReturn:
@@ -175,74 +171,6 @@ def print_json(document: Any) -> None:
     fields = msgspec.json.decode(msgspec.json.encode(document, enc_hook=_plain))
     with cleared():
         print(json.dumps({"schema": SCHEMA, **fields}, indent=2))
-
-
-def print_table(
-    header: Sequence[str], rows: Iterable[Iterable[object]], title: str = "", optional: Sequence[str] = ()
-) -> None:
-    """Print a text table on standard output; columns of numbers are right-aligned, the others left-aligned.
-
-    On a terminal that is too narrow, columns named in `optional` are left out, the first ones first, which is noted on
-    standard error; if that is not enough, each row becomes a block of lines. In a pipe the table is whole, and no line
-    is wrapped, so that it can be piped into a search.
-
-    Cells may contain any text: none of it is read as markup, and control characters become `?`.
-    """
-    table = [[printable(str(cell)) for cell in row] for row in [header, *rows]]
-    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
-    left_out: list[str] = []
-    for name in optional:
-        if _table_width(table) <= limit:
-            break
-        if name in table[0]:
-            column = table[0].index(name)
-            table = [[*row[:column], *row[column + 1 :]] for row in table]
-            left_out.append(name)
-    if title:
-        print_line(title)
-    print_line(_table_text(table) if _table_width(table) <= limit else _stacked(table))
-    if left_out:
-        notice(f"left out to fit {limit} columns: {', '.join(left_out)} (--json and pipes have them)")
-
-
-def aligned(values: Iterable[float | None], decimals: int, missing: str = "-") -> list[str]:
-    """Numbers as text with the same number of decimals, so that their points are below each other in a table.
-
-    A number that rounds to zero has no sign.
-    """
-    return [missing if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}" for value in values]
-
-
-def _column_widths(table: Sequence[Sequence[str]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(*table, strict=True)]
-
-
-def _table_width(table: Sequence[Sequence[str]]) -> int:
-    widths = _column_widths(table)
-    return sum(widths) + len(_GAP) * (len(widths) - 1)
-
-
-def _table_text(table: Sequence[Sequence[str]]) -> str:
-    widths = _column_widths(table)
-    numeric = [all(_NUMBER.match(cell) for cell in column[1:]) for column in zip(*table, strict=True)]
-
-    def line(cells: Iterable[str]) -> str:
-        columns = zip(cells, widths, numeric, strict=True)
-        return _GAP.join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in columns).rstrip()
-
-    header, *rows = table
-    return "\n".join([line(header), line("-" * width for width in widths), *map(line, rows)])
-
-
-def _stacked(table: Sequence[Sequence[str]]) -> str:
-    """Each row as its first cell, and the others below it with their headers."""
-    header, *rows = table
-    width = max(map(len, header[1:]), default=0)
-    lines = []
-    for first, *others in rows:
-        lines.append(first)
-        lines += [f"  {name.ljust(width)}  {cell}".rstrip() for name, cell in zip(header[1:], others, strict=True)]
-    return "\n".join(lines)
 
 
 def parser(program: str, description: str, **options: Any) -> Parser:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import zoo
 from ..errors import EcbsrError, UsageError
 from ..utils.text import to_utf8
-from . import common, evaluate_clips, paths
+from . import common, evaluate_clips, paths, tables
 
 if TYPE_CHECKING:
     from ..evaluation import Score
@@ -96,7 +96,7 @@ def _print_tables(results: Sequence[_Result], each: bool) -> None:
         if several:
             header[:3] = ["model", "set", "images", "PSNR dB", "to the first"]
         title = f"{f'x{scale}' if several else alike[0].path}, luma, border {scale}"
-        common.print_table(header, rows, title, optional=("bicubic SSIM", "SSIM", "images"))
+        tables.print_table(header, rows, title, optional=("bicubic SSIM", "SSIM", "images"))
 
 
 def _signed(difference: float) -> str:

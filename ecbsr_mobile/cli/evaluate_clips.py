@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import EcbsrError, UsageError
 from ..utils.text import to_utf8
 from ..video import files
-from . import common
+from . import common, tables
 
 
 def are_clips(names: Sequence[str], options: argparse.Namespace) -> bool:
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         if options.each:
             rows += [["", f"#{each.frame}", f"{each.psnr:.2f}", f"{each.ssim:.4f}"] for each in score.each]
         title = f"{Path(path).name} against {Path(reference).name}, luma"
-        common.print_table(["", "frames", "PSNR dB", "SSIM"], rows, title)
+        tables.print_table(["", "frames", "PSNR dB", "SSIM"], rows, title)
     if options.min_psnr is not None and not (math.isinf(score.psnr) or score.psnr >= options.min_psnr):
         raise EcbsrError(f"{path}: has {score.psnr:.2f} dB, less than --min-psnr {options.min_psnr:g}")
     return common.DONE

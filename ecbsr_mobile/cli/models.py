@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .. import zoo
 from ..utils.files import check_outputs, write_bytes
-from . import common, paths
+from . import common, paths, tables
 
 if TYPE_CHECKING:
     from ..zoo.cards import ModelCard
@@ -66,7 +66,7 @@ def _print_table(cards: Sequence[ModelCard]) -> None:
             common.print_line(f"  x{scale} on {', '.join(targets)}: {name}")
     common.print_line()
     header = ["model", "kB", "GMACs", *sets, "loss", "time"]
-    common.print_table(header, [_row(card) for card in cards])
+    tables.print_table(header, [_row(card) for card in cards])
     timed = next(card.relative_time for card in cards if card.relative_time)
     common.print_line()
     notes = (

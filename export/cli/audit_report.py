@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ecbsr_mobile.cli import common
+from ecbsr_mobile.cli import common, tables
 from ecbsr_mobile.cli.gate_report import Check, GateReport
 from ecbsr_mobile.tflite.graph import short_name
 from ecbsr_mobile.utils import verbosity
@@ -121,7 +121,7 @@ def _print_delegates(delegates: tuple[DelegateAudit, ...], measured: XnnpackRepo
     if measured is not None:
         delegated = f"{len(measured.nodes)}/{measured.total}" if measured.loads else "fails"
         rows.insert(1, ["XNNPACK (CPU), measured here", delegated, measured.partitions, "", ""])
-    common.print_table(header, rows, optional=["not verified", "supported"])
+    tables.print_table(header, rows, optional=["not verified", "supported"])
     if measured is not None:
         failure = "" if measured.loads else f" does not load the model: {measured.error}"
         common.print_line(f"\nMeasured here: {measured.runtime} on {measured.machine}{failure}")
@@ -154,7 +154,7 @@ def _print_npu(vendor: str, reports: CompileReports) -> None:
     header = ["SoC", *COMPILER_COLUMNS, "compile s"]
     header += ["dB to CPU", "max difference", "dB to fp32", "max difference"] if emulated else []
     common.print_line(f"\n{title_of(vendor)}'s compiler, on this machine")
-    common.print_table(header, [_npu_row(soc, report, emulated) for soc, report in reports.items()])
+    tables.print_table(header, [_npu_row(soc, report, emulated) for soc, report in reports.items()])
     for size in dict.fromkeys(report.size for report in reports.values() if report.size):
         common.print_line(f"Compiled for {resolutions.name(size)}; MB: {results.STATIC}")
     kinds = dict.fromkeys(report.arithmetic for report in reports.values())

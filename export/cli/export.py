@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ecbsr_mobile import zoo
-from ecbsr_mobile.cli import common, gate_report, paths
+from ecbsr_mobile.cli import common, gate_report, paths, tables
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import progress
 from ecbsr_mobile.utils.cpu_instructions import use_common
@@ -108,7 +108,7 @@ def _list(as_json: bool) -> None:
         targets = ", ".join(target for target, names in zoo.RECOMMENDED.items() if name in names) or "-"
         rows.append([name, str(model["parameters"]), f"{model['gmacs_720p']:.2f}", *psnrs, targets])
     psnr_columns = [f"{name} fp32 / int8" for name in next(iter(figures.values()))["sets"]]
-    common.print_table(["model", "parameters", "GMACs, 720p out", *psnr_columns, "recommended for"], rows)
+    tables.print_table(["model", "parameters", "GMACs, 720p out", *psnr_columns, "recommended for"], rows)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecbsr_mobile.cli import common
+from ecbsr_mobile.cli import common, tables
 from ecbsr_mobile.cli.gate_report import Check, GateReport
 
 from ..audit.verdicts import Verdict
@@ -29,7 +29,7 @@ def print_files(exported: Exported) -> None:
     header, rows = _table(exported)
     nodes = ["pieces", "CPU nodes"] if any(file.target == "gpu" for file in exported.files) else ["GPU nodes", "pieces"]
     title = f"{model['name']}, {model['parameters']} parameters"
-    common.print_table(header, rows, title, optional=["fidelity dB", "largest error", "bytes", *nodes])
+    tables.print_table(header, rows, title, optional=["fidelity dB", "largest error", "bytes", *nodes])
 
 
 def notice_next_step(exported: Exported) -> None:
@@ -69,7 +69,7 @@ def print_npu_reports(exported: Exported) -> None:
         for soc, report in (file.audit.npu or {}).items()
     ]
     common.print_line()
-    common.print_table(["NPU compiler", "SoC", *COMPILER_COLUMNS], rows)
+    tables.print_table(["NPU compiler", "SoC", *COMPILER_COLUMNS], rows)
     common.print_line(f"MB: {STATIC}")
     reports = [file.audit.npu for file in exported.files if file.audit and file.audit.npu]
     notes = [f"{soc}: {report.note}" for npu in reports for soc, report in npu.items() if report.note]
@@ -88,8 +88,8 @@ def _table(exported: Exported) -> tuple[list[str], list[list[str]]]:
         "file": [str(file.path) for file in files],
         "bytes": [str(file.bytes) for file in files],
         "largest error": [f"{file.max_abs_error:.1e}" for file in files],
-        "loss dB": common.aligned([max(file.loss.drop_db, 0.0) if file.loss else None for file in files], 3),
-        "fidelity dB": common.aligned([file.loss.fidelity_db if file.loss else None for file in files], 1),
+        "loss dB": tables.aligned([max(file.loss.drop_db, 0.0) if file.loss else None for file in files], 3),
+        "fidelity dB": tables.aligned([file.loss.fidelity_db if file.loss else None for file in files], 1),
         "CPU nodes": [_nodes(file, "xnnpack") for file in files],
         "pieces": [_partitions(file) for file in files],
         "GPU nodes": [_nodes(file, "gpu_ml_drift") for file in files],

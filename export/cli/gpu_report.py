@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ecbsr_mobile.cli import common
+from ecbsr_mobile.cli import common, tables
 
 from .. import resolutions
 
@@ -21,7 +21,7 @@ def print_report(report: GpuReport) -> None:
     where = f" on {report.adapter}" if report.adapter else ""
     common.print_line(f"\nML Drift, LiteRT's GPU delegate, in {report.precision}{where}, on this machine")
     header = ["status", "taken", "partitions", "dB to CPU", "max difference", "dB to fp32", "max difference"]
-    common.print_table(header, [[report.status, *counts(report), *_cells(report.cpu), *_cells(report.fp32)]])
+    tables.print_table(header, [[report.status, *counts(report), *_cells(report.cpu), *_cells(report.fp32)]])
     common.print_line(f"{report.status}: {STATUSES[report.status]}{f' ({report.note})' if report.note else ''}")
     if report.software:
         common.print_line(SOFTWARE)
@@ -37,7 +37,7 @@ def print_reports(reports: Mapping[str, GpuReport]) -> None:
     rows = [[name, report.adapter or "-", report.precision, report.status, *counts(report)]
             for name, report in reports.items()]  # fmt: skip
     common.print_line()
-    common.print_table(["GPU delegate", "adapter", "precision", "status", "taken", "partitions"], rows)
+    tables.print_table(["GPU delegate", "adapter", "precision", "status", "taken", "partitions"], rows)
     for note in dict.fromkeys(report.note for report in reports.values() if report.note):
         common.print_line(note)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ecbsr_mobile
-from ecbsr_mobile.cli import common
+from ecbsr_mobile.cli import common, tables
 from ecbsr_mobile.errors import EcbsrError
 
 
@@ -51,7 +51,7 @@ def test_no_control_character_reaches_the_terminal(capsys: pytest.CaptureFixture
 
     common.notice(EVIL)
     common.print_line(f"{EVIL}\nsecond")
-    common.print_table([EVIL], [[EVIL]], EVIL)
+    tables.print_table([EVIL], [[EVIL]], EVIL)
     with pytest.raises(SystemExit):
         common.parser("ecbsr-train", "").parse_args([EVIL])
     handler = signal.getsignal(signal.SIGTERM)

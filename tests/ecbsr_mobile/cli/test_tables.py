@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from ecbsr_mobile.cli import common
+from ecbsr_mobile.cli import tables
 from tests.helpers.terminal import on_terminal, stays
 
 HEADER = ["file", "bytes", "largest error", "loss dB", "verdict"]
 ROWS = [["out/first.tflite", "44640", "1.8e-07", "0.000", "fast"], ["out/second.tflite", "9", "-", "0.026", "slow: 1"]]
 TABLE = (
     "from ecbsr_mobile.cli import common\n"
-    f"common.print_table({HEADER!r}, {ROWS!r}, 'a title', optional=['no such', 'largest error', 'bytes'])"
+    f"tables.print_table({HEADER!r}, {ROWS!r}, 'a title', optional=['no such', 'largest error', 'bytes'])"
 )
 
 
@@ -26,7 +26,7 @@ def on_a_terminal(columns: int) -> list[str]:
 
 def test_in_a_pipe_a_table_is_whole(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    common.print_table(HEADER, ROWS, "a title", optional=["bytes"])
+    tables.print_table(HEADER, ROWS, "a title", optional=["bytes"])
     printed = capsys.readouterr()
     assert printed.err == ""
     assert printed.out.splitlines() == [
@@ -67,5 +67,5 @@ def test_a_very_narrow_terminal_stacks_the_rows() -> None:
 
 
 def test_numbers_of_a_column_have_the_same_decimals_and_zero_has_no_sign() -> None:
-    assert common.aligned([12.5, None, -0.0004, 100], 2) == ["12.50", "-", "0.00", "100.00"]
-    assert common.aligned([-0.06, None], 1, missing="") == ["-0.1", ""]
+    assert tables.aligned([12.5, None, -0.0004, 100], 2) == ["12.50", "-", "0.00", "100.00"]
+    assert tables.aligned([-0.06, None], 1, missing="") == ["-0.1", ""]
