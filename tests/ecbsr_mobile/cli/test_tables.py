@@ -12,7 +12,7 @@ from tests.helpers.terminal import on_terminal, stays
 HEADER = ["file", "bytes", "largest error", "loss dB", "verdict"]
 ROWS = [["out/first.tflite", "44640", "1.8e-07", "0.000", "fast"], ["out/second.tflite", "9", "-", "0.026", "slow: 1"]]
 TABLE = (
-    "from ecbsr_mobile.cli import common\n"
+    "from ecbsr_mobile.cli import tables\n"
     f"tables.print_table({HEADER!r}, {ROWS!r}, 'a title', optional=['no such', 'largest error', 'bytes'])"
 )
 
