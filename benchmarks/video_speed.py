@@ -27,7 +27,7 @@ from ecbsr_mobile.utils.guard import TemporaryFolder
 if TYPE_CHECKING:
     from ecbsr_mobile.tflite_model import SizedTflite
 
-SIZES = ((480, 270, 240), (960, 540, 96))  # width, height, frames
+SIZES = ((480, 270, 60), (960, 540, 24))  # width, height, frames
 
 
 def main(argv: list[str] | None = None) -> None:

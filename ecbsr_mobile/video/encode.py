@@ -124,7 +124,7 @@ class VideoEncoder:
         context = stream.codec_context
         context.time_base = stream.time_base = time_base
         context.framerate = clip.rate
-        context.thread_type = "FRAME"  # x264 would cut each frame into slices: more time, and files twice as large
+        context.thread_type = "FRAME"  # x264 would cut each frame into slices, which takes more time
         if clip.aspect:
             context.sample_aspect_ratio = clip.aspect
         for tag, value in _tags(clip).items():
