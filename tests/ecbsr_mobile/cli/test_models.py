@@ -57,7 +57,9 @@ def test_the_card_of_one_is_read_in_a_terminal() -> None:
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("# ecbsr-m4c16-x2\n")
     assert max(map(len, result.stdout.splitlines())) <= 80
-    for text in ("37.20 / 0.9566", "37.08 / 0.9553", "10,100 parameters", "ecbsr upscale", "Apache-2.0", "CID22"):
+    scores = zoo.figures()["ecbsr-m4c16-x2"]["sets"]["Set5"]
+    figures = ["{:.2f} / {:.4f}".format(*scores[kind]) for kind in ("fp32", "int8")]
+    for text in (*figures, "10,100 parameters", "ecbsr upscale", "Apache-2.0", "CID22"):
         assert text in result.stdout
 
 
