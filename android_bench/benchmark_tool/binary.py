@@ -61,9 +61,9 @@ def find(
     """The tool for a phone that supports `abis`, best first.
 
     `tool` is "tflite" or "litert", which are downloaded into the cache once, or the path of a benchmark_model or its
-    folder. `sha256` is the hash that it
-    must have; without one, the hash of the first download is recorded, and a later download must have it. `progress`
-    receives a line of text before and after a download. The ELF header must match the phone.
+    folder. `sha256` is the hash that it must have; without one, the hash of the first download is recorded, and a later
+    download must have it. `progress` receives a line of text before and after a download. The ELF header must match the
+    phone.
 
     Raises:
         EcbsrError: there is no such file, no network, or the file has another hash or does not match the phone.
