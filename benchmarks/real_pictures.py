@@ -10,7 +10,6 @@ degradation the PSNR of bicubic in dB, and what each model has more.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from ecbsr_mobile import degradation
@@ -36,10 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     for folder in options.data:
         clean = list(bar(list(pairs(folder, scale)), f"reading {folder.name}"))
         for text, degradations in lists.items():
-            degraded = [
-                replace(pair, lr=degradation.degrade(pair.lr, degradations, (number,)))
-                for number, pair in enumerate(clean)
-            ]
+            degraded = degradation.degraded(clean, degradations)
             means = [
                 evaluation.mean(model.name, [evaluation.score(model, pair) for pair in degraded]) for model in models
             ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
@@ -12,6 +12,8 @@ from .errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from .dataset import Pair
 
 LIMITS = {"blur": (0.0, 10.0), "noise": (0.0, 100.0), "resize": (0.1, 1.0), "jpeg": (1.0, 100.0)}
 """The kinds in the order in which they are applied, and the least and largest strength of each.
@@ -63,6 +65,8 @@ def parse(text: str) -> tuple[Degradation, ...]:
 
 def degrade(rgb: NDArray[np.uint8], degradations: Sequence[Degradation], seed: Sequence[int]) -> NDArray[np.uint8]:
     """An image [H, W, 3] after all `degradations`, with strengths and noise drawn from `seed`."""
+    if not degradations:
+        return rgb
     import numpy as np
 
     from . import images
@@ -73,6 +77,11 @@ def degrade(rgb: NDArray[np.uint8], degradations: Sequence[Degradation], seed: S
         strength = random.uniform(degradation.low, degradation.high)
         values = _apply(degradation.kind, values, strength, random)
     return images.round_to(values, np.uint8)
+
+
+def degraded(pairs: Iterable[Pair], degradations: Sequence[Degradation]) -> list[Pair]:
+    """Pairs whose LR images are degraded, as they are for validation: the same way for every run."""
+    return [replace(pair, lr=degrade(pair.lr, degradations, (number,))) for number, pair in enumerate(pairs)]
 
 
 def _apply(kind: str, values: NDArray[Any], strength: float, random: np.random.Generator) -> NDArray[Any]:

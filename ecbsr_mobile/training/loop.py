@@ -24,7 +24,7 @@ from torch import Tensor
 from .. import checkpoint, evaluation
 from ..checkpoint.training_state import read_training_state
 from ..dataset import Pair, pairs
-from ..degradation import degrade
+from ..degradation import degraded
 from ..errors import EcbsrError, UsageError
 from ..network import PlainNet
 from ..upscaling import TorchModel
@@ -109,10 +109,7 @@ def train(
         if group.first and not resume:
             _check_new(out)
         shown = progress if group.first else None
-        val_pairs = [
-            replace(pair, lr=degrade(pair.lr, settings.degradations, (number,)))
-            for number, pair in enumerate(pairs(val, settings.scale) if group.first else ())
-        ]
+        val_pairs = degraded(pairs(val, settings.scale), settings.degradations) if group.first else []
 
         crops = partial(
             Crops, data, settings.scale, settings.colors, settings.patch, shown, settings.degradations, settings.seed
