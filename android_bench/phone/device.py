@@ -206,7 +206,7 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
     def _restore(self, adb: Adb) -> None:
         self._kill_tool(adb)
         adb.shell(screen.restore(FOLDER))
-        adb.shell(f"{power_rails.STOP}\nrm -f {power_rails.TRACE} 2>/dev/null; rm -rf {FOLDER}")
+        adb.shell(f"{power_rails.stop(FOLDER)}\nrm -f {power_rails.TRACE} 2>/dev/null; rm -rf {FOLDER}")
 
     def _is_there(self, local: Path, remote: str) -> bool:
         equal = file_check.is_equal(self.adb.shell(file_check.script(remote)).out, remote, local)

@@ -11,6 +11,7 @@ from ..benchmark_tool.log_parser import parse_log
 from ..config import Case
 from ..results.types import TIMED, Energy
 from . import energy, power_rails
+from .device import FOLDER
 from .energy import NoFigureError
 from .power_rails import Rail
 
@@ -45,7 +46,7 @@ def measure(runner: PhoneRunner, case: Case) -> Energy:
     reason = ""
     try:
         if runner.has_rails:
-            runner.device.adb.shell(power_rails.start(MAX_SECONDS))
+            runner.device.adb.shell(power_rails.start(FOLDER, MAX_SECONDS))
         blocks = _run(runner, case)
         obstacle = obstacle or runner.obstacle()
         if runner.has_rails:
@@ -70,7 +71,7 @@ def _by_rails(rails: list[Rail], blocks: _Blocks, obstacle: str) -> Energy:
 
 
 def _probe(runner: PhoneRunner) -> list[Rail]:
-    runner.device.adb.shell(f"{power_rails.start(PROBE_SECONDS)}\nsleep {PROBE_SECONDS}")
+    runner.device.adb.shell(f"{power_rails.start(FOLDER, PROBE_SECONDS)}\nsleep {PROBE_SECONDS}")
     try:
         return _recorded(runner)
     except NoFigureError:
@@ -80,7 +81,7 @@ def _probe(runner: PhoneRunner) -> list[Rail]:
 def _recorded(runner: PhoneRunner) -> list[Rail]:
     """The rails of the recording, which ends; empty where the phone cannot record."""
     adb, local = runner.device.adb, runner.folder / "rails.pftrace"
-    adb.shell(power_rails.STOP)
+    adb.shell(power_rails.stop(FOLDER))
     if adb.shell(f"[ -s {power_rails.TRACE} ]").code:
         return []
     adb.pull(power_rails.TRACE, local, runner.options.limits.push)

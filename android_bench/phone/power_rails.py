@@ -23,13 +23,9 @@ EXTRA = f"power rails do not need that, where the phone has them: {extras.how_to
 TRACE = "/data/misc/perfetto-traces/ecbsr-bench.pftrace"
 """The one folder of Android that perfetto may write to."""
 
-_PID = "/data/local/tmp/ecbsr-bench/perfetto.pid"
+_PID = "perfetto.pid"
 _SOURCE = 'name: "android.power" android_power_config { battery_poll_ms: 1000 collect_power_rails: true }'
 _CONFIG = f"buffers {{ size_kb: 8192 }} data_sources {{ config {{ {_SOURCE} }} }} duration_ms: %d"
-
-STOP = f"""p=$(cat {_PID} 2>/dev/null) && grep -q perfetto /proc/$p/cmdline 2>/dev/null && kill $p
-n=0; while [ -n "$p" ] && [ -e /proc/$p/cmdline ] && [ $n -lt 20 ]; do n=$((n+1)); sleep 1; done; rm -f {_PID}"""
-"""Ends a recording, which perfetto then writes to `TRACE`."""
 
 _WHOLE = re.compile(r"(?:^|_)(?:TOTAL|V?BATT?(?:ERY)?|VSYS|VPH|SYSTEM)(?:_TOTAL|_PWR)?$", re.IGNORECASE)
 _BATTERY = re.compile(r"BAT", re.IGNORECASE)
@@ -46,16 +42,23 @@ class Rail:
     readings: list[tuple[float, int]] = field(default_factory=list)
 
 
-def start(seconds: float) -> str:
+def start(folder: str, seconds: float) -> str:
     """The script that begins a recording of at most `seconds`; it ends a former one.
 
-    Perfetto may use pipes, but no files, of the shell.
+    Perfetto may use pipes, but no files, of the shell. Its process id is kept in `folder`.
     """
     config = _CONFIG % round(seconds * 1000)
-    return f"""{STOP}
+    return f"""{stop(folder)}
 rm -f {TRACE}
 p=$(echo '{config}' | perfetto --background --txt -c - -o {TRACE} 2>/dev/null | tail -n 1)
-echo "$p" >{_PID}"""
+echo "$p" >{folder}/{_PID}"""
+
+
+def stop(folder: str) -> str:
+    """The script that ends a recording, which perfetto then writes to `TRACE`."""
+    pid = f"{folder}/{_PID}"
+    return f"""p=$(cat {pid} 2>/dev/null) && grep -q perfetto /proc/$p/cmdline 2>/dev/null && kill $p
+n=0; while [ -n "$p" ] && [ -e /proc/$p/cmdline ] && [ $n -lt 20 ]; do n=$((n+1)); sleep 1; done; rm -f {pid}"""
 
 
 def is_readable() -> bool:

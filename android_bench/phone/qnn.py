@@ -57,8 +57,6 @@ _BUILD = re.compile(rb"v(\d{1,2}\.\d{1,3}\.\d{1,3})\.\d{12}")  # in "v2.42.0.251
 _SOC = re.compile(r"\b(?:SM|QCM|QCS|SA|SDM)\d{3,4}")
 _QUALCOMM = ("qti", "qualcomm")
 
-MAX_BYTES = 400_000_000  # the runtime's archive has some 70 million bytes
-
 _CAUSES = (
     (
         r"(Skel|Stub) lib id mismatch: expected \(?v([\d.]+).{0,80}?detected \(?v([\d.]+)",
@@ -221,7 +219,7 @@ def _unpacked(archive: Path, temporary: Path) -> dict[str, Path]:
             for member in content.infolist():
                 folder, _, name = member.filename.rpartition("/")
                 if folder == "jni/arm64-v8a" and name.endswith(".so"):
-                    if member.file_size > MAX_BYTES:
+                    if member.file_size > qnn_download.MAX_BYTES:
                         raise Refused("failed", f"{archive}: {name} has {member.file_size} bytes")
                     path = target / name
                     if not path.exists():
