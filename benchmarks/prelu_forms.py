@@ -11,12 +11,9 @@ Prints, for each, the nodes that XNNPACK delegates, and the time on one thread w
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interleaved import add_rounds_option, compare, processor
@@ -54,12 +51,12 @@ def _files(weights: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _export(weights: str, form: str, target: str) -> bytes:
+    from export import export
+
     with tempfile.TemporaryDirectory(prefix="ecbsr-forms-") as folder:
-        command = [str(Path(sys.executable).with_name("ecbsr-export")), weights, "--int8", "--prelu", form]
-        command += ["--target", target, "--size", "48x32", "--finetune", "0", "--max-drop", "100", "--out", folder]
-        subprocess.run(command, check=True, capture_output=True)
-        (path,) = Path(folder).glob("*.tflite")
-        return path.read_bytes()
+        options = {"precisions": ("int8",), "sizes": ("48x32",), "finetune": 0, "max_drop": 100}
+        (file,) = export(weights, folder, target=target, prelu=form, **options).files
+        return file.path.read_bytes()
 
 
 def _as_clamp(graph: Graph) -> Graph:
