@@ -326,6 +326,11 @@ class Device:
         self._processes.clear()
 
 
+def pushed_libraries(phone: Device) -> list[str]:
+    """The names of the libraries that were pushed, as often as they were."""
+    return sorted(Path(path).name for path in phone.pushes if "/libraries-" in path)
+
+
 def _bound(port: int) -> socket.socket:
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

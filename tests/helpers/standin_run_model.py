@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,9 @@ FLAGS = {
 
 def run_model(arguments: list[str]) -> int:
     """Behave as `tool.json` in the root of the phone says: see `standin_tool`; "flags" are those that it lacks."""
-    root = Path.cwd().parents[3]
-    behavior = json.loads((root / "tool.json").read_text())
-    flags = dict(argument.lstrip("-").split("=", 1) for argument in arguments)
-    with (root / "run_model").open("a") as file:
-        file.write(json.dumps(flags) + "\n")
+    from standin_tool import called  # beside this file
+
+    _, behavior, flags = called(arguments, "run_model")
     for name in flags:
         if name not in FLAGS - set(behavior.get("lacks", [])):
             print(f"ERROR: Unknown command line flag '{name}'", file=sys.stderr)

@@ -41,6 +41,16 @@ def elf(machine: int = 0x3E, extra: bytes = b"", program: str = "standin_tool.py
     return ident + entry + segment + body
 
 
+def called(arguments: list[str], calls: str) -> tuple[Path, dict[str, Any], dict[str, str]]:
+    """The root of the phone, its `tool.json`, and the flags of a tool, which are added to the file `calls` there."""
+    root = Path.cwd().parents[3]
+    behavior = json.loads((root / "tool.json").read_text())
+    flags = dict(argument.lstrip("-").split("=", 1) for argument in arguments)
+    with (root / calls).open("a") as file:
+        file.write(json.dumps(flags) + "\n")
+    return root, behavior, flags
+
+
 def run_tool(arguments: list[str]) -> int:
     """Behave as `tool.json` in the root of the phone says.
 
@@ -51,13 +61,9 @@ def run_tool(arguments: list[str]) -> int:
     times this; "wrong": spoil the output; "dsp": what the DSP does with a skel library, "signature" or "closed";
     "xnnpack": use it in any case.
     """
-    root = Path.cwd().parents[3]
-    behavior = json.loads((root / "tool.json").read_text())
-    flags = dict(argument.lstrip("-").split("=", 1) for argument in arguments)
+    root, behavior, flags = called(arguments, "runs")
     model = Path(flags["graph"])
     megabytes = f"{model.stat().st_size / 1e6:.6g}" if model.exists() else "0"
-    with (root / "runs").open("a") as file:
-        file.write(json.dumps(flags) + "\n")
     number = len((root / "runs").read_text().splitlines())
     if "replay" in behavior:
         out, err, code = behavior["replay"]

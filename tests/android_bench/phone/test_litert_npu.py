@@ -20,13 +20,12 @@ from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.tflite.graph import Node
 from export.npu import runner
-from tests.helpers.adb_device import TMP, Device
+from tests.helpers.adb_device import TMP, Device, pushed_libraries
 from tests.helpers.bench import QUICK
 from tests.helpers.standin_litert import RELEASE
 from tests.helpers.standin_tool import elf
 from tests.helpers.tflite_models import plain_network
 
-SNAPDRAGON = {"ro.soc.manufacturer": "QTI", "ro.soc.model": "SM8650-AC"}
 DISPATCH, PLUGIN = "libLiteRtDispatch_Qualcomm.so", "libLiteRtCompilerPlugin_Qualcomm.so"
 QNN = ["libQnnHtp.so", "libQnnHtpPrepare.so", "libQnnHtpV75Skel.so", "libQnnHtpV75Stub.so", "libQnnSystem.so"]
 OTHERS = ["libLiteRtDispatch_MediaTek.so", "libLiteRtCompilerPlugin_MediaTek.so", "libQnnHtpV73Skel.so"]
@@ -56,11 +55,6 @@ def compiled(path: Path, maker: str = "Qualcomm", soc: str = "SM8650") -> Path:
 
 
 @pytest.fixture
-def phone(new_device: Callable[..., Device]) -> Device:
-    return new_device(**SNAPDRAGON)
-
-
-@pytest.fixture
 def row(phone: Device, model: Path) -> Callable[..., Row]:
     def call(folder: Path, path: Path = model, device: Device = phone, **options: object) -> Row:
         options = {"rounds": 1, "runs": 2, "limits": QUICK, "sizes": ["24x16"], "tool": str(folder), **options}
@@ -71,11 +65,6 @@ def row(phone: Device, model: Path) -> Callable[..., Row]:
     return call
 
 
-def on_phone(phone: Device) -> list[str]:
-    """The names of the pushed libraries."""
-    return sorted(Path(path).name for path in phone.pushes if "/libraries-" in path)
-
-
 @pytest.mark.slow
 def test_a_model_is_compiled_on_the_phone(phone: Device, row: Callable[..., Row], tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "the tools")
@@ -83,7 +72,7 @@ def test_a_model_is_compiled_on_the_phone(phone: Device, row: Callable[..., Row]
     partly = row(folder, rounds=2)
     assert (partly.delegate, partly.status) == ("npu", "partial")
     assert (partly.nodes_delegated, partly.nodes_total, partly.partitions, partly.runs) == (7, 8, 2, 2)
-    assert on_phone(phone) == sorted([DISPATCH, PLUGIN, *QNN]), "each once, of this vendor and this Hexagon"
+    assert pushed_libraries(phone) == sorted([DISPATCH, PLUGIN, *QNN]), "each once, of this vendor and this Hexagon"
     run = phone.runs()[0]
     (used,) = {run["dispatch_library_path"], run["compiler_plugin_library_path"]}
     assert run["use_npu"] == "true"
@@ -102,7 +91,7 @@ def test_a_file_that_was_compiled_at_the_desk(
     path = compiled(tmp_path / "m-SM8650.tflite")
     found = row(folder, path)
     assert (found.status, found.nodes_delegated, found.nodes_total, found.median_ms) == ("ok", 1, 1, 0.942)
-    assert PLUGIN not in on_phone(phone)
+    assert PLUGIN not in pushed_libraries(phone)
     wrong_size = row(folder, path, sizes=["48x32"])
     assert (wrong_size.status, wrong_size.note) == (
         "failed",
@@ -138,7 +127,7 @@ def test_each_missing_library_is_named_before_anything_is_run(
     kind = "skel" if "Skel" in missing else "library"
     note = f"{kind} missing: {missing}; give --tool a folder that has it beside the tool"
     assert (found.status, found.note) == ("failed", note)
-    assert phone.runs() == [] and on_phone(phone) == []
+    assert phone.runs() == [] and pushed_libraries(phone) == []
 
 
 @pytest.mark.slow

@@ -20,11 +20,10 @@ from android_bench.config import Options
 from android_bench.phone import qnn, qnn_download
 from android_bench.phone.refused import Refused
 from ecbsr_mobile.errors import UsageError
-from tests.helpers.adb_device import TMP, Device
+from tests.helpers.adb_device import TMP, Device, pushed_libraries
 from tests.helpers.bench import QUICK
 from tests.helpers.standin_tool import elf
 
-SNAPDRAGON = {"ro.soc.manufacturer": "QTI", "ro.soc.model": "SM8650-AC"}
 ALL = [
     *(
         "libQnnTFLiteDelegate.so",
@@ -53,11 +52,6 @@ def folder_of(path: Path, names: Iterable[str] = ALL) -> Path:
 
 
 @pytest.fixture
-def phone(new_device: Callable[..., Device]) -> Device:
-    return new_device(**SNAPDRAGON)
-
-
-@pytest.fixture
 def row(phone: Device, model: Path, tool: str) -> Callable[..., android_bench.results.types.Row]:
     def call(folder: Path, delegate: str = "qnn", **options: object) -> android_bench.results.types.Row:
         options = {"rounds": 1, "runs": 2, "limits": QUICK, "tool": tool, "sizes": ["24x16"], **options}
@@ -66,11 +60,6 @@ def row(phone: Device, model: Path, tool: str) -> Callable[..., android_bench.re
         return found.results[0]
 
     return call
-
-
-def on_phone(phone: Device) -> list[str]:
-    """The names of the pushed libraries."""
-    return sorted(Path(path).name for path in phone.pushes if "/libraries-" in path)
 
 
 @pytest.mark.slow
@@ -85,7 +74,7 @@ def test_each_backend_gets_its_libraries_and_its_environment(phone: Device, row:
         8,
         2,
     )
-    assert on_phone(phone) == sorted([*HTP75, qnn.DELEGATE]), "each once, and of the phone's Hexagon only"
+    assert pushed_libraries(phone) == sorted([*HTP75, qnn.DELEGATE]), "each once, and of the phone's Hexagon only"
     (used,) = {run["external_delegate_path"].rpartition("/")[0] for run in phone.runs()}
     (script,) = {script for script in phone.shells if "ADSP_LIBRARY_PATH" in script}
     remote = f"{TMP}/ecbsr-bench/{used.rpartition('/')[2]}"
@@ -117,7 +106,7 @@ def test_each_form_of_the_folder(phone: Device, row: Callable, tmp_path: Path, l
         folder_of(root / "lib/hexagon-v75/unsigned", ["libQnnHtpV75Skel.so"])
         folder_of(root / "lib/x86_64-linux-clang", ["libQnnHtp.so"])
     assert row(root).status == "ok"
-    assert on_phone(phone) == sorted([*HTP75, qnn.DELEGATE])
+    assert pushed_libraries(phone) == sorted([*HTP75, qnn.DELEGATE])
 
 
 @pytest.mark.slow
@@ -135,7 +124,7 @@ def test_each_missing_library_is_named_before_anything_is_run(
     found = row(folder_of(tmp_path / "q", [name for name in ALL if name != missing]))
     kind = "skel" if "Skel" in missing else "library"
     assert (found.status, found.note) == ("failed", f"{kind} missing: {missing}; give --qnn a folder that has it")
-    assert phone.runs() == [] and on_phone(phone) == []
+    assert phone.runs() == [] and pushed_libraries(phone) == []
 
 
 @pytest.mark.slow
