@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Checks the signature, alignments, permissions, size and content of an APK.
+# Each listing is read whole before it is searched: "grep -q" ends early, and its pipe then fails the command before it.
 set -euo pipefail
 apk=$1
 fail() { echo "check-apk.sh: $apk: $*" >&2; exit 1; }
@@ -34,7 +35,8 @@ check_libraries armeabi-v7a $lite
 check_libraries x86_64 $bytedeco
 unzip -l "$apk" org/bytedeco/javacpp/properties/android-arm64.properties >/dev/null || fail "javacpp does not find its libraries"
 # Android extracts compressed libraries when it installs the app, so their place in the ZIP does not matter.
-if unzip -v "$apk" 'lib/*' | grep ' Stored .*\.so$'; then fail "a native library is not compressed"; fi
+libraries=$(unzip -v "$apk" 'lib/*') || fail "its native libraries are unreadable"
+if grep ' Stored .*\.so$' <<<"$libraries"; then fail "a native library is not compressed"; fi
 grep -q "extractNativeLibs.*=true" <<<"$manifest" || fail "it does not extract its native libraries"
 page=$((16 * 1024))
 for library in "$work"/lib/*/*.so; do
@@ -48,9 +50,10 @@ for library in "$work"/lib/*/*.so; do
 done
 
 # unzip shows uncompressed entries as "Stored".
-models=$(unzip -v "$apk" 'assets/*.tflite' | grep -c ' Stored .*\.tflite$' || true)
+assets=$(unzip -v "$apk" 'assets/*') || fail "its assets are unreadable"
+models=$(grep -c ' Stored .*\.tflite$' <<<"$assets" || true)
 [ "$models" = 3 ] || fail "it has $models uncompressed models, not 3"
-unzip -v "$apk" assets/clip.mp4 | grep -q ' Stored .*/clip.mp4$' || fail "it has no uncompressed clip"
+grep -q ' Stored .*/clip.mp4$' <<<"$assets" || fail "it has no uncompressed clip"
 
 classes=$(dexdump "$work"/*.dex | grep "Class descriptor" || true)
 for class in ecbsr/demo/ui/PictureActivity ecbsr/demo/ui/ModelsActivity ecbsr/demo/ui/TimingActivity ecbsr/demo/ui/VideoActivity \
