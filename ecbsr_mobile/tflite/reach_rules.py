@@ -21,12 +21,13 @@ larger number is the wider reach."""
 
 
 class Step(NamedTuple):
-    """A node: the reaches of its inputs (None: constant), its constants, and the shapes of its outputs."""
+    """A node: the reaches of its inputs (None: constant), its constants, and the shapes of its outputs and inputs."""
 
     node: Node
     operands: list[Reach | None]
     constants: list[np.ndarray | None]
     shapes: list[tuple[int, ...]]
+    input_shapes: list[tuple[int, ...]]
 
     @property
     def first(self) -> Reach:
@@ -121,7 +122,7 @@ def _window(reach: Reach, axis: int, out: int, window: int, stride: int, dilatio
     return result
 
 
-def _windows(reach: Reach, shape: tuple[int, ...], sizes: tuple[int, int], options: Any, dilated: bool) -> Reach:
+def _windows(reach: Reach, shape: tuple[int, ...], sizes: tuple[int, ...], options: Any, dilated: bool) -> Reach:
     same = options.padding == 0
     dilation = (options.dilationHFactor, options.dilationWFactor) if dilated else (1, 1)
     reach = _window(reach, 2, shape[1], sizes[0], options.strideH, dilation[0], same)
@@ -129,20 +130,20 @@ def _windows(reach: Reach, shape: tuple[int, ...], sizes: tuple[int, int], optio
 
 
 def _convolution(step: Step) -> list[Reach]:
-    weights, shape, reach = step.constants[1], step.shapes[0], step.first
-    sizes = weights.shape[1:3] if weights is not None else _unknown_weights()
+    sizes, shape, reach = _kernel(step), step.shapes[0], step.first
     depthwise = step.node.operator == "DEPTHWISE_CONV_2D"
     if not depthwise or _is_uniform(reach):
-        reach = _windows(
-            reach[..., :1] if _is_uniform(reach) else _mixed(reach, 1), shape, sizes, step.node.options, True
-        )
+        reach = _windows(_mixed(reach, 1), shape, sizes, step.node.options, True)
         return [np.broadcast_to(reach, (*reach.shape[:-1], shape[3]))]
     reach = _windows(reach, shape, sizes, step.node.options, True)
     return [reach.repeat(shape[3] // reach.shape[-1], axis=-1)]
 
 
-def _unknown_weights() -> Any:
-    raise ValueError("its weights are computed")
+def _kernel(step: Step) -> tuple[int, ...]:
+    """Height and width of the weights, which can be the DEQUANTIZE of a constant."""
+    if step.operands[1] is not None:
+        raise ValueError("its weights depend on the image")
+    return step.input_shapes[1][1:3]
 
 
 def _pool(step: Step) -> list[Reach]:
@@ -151,9 +152,8 @@ def _pool(step: Step) -> list[Reach]:
 
 
 def _transpose_convolution(step: Step) -> list[Reach]:
-    weights, shape, options = step.constants[1], step.shapes[0], step.node.options
+    sizes, shape, options = _kernel(step), step.shapes[0], step.node.options
     reach = _mixed(step.at(2), 1)
-    sizes = weights.shape[1:3] if weights is not None else _unknown_weights()
     for axis, window, stride in ((2, sizes[0], options.strideH), (3, sizes[1], options.strideW)):
         length, out = reach.shape[axis], shape[axis - 1]
         before = _padding(out, length, window, stride, options.padding == 0)

@@ -108,7 +108,11 @@ def _reaches(graph: Graph) -> dict[int, Reach]:
         if all(operand is None for operand in operands):
             continue
         constants = [graph.tensors[index].data if index >= 0 else None for index in node.inputs]
-        results = outputs(Step(node, operands, constants, [graph.tensors[index].shape for index in node.outputs]))
+        shapes, input_shapes = (
+            [graph.tensors[index].shape if index >= 0 else () for index in indices]
+            for indices in (node.outputs, node.inputs)
+        )
+        results = outputs(Step(node, operands, constants, shapes, input_shapes))
         for position, index in enumerate(node.outputs):
             shape = graph.tensors[index].shape
             if results is None or position >= len(results) or results[position].shape != (4, *shape):

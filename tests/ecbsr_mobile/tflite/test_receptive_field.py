@@ -9,12 +9,14 @@ import pytest
 
 from ecbsr_mobile.tflite import Graph, at_size, input_size, is_channels_first, write
 from ecbsr_mobile.tflite.receptive_field import ReceptiveField, receptive_field
+from export.transforms.fp16 import with_fp16_constants
 from tests.helpers import upscalers
 from tests.helpers.litert import interpreter
 from tests.helpers.tflite_models import plain_network
 
 FIELDS: dict[str, tuple[Callable[[], Graph], ReceptiveField]] = {
     "plain": (lambda: plain_network(blocks=2), ReceptiveField(4, 1)),
+    "fp16 weights": (lambda: with_fp16_constants(plain_network(blocks=2)), ReceptiveField(4, 1)),
     "dilated": (upscalers.dilated, ReceptiveField(6, 1)),
     "strided": (upscalers.strided, ReceptiveField(6, 2)),
     "pooled": (upscalers.pooled, ReceptiveField(6, 2)),
