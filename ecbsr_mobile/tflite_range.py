@@ -1,7 +1,8 @@
-"""The value range of a float `.tflite` that does not record it: the one that gives the best image."""
+"""The value range of a `.tflite` that does not record it: the one that gives the best image."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,13 @@ if TYPE_CHECKING:
     from .tflite.image_io import ImageIO
 
 CLEARLY_DB = 0.1
-"""By how much another range has to give a better image than the assumed one. It also has to be near bicubic."""
+"""By how much another range has to give a better image than the assumed one where it is near bicubic."""
+
+FAR_DB = 3.0
+"""The same where it is less good: a network can be sharp, and no better than bicubic, in the assumed range."""
+
+IMAGE_DB = 6.0
+"""A result that is further below bicubic is no image, in whatever range."""
 
 
 def settle(
@@ -45,7 +52,7 @@ def settle(
         found = picture.psnr(reading.output.load(results[key]))
         if reading.text == io.text:
             psnr = assumed = found
-        elif found > psnr + CLEARLY_DB and not reference_picture.below_bicubic(picture, found):
+        elif found > max(psnr + CLEARLY_DB, assumed + _needed(picture, found)):
             chosen, psnr = reading, found
     notes = []
     if chosen is not io:
@@ -57,3 +64,10 @@ def settle(
     if worse:
         notes.append(f"{name} {worse}: it is not trained for this, or its values are not in {chosen.text}")
     return chosen, notes
+
+
+def _needed(picture: reference_picture.ReferencePicture, psnr: float) -> float:
+    """How many dB better than the assumed one a reading of this PSNR has to be."""
+    if not reference_picture.below_bicubic(picture, psnr):
+        return CLEARLY_DB
+    return FAR_DB if psnr >= picture.bicubic_psnr - IMAGE_DB else math.inf

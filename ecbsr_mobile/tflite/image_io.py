@@ -15,7 +15,7 @@ from ..errors import EcbsrError, UsageError
 from ..quantization import qparams
 from .graph import COLORS, Graph, Tensor, image_input, image_shape, is_channels_first
 from .resize import scale_of
-from .value_range import BYTES, FLOAT_RANGES, UNIT, Side, ValueRange, float_range, integer_range, integer_scale
+from .value_range import BYTES, FLOAT_RANGES, UNIT, Side, ValueRange, float_range, integer_ranges, integer_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,13 +29,18 @@ class ImageTensor:
         tensor: its data type, quantization and shape.
         channels_first: the layout is NCHW instead of NHWC.
         values: the real values of black and white.
-        recorded: False where the file does not say which they are, so that `values` is assumed.
+        others: what they can be as well, where the file does not say it, so that `values` is assumed.
     """
 
     tensor: Tensor
     channels_first: bool
     values: ValueRange
-    recorded: bool = True
+    others: tuple[ValueRange, ...] = ()
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the file says what its values are."""
+        return not self.others
 
     def store(self, image: NDArray[np.floating]) -> NDArray[Any]:
         """An image [H, W, C] in [0, 1] as a batch of one, as the tensor stores it; rounded to its scale."""
@@ -148,22 +153,29 @@ def output_image(graph: Graph, value_range: float | None = None) -> ImageTensor:
     if result.recorded:
         return result
     image = input_image(graph, value_range)
-    known = image.recorded and image.values in FLOAT_RANGES
-    return replace(result, values=image.values) if known else result
+    if not image.recorded or image.values not in result.others:
+        return result
+    others = tuple(values for values in (result.values, *result.others) if values != image.values)
+    return replace(result, values=image.values, others=others)
 
 
 def _image(graph: Graph, tensor: Tensor, side: Side, value_range: float | None) -> ImageTensor:
     channels_first = is_channels_first(graph, side)
     if tensor.kind or tensor.dtype.kind not in "iuf":
         raise EcbsrError(f"the model's {side} {tensor.label} has the type {tensor.type_name}, which is no image")
-    if tensor.dtype.kind in "iu":
-        return ImageTensor(tensor, channels_first, integer_range(tensor, side))
     recorded = float_range(graph, side)
+    if tensor.dtype.kind in "iu":
+        stated = recorded if value_range is None else _given(value_range)
+        possible = integer_ranges(tensor, side)
+        values, *others = (stated,) if stated in possible else possible
+        return ImageTensor(tensor, channels_first, values, tuple(others))
     if value_range is not None:
         if recorded is not None and recorded != _given(value_range) and side == "input":
             raise UsageError(f"the file records values in {recorded}: leave out the range {value_range:g}")
         return ImageTensor(tensor, channels_first, _given(value_range))
-    return ImageTensor(tensor, channels_first, recorded or UNIT, recorded is not None)
+    if recorded is not None:
+        return ImageTensor(tensor, channels_first, recorded)
+    return ImageTensor(tensor, channels_first, UNIT, FLOAT_RANGES[1:])
 
 
 def _given(value_range: float) -> ValueRange:
@@ -171,6 +183,5 @@ def _given(value_range: float) -> ValueRange:
 
 
 def _readings(tensor: ImageTensor) -> list[ImageTensor]:
-    """The tensor, and with every other range where its range is assumed."""
-    others = [] if tensor.recorded else [values for values in FLOAT_RANGES if values != tensor.values]
-    return [tensor, *(replace(tensor, values=values) for values in others)]
+    """The tensor, and with every other range that it can have."""
+    return [tensor, *(replace(tensor, values=values) for values in tensor.others)]

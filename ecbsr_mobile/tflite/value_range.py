@@ -62,8 +62,8 @@ def integer_scale(tensor: Tensor) -> tuple[float, int] | None:
     return scale, zero_point
 
 
-def integer_range(tensor: Tensor, side: Side) -> ValueRange:
-    """The range of an integer tensor: the usual one that its stored values cover.
+def integer_ranges(tensor: Tensor, side: Side) -> tuple[ValueRange, ...]:
+    """The ranges that an integer tensor can have by its quantization, the most likely first; one if that is certain.
 
     Without quantization, it stores pixels: 0..255, or -128..127 where it has 8 signed bits.
 
@@ -73,18 +73,26 @@ def integer_range(tensor: Tensor, side: Side) -> ValueRange:
     limits = np.iinfo(tensor.dtype)
     quantized = integer_scale(tensor)
     if quantized is None:
-        return _OFFSET if tensor.dtype == np.int8 else BYTES
+        return (_OFFSET if tensor.dtype == np.int8 else BYTES,)
     scale, zero_point = quantized
     low, high = (scale * (limit - zero_point) for limit in (int(limits.min), int(limits.max)))
+    symmetric = limits.min < 0 and zero_point == 0
     if limits.bits > 8:
         # Wider types reach far beyond white: 16 bits with scale 1/255 reach 128.5, and no network uses that range.
-        return BYTES if (high >= 200 if limits.bits == 16 else scale > 1 / 16) else UNIT
+        usual = BYTES if (high >= 200 if limits.bits == 16 else scale > 1 / 16) else UNIT
+        return (usual, *_others(usual, low, high)) if symmetric else (usual,)
     stored = ValueRange((low,), (high,))
     usual = BYTES if high >= 16 else UNIT
     if low < 0:
         usual = next((values for values in (SIGNED, _OFFSET) if _is_near(stored, values, 0.3)), usual)
+    others = _others(usual, low, high) if low < 0 else ()
     # A calibrated output can end before white, or reach beyond it. An input is a whole image.
-    return usual if side == "output" or _is_near(stored, usual, 0.15) else stored
+    if side == "output" or _is_near(stored, usual, 0.15):
+        return (usual, *others)
+    # It can also have been calibrated without white; and zero is in the middle where it had to be there.
+    if symmetric or (_is_inside(stored, usual) and not _is_shifted(stored)):
+        return (usual, stored, *others)
+    return (stored, usual) if _is_inside(stored, SIGNED) else (stored,)
 
 
 def float_range(graph: Graph, side: Side) -> ValueRange | None:
@@ -101,6 +109,26 @@ def float_range(graph: Graph, side: Side) -> ValueRange | None:
 def _is_near(stored: ValueRange, usual: ValueRange, share: float) -> bool:
     tolerance = share * (usual.white[0] - usual.black[0])
     return abs(stored.black[0] - usual.black[0]) <= tolerance and abs(stored.white[0] - usual.white[0]) <= tolerance
+
+
+def _is_inside(stored: ValueRange, usual: ValueRange) -> bool:
+    tolerance = 0.15 * (usual.white[0] - usual.black[0])
+    return stored.black[0] >= usual.black[0] - tolerance and stored.white[0] <= usual.white[0] + tolerance
+
+
+def _is_shifted(stored: ValueRange) -> bool:
+    """Whether it is a whole image from which a mean was subtracted."""
+    width = stored.white[0] - stored.black[0]
+    return stored.black[0] < -0.1 and any(abs(width / whole - 1) < 0.1 for whole in (1, 255))
+
+
+def _others(usual: ValueRange, low: float, high: float) -> tuple[ValueRange, ...]:
+    """The other usual ranges of which a tensor with values in [low, high] stores most."""
+    return tuple(
+        values
+        for values in FLOAT_RANGES
+        if values != usual and high >= 0.5 * values.white[0] and low <= 0.5 * values.black[0]
+    )
 
 
 def _valid(black: list[float], white: list[float]) -> ValueRange | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -163,6 +164,37 @@ def test_a_float_range_that_is_not_recorded_is_the_one_that_gives_the_better_ima
         assert np.abs(upscale(cat, model).astype(int) - expected).max() <= 1
     with pytest.warns(UserWarning, match=r"gives 16\.\d+ dB on a bundled image where bicubic gives 33\.\d+ dB"):
         TfliteModel(path, value_range=1)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "text"),
+    [
+        ("bytes", "unit", r"[0, 255] in and [0, 1] out"),
+        ("signed", "bytes", r"[-1, 1] in and [0, 255] out"),
+        ("bytes", "signed", r"[0, 255] in and [-1, 1] out"),
+    ],
+)
+def test_ranges_of_a_model_that_is_less_good_than_bicubic(
+    source: str, target: str, text: str, cat: np.ndarray, save: Callable[..., Path]
+) -> None:
+    graph = upscalers.between_ranges(source, target)
+    with pytest.warns(UserWarning, match=rf"values in {re.escape(text)} are assumed"):
+        model = TfliteModel(save(graph))
+    values = cat.astype(np.float32) / np.float32(255)
+    np.testing.assert_allclose(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_symmetric_quantization_stands_for_what_gives_the_better_image(
+    dtype: str, signed: bool, cat: np.ndarray, save: Callable[..., Path]
+) -> None:
+    scale = (1 / 127, 0) if dtype == "int8" else (1 / 32767, 0)
+    source = "signed" if signed else "unit"
+    model = TfliteModel(save(upscalers.between_ranges(source, source, dtype, scale)))
+    values = cat.astype(np.float32) / np.float32(255)
+    difference = np.abs(model.run(values) - values.repeat(2, axis=0).repeat(2, axis=1))
+    assert difference.max() <= (0.51 / 127 if dtype == "int8" else 1e-4)
 
 
 def test_recorded_values_are_used_without_a_word(cat: np.ndarray, save: Callable[..., Path]) -> None:

@@ -183,6 +183,34 @@ def mixed_ends(source: str, target: str, scale: Scale) -> Graph:
     return make.graph(larger)
 
 
+def between_ranges(source: str, target: str, dtype: str = "float32", scale: Scale = (1.0, 0)) -> Graph:
+    """A doubling model from one range to another, "unit", "bytes" or "signed"; it clips, so that no other range fits.
+
+    Its input and output are integers of `scale` where `dtype` is not float32.
+    """
+    shapes, limits = ((1, 32, 48, 3), (1, 64, 96, 3)), {"unit": (0, 1), "bytes": (0, 255), "signed": (-1, 1)}
+    make = GraphBuilder("float32", scale)
+
+    def linear(values: int, factor: float, offset: float, shape: Sequence[int]) -> int:
+        values = make.node("MUL", [values, make.constant(np.float32([factor]))], shape, options=schema.MulOptionsT())
+        return make.add(values, make.constant(np.float32([offset])))
+
+    image = make.input(shapes[0], dtype=dtype)
+    if dtype != "float32":
+        image = make.node("DEQUANTIZE", [image], shapes[0], dtype="float32", version=3)
+    black, white = limits[source]
+    unit = linear(image, 1 / (white - black), -black / (white - black), shapes[0])
+    larger = make.depth_to_space(copying(make, unit, 4), 2)
+    clipped = make.unary("RELU", make.node("MINIMUM", [larger, make.constant(np.float32([1]))], shapes[1]))
+    black, white = limits[target]
+    result = linear(clipped, white - black, black, shapes[1])
+    if dtype != "float32":
+        version = 2 if dtype == "int16" else 1
+        options = schema.QuantizeOptionsT()
+        result = make.node("QUANTIZE", [result], shapes[1], options=options, dtype=dtype, scale=scale, version=version)
+    return make.graph(result)
+
+
 DOUBLING: dict[str, Callable[[], Graph]] = {
     "depth to space": _depth_to_space,
     "NCHW": lambda: _channels_first(3),

@@ -28,6 +28,8 @@ BLACK_GRAY_WHITE = np.array([0, 51, 255], np.float32)[None, :, None] / np.float3
         ("int8", None, [-128, -77, 127]),
         ("uint8", (1 / 127.5, 128), [0, 52, 255]),  # [-1, 1]: 0 is exact, 51 is between two values
         ("uint8", (0.0187, 114), [0, 51, 255]),  # a mean and deviation of pixels
+        ("uint8", (1 / 255, 115), [0, 51, 255]),  # a mean, and no deviation
+        ("int8", (255 / 127, 0), [0, 25, 127]),  # symmetric
         ("int16", (1 / 32767, 0), [0, 6553, 32767]),
         ("int16", (255 / 32767, 0), [0, 6553, 32767]),
         ("int16", (1 / 255, 0), [0, 51, 255]),
@@ -45,6 +47,39 @@ def test_an_integer_input_says_by_itself_what_it_stands_for(
     io = image_io(make.graph(image))
     np.testing.assert_allclose(io.input.store(BLACK_GRAY_WHITE).ravel(), stored, atol=1)
     np.testing.assert_allclose(io.input.load(io.input.store(BLACK_GRAY_WHITE)), BLACK_GRAY_WHITE, atol=0.006)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "stored"),
+    [
+        ("uint8", (0.84 / 255, 0), [0, 61, 255]),
+        ("int8", (215 / 255, -128), [-128, -68, 127]),
+        ("uint8", (1.69 / 255, 151), [0, 60, 255]),  # in [-1, 1]
+    ],
+)
+def test_an_input_that_was_calibrated_without_white_saturates(
+    dtype: str, scale: tuple[float, int], stored: list[int]
+) -> None:
+    make = GraphBuilder(dtype, scale)
+    io = image_io(make.graph(make.input((1, 1, 3, 1))))
+    np.testing.assert_allclose(io.input.store(BLACK_GRAY_WHITE).ravel(), stored, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "ranges"),
+    [
+        ("uint8", (1 / 255, 0), ["[0, 1]"]),
+        ("uint8", (1.0, 0), ["[0, 255]"]),
+        ("uint8", (0.0187, 114), ["[-2.1318, 2.6367]"]),
+        ("uint8", (0.84 / 255, 0), ["[0, 1]", "[0, 0.84]"]),
+        ("int8", (1 / 127, 0), ["[-1, 1]", "[0, 1]"]),
+        ("int16", (1 / 32767, 0), ["[0, 1]", "[-1, 1]"]),
+    ],
+)
+def test_what_a_quantization_leaves_open_is_tried(dtype: str, scale: tuple[float, int], ranges: list[str]) -> None:
+    image = image_io(upscalers.quantized_resize(dtype, scale)).input
+    assert [str(values) for values in (image.values, *image.others)] == ranges
+    assert image.recorded == (len(ranges) == 1)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +158,10 @@ def test_a_given_range_must_not_contradict_the_file() -> None:
         image_io(recorded, 255)
     with pytest.raises(UsageError, match=r"\[0, 1\]: leave out the range 255"):
         image_io(plain_network("int8"), 255)
+    symmetric = upscalers.quantized_resize("int8", (1 / 127, 0))
+    assert values(image_io(symmetric, 1)) == ((0, 1), (0, 1))
+    with pytest.raises(UsageError, match=r"\[-1, 1\]: leave out the range 255"):
+        image_io(symmetric, 255)
     mixed = image_io(upscalers.mixed_ends("uint8", "float32", (1.0, 0)), 1)
     assert values(mixed) == ((0, 255), (0, 1))
 
