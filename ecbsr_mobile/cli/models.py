@@ -60,6 +60,7 @@ def _print_table(cards: Sequence[ModelCard]) -> None:
     from ..zoo.cards import LICENSE_WORDS, recommended_at
 
     sets = list(cards[0].quality)
+    data_sets = dict.fromkeys(name for card in cards for name in card.trained_on)
     common.print_line("Which to take:")
     for scale in sorted({card.scale for card in cards}):
         for name, targets in recommended_at(scale).items():
@@ -78,6 +79,7 @@ def _print_table(cards: Sequence[ModelCard]) -> None:
         f"{timed.machine}); another processor gives other ratios: ecbsr bench measures yours.",
         "-: not measured.",
         LICENSE_WORDS,
+        f"Trained on {', '.join(data_sets)}; the card of a model has the terms of its pictures.",
         "The card of a model: ecbsr models NAME.",
     )
     for note in notes:

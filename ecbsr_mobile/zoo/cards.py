@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from ..errors import UsageError
-from . import RECOMMENDED, figures, names, tflite, times, unknown, weights
+from . import FOLDER, RECOMMENDED, figures, names, tflite, times, unknown, weights
 
 LICENSE = "Apache-2.0"
 LICENSE_WORDS = (
     "The weights were trained by this project and are under Apache-2.0: use, change and sell them, with the license "
-    "text. The images that they were trained on are not included, and belong to others: BSDS500 and T91 were published "
-    "for research, CLIC and CID22 under terms of their owners. Whether such terms reach weights is not settled; this "
-    "project cannot answer it for you."
+    "text. The pictures that they were trained on are not included, and belong to others. Whether the terms of "
+    "pictures reach weights is not settled; this project cannot answer it for you."
 )
-TRAINED_ON = ("BSDS500", "T91", "CLIC", "CID22")
 
 _ACTIVATIONS = {"prelu": "PReLU", "leaky": "one learned slope per layer", "relu": "ReLU"}
 
@@ -56,6 +57,23 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class PictureTerms:
+    """What the publishers of a data set state about its pictures, from `training_pictures.toml`.
+
+    Attributes:
+        name: of the data set.
+        terms: a part of a sentence.
+        commercial: whether they allow commercial use of the pictures.
+        source: where they are stated.
+    """
+
+    name: str
+    terms: str
+    commercial: bool
+    source: str
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """A bundled model.
 
@@ -70,6 +88,7 @@ class ModelCard:
         quality: by data set.
         relative_time: None where it was not measured.
         recommended_for: targets for which this is the model to take at its scale.
+        picture_terms: of each data set that the model was trained on.
     """
 
     name: str
@@ -82,9 +101,10 @@ class ModelCard:
     quality: dict[str, Quality]
     relative_time: RelativeTime | None
     recommended_for: tuple[str, ...]
+    trained_on: tuple[str, ...]
+    picture_terms: tuple[PictureTerms, ...]
     license: str = LICENSE
     license_words: str = LICENSE_WORDS
-    trained_on: tuple[str, ...] = TRAINED_ON
 
     @property
     def summary(self) -> str:
@@ -99,6 +119,14 @@ class ModelCard:
             return f"The model to take at x{self.scale} for: {', '.join(self.recommended_for)}."
         others = [f"{other} for {', '.join(targets)}" for other, targets in recommended_at(self.scale).items()]
         return f"Recommended at x{self.scale}: {'; '.join(others)}." if others and self.colors == 1 else ""
+
+    @property
+    def commercial_use(self) -> str:
+        """Whether the terms of all its training pictures allow commercial use, in a sentence."""
+        others = [terms.name for terms in self.picture_terms if not terms.commercial]
+        if others:
+            return f"The terms of {' and '.join(others)} do not grant commercial use of the pictures."
+        return "The terms of all of these pictures allow commercial use."
 
     def markdown(self, *, front_matter: bool = True) -> str:
         """The card as Markdown; with the YAML that model hubs read, unless `front_matter` is false."""
@@ -140,6 +168,7 @@ def card(name: str) -> ModelCard:
         raise UsageError(unknown(name))
     model, measured = figures()[name], times()
     ratio, low, high = measured["times"].get(name, (None, None, None))
+    terms = picture_terms(name)
     return ModelCard(
         name=name,
         scale=model["scale"],
@@ -155,7 +184,22 @@ def card(name: str) -> ModelCard:
         quality={data_set: _quality(scores) for data_set, scores in model["sets"].items()},
         relative_time=RelativeTime(ratio, low, high, measured["machine"], measured["size"]) if ratio else None,
         recommended_for=tuple(target for target, pair in RECOMMENDED.items() if name in pair),
+        trained_on=tuple(each.name for each in terms),
+        picture_terms=terms,
     )
+
+
+def picture_terms(name: str) -> tuple[PictureTerms, ...]:
+    """The terms of the data sets in the stages of a model's recipe."""
+    pictures = _document("training_pictures.toml")
+    mixes = {stage["pictures"] for stage in _document("recipes.toml")[name]}
+    used = {data_set for mix in mixes for data_set in pictures["mixes"][mix]}
+    return tuple(PictureTerms(each, **terms) for each, terms in pictures["sets"].items() if each in used)
+
+
+@cache
+def _document(name: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / name).read_text(encoding="utf-8"))
 
 
 def _quality(scores: dict[str, list[float]]) -> Quality:

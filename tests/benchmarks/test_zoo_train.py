@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -37,6 +39,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _training_pictures() -> dict[str, Any]:
+    return tomllib.loads((zoo.FOLDER / "training_pictures.toml").read_text(encoding="utf-8"))
+
+
 def _settings(arguments: list[str]) -> Settings:
     places = ["--data", ".", "--val", ".", "--out", "new"]
     return Settings(**_values(vars(parser().parse_args([*places, *arguments])), None))
@@ -65,9 +71,20 @@ def test_every_stage_is_a_training_that_ecbsr_train_takes() -> None:
             assert settings.seed == stage.seed + 7
             assert (settings.int8 == "single") == stage.stage.startswith("int8")
             assert (settings.degrade is not None) == ("-real" in name)
-            assert stage.pictures in ("photos", "graphics")
+            assert stage.pictures in _training_pictures()["mixes"]
             assert (stage.step is None) == (stage.val is None) == (name not in zoo.names())
             assert stage.step is None or stage.step <= settings.steps
+
+
+@pytest.mark.parametrize("kind", ["photos", "graphics"])
+def test_the_data_sets_of_a_mix_are_those_in_its_folder(kind: str, pictures: Path, tmp_path: Path) -> None:
+    import training_folders
+
+    stated = _training_pictures()
+    training_folders.main([str(pictures), str(tmp_path / "out"), *(["--graphics"] if kind == "graphics" else [])])
+    stems = [path.stem.partition("-")[2].partition("_")[0] for path in (tmp_path / "out" / "train").iterdir()]
+    assert {name.lower().replace("bsds500", "bsds") for name in stated["mixes"][kind]} == set(stems)
+    assert set(stated["mixes"][kind]) <= set(stated["sets"])
 
 
 @pytest.mark.slow

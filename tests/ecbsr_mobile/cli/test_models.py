@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ import pytest
 from ecbsr_mobile import zoo
 from ecbsr_mobile.zoo import cards
 from tests.helpers.commands import call_here
+from tests.helpers.paths import ROOT
+
+_DOCUMENTS = ("recipes", "training_pictures")
 
 
 def models(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -59,7 +63,7 @@ def test_the_card_of_one_is_read_in_a_terminal() -> None:
     assert max(map(len, result.stdout.splitlines())) <= 80
     scores = zoo.figures()["ecbsr-m4c16-x2"]["sets"]["Set5"]
     figures = ["{:.2f} / {:.4f}".format(*scores[kind]) for kind in ("fp32", "int8")]
-    for text in (*figures, "10,100 parameters", "ecbsr upscale", "Apache-2.0", "CID22"):
+    for text in (*figures, "10,100 parameters", "ecbsr upscale", "Apache-2.0", "CC BY-SA 4.0"):
         assert text in result.stdout
 
 
@@ -73,7 +77,7 @@ def test_cards_for_hubs_are_written_once(tmp_path: Path) -> None:
         _, front, body = text.split("---\n", 2)
         document: dict[str, Any] = yaml.safe_load(front)
         assert document["license"] == "apache-2.0" and {"psnr", "ssim"} == set(document["metrics"])
-        assert document["datasets"] == [name.lower() for name in cards.TRAINED_ON]
+        assert document["datasets"] == [name.lower() for name in cards.card(path.stem).trained_on]
         (index,) = document["model-index"]
         assert index["name"] == path.stem
         for result_, (name, scores) in zip(index["results"], zoo.figures()[path.stem]["sets"].items(), strict=True):
@@ -99,4 +103,36 @@ def test_what_a_card_tells_to_type_names_what_is_there(name: str) -> None:
 def test_training_images_are_those_of_the_model_card() -> None:
     text = (zoo.FOLDER / "README.md").read_text(encoding="utf-8")
     training = text.partition("## Training")[2].partition("\n\n| model |")[0]
-    assert all(name in training for name in cards.TRAINED_ON)
+    assert all(name in training for card in cards.cards() for name in card.trained_on)
+
+
+def test_the_card_states_the_terms_of_the_pictures_in_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "ecbsr-m4c8-x2"
+    recipes, pictures = (tomllib.loads((zoo.FOLDER / f"{each}.toml").read_text()) for each in _DOCUMENTS)
+    assert cards.card(name).trained_on == ("BSDS500", "T91", "CLIC", "CID22")
+    printed = " ".join(models(name).stdout.split())
+    for data_set, terms in pictures["sets"].items():
+        assert f"- {data_set}: {terms['terms']}" in printed
+    assert "The terms of BSDS500 and T91 do not grant commercial use of the pictures." in printed
+
+    changed = [{**stage, "pictures": "free"} for stage in recipes[name]]
+    documents = {
+        "recipes.toml": {**recipes, name: changed},
+        "training_pictures.toml": {**pictures, "mixes": {**pictures["mixes"], "free": ["CLIC", "CID22"]}},
+    }
+    monkeypatch.setattr(cards, "_document", documents.__getitem__)
+    assert cards.card(name).trained_on == ("CLIC", "CID22")
+    assert cards.card("ecbsr-m4c16-x2").trained_on == ("BSDS500", "T91", "CLIC", "CID22")
+    text = cards.card(name).markdown()
+    assert "The terms of all of these pictures allow commercial use." in " ".join(text.split())
+    assert "BSDS500" not in text and "- clic\n- cid22\n" in text
+
+
+def test_the_terms_in_the_docs_are_those_of_the_cards() -> None:
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    table = [line.strip("| ").split(" | ") for line in text.partition("## License of the weights")[2].splitlines()]
+    stated = {cells[0]: cells[1:] for cells in table if len(cells) == 4}
+    for card in cards.cards():
+        for each in card.picture_terms:
+            allowed = "yes" if each.commercial else "not granted"
+            assert stated[each.name] == [each.terms, allowed, f"<{each.source}>"]
