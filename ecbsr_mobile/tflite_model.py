@@ -124,7 +124,7 @@ class TfliteModel:
 
     def _tiles(self, length: int, size: int) -> Iterator[tuple[int, range]]:
         """Starts of tiles of `size` pixels in 0..length, and the part of each that is kept."""
-        halo = size // 4 if self.radius is None else min(self.radius, size // 2 - 1)
+        halo = _halo(size, self.radius)
         start = done = 0
         while done < length:
             stop = length if start + size >= length else start + size - halo
@@ -223,9 +223,10 @@ class TfliteModel:
         if graph.subgraphs > 1:
             note = f"{self._path}: the first of its {graph.subgraphs} subgraphs is used"
             warnings.warn(note, UserWarning, stacklevel=3)
-        if self._own_size and self.radius is None:
+        if self._own_size and (self.radius is None or self.radius > _halo(min(self._own_size), self.radius)):
             width, height = self._own_size
-            note = f"{self._path}: runs at {width}x{height} only and can depend on all of it: tiles may have seams"
+            reach = "all of it" if self.radius is None else f"what is {self.radius} pixels away"
+            note = f"{self._path}: runs at {width}x{height} only and can depend on {reach}: tiles may have seams"
             warnings.warn(note, UserWarning, stacklevel=3)
 
 
@@ -274,6 +275,11 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
     except EcbsrError as error:
         prefix = "" if str(error).startswith(f"{path}: ") else f"{path}: "
         raise type(error)(f"{prefix}{error}") from None
+
+
+def _halo(size: int, radius: int | None) -> int:
+    """By how many pixels tiles of a fixed size overlap on each side."""
+    return size // 4 if radius is None else min(radius, size // 2 - 1)
 
 
 def _multiple(length: int, step: int) -> int:

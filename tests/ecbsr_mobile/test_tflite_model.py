@@ -79,6 +79,15 @@ def test_a_size_that_cannot_be_changed_runs_in_tiles_and_seams_are_announced(
     assert upscale(cat, model).shape == (274, 382, 3)
 
 
+def test_a_field_that_is_wider_than_a_tile_of_a_fixed_size_is_announced(save: Callable[..., Path]) -> None:
+    make = GraphBuilder()
+    place = make.constant(np.linspace(0, 1, 24 * 24 * 3, dtype=np.float32).reshape(1, 24, 24, 3))
+    features = make.conv(make.add(make.input((1, 24, 24, 3)), place), 12, dilation=12)
+    path = save(make.graph(make.depth_to_space(features, 2)))
+    with pytest.warns(UserWarning, match="runs at 24x24 only and can depend on what is 12 pixels away: tiles may"):
+        TfliteModel(path)
+
+
 def test_own_size_tiles_equal_the_whole_where_the_field_is_bounded(cat: np.ndarray, save: Callable[..., Path]) -> None:
     model = TfliteModel(save(upscalers.strided()))
     values = cat.astype(np.float32) / np.float32(255)
