@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -60,14 +61,24 @@ def reference_picture(scale: int, colors: int, size: tuple[int, int] = SIZE) -> 
 
 
 def below_bicubic(picture: ReferencePicture, psnr: float) -> str:
-    """What to say of a model that gives `psnr` dB on the picture; "" where it is near bicubic or better."""
+    """What to say of a model that gives `psnr` dB on the picture; "" where it is near bicubic or better.
+
+    Raises:
+        EcbsrError: its result contains infinities or NaN.
+    """
+    if psnr == -math.inf:
+        raise EcbsrError("it gives infinities or NaN for a bundled image; check its weights")
     if psnr >= picture.bicubic_psnr - MUCH_LESS_DB:
         return ""
     return f"gives {psnr:.2f} dB on a bundled image where bicubic gives {picture.bicubic_psnr:.2f} dB"
 
 
 def check(run: Callable[[NDArray[np.float32]], NDArray[np.floating]], scale: int, colors: int) -> str:
-    """What to say of a model that `run` applies to an LR image; see `below_bicubic`."""
+    """What to say of a model that `run` applies to an LR image.
+
+    Raises:
+        EcbsrError: see `below_bicubic`.
+    """
     picture = reference_picture(scale, colors)
     return below_bicubic(picture, picture.psnr(run(picture.image))) if picture else ""
 

@@ -38,7 +38,7 @@ def settle(
         The reading, and notes: that a range is assumed, and that the result is much worse than bicubic.
 
     Raises:
-        EcbsrError: the model does not run.
+        EcbsrError: the model does not run, or gives infinities or NaN.
     """
     picture = reference_picture.reference_picture(io.scale, io.colors, size)
     if picture is None:
@@ -68,6 +68,6 @@ def settle(
 
 def _needed(picture: reference_picture.ReferencePicture, psnr: float) -> float:
     """How many dB better than the assumed one a reading of this PSNR has to be."""
-    if not reference_picture.below_bicubic(picture, psnr):
-        return CLEARLY_DB
-    return FAR_DB if psnr >= picture.bicubic_psnr - IMAGE_DB else math.inf
+    if psnr < picture.bicubic_psnr - IMAGE_DB:
+        return math.inf
+    return FAR_DB if reference_picture.below_bicubic(picture, psnr) else CLEARLY_DB

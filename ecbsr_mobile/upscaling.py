@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from . import images, reference_picture, zoo
-from .errors import UsageError
+from .errors import EcbsrError, UsageError
 from .images import Picture
 
 if TYPE_CHECKING:
@@ -99,7 +99,11 @@ def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any)
     from .checkpoint import load
 
     loaded = TorchModel(load(model, **options))
-    if worse := reference_picture.check(loaded.run, loaded.scale, loaded.colors):
+    try:
+        worse = reference_picture.check(loaded.run, loaded.scale, loaded.colors)
+    except EcbsrError as error:
+        raise EcbsrError(f"{model}: {error}") from None
+    if worse:
         note = f"{model} {worse}: it is not trained, or misread (--identity, --range, --activation)"
         warnings.warn(note, UserWarning, stacklevel=2)
     return loaded

@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import zoo
@@ -108,11 +109,13 @@ def _signed(difference: float) -> str:
 def _note_much_less_than_bicubic(result: _Result) -> None:
     from ..reference_picture import MUCH_LESS_DB
 
+    is_tflite = Path(result.path).suffix.lower() == ".tflite"  # it contains its whole network
+    options = "--range" if is_tflite else "--range, --identity, --activation"
     for mean, _ in result.sets:
-        if mean.psnr < mean.bicubic_psnr - MUCH_LESS_DB:
+        if mean.psnr < mean.bicubic_psnr - MUCH_LESS_DB and result.model.scale > 1:
             common.notice(
                 f"note: {result.path} gives {mean.psnr:.2f} dB on {mean.name}, where bicubic gives "
-                f"{mean.bicubic_psnr:.2f} dB: it is not trained, or misread (--range, --identity, --activation)"
+                f"{mean.bicubic_psnr:.2f} dB: it is not trained, or misread ({options})"
             )
 
 

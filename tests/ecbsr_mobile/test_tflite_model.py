@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecbsr_mobile import EcbsrError, TfliteModel, UsageError, images, tflite, upscale, zoo
+import ecbsr_mobile
+from ecbsr_mobile import EcbsrError, TfliteModel, UsageError, images, load, tflite, upscale, zoo
 from ecbsr_mobile.cli import evaluate as command
 from ecbsr_mobile.tflite import Graph, with_metadata, write
 from ecbsr_mobile.tflite.value_range import METADATA
+from ecbsr_mobile.upscaling import open_model
 from tests.helpers import upscalers
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
@@ -129,6 +131,19 @@ def test_what_is_no_image_is_refused(graph: Callable[[], Graph], message: str, s
     assert str(error.value).startswith(f"{path}: ")
 
 
+def test_infinities_and_nan_are_refused(tmp_path: Path, save: Callable[..., Path]) -> None:
+    make = GraphBuilder()
+    larger = make.depth_to_space(upscalers.copying(make, make.input((1, 32, 48, 3)), 4), 2)
+    path = save(make.graph(make.add(larger, make.constant(np.float32([np.nan])))))
+    with pytest.raises(EcbsrError, match="gives infinities or NaN for a bundled image; check its weights"):
+        TfliteModel(path)
+    net = load(zoo.DEFAULT)
+    net.convs[0].weight.data[0, 0, 0, 0] = 3e38
+    ecbsr_mobile.save(net, tmp_path / "large.safetensors")
+    with pytest.raises(EcbsrError, match=r"large\.safetensors: it gives infinities or NaN"):
+        open_model(tmp_path / "large.safetensors")
+
+
 def _of_shape(shape: tuple[int, ...], result: tuple[int, ...]) -> Graph:
     make = GraphBuilder()
     target = make.constant(np.array(result, np.int32))
@@ -217,8 +232,6 @@ def test_recorded_values_are_used_without_a_word(cat: np.ndarray, save: Callable
 
 
 def test_an_option_that_a_file_cannot_honor_is_refused(tmp_path: Path) -> None:
-    from ecbsr_mobile.upscaling import open_model
-
     with pytest.raises(UsageError, match="leave out identity"):
         open_model(zoo.tflite(zoo.DEFAULT), identity=True)
     with pytest.raises(UsageError, match="leave out activation"):

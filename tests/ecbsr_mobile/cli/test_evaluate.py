@@ -12,7 +12,10 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from ecbsr_mobile import zoo
+from ecbsr_mobile.tflite import write
+from tests.helpers import upscalers
 from tests.helpers.commands import call_here, refused
+from tests.helpers.tflite_models import GraphBuilder
 
 NAMES = ("ecbsr-m4c16-x2", "ecbsr-m6c16-relu-x2", "ecbsr-m4c16-x4")
 MODELS = [str(zoo.tflite(name)) for name in NAMES]
@@ -80,3 +83,17 @@ def test_an_unreadable_image_is_named_once(data: Path, tmp_path: Path) -> None:
     result = call_here("ecbsr-eval", *MODELS[:2], "--data", tmp_path / "set")
     assert result.returncode == 1
     assert result.stderr.count("broken.png") == 1
+
+
+def test_a_model_that_does_not_enlarge_is_not_compared_with_bicubic(data: Path, tmp_path: Path) -> None:
+    make = GraphBuilder()
+    path = tmp_path / "blur.tflite"
+    path.write_bytes(write(make.graph(upscalers.copying(make, make.input((1, 32, 48, 3)), 1))))
+    result = call_here("ecbsr-eval", path, "--data", data)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_note_on_a_tflite_names_the_options_that_it_can_honor(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "nearest.tflite"
+    path.write_bytes(write(upscalers.DOUBLING["nearest"]()))
+    assert "misread (--range)" in call_here("ecbsr-eval", path, "--data", data).stderr
