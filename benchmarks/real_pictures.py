@@ -11,6 +11,9 @@ Prints a Markdown table: for each data set and degradation, the mean PSNR of bic
 scale), what each model has more, and in parentheses what it has more than the first model, such as one of the same
 architecture that was trained on bicubic LR alone. `--json` prints the same as JSON. `--picture FILE` shows one picture
 of each data set where it has the most detail, in a row for each degradation: bicubic, each model, and HR.
+
+Two models on Set14 and 20 pictures of Urban100 take one thread 4.0 minutes of processor time at x2 and 2.6 at x4 (AMD
+EPYC Zen 4, two cores; 7.6 and 3.7 minutes passed, with other work beside it).
 """
 
 from __future__ import annotations
