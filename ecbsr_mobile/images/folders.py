@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,12 @@ READABLE = (
     ".gif", ".heic", ".heif", ".avif",
 )  # fmt: skip
 """File name extensions of the images in a folder."""
+
+UNREADABLE = (
+    ".jp2", ".j2k", ".jxl", ".jxr", ".tga", ".psd", ".exr", ".hdr", ".svg", ".ico", ".pam", ".pfm", ".dds", ".qoi",
+    ".heics", ".avifs", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf",
+)  # fmt: skip
+"""Those of images that cannot be read; many cameras write a raw image beside each JPEG."""
 
 
 def find(folder: str | os.PathLike[str]) -> list[Path]:
@@ -42,6 +49,8 @@ def find_below(
 ) -> tuple[list[Path], list[str]]:
     """The image files in a folder and in the folders below it, by folder and name; links to folders are not followed.
 
+    Warns (`UserWarning`) of images whose format cannot be read.
+
     Args:
         folder: where to look. Hidden files and folders, and what is no regular file (a pipe), are left out.
         leave_out: a folder that is not searched, wherever it is.
@@ -56,6 +65,7 @@ def find_below(
     """
     unlisted: list[str] = []
     paths: list[Path] = []
+    unread: list[Path] = []
     left_out = None if leave_out is None else os.path.realpath(leave_out)
 
     def note(error: OSError) -> None:
@@ -67,8 +77,14 @@ def find_below(
             for name in folders
             if not name.startswith(".") and (left_out is None or os.path.realpath(Path(root, name)) != left_out)
         )
-        candidates = (Path(root, name) for name in sorted(files) if not name.startswith("."))
+        candidates = [Path(root, name) for name in sorted(files) if not name.startswith(".")]
         paths += [path for path in candidates if path.suffix.lower() in endings and _may_be_read(path)]
+        unread += [path for path in candidates if endings == READABLE and path.suffix.lower() in UNREADABLE]
+    if unread:
+        kinds = ", ".join(sorted({path.suffix.lower() for path in unread}))
+        more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+        note = f"{folder}: without {unread[0].name}{more}, because {kinds} cannot be read"
+        warnings.warn(note, UserWarning, stacklevel=2)
     if not paths:
         raise EcbsrError(unlisted[0] if unlisted else f"{folder}: contains no {kind} ({', '.join(endings)})")
     return paths, unlisted

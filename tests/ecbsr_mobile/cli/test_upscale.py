@@ -120,12 +120,15 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_upscaled(work: Path) -> No
     draw(work / "photos" / "z.png")
     (work / "photos" / "broken.png").write_bytes(b"x")
     (work / "photos" / "gone.png").symlink_to("nowhere")
+    (work / "photos" / "a.DNG").write_bytes(b"II*\0")
+    (work / "photos" / "b.jp2").write_bytes(b"x")
     result = upscale("photos", "--json")
     document = json.loads(result.stdout)
     assert result.returncode == 1
     assert [Path(entry["output"]).name for entry in document["pictures"]] == ["a.png", "z.png"]
     assert [Path(failure.partition(":")[0]).name for failure in document["failed"]] == ["broken.png", "gone.png"]
     assert "2 images could not be used" in result.stderr
+    assert "photos: without a.DNG and 1 more, because .dng, .jp2 cannot be read" in result.stderr
     assert sizes(work / "photos-x2") == {"a.png": (48, 32), "z.png": (48, 32)}
 
 
