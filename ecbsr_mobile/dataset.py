@@ -33,10 +33,10 @@ def pairs(folder: str | os.PathLike[str], scale: int) -> Iterator[Pair]:
 
     `folder` contains one of these (the number is the scale):
 
-    - `HR/` and `LR/`, or `x2/HR/` and `x2/LR/`;
+    - `HR/` and `LR/`, or `x2/HR/` and `x2/LR/`, or `HR/` and `LR_bicubic/X2/`;
     - DIV2K or a set of the same layout: `folder` is `NAME_HR` with `NAME_LR_bicubic/X2` beside it, or contains both;
     - HR and LR side by side, told apart by name: `NAME_HR` and `NAME_LR` as in SelfExSR's sets (or its folder
-      `image_SRF_2/`), or `NAME` and a smaller `NAMEx2`;
+      `image_SRF_2/`), or `NAME_HR` and `NAME_LR2`, or `NAME` and a smaller `NAMEx2`;
     - HR images only: LR is then made by MATLAB-compatible bicubic.
 
     In a folder of its own, an LR image has the name of its HR image, or that name with `x2` or `LR`. HR is cropped to a
@@ -80,9 +80,10 @@ def paths(folder: str | os.PathLike[str], scale: int) -> list[tuple[Path, Path |
     root = Path(folder)
     for base in (root / f"x{scale}", root):
         if (base / "HR").is_dir():
-            if not (base / "LR").is_dir():
+            lr = next(filter(Path.is_dir, (base / "LR", base / "LR_bicubic" / f"X{scale}")), None)
+            if lr is None:
                 raise EcbsrError(f"{base}: contains HR/ but no LR/; add it, or give {base / 'HR'} to have LR made")
-            return _match(base / "HR", base / "LR", scale)
+            return _match(base / "HR", lr, scale)
     like_div2k = [hr for hr in (root, *sorted(root.glob("*_HR"))) if _lr_beside(hr, scale).is_dir()]
     if len(like_div2k) > 1:
         raise EcbsrError(f"{root}: contains {' and '.join(hr.name for hr in like_div2k)}; give one of them")
@@ -125,9 +126,10 @@ def _match(hr: Path, lr: Path, scale: int) -> list[tuple[Path, Path | None]]:
 
 _HR = re.compile(r"(?i)[-_ .](?:HR|GT|HQ|high)$|^(?:HR|GT|HQ|high)[-_ .]")
 _LR = re.compile(
-    r"(?i)[-_ .](?:LR|LQ|low|LRBI|LR_?bicubic)(?:[-_ .]?x([2-8]))?$|^(?:LR|LQ|low)[-_ .]|[-_ .]?x([2-8])(?:[-_ .]?LR)?$"
+    r"(?i)[-_ .](?:LR|LQ|low|LRBI|LR_?bicubic)(?:[-_ .]?x?([2-8]))?$|^(?:LR|LQ|low)[-_ .]|"
+    r"[-_ .]?x([2-8])(?:[-_ .]?LR)?$"
 )
-"""How data sets mark HR and LR in names: img_001_SRF_2_HR and …_LR, 0001x2, baby_GT, butterfly_LRBI_x3."""
+"""How data sets mark HR and LR in names: img_001_SRF_2_HR and …_LR, a_LR2, 0001x2, baby_GT, butterfly_LRBI_x3."""
 
 
 def _name(path: Path) -> str:
@@ -178,7 +180,6 @@ def _side_by_side(folder: Path, found: list[Path], scale: int) -> list[tuple[Pat
             f"{folder}: contains LR images, but none for {missing.name}; move them to LR/ and the others to HR/"
         )
     if left_out := [*others, *other_scale]:
-        warnings.warn(
-            f"{folder}: {len(left_out)} files such as {left_out[0].name} are left out", UserWarning, stacklevel=3
-        )
+        more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        warnings.warn(f"{folder}: without {left_out[0].name}{more}", UserWarning, stacklevel=3)
     return [(path, low.get(name)) for name, path in sorted(high.items(), key=lambda item: item[1])]

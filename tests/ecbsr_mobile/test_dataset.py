@@ -16,11 +16,12 @@ from ecbsr_mobile.dataset import Pair, pairs
 def test_layouts_give_the_same_pairs(train_images: Path, tmp_path: Path) -> None:
     from_hr = list(pairs(train_images, 2))
     assert all(p.hr.shape == (120, 96, 3) and p.lr.shape == (60, 48, 3) for p in from_hr)
-    for base, suffix in ((tmp_path / "a", ""), (tmp_path / "b" / "x2", "x2")):
+    layouts = ((tmp_path / "a", "LR", ""), (tmp_path / "b" / "x2", "LR", "x2"), (tmp_path / "c", "LR_bicubic/X2", "x2"))
+    for base, lr, suffix in layouts:
         for pair in from_hr:
             images.write(Picture(pair.hr), base / "HR" / pair.name)
-            images.write(Picture(pair.lr), base / "LR" / f"{Path(pair.name).stem}{suffix}.png")
-    for folder in (tmp_path / "a", tmp_path / "b"):
+            images.write(Picture(pair.lr), base / lr / f"{Path(pair.name).stem}{suffix}.png")
+    for folder in (tmp_path / "a", tmp_path / "b", tmp_path / "c"):
         for ours, expected in zip(pairs(folder, 2), from_hr, strict=True):
             np.testing.assert_array_equal(ours.lr, expected.lr)
             np.testing.assert_array_equal(ours.hr, expected.hr)
@@ -74,7 +75,7 @@ def lay_out(folder: Path, train_images: Path, high: str, low: str, scale: int = 
 @pytest.mark.parametrize(
     ("high", "low"),
     [("img_{}_SRF_2_HR", "img_{}_SRF_2_LR"), ("{}", "{}x2"), ("{}", "{}_LR"), ("{}_HR", "{}_LRBI_x2"),
-     ("{}-GT", "{}-LQ"), ("{}_hr", "{}_lr_x2"), ("HR_{}", "LR_{}"), ("{}", "{}_x2_LR")],
+     ("{}-GT", "{}-LQ"), ("{}_hr", "{}_lr_x2"), ("HR_{}", "LR_{}"), ("{}", "{}_x2_LR"), ("{}_HR", "{}_LR2")],
 )  # fmt: skip
 def test_hr_and_lr_in_one_folder_are_told_apart(train_images: Path, tmp_path: Path, high: str, low: str) -> None:
     expected = lay_out(tmp_path / "set", train_images, high, low)
@@ -94,7 +95,7 @@ def test_selfexsr_as_it_is_unpacked(train_images: Path, tmp_path: Path) -> None:
     for pair in expected:  # results of other methods lie beside them
         name = f"{Path(pair.name).stem}_SRF_2_bicubic.png"
         images.write(Picture(pair.hr // 3), tmp_path / "image_SRF_2" / name)
-    with pytest.warns(UserWarning, match=f"{len(expected)} files such as .*_bicubic.png are left out"):
+    with pytest.warns(UserWarning, match=f"image_SRF_2: without .*_bicubic.png and {len(expected) - 1} more"):
         found = list(pairs(tmp_path, 2))
     for ours, pair in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours.hr, pair.hr)
@@ -105,7 +106,7 @@ def test_selfexsr_as_it_is_unpacked(train_images: Path, tmp_path: Path) -> None:
 
 def test_hr_and_lr_that_cannot_be_told_apart_are_refused(train_images: Path, tmp_path: Path) -> None:
     made = lay_out(tmp_path / "set", train_images, "{}", "{}x3")
-    with pytest.warns(UserWarning, match="x3.png are left out"):  # LR of another scale
+    with pytest.warns(UserWarning, match="set: without .*x3.png and"):  # LR of another scale
         for ours, pair in zip(pairs(tmp_path / "set", 2), made, strict=True):
             np.testing.assert_array_equal(ours.lr, pair.lr)
     name = Path(made[0].name).stem
