@@ -83,8 +83,8 @@ def find_below(
     if unread:
         kinds = ", ".join(sorted({path.suffix.lower() for path in unread}))
         more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
-        note = f"{folder}: without {unread[0].name}{more}, because {kinds} cannot be read"
-        warnings.warn(note, UserWarning, stacklevel=2)
+        text = f"{folder}: without {unread[0].name}{more}, because {kinds} cannot be read"
+        warnings.warn(text, UserWarning, stacklevel=2)
     if not paths:
         raise EcbsrError(unlisted[0] if unlisted else f"{folder}: contains no {kind} ({', '.join(endings)})")
     return paths, unlisted
