@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import EcbsrError
@@ -81,7 +81,10 @@ def choose(contents: Contents) -> Choice:
                 f"holds several networks ({_listed([item.where or 'the rest' for item in candidates])}); "
                 "save the state_dict() of the one that is meant"
             )
-    return first.choice
+    choice = first.choice
+    if not choice.averaged and (nameless := _nameless_average(contents.tree, contents.tensor_of)):
+        choice = replace(choice, left_out=(*choice.left_out, f"the averages in {nameless}, which have no names"))
+    return choice
 
 
 def _states(contents: Contents) -> Iterator[tuple[tuple[str, ...], dict[str, Stored]]]:
@@ -107,7 +110,7 @@ def _networks(keys: tuple[str, ...], state: dict[str, Stored], refusals: list[st
     """The networks in one state dict, one for each prefix."""
     groups: dict[str, dict[str, Stored]] = {}
     others: list[str] = []
-    for name, stored in state.items():
+    for name, stored in _with_dots(state).items():
         if len(name) <= MAX_NAME and (match := NAME.fullmatch(name)):
             groups.setdefault(match["prefix"], {})[match["name"]] = stored
         elif not _is_counter(name, stored):
@@ -129,6 +132,26 @@ def _networks(keys: tuple[str, ...], state: dict[str, Stored], refusals: list[st
         yield _Found(Choice(group, keys, averaged, left_out), where)
     if not groups and others:
         refusals.append(_foreign(others[0], state))
+
+
+def _with_dots(state: dict[str, Stored]) -> dict[str, Stored]:
+    """The tensors with the dots that LitEma (CompVis) drops: `model_ema.backbone0bias` is that of `backbone.0.bias`."""
+    names = [match["name"] for name in state if len(name) <= MAX_NAME and (match := NAME.fullmatch(name))]
+    whole = {name.replace(".", ""): name for name in names}
+    parts = {name: name.rpartition(".") for name in state}
+    return {
+        f"{prefix}.{whole[rest]}" if rest in whole and _AVERAGED.search(_words(prefix)) else name: state[name]
+        for name, (prefix, _, rest) in parts.items()
+    }
+
+
+def _nameless_average(tree: Any, tensor_of: Callable[[Any], Stored | None]) -> str:
+    """The key of averaged weights in a list, where nothing says which is which (torch-ema); "" where there is none."""
+    for value in walk(tree):
+        for key, inner in value.items() if isinstance(value, dict) else ():
+            if _AVERAGED.search(_words(str(key))) and isinstance(inner, list) and any(map(tensor_of, inner)):
+                return printable(str(key), 40)
+    return ""
 
 
 def _foreign(name: str, state: dict[str, Stored]) -> str:

@@ -97,6 +97,12 @@ AVERAGES = {
         **named("online_model.", a), **named("ema_model.", b), "initted": torch.ones(1), "step": torch.tensor(5),
     },
     "swa": lambda a, b: {"model": a, "swa_model": {"n_averaged": torch.tensor(2), **named("module.", b)}},
+    "LitEma": lambda a, b: {
+        "state_dict": {
+            **named("model.", a), **{f"model_ema.{name.replace('.', '')}": value for name, value in b.items()},
+            "model_ema.decay": torch.tensor(0.99), "model_ema.num_updates": torch.tensor(5),
+        }
+    },
     "camel case": lambda a, b: {"netG": a, "netGEma": b},
     "without masks": lambda a, b: {"model": a, "ema": {name: v for name, v in b.items() if not name.endswith("mask")}},
 }  # fmt: skip
@@ -121,6 +127,14 @@ def test_what_is_left_out_is_named(tmp_path: Path) -> None:
     (tmp_path / "w.ckpt").write_bytes(saved({"state_dict": state}))
     with pytest.warns(UserWarning, match=r"; without feature_extractor$"):
         assert same(load(tmp_path / "w.ckpt", value_range=1), some_net().collapse())
+
+
+def test_averages_without_names_are_named(tmp_path: Path) -> None:
+    state = some_net().state_dict()
+    average = {"decay": 0.99, "shadow_params": list(some_net(seed=1).state_dict().values())}
+    (tmp_path / "w.pth").write_bytes(saved({"model": state, "ema": average}))
+    with pytest.warns(UserWarning, match="; without the averages in shadow_params, which have no names$"):
+        assert same(load(tmp_path / "w.pth", value_range=1), some_net().collapse())
 
 
 def test_safetensors_with_prefixes(tmp_path: Path) -> None:
