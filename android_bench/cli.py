@@ -136,7 +136,7 @@ def main(argv: list[str] | None = None) -> int:
         reasons = "; ".join(different[:3])
         raise EcbsrError(f"{arguments.baseline} is not comparable: {reasons}; --allow-different compares all the same")
     if before and all(comparison.before_ms is None for comparison in comparisons):
-        raise EcbsrError(f"{arguments.baseline} has no row of the same model, size, device, delegate and threads")
+        raise EcbsrError(f"{arguments.baseline} has no latency of the same model, size, device, delegate and threads")
     _notice_comparisons(comparisons, different)
     failed = any(comparison.failed for comparison in comparisons)
     return common.DONE if results.answered and not failed else common.FAILED
@@ -239,8 +239,8 @@ def _seconds(text: str) -> float:
 
 def _ratio(text: str) -> float:
     value = _number(text, "a ratio such as 1.05")
-    if value == 0:
-        raise argparse.ArgumentTypeError("0 is not a ratio; use a ratio such as 1.05")
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1, but only a row that is slower fails; use 1.05, say")
     return value
 
 

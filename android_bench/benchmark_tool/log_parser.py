@@ -42,7 +42,7 @@ _SELECTED = re.compile(
 )
 _NODES_DELEGATED = re.compile(  # delegates of vendors: Hexagon, QNN, Ethos-U, ...
     r"(?<!\S)(\S{1,200}?)(?: delegate)?: (\d{1,9}) nodes delegated out of (\d{1,9}) nodes"
-    r"(?: with (\d{1,9}) partitions)?"
+    r"(?:,? with (\d{1,9}) partitions)?"
 )
 _UNSUPPORTED = re.compile(
     r"^.* (?:is unsupported on this platform|delegate is not (?:supported|linked)|not built with).*"

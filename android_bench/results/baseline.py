@@ -104,21 +104,27 @@ def differences(now: Results, before: Results) -> list[str]:
     found = []
     for name in sorted({case.device for case in shared}):
         pairs = zip(_identity(now, name).items(), _identity(before, name).values(), strict=True)
-        found += [f"the {what} of {name} is {ours}, not {theirs}" for (what, ours), theirs in pairs if ours != theirs]
+        found += [_difference(f"{what} of {name}", ours, theirs) for (what, ours), theirs in pairs if ours != theirs]
     for name in sorted({case.model for case in shared}):
         ours, theirs = (str(each.models.get(name, {}).get("sha256") or "not known") for each in (now, before))
         if ours != theirs:
-            found.append(f"the SHA-256 of {name} is {ours[:12]}, not {theirs[:12]}")
+            found.append(_difference(f"SHA-256 of {name}", ours[:12], theirs[:12]))
     return found
+
+
+def _difference(what: str, ours: str, theirs: str) -> str:
+    return f"the {what} is {ours}, and {theirs} in the baseline"
 
 
 def _identity(results: Results, name: str) -> dict[str, str]:
     device = results.devices.get(name, DeviceInfo())
     tool = device.tool or Tool("", "")
-    clocks = [core.max_mhz or 0 for core in device.cores]
+    clock = max((core.max_mhz or 0 for core in device.cores), default=0)
+    cores = f"{' '.join(device.abis)} with {len(device.cores)} cores" + (f" up to {clock} MHz" if clock else "")
     values = {
         "model": f"{device.model} {device.soc}",
-        "processor": f"{' '.join(device.abis)} with {len(clocks)} cores of {max(clocks, default=0)} MHz",
+        "processor": cores if device.cores else "",
+        "instruction set": " ".join(device.cpu_flags),  # a virtual machine names its processor by the maker alone
         "system": device.fingerprint,
         "runtime": f"{tool.kind} {tool.version}",
         "tool": tool.sha256[:12],

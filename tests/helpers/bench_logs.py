@@ -141,6 +141,10 @@ HEXAGON_2020 = (
     "INFO: Created TensorFlow Lite delegate for Hexagon.\n"
     "INFO: Hexagon delegate: 49 nodes delegated out of 49 nodes.\n",
 )
+WITH_A_COMMA = (  # as the Core ML delegate writes it
+    _HEAD_2024 + "INFO: EXTERNAL delegate created.\n" + _TAIL_2024,
+    "INFO: VendorDelegate delegate: 47 nodes delegated out of 49 nodes, with 2 partitions.\n\n",
+)
 QNN_NOTHING = (
     _HEAD_2024 + "INFO: EXTERNAL delegate created.\n" + _TAIL_2024,
     "INFO: TfLiteQnnDelegate delegate: 0 nodes delegated out of 49 nodes with 0 partitions.\n",

@@ -35,6 +35,7 @@ def status_of(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_st
         ("GPU_NOTHING", GPU, "fallback", (0, 49, 0)),
         ("HEXAGON", EXTERNAL, "partial", (47, 49, 2)),
         ("HEXAGON_2020", EXTERNAL, "ok", (49, 49, None)),
+        ("WITH_A_COMMA", EXTERNAL, "partial", (47, 49, 2)),
         ("LITERT", CPU, "ok", (49, 49, 1)),
         ("GPU", GPU, "ok", (49, 49, 1)),
         ("GPU_PARTIAL", GPU, "partial", (13, 49, 3)),

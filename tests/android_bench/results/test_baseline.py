@@ -80,6 +80,7 @@ TOOL = PHONE.tool or Tool("", "")
         (lambda phone: replace(phone, abis=("armeabi-v7a",)), "processor"),
         (lambda phone: replace(phone, cores=(Core(0, 1800), Core(1, 1800))), "processor"),
         (lambda phone: replace(phone, fingerprint="a/b:15"), "system"),
+        (lambda phone: replace(phone, cpu_flags=("avx", "avx2")), "instruction set"),
         (lambda phone: replace(phone, tool=replace(TOOL, kind="litert")), "runtime"),
         (lambda phone: replace(phone, tool=replace(TOOL, version="tflite another day")), "runtime"),
         (lambda phone: replace(phone, tool=replace(TOOL, sha256="cd" * 32)), "tool"),
@@ -98,9 +99,9 @@ def test_another_machine_or_tool_is_named(change: Callable[[DeviceInfo], DeviceI
 def test_another_model_file_or_choice_of_cores_is_named() -> None:
     before = replace(results(10), devices={"phone": PHONE}, models={"m": {"sha256": "12"}}, settings={"cores": "all"})
     for now, words in (
-        (replace(before, models={"m": {"sha256": "34"}}), "the SHA-256 of m is 34, not 12"),
-        (replace(before, models={}), "the SHA-256 of m is not known, not 12"),
-        (replace(before, settings={"cores": "big"}), "the choice of cores of phone is big, not all"),
-        (replace(before, devices={}), "the model of phone is not known, not A phone A SoC"),
+        (replace(before, models={"m": {"sha256": "34"}}), "the SHA-256 of m is 34, and 12 in the baseline"),
+        (replace(before, models={}), "the SHA-256 of m is not known, and 12 in the baseline"),
+        (replace(before, settings={"cores": "big"}), "the choice of cores of phone is big, and all in the baseline"),
+        (replace(before, devices={}), "the model of phone is not known, and A phone A SoC in the baseline"),
     ):
         assert words in baseline.differences(now, before)
