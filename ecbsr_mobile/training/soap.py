@@ -6,64 +6,133 @@ convolutions. The plain network then learns in a thousand steps what takes Adam 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from pytorch_optimizer import SOAP
 from torch import Tensor, nn
 
+from .cuda_graph import CudaGraphStep
 
-class Soap(SOAP):  # type: ignore[misc]
-    """SOAP on each kernel [out, in, 3, 3] as a matrix [out, 9·in].
+BETA = 0.95
+"""Decay of all averages: of gradients, of their squares, and of the preconditioners."""
 
-    Computed on the CPU, wherever the parameters are: for such small matrices, a GPU takes longer to launch the kernels.
+EPSILON = 1e-8
+ROTATE_EVERY = 10
+"""Steps from one update of the eigenbases to the next."""
+
+
+class Soap(torch.optim.Optimizer):
+    """SOAP on each kernel [out, in, 3, 3] as a matrix [out, 9·in], and on each bias and slope [n] as a matrix [n, 1].
+
+    Matrices of one shape are a batch, so that a step launches few kernels; on a GPU they are captured in a CUDA graph.
+    The first step only observes the gradients. `param_groups[0]["step"]` counts the steps.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
-        self._trained = list(parameters)
-        self._on_cpu = all(parameter.device.type == "cpu" for parameter in self._trained)
-        matrices = [nn.Parameter(_matrix(parameter.detach().cpu())) for parameter in self._trained]
-        super().__init__(matrices, lr=lr, weight_decay=0.0, precondition_1d=True)
+        super().__init__(parameters, {"lr": lr, "step": 0})
+        self._batches: dict[torch.Size, list[nn.Parameter]] = {}
+        for parameter in self.param_groups[0]["params"]:
+            self._batches.setdefault(_matrix(parameter).shape, []).append(parameter)
+        device = self.param_groups[0]["params"][0].device
+        self._rate = torch.zeros((), device=device)
+        self._move: Callable[[], None] = CudaGraphStep(self._move_all) if device.type == "cuda" else self._move_all
 
+    @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Take one step along the parameters' gradients; on the CPU, the matrices share their memory."""
-        matrices = self.param_groups[0]["params"]
-        values = [_matrix(parameter.detach()) for parameter in self._trained]
-        gradients = [_matrix(parameter.grad) for parameter in self._trained if parameter.grad is not None]
-        if not self._on_cpu:
-            moved = _moved([*values, *gradients], torch.device("cpu"))
-            gradients = moved[len(values) :]
-            for matrix, value in zip(matrices, moved, strict=False):
-                matrix.detach().copy_(value)  # a checkpoint may have been loaded since
-        for matrix, gradient in zip(matrices, gradients, strict=True):
-            matrix.grad = gradient
+        """Take one step along the parameters' gradients."""
+        (group,) = self.param_groups
+        step = group["step"]
         # The averages of dead channels decay to denormal numbers, which take a CPU ten times as long.
         torch.set_flush_denormal(True)
-        result = super().step(closure)
+        if step:
+            corrected = math.sqrt(1 - BETA**step) / (1 - BETA**step)
+            self._rate.fill_(group["lr"] * corrected)
+            self._move()
+            if step % ROTATE_EVERY == 0:
+                for parameters in self._batches.values():
+                    _rotate(self.state[parameters[0]])
+        else:
+            for parameters in self._batches.values():
+                self.state[parameters[0]] = _initial_state(_stack([p.grad for p in parameters]))
         torch.set_flush_denormal(False)
-        if not self._on_cpu:
-            changed = _moved([matrix.detach() for matrix in matrices], self._trained[0].device)
-            for value, new in zip(values, changed, strict=True):
-                value.copy_(new)
-        return result
+        group["step"] = step + 1
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear the gradients of the parameters."""
-        for parameter in self._trained:
-            if set_to_none:
-                parameter.grad = None
-            elif parameter.grad is not None:
-                parameter.grad.zero_()
-
-
-def _moved(tensors: list[Tensor], device: torch.device) -> list[Tensor]:
-    # One transfer of all values takes no longer than the transfer of one tensor.
-    flat = torch.cat([tensor.reshape(-1) for tensor in tensors]).to(device)
-    parts = torch.split(flat, [tensor.numel() for tensor in tensors])
-    return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
+    def _move_all(self) -> None:
+        for parameters in self._batches.values():
+            moved = _moved(self.state[parameters[0]], _stack([p.grad for p in parameters])) * self._rate
+            torch._foreach_sub_([_matrix(p.detach()) for p in parameters], list(moved.unbind()))
 
 
 def _matrix(kernel: Tensor) -> Tensor:
     # Kernels are in channels_last while they are trained, so that this is a view, not a copy.
-    return kernel.permute(0, 2, 3, 1).view(len(kernel), -1) if kernel.dim() == 4 else kernel
+    return kernel.permute(0, 2, 3, 1).view(len(kernel), -1) if kernel.dim() == 4 else kernel.view(-1, 1)
+
+
+def _stack(gradients: list[Tensor | None]) -> Tensor:
+    return torch.stack([_matrix(gradient) for gradient in gradients if gradient is not None])
+
+
+def _initial_state(gradient: Tensor) -> dict[str, Tensor]:
+    """Averages of matrices [batch, rows, columns] after their first gradients, and the eigenbases of both sides."""
+    state = {"mean": torch.zeros_like(gradient), "square": torch.zeros_like(gradient)}
+    for side, product in _products(gradient).items():
+        state[side] = (1 - BETA) * product
+        eigenvectors = torch.linalg.eigh(state[side].double())[1].flip(-1)
+        state[f"{side} basis"] = eigenvectors.to(gradient.dtype)
+    return state
+
+
+def _products(gradient: Tensor) -> dict[str, Tensor]:
+    products = {"left": gradient @ gradient.mT, "right": gradient.mT @ gradient}
+    return {side: product for side, product in products.items() if product.shape[-1] > 1}
+
+
+def _moved(state: dict[str, Tensor], gradient: Tensor) -> Tensor:
+    """Update the averages by a gradient; returns the direction of the step [batch, rows, columns]."""
+    left, right = state.get("left basis"), state.get("right basis")
+    state["mean"].lerp_(gradient, 1 - BETA)
+    state["square"].lerp_(_project(gradient, left, right).square(), 1 - BETA)
+    direction = _project(state["mean"], left, right) / (state["square"].sqrt() + EPSILON)
+    for side, product in _products(gradient).items():
+        state[side].lerp_(product, 1 - BETA)
+    return _project(direction, *(None if basis is None else basis.mT for basis in (left, right)))
+
+
+def _project(matrix: Tensor, left: Tensor | None, right: Tensor | None) -> Tensor:
+    matrix = matrix if left is None else left.mT @ matrix
+    return matrix if right is None else matrix @ right
+
+
+def _rotate(state: dict[str, Tensor]) -> None:
+    """One round of power iteration on the eigenbases, in descending order of their eigenvalues."""
+    for side, axis in (("left", -2), ("right", -1)):
+        if side not in state:
+            continue
+        average, basis = state[side].double(), state[f"{side} basis"].double()
+        product = average @ basis
+        order = (basis * product).sum(-2).argsort(-1, descending=True)
+        columns = order.unsqueeze(-2).expand_as(basis)
+        turned = _orthogonal(product.gather(-1, columns), basis.gather(-1, columns))
+        state[f"{side} basis"].copy_(turned)
+        square = state["square"]
+        rows = (order.unsqueeze(-1) if axis == -2 else order.unsqueeze(-2)).expand_as(square)
+        square.copy_(square.gather(axis, rows))
+
+
+def _orthogonal(product: Tensor, basis: Tensor) -> Tensor:
+    """The Q of product's QR decomposition, by Cholesky, which a GPU computes for all matrices at once.
+
+    A little of the previous `basis` is added first, which fills the directions in which there was no gradient; it is
+    below the precision of the averages. Shifted CholeskyQR: T. Fukaya et al., 2020.
+    """
+    size = product.norm(dim=(-2, -1), keepdim=True)
+    q = product + (1e-7 * size + 1e-30) * basis
+    identity = torch.eye(q.shape[-1], dtype=q.dtype, device=q.device)
+    for shift in (1e-11, 0.0, 0.0):  # each pass makes up for the error of the one before
+        q = q / q.norm(dim=-2, keepdim=True)
+        factor, _ = torch.linalg.cholesky_ex(q.mT @ q + shift * identity)
+        q = torch.linalg.solve_triangular(factor.mT, q, upper=True, left=False)
+    error = (q.mT @ q - identity).abs().amax((-2, -1), keepdim=True)
+    return torch.where(error < 1e-6, q, basis)  # also where an error is not a number

@@ -5,7 +5,7 @@ from __future__ import annotations
 _EXTRAS = {
     "av": "video",
     "perfetto": "energy",
-    **dict.fromkeys(("torch", "safetensors", "matplotlib", "tensorboardX", "pytorch_optimizer"), "train"),
+    **dict.fromkeys(("torch", "safetensors", "matplotlib", "tensorboardX"), "train"),
     **dict.fromkeys(("onnx", "onnxruntime", "onnx2tf", "tensorflow", "tf_keras"), "export"),
 }
 
