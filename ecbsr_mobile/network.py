@@ -64,17 +64,23 @@ class ECBSR(nn.Module):
     def start_from(self, plain: PlainNet) -> None:
         """Change the weights so that this network computes what `plain` does.
 
-        Only each block's 3×3 branch changes, by the difference between both kernels. Blocks whose shape differs (the
-        last one, if the scale differs) keep their weights.
+        Only each block's 3×3 branch changes, by the difference between both kernels. A narrower `plain` becomes the
+        first channels; the others keep their weights, but nothing of `plain` depends on them (Net2Net, T. Chen et al.,
+        2016). Blocks that do not fit (the last one, if the scale differs) keep their weights.
         """
-        for block, conv in zip(self.blocks, plain.convolutions, strict=False):
-            if block.conv3x3.weight.shape == conv.weight.shape:
-                weight, bias = block.collapse()
-                block.conv3x3.weight += conv.weight - weight
-                bias_of(block.conv3x3).add_(bias_of(conv) - bias)
-        for block, act in zip(self.blocks[:-1], plain.acts, strict=False):
-            if self.architecture.activation == plain.architecture.activation:
-                block.act.load_state_dict(act.state_dict())
+        for number, (block, conv) in enumerate(zip(self.blocks, plain.convolutions, strict=False), start=1):
+            weight, bias = block.collapse()
+            outputs, inputs = conv.weight.shape[:2]
+            is_last = number == len(self.blocks)
+            fits = outputs == len(weight) if is_last else outputs <= len(weight)
+            if not fits or inputs > weight.shape[1] or is_last != (number == len(plain.convolutions)):
+                continue
+            block.conv3x3.weight[:outputs] -= weight[:outputs]
+            block.conv3x3.weight[:outputs, :inputs] += conv.weight
+            bias_of(block.conv3x3)[:outputs] += bias_of(conv) - bias[:outputs]
+            if not is_last and self.architecture.activation == plain.architecture.activation:
+                for slope, start in zip(block.act.parameters(), plain.acts[number - 1].parameters(), strict=True):
+                    slope[: len(start)] = start
 
     @torch.no_grad()
     def collapse(self) -> PlainNet:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ecbsr_mobile import ECBSR
+from ecbsr_mobile.architecture import Activation
 from tests.helpers.training import randomize
 
 
@@ -38,10 +39,29 @@ def test_with_all_weights_zero_the_network_repeats_pixels(colors: int) -> None:
     assert torch.equal(net(x), expected)
 
 
-def test_start_from_takes_over_a_plain_network() -> None:
-    source = ECBSR(2, 8, 2).double()
+@pytest.mark.parametrize("activation", ["prelu", "leaky"])
+@pytest.mark.parametrize("channels", [8, 11])
+def test_start_from_takes_over_a_plain_network(channels: int, activation: Activation) -> None:
+    """Also into a wider network, all of whose channels can then learn."""
+    source = ECBSR(2, 8, 2, activation=activation).double()
     randomize(source, 6)
-    target = ECBSR(2, 8, 2).double()
+    target = ECBSR(2, channels, 2, activation=activation).double()
+    randomize(target, 7)
     target.start_from(source.collapse())
     x = torch.rand(1, 1, 6, 6, dtype=torch.float64)
-    assert torch.allclose(target(x), source(x), rtol=1e-9)
+    y = target(x)
+    assert torch.allclose(y, source(x), rtol=1e-9)
+    y.square().sum().backward()
+    last = target.blocks[-1].conv3x3.weight.grad
+    assert last is not None
+    assert last.abs().amax((0, 2, 3)).min() > 0
+
+
+@pytest.mark.parametrize("other", [{"blocks": 3}, {"channels": 4}])
+def test_start_from_keeps_what_does_not_fit(other: dict[str, int]) -> None:
+    """The last block of a network with more blocks or fewer channels, and what is wider there."""
+    source = ECBSR(**{"blocks": 2, "channels": 8, "scale": 4, **other})
+    target = ECBSR(2, 6, 2)
+    last = target.collapse().convolutions[-1].weight
+    target.start_from(source.collapse())
+    torch.testing.assert_close(target.collapse().convolutions[-1].weight, last)
