@@ -8,8 +8,8 @@ The name of each image begins with that of its data set, such as `bsds_` (see `S
   camera blur show. Images of T91 are repeated eight times, because they are 4 % of the area otherwise.
 - `graphics`: the same, and 16 drawings and screenshots of CID22 (those for training twice), because int8 needs examples
   of black on white.
-- `varied`: the same, but CLIC at half size only, the photographs of CID22, and `free_` ones, many of buildings.
-- `free`: of these, all whose licenses allow commercial use: without BSDS500 and T91.
+- `varied`: the same, but CLIC at half size only, and the photographs of CID22 and of `free_pictures.py`, many of which
+  show buildings.
 
 Writes symbolic links and half-size images to OUT/train and OUT/val, and prints the number of files in each.
 """
@@ -50,12 +50,16 @@ class Use:
 
 PHOTOS = {"bsds": Use(16, half=True), "t91": Use(11, repeats=8), "clic": Use(6, half=True)}
 GRAPHICS_USE = Use(len(VALIDATION_GRAPHICS), repeats=2)
-FREE = {"clic": Use(6, full=False, half=True), "graphics": GRAPHICS_USE, "cid22": Use(8), "free": Use(8)}
 MIXES: dict[str, Mapping[str, Use]] = {
     "photos": PHOTOS,
     "graphics": {**PHOTOS, "graphics": GRAPHICS_USE},
-    "varied": {**PHOTOS, **FREE},
-    "free": FREE,
+    "varied": {
+        **PHOTOS,
+        "clic": Use(6, full=False, half=True),
+        "graphics": GRAPHICS_USE,
+        "cid22": Use(8),
+        "free": Use(8),
+    },
 }
 """The data sets of each mix; `graphics` are drawings and screenshots of CID22, and `cid22` its other images."""
 

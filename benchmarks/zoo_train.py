@@ -36,8 +36,9 @@ RECIPES = zoo.FOLDER / "recipes.toml"
 class Stage:
     """A run of ecbsr-train, from the best weights of the stage before.
 
-    `pictures` is `photos` or `graphics` (see `training_folders`). `step` and `val` are those of the bundled weights:
-    the step with the highest validation PSNR, and that PSNR in dB; None if nobody has trained them.
+    `pictures` is a mix of `training_folders`. `step` and `val` are those of the bundled weights: the step with the
+    highest validation PSNR, and that PSNR in dB; None if nobody has trained them. A first stage may start from a
+    bundled model (`--from`).
     """
 
     stage: str
@@ -88,7 +89,7 @@ def _make_pictures(images: Path, folder: Path, kind: str) -> None:
         return
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    training_folders.main([str(images), str(partial), *(["--graphics"] if kind == "graphics" else [])])
+    training_folders.main([str(images), str(partial), "--mix", kind])
     partial.rename(folder)
 
 

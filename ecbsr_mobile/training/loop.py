@@ -78,7 +78,7 @@ def train(
         val: folder of validation images, which are not trained on.
         out: folder to write to.
         settings: default `Settings()`.
-        start: a plain network to start from; layers of another width (because the scale differs) start anew.
+        start: a plain network to start from (see `ECBSR.start_from`).
         resume: continue from `last.ckpt` in `out`.
         device: `cpu`, `cuda`, or `auto`: a GPU if there is one.
         on_step: called with (step, loss) after each step; to read the loss, a tensor of one value, waits for a GPU.

@@ -26,12 +26,13 @@ def _scripts_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the names of the four data sets, each image 40x40."""
+    """A folder with the names of all data sets, each image 40x40."""
     import training_folders
 
     folder = tmp_path_factory.mktemp("pictures")
-    counts = {name: count + 1 for name, count in training_folders.VALIDATION_COUNTS.items()}
-    names = [f"{name}_{number}" for name, count in counts.items() for number in range(count)]
+    mix = training_folders.MIXES["varied"]
+    names = [f"{name}_{number}" for name, use in mix.items() for number in range(use.validation + 1)]
+    names = [name for name in names if not name.startswith("graphics")]
     names += [f"cid22_{name}" for name in training_folders.GRAPHICS]
     rgb = images.read(zoo.pictures()[0]).rgb()
     for number, name in enumerate(names):
@@ -76,14 +77,15 @@ def test_every_stage_is_a_training_that_ecbsr_train_takes() -> None:
             assert stage.step is None or stage.step <= settings.steps
 
 
-@pytest.mark.parametrize("kind", ["photos", "graphics"])
+@pytest.mark.parametrize("kind", ["photos", "graphics", "varied"])
 def test_the_data_sets_of_a_mix_are_those_in_its_folder(kind: str, pictures: Path, tmp_path: Path) -> None:
     import training_folders
 
     stated = _training_pictures()
-    training_folders.main([str(pictures), str(tmp_path / "out"), *(["--graphics"] if kind == "graphics" else [])])
+    training_folders.main([str(pictures), str(tmp_path / "out"), "--mix", kind])
     stems = [path.stem.partition("-")[2].partition("_")[0] for path in (tmp_path / "out" / "train").iterdir()]
-    assert {name.lower().replace("bsds500", "bsds") for name in stated["mixes"][kind]} == set(stems)
+    names = {"BSDS500": "bsds", "free_pictures": "free"}
+    assert {names.get(name, name.lower()) for name in stated["mixes"][kind]} == set(stems)
     assert set(stated["mixes"][kind]) <= set(stated["sets"])
 
 
@@ -128,6 +130,6 @@ def test_models_without_a_recipe_and_folders_without_the_images(pictures: Path, 
         zoo_train.main(["ecbsr-m4c16-x5", "--data", str(pictures)])
     (tmp_path / "few").mkdir()
     shutil.copy(pictures / "t91_0.png", tmp_path / "few")
-    with pytest.raises(EcbsrError, match="only 0 images begin with 'bsds'; at least 16 are needed"):
+    with pytest.raises(EcbsrError, match="only 0 images are of 'bsds'; at least 16 are needed"):
         zoo_train.main(["ecbsr-m4c8-x2", "--data", str(tmp_path / "few"), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out" / "photos").exists()
