@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _ORIENTATION, _EXIF_IFD, _GPS_IFD = 0x0112, 0x8769, 0x8825
 _WIDTH, _HEIGHT = 0xA002, 0xA003
+_EMPTY = 20  # bytes of EXIF without a tag
 
 # Tags that describe how a TIFF stores its pixels (TIFF 6.0), and blocks of metadata that are not EXIF.
 _OF_THE_FILE = {
@@ -52,7 +53,7 @@ def exif_of(image: Image) -> tuple[bytes | None, str]:
                 return _bytes(kept), ""
     except Exception:
         return None, "its EXIF is damaged and left out"
-    if stored and len(stored) > 14 and not len(found):
+    if stored and len(stored) > _EMPTY and not len(found):
         return None, "its EXIF is damaged and left out"
     return None, ""
 

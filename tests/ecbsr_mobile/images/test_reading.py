@@ -295,6 +295,13 @@ def test_damaged_exif_is_left_out(tmp_path: Path, cat: Image.Image) -> None:
         assert images.read(tmp_path / "p.jpg").exif is None
 
 
+def test_empty_exif_is_not_called_damaged(tmp_path: Path, cat: Image.Image) -> None:
+    cat.save(tmp_path / "p.jpg", exif=Image.Exif())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert images.read(tmp_path / "p.jpg").exif is None
+
+
 @pytest.mark.parametrize("ending", ["gif", "png", "webp", "tiff", "mpo"])
 def test_more_images_than_one_are_announced(tmp_path: Path, cat: Image.Image, ending: str) -> None:
     frames = [cat, ImageOps.invert(cat), ImageOps.mirror(cat)]
