@@ -1,13 +1,17 @@
-"""Train a bundled model as it was trained: the stages of its recipe, one after the other.
+"""Train bundled models as they were trained: the stages of a model's recipe, one after the other.
 
     make zoo-train MODEL=ecbsr-m4c16-x2 DATA=IMAGES OUT=build/zoo-train
 
-IMAGES is a folder with the images of four data sets, see `training_folders.py`. The recipes are in
+IMAGES is a folder with the images of all data sets, see `training_folders.py`. The recipes are in
 `ecbsr_mobile/zoo/recipes.toml`. With several GPUs, `torchrun` divides each batch among them. An interrupted training
 continues when the command is repeated. `--plus-seed 1` adds 1 to the seed of every stage, for the spread of results.
 
-Writes OUT/MODEL.safetensors, and a folder for each stage. Prints, for each stage, the validation PSNR and that of the
-bundled weights.
+Several models (`MODEL="ecbsr-m4c16-x2 ecbsr-m4c16-x4"`) are trained beside each other, in a process each, because a
+small network leaves most of a GPU idle. On one GPU, start NVIDIA's MPS first (`nvidia-cuda-mps-control -d`).
+`ARGS="--minutes 12 --float"` takes as many steps as fit into the time, and leaves int8 for later.
+
+Writes OUT/MODEL.safetensors, and a folder for each stage; of several models, OUT/MODEL.log. Prints, for each stage, the
+validation PSNR and that of the bundled weights.
 """
 
 from __future__ import annotations
@@ -16,8 +20,10 @@ import argparse
 import json
 import shlex
 import shutil
+import sys
 import tomllib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +33,7 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common, train
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import atomic_write
+from ecbsr_mobile.utils.subprocess_runner import started
 from ecbsr_mobile.utils.text import did_you_mean
 
 RECIPES = zoo.FOLDER / "recipes.toml"
@@ -48,9 +55,16 @@ class Stage:
     step: int | None = None
     val: float | None = None
 
-    def arguments(self, plus_seed: int) -> list[str]:
-        """The options of ecbsr-train, without folders."""
-        return [*shlex.split(self.options), "--seed", str(self.seed + plus_seed)]
+    @property
+    def steps(self) -> int:
+        """The steps of the stage."""
+        options = shlex.split(self.options)
+        return int(options[options.index("--steps") + 1])
+
+    def arguments(self, plus_seed: int, length: str | None = None) -> list[str]:
+        """The options of ecbsr-train, without folders; `length` replaces the option for the steps."""
+        options = self.options if length is None else self.options.replace(f"--steps {self.steps}", length)
+        return [*shlex.split(options), "--seed", str(self.seed + plus_seed)]
 
 
 def recipes() -> dict[str, list[Stage]]:
@@ -62,18 +76,33 @@ def recipes() -> dict[str, list[Stage]]:
 def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
     known = recipes()
-    if options.model not in known:
-        hint = did_you_mean(options.model, known)
-        raise UsageError(f"there is no recipe for {options.model!r}; use one of {', '.join(known)}{hint}")
-    name = f"{options.model}+{options.plus_seed}" if options.plus_seed else options.model
+    for model in options.models:
+        if model not in known:
+            hint = did_you_mean(model, known)
+            raise UsageError(f"there is no recipe for {model!r}; use one of {', '.join(known)}{hint}")
+    stages = {model: [s for s in known[model] if not (options.float and "int8" in s.stage)] for model in options.models}
+    for kind in {stage.pictures for each in stages.values() for stage in each}:
+        _make_pictures(options.data, options.out / kind, kind)
+    if len(stages) == 1:
+        ((model, its_stages),) = stages.items()
+        _train_stages(f"{model}+{options.plus_seed}" if options.plus_seed else model, its_stages, options)
+    else:
+        _train_beside_each_other(list(stages), sys.argv[1:] if argv is None else argv, options.out)
+
+
+def _train_stages(name: str, stages: Sequence[Stage], options: argparse.Namespace) -> None:
     best: Path | None = None
-    for stage in known[options.model]:
+    all_steps = sum(stage.steps for stage in stages)
+    for stage in stages:
         pictures, out = options.out / stage.pictures, options.out / name / stage.stage.replace(" ", "-")
-        _make_pictures(options.data, pictures, stage.pictures)
+        resume = (out / "last.ckpt").exists()
+        length = "" if resume else None  # a resumed run keeps its steps
+        if options.minutes is not None:
+            length = f"--minutes {options.minutes * stage.steps / all_steps:.2f}"
         arguments = ["--data", f"{pictures}/train", "--val", f"{pictures}/val", "--out", str(out)]
-        arguments += [*stage.arguments(options.plus_seed), *shlex.split(options.options)]
+        arguments += [*stage.arguments(options.plus_seed, length), *shlex.split(options.options)]
         arguments += ["--from", str(best)] if best else []
-        arguments += ["--resume"] if (out / "last.ckpt").exists() else []
+        arguments += ["--resume"] if resume else []
         _train(arguments, options.processes)
         best = out / "best.safetensors"
         psnr = json.loads((out / "log.jsonl").read_text().splitlines()[-1])["best_psnr"]
@@ -82,6 +111,24 @@ def main(argv: list[str] | None = None) -> None:
     assert best
     with atomic_write(options.out / f"{name}.safetensors") as temporary:
         shutil.copyfile(best, temporary)
+
+
+def _train_beside_each_other(models: Sequence[str], argv: Sequence[str], out: Path) -> None:
+    """Run this script for each model at once.
+
+    Raises:
+        EcbsrError: a training failed; its log says why.
+    """
+    others = [argument for argument in argv if argument not in models]
+    with ExitStack() as stack:
+        running = {}
+        for model in models:
+            log = stack.enter_context((out / f"{model}.log").open("wb"))
+            command = [sys.executable, __file__, model, *others]
+            running[model] = stack.enter_context(started(command, stdout=log.fileno(), stderr=log.fileno()))
+        failed = [model for model, process in running.items() if process.wait()]
+    if failed:
+        raise EcbsrError(f"{', '.join(failed)}: failed; see {out / failed[0]}.log, then repeat the command")
 
 
 def _make_pictures(images: Path, folder: Path, kind: str) -> None:
@@ -116,11 +163,13 @@ def _train(arguments: Sequence[str], processes: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = common.parser("zoo_train.py", __doc__.splitlines()[0])
-    parser.add_argument("model", metavar="MODEL", help="a model of recipes.toml, such as ecbsr-m4c16-x2")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the images of the four data sets")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="models of recipes.toml, such as ecbsr-m4c16-x2")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the images of all data sets")
     parser.add_argument("--out", type=Path, default=Path("build/zoo-train"), metavar="DIR",
                         help="folder for the weights and the runs (%(default)s)")  # fmt: skip
     parser.add_argument("--plus-seed", type=int, default=0, metavar="N", help="added to each seed of the recipe (0)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="take as many steps as fit into this time, in all")
+    parser.add_argument("--float", action="store_true", help="leave out the stages of int8")
     parser.add_argument("--processes", type=int, default=0, metavar="N", help="processes (one for each GPU)")
     parser.add_argument("--options", default="", metavar="TEXT",
                         help="more options of ecbsr-train, which change those of each stage")  # fmt: skip

@@ -45,6 +45,7 @@ def started(
     *,
     stdin: int = subprocess.DEVNULL,
     stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
     environment: Mapping[str, str] | None = None,
     folder: str | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
@@ -58,7 +59,7 @@ def started(
         command,
         stdin=stdin,
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         env=environment,
         cwd=folder,
         start_new_session=True,

@@ -19,9 +19,11 @@ from tests.helpers.paths import ROOT
 TINY = "--steps 2 --batch 2 --patch 8 --validate-every 1 --device cpu --threads 1"
 
 
-@pytest.fixture(autouse=True)
-def _scripts_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+@pytest.fixture(scope="module", autouse=True)
+def _scripts_can_be_imported() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +135,21 @@ def test_models_without_a_recipe_and_folders_without_the_images(pictures: Path, 
     with pytest.raises(EcbsrError, match="only 0 images are of 'bsds'; at least 16 are needed"):
         zoo_train.main(["ecbsr-m4c8-x2", "--data", str(tmp_path / "few"), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out" / "photos").exists()
+
+
+@pytest.mark.slow
+def test_models_beside_each_other_train_for_a_time_and_for_int8_later(pictures: Path, tmp_path: Path) -> None:
+    import zoo_train
+
+    models = ["ecbsr-m4c8-x2", "ecbsr-m4c16-x4"]
+    options = ["--data", str(pictures), "--out", str(tmp_path), "--minutes", "0.1", "--float", "--options"]
+    tiny = TINY.replace("--steps 2", "").replace("--validate-every 1", "--validate-every 1000")
+    zoo_train.main([*models, *options, tiny])
+    for model in models:
+        assert (tmp_path / f"{model}.log").read_text().count(f"{model}, stage ") == 3
+        saved = torch.load(tmp_path / model / "1" / "last.ckpt", weights_only=True)
+        assert 0 < saved["step"] <= saved["settings"]["steps"] != 50_000
+        assert not load(tmp_path / f"{model}.safetensors").int8
+    (tmp_path / models[1] / "1" / "last.ckpt").write_bytes(b"")
+    with pytest.raises(EcbsrError, match=rf"^{models[1]}: failed; see .*log, then repeat the command"):
+        zoo_train.main([*models, *options, tiny])
