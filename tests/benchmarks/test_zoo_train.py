@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def test_models_beside_each_other_train_for_a_time_and_for_int8_later(pictures: 
     import zoo_train
 
     models = ["ecbsr-m4c8-x2", "ecbsr-m4c16-x4"]
-    options = ["--data", str(pictures), "--out", str(tmp_path), "--minutes", "0.1", "--float", "--options"]
+    options = ["--data", str(pictures), "--out", str(tmp_path), "--minutes", "0.02", "--float", "--options"]
     tiny = TINY.replace("--steps 2", "").replace("--validate-every 1", "--validate-every 1000")
     zoo_train.main([*models, *options, tiny])
     for model in models:
