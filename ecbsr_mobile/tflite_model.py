@@ -16,8 +16,9 @@ from . import images, tflite
 from .errors import EcbsrError
 from .reference_picture import SIZE, reference_picture
 from .tflite.image_io import ImageIO, image_io
-from .tflite.receptive_field import receptive_field
+from .tflite.receptive_field import ReceptiveField, receptive_field
 from .tflite_range import settle
+from .tflite_tiles import halo, seams
 from .utils.native_messages import without_info
 from .utils.text import last_line
 
@@ -124,13 +125,13 @@ class TfliteModel:
 
     def _tiles(self, length: int, size: int) -> Iterator[tuple[int, range]]:
         """Starts of tiles of `size` pixels in 0..length, and the part of each that is kept."""
-        halo = _halo(size, self.radius)
+        overlap = halo(size, self.radius)
         start = done = 0
         while done < length:
-            stop = length if start + size >= length else start + size - halo
+            stop = length if start + size >= length else start + size - overlap
             yield start, range(done, stop)
             done = stop
-            following = max(done - halo, start + 1) // self.step * self.step
+            following = max(done - overlap, start + 1) // self.step * self.step
             start = max(min(following, length - size), 0) if following > start else start + self.step
 
     def _invoke(self, stored: NDArray[Any]) -> NDArray[Any]:
@@ -223,10 +224,12 @@ class TfliteModel:
         if graph.subgraphs > 1:
             note = f"{self._path}: the first of its {graph.subgraphs} subgraphs is used"
             warnings.warn(note, UserWarning, stacklevel=3)
-        if self._own_size and (self.radius is None or self.radius > _halo(min(self._own_size), self.radius)):
-            width, height = self._own_size
-            reach = "all of it" if self.radius is None else f"what is {self.radius} pixels away"
-            note = f"{self._path}: runs at {width}x{height} only and can depend on {reach}: tiles may have seams"
+        if self._own_size is None:
+            return
+        width, height = self._own_size
+        reason = seams(self._run, (height, width, self.colors), ReceptiveField(self.radius, self.step))
+        if reason:
+            note = f"{self._path}: runs at {width}x{height} only and {reason}: tiles may have seams"
             warnings.warn(note, UserWarning, stacklevel=3)
 
 
@@ -275,11 +278,6 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
     except EcbsrError as error:
         prefix = "" if str(error).startswith(f"{path}: ") else f"{path}: "
         raise type(error)(f"{prefix}{error}") from None
-
-
-def _halo(size: int, radius: int | None) -> int:
-    """By how many pixels tiles of a fixed size overlap on each side."""
-    return size // 4 if radius is None else min(radius, size // 2 - 1)
 
 
 def _multiple(length: int, step: int) -> int:

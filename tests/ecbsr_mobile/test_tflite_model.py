@@ -90,6 +90,15 @@ def test_a_field_that_is_wider_than_a_tile_of_a_fixed_size_is_announced(save: Ca
         TfliteModel(path)
 
 
+def test_a_model_that_adds_something_to_each_place_is_announced(save: Callable[..., Path]) -> None:
+    make = GraphBuilder()
+    larger = make.depth_to_space(upscalers.copying(make, make.input((1, 32, 48, 3)), 4), 2)
+    ramp = make.constant(np.linspace(0, 0.1, 96, dtype=np.float32).reshape(1, 1, 96, 1))
+    path = save(make.graph(make.add(larger, ramp)))
+    with pytest.warns(UserWarning, match="48x32 only and turns one gray into another at each place: tiles may"):
+        TfliteModel(path, value_range=1)
+
+
 def test_own_size_tiles_equal_the_whole_where_the_field_is_bounded(cat: np.ndarray, save: Callable[..., Path]) -> None:
     model = TfliteModel(save(upscalers.strided()))
     values = cat.astype(np.float32) / np.float32(255)
