@@ -19,6 +19,7 @@ from ..checkpoint.training_state import read_training_state
 from ..errors import EcbsrError, UsageError
 from ..network import ECBSR, Int8Weights, PlainNet
 from ..quantization.fake_quant import FakeQuantNet, fold_steep_slopes, forward_fake_quant
+from ..quantization.qparams import LEAKY_SLOPES
 from ..utils.files import write_bytes
 from .cuda_graph import CudaGraphStep
 from .distributed import Processes
@@ -86,6 +87,8 @@ class Trainer:
         self.optimizer = _optimizer(settings, self.net, self.device, captured)
         self._gradients = {quantized: graph(partial(self._set_gradients, quantized)) for quantized in (False, True)}
         self._update = self.optimizer.step if settings.optimizer == "soap" else graph(self.optimizer.step)
+        layers = [module for module in self.net.modules() if isinstance(module, nn.PReLU)]
+        self._leaky_slopes = [layer.weight for layer in layers] if settings.activation == "leaky" else []
 
     def prepare(self, crops: Crops, progress: Progress | None = None) -> None:
         """Get ready to train on `crops`.
@@ -127,6 +130,9 @@ class Trainer:
         quantized = math.floor((self.step + 1) * ratio) > math.floor(self.step * ratio)  # spread evenly over the steps
         loss = self._gradients[quantized](*(tensor.to(self.device, non_blocking=True) for tensor in batch))
         self._update()
+        with torch.no_grad():  # the int8 LEAKY_RELU of phones has no others
+            for slope in self._leaky_slopes:
+                slope.clamp_(*LEAKY_SLOPES)
         self._average_weights()
         self.losses += loss
         self.step += 1

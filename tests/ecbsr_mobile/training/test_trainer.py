@@ -13,9 +13,10 @@ import torch
 
 from ecbsr_mobile import ECBSR, Settings, UsageError, load
 from ecbsr_mobile.network import PlainNet
+from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.training.crops import Crops
 from ecbsr_mobile.training.gpu_crops import GpuCrops
-from ecbsr_mobile.training.settings import DEFAULT_LR
+from ecbsr_mobile.training.settings import DEFAULT_LR, Optimizer
 from ecbsr_mobile.training.trainer import Trainer
 from tests.helpers.training import QUICK
 
@@ -71,6 +72,18 @@ def test_the_average_starts_with_the_first_step_and_decays(train_images: Path) -
         expected = [decay * a + (1 - decay) * w for a, w in zip(expected or weights, weights, strict=True)]
         for average, value in zip(trainer.ema.parameters(), expected, strict=True):
             torch.testing.assert_close(average.detach(), value)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "soap"])
+def test_slopes_stay_in_what_an_int8_leaky_relu_can_have(train_images: Path, optimizer: Optimizer) -> None:
+    settings = replace(QUICK, activation="leaky", optimizer=optimizer)
+    start = ECBSR(settings.blocks, settings.channels, activation="leaky").collapse()
+    start.acts[0].weight.fill_(-0.5)
+    trainer = Trainer(settings, start)
+    trainer.prepare(Crops(train_images, 2, 1, 12))
+    for step in range(2):
+        trainer.train_step(*trainer.batch(step))
+    assert all(LEAKY_SLOPES[0] <= float(act.weight.item()) <= LEAKY_SLOPES[1] for act in trainer.model().acts)
 
 
 @pytest.mark.slow
