@@ -53,13 +53,14 @@ hooks: $(READY)
 
 # The bundled .tflite files, from the bundled weights.
 zoo: $(READY)
-	@$(BIN)/python benchmarks/build_zoo.py
+	@$(BIN)/python benchmarks/build_zoo.py $(MODELS)
 
 # Measures the bundled models anew, on Set5 and Set14 in DATA, and on BSD100 and Urban100 where DATA has them;
-# WRITE=--write brings the stated figures up to date.
+# WRITE=--write brings the stated figures up to date. MODELS="NAME ...": only these.
 zoo-check: DATA ?= ../shared/data/benchmark
 zoo-check: $(READY)
-	@$(BIN)/python benchmarks/zoo_check.py --data $(DATA)/Set5 $(DATA)/Set14 $(wildcard $(DATA)/BSD100 $(DATA)/Urban100) $(WRITE)
+	@$(BIN)/python benchmarks/zoo_check.py --data $(DATA)/Set5 $(DATA)/Set14 $(wildcard $(DATA)/BSD100 $(DATA)/Urban100) \
+	  $(if $(MODELS),--models $(MODELS)) $(WRITE)
 
 # Trains MODEL anew, as it was trained, on the images in DATA; OPTIONS are more options of ecbsr-train.
 zoo-train: DATA ?= ../shared/data/train

@@ -1,6 +1,7 @@
 """Convert the bundled weights to the bundled `.tflite` files, fp32 and int8 for CPUs.
 
     make zoo
+    make zoo MODELS="NAME ..."      only these models
 
 Overwrites the files in `ecbsr_mobile/zoo/`, and prints the size and the PSNR drop of each.
 """
@@ -15,10 +16,12 @@ from ecbsr_mobile.cli import common
 
 
 def main(argv: list[str] | None = None) -> None:
-    common.parser("build_zoo.py", __doc__.splitlines()[0]).parse_args(argv)
+    parser = common.parser("build_zoo.py", __doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=zoo.names(), help="bundled models (all)")
+    options = parser.parse_args(argv)
     from export import export
 
-    for name in zoo.names():
+    for name in options.names or zoo.names():
         with tempfile.TemporaryDirectory() as folder:
             for file in export(name, folder, precisions=("fp32", "int8"), target="cpu").files:
                 target = zoo.FOLDER / f"{name}-{file.precision}.tflite"

@@ -2,16 +2,17 @@
 
     python benchmarks/finetune_zoo.py --pictures ../shared/data/train --val ../shared/data/val [NAME...]
 
-Starts from the stored int8 weights and from calibrated ones, learns to give the float network's results, and writes the
-weights with the least expected loss on the pictures of `--val` and the bundled ones into `ecbsr_mobile/zoo/`. Then
-`make zoo` writes the `.tflite` files. Prints, for each model, the expected loss in dB of the stored weights and of each
-candidate.
+Starts from the stored int8 weights, if there are some, and from calibrated ones, learns to give the float network's
+results, and writes the weights with the least expected loss on the pictures of `--val` and the bundled ones into
+`ecbsr_mobile/zoo/`. Then `make zoo` writes the `.tflite` files. Prints, for each model, the expected loss in dB of the
+stored weights and of each candidate. `--degrade` is for a model that was trained with it: LR is degraded the same way.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +20,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecbsr_mobile import zoo
+from ecbsr_mobile.architecture import PRELU_DECOMPOSITIONS, PReLUDecomposition
 from ecbsr_mobile.cli import common
+from ecbsr_mobile.degradation import Degradation, degrade, parse
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ecbsr_mobile.network import Int8Weights, PlainNet
     from export.validation.sample_images import Sample
 
@@ -32,50 +37,65 @@ CALIBRATED_ON = 24
 def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
     from ecbsr_mobile import checkpoint, load
-    from ecbsr_mobile.quantization.fake_quant import FakeQuantNet
-    from ecbsr_mobile.utils.one_thread import one_thread
-    from export.quantize.distillation import expected_loss, targets
     from export.quantize.finetune import finetune
     from export.validation.sample_images import samples
 
-    pictures = cache(samples)
+    pictures, degradations = cache(samples), parse(options.degrade) if options.degrade else ()
     for name in options.names or zoo.names():
         net = load(name)
         architecture = net.architecture
         given = (architecture.scale, architecture.colors)
-        learned = pictures(options.pictures, *given, options.count)
-        held_out = pictures(options.val, *given) + pictures(None, *given)
-        (stored,) = net.int8.values()
-        measured = targets(net, held_out)
-        simulation = FakeQuantNet(stored.net, stored.decomposition, stored.ranges, stored.channel_ranges)
-        with one_thread():
-            best, least = stored, expected_loss(simulation, measured)
-        losses = [f"stored {least:.4f}"]
-        for start_name, start in _starts(net, stored, learned):
+        learned = _degraded(pictures(options.pictures, *given, options.count), degradations)
+        held_out = _degraded(pictures(options.val, *given) + pictures(None, *given), degradations)
+        candidates: list[tuple[float, Int8Weights]] = []
+        lines = []
+        for start_name, start in _starts(net, options.prelu, learned):
             rate = options.rate or RATES[architecture.activation]
             tuned = finetune(net, start, learned, options.steps, held_out=held_out, rate=rate)
-            losses.append(f"from {start_name} {tuned.loss_db[0]:.4f} → {tuned.loss_db[1]:.4f} ({tuned.steps} steps)")
-            if tuned.loss_db[1] < least:
-                best, least = tuned.weights, tuned.loss_db[1]
-        print(f"{name}: {', '.join(losses)}", flush=True)
-        if best is not stored:
+            before, after = tuned.loss_db
+            candidates += [(before, start), (after, tuned.weights)]
+            lines.append(f"{start_name} {before:.4f} → {after:.4f} ({tuned.steps} steps)")
+        print(f"{name}: {', '.join(lines)}", flush=True)
+        _, best = min(candidates, key=lambda candidate: candidate[0])
+        if best is not net.int8.get(best.decomposition):
             net.int8 = {best.decomposition: best}
             checkpoint.save(net, zoo.weights(name))
 
 
-def _starts(net: PlainNet, stored: Int8Weights, learned: Sequence[Sample]) -> Iterator[tuple[str, Int8Weights]]:
+def _degraded(samples: Sequence[Sample], degradations: Sequence[Degradation]) -> list[Sample]:
+    """The samples with their LR degraded; of luma, as gray images."""
+    return [
+        replace(
+            sample,
+            lr=_degrade(sample.lr, degradations, (number,)),
+            views=tuple(_degrade(view, degradations, (number, index)) for index, view in enumerate(sample.views)),
+        )
+        for number, sample in enumerate(samples)
+    ]
+
+
+def _degrade(lr: NDArray[np.uint8], degradations: Sequence[Degradation], seed: Sequence[int]) -> NDArray[np.uint8]:
+    colors = lr.shape[2]
+    return degrade(lr if colors == 3 else lr.repeat(3, axis=2), degradations, seed)[:, :, :colors]
+
+
+def _starts(net: PlainNet, prelu: PReLUDecomposition, learned: Sequence[Sample]) -> Iterator[tuple[str, Int8Weights]]:
+    """The stored int8 weights, if there are some, and calibrated ones of the same decomposition, else of `prelu`."""
     from export.convert.direct import direct_graph
     from export.quantize.calibration import observe, search
     from export.quantize.distillation import targets
     from export.validation.quality import CHECK_SIZE
 
-    yield "stored", stored
+    stored = next(iter(net.int8.values()), None)
+    if stored:
+        yield "stored", stored
     chosen = [learned[i] for i in np.linspace(0, len(learned) - 1, CALIBRATED_ON).round().astype(int)]
     graph, measured = direct_graph(net, CHECK_SIZE), targets(net, chosen)
-    calibrated = observe(net, stored.decomposition, graph, chosen, measured)
+    calibrated = observe(net, stored.decomposition if stored else prelu, graph, chosen, measured)
     if net.architecture.activation != "relu":
         calibrated = search(calibrated, graph, chosen, measured)
-    if calibrated.weights.ranges.shape == stored.ranges.shape:  # else a slope is one that LEAKY_RELU cannot have
+    # Of another shape if a slope is one that LEAKY_RELU cannot have.
+    if stored is None or calibrated.weights.ranges.shape == stored.ranges.shape:
         yield "calibrated", calibrated.weights
 
 
@@ -85,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pictures", type=Path, required=True, metavar="DIR", help="pictures to learn from")
     parser.add_argument("--val", type=Path, required=True, metavar="DIR", help="pictures to choose on")
     parser.add_argument("--count", type=int, default=120, help="pictures of it, spread over their names (%(default)s)")
+    parser.add_argument("--degrade", metavar="LIST", help="as in ecbsr-train --degrade")
+    parser.add_argument("--prelu", choices=PRELU_DECOMPOSITIONS, default=PRELU_DECOMPOSITIONS[0],
+                        help="decomposition of a model without int8 weights (%(default)s)")  # fmt: skip
     parser.add_argument("--rate", type=float, help="learning rate (3e-4; 1e-4 with ReLU)")
     parser.add_argument("--steps", type=int, default=1000, help="steps of fine-tuning (%(default)s)")
     return parser

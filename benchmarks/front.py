@@ -58,7 +58,8 @@ def main(argv: list[str] | None = None) -> None:
     from front_plot import plot
 
     stored = read_times(options.times) if options.times and options.times.exists() else None
-    luma_models = [name for name, figures in zoo.figures().items() if figures["colors"] == 1]
+    # A model for real pictures takes the time of the one for clean pictures.
+    luma_models = [name for name, figures in zoo.figures().items() if figures["colors"] == 1 and zoo.REAL not in name]
     models = options.models or [name for name in luma_models if stored is None or name in stored.times]
     with tempfile.TemporaryDirectory() as folder:
         points = [_measure(model, options, stored, Path(folder)) for model in bar(models, "measuring")]

@@ -2,6 +2,7 @@
 
     make zoo-check                  compare; exits with 1 if something differs
     make zoo-check WRITE=--write    update the figures and the tables
+    make zoo-check MODELS="NAME"    only these models
 
 The figures are in `ecbsr_mobile/zoo/figures.json`; the tables in `docs/models.md` and `ecbsr_mobile/zoo/README.md` are
 generated from them. BSD100 and Urban100 are measured where DATA has them; `docs/models.md` says which files those are.
@@ -31,14 +32,17 @@ if TYPE_CHECKING:
     from ecbsr_mobile.upscaling import Model
 
 Figures = dict[str, Any]
-"""The figures of one model: `scale`, `colors`, `activation`, `parameters`, `gmacs_720p`, and `sets`.
+"""The figures of one model: `scale`, `colors`, `activation`, `parameters`, `gmacs_720p`, `sets`, and `compressed`.
 
-`sets` maps a data set and a kind (`fp32`, `fp32 of 8-bit input`, `int8`, `bicubic`) to [PSNR in dB, SSIM].
+`sets` maps a data set and a kind (`fp32`, `fp32 of 8-bit input`, `int8`, `bicubic`) to [PSNR in dB, SSIM]. `compressed`
+maps a degradation of the LR images of `zoo.LOSS_SET` and a kind to the PSNR in dB, as `real_pictures.py` has it; only
+models for real pictures have it, and those of the same network for clean ones.
 """
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (ROOT / "docs" / "models.md", zoo.FOLDER / "README.md")
 BEGIN, END = "<!-- figures: make zoo-check -->", "<!-- end of figures -->"
+COMPRESSED = ("jpeg:30", "jpeg:50", "jpeg:75", "jpeg:90")
 TOLERANCE = 0.005  # dB: processors differ in the last bit of a convolution
 
 
@@ -73,13 +77,17 @@ def main(argv: list[str] | None = None) -> int:
     sets = {data_set for model in committed.values() for data_set in model["sets"]}
     if options.write and (missing := sets - {folder.name for folder in options.data}):
         raise UsageError(f"--data lacks {', '.join(sorted(missing))}, whose figures would be lost; see docs/models.md")
-    measured = {name: measure(name, options.data) for name in zoo.names()}
+    measured = {name: committed[name] for name in zoo.names() if name in committed}
+    measured |= {name: measure(name, options.data) for name in options.models or zoo.names()}
     print(table(measured))
-    if options.write:
-        write_bytes(zoo.FIGURES, (json.dumps({"schema": common.SCHEMA, **measured}, indent=1) + "\n").encode())
-        _write_tables(table(measured))
     messages = differences(measured, committed)
-    if not options.write:
+    if options.write:
+        write_bytes(
+            zoo.FIGURES,
+            (json.dumps({"schema": common.SCHEMA, **dict(sorted(measured.items()))}, indent=1) + "\n").encode(),
+        )
+        _write_tables(table(measured))
+    else:
         messages += outdated_tables(table(committed))
     print("\n".join(messages) or "no differences", file=sys.stderr)
     return 1 if messages and not options.write else 0  # what was written is no difference any more
@@ -106,7 +114,7 @@ def measure(name: str, folders: Sequence[Path]) -> Figures:
         sets[folder.name] = {kind: [round(score.psnr, 3), round(score.ssim, 4)] for kind, score in scores.items()}
         bicubic = scores["int8"]
         sets[folder.name]["bicubic"] = [round(bicubic.bicubic_psnr, 3), round(bicubic.bicubic_ssim, 4)]
-    return {
+    figures = {
         "scale": scale,
         "colors": architecture.colors,
         "activation": architecture.activation,
@@ -114,6 +122,26 @@ def measure(name: str, folders: Sequence[Path]) -> Figures:
         "gmacs_720p": round(architecture.multiplications * 1280 * 720 / scale**2 / 1e9, 2),
         "sets": sets,
     }
+    pairs_of_models = zoo.for_real_pictures()
+    if name in {*pairs_of_models, *pairs_of_models.values()}:
+        figures["compressed"] = _compressed(models, next(f for f in folders if f.name == zoo.LOSS_SET))
+    return figures
+
+
+def _compressed(models: dict[str, Model], folder: Path) -> dict[str, dict[str, float]]:
+    """The PSNR of each model and of bicubic on a data set, for each degradation of `COMPRESSED`."""
+    from ecbsr_mobile import degradation, evaluation
+    from ecbsr_mobile.dataset import pairs
+
+    clean = list(pairs(folder, models["fp32"].scale))
+    result = {}
+    for text in COMPRESSED:
+        images = degradation.degraded(clean, degradation.parse(text))
+        scores = {kind: evaluation.mean(kind, [evaluation.score(model, pair) for pair in images])
+                  for kind, model in models.items()}  # fmt: skip
+        psnrs = {kind: score.psnr for kind, score in scores.items()} | {"bicubic": scores["fp32"].bicubic_psnr}
+        result[text] = {kind: round(psnr, 3) for kind, psnr in psnrs.items()}
+    return result
 
 
 def table(figures: dict[str, Figures]) -> str:
@@ -147,12 +175,18 @@ def differences(measured: dict[str, Figures], committed: dict[str, Figures]) -> 
         if name not in measured:
             messages.append(f"{name}: has committed figures but is not bundled")
             continue
-        for data_set, scores in measured[name]["sets"].items():
-            for kind, (psnr, _) in scores.items():
-                before = committed[name]["sets"].get(data_set, {}).get(kind, [None])[0]
-                if before is None or not abs(before - psnr) <= TOLERANCE:
-                    messages.append(f"{name}, {kind}, {data_set}: measured {psnr} dB, committed {before}")
+        before = _psnrs(committed[name])
+        for what, psnr in _psnrs(measured[name]).items():
+            if what not in before or not abs(before[what] - psnr) <= TOLERANCE:
+                messages.append(f"{name}, {what}: measured {psnr} dB, committed {before.get(what)}")
     return messages
+
+
+def _psnrs(model: Figures) -> dict[str, float]:
+    """Each PSNR of a model, by kind and data set."""
+    clean = {f"{kind}, {name}": psnr for name, scores in model["sets"].items() for kind, (psnr, _) in scores.items()}
+    compressed = model.get("compressed", {})
+    return clean | {f"{kind}, {text}": psnr for text, psnrs in compressed.items() for kind, psnr in psnrs.items()}
 
 
 def _score(psnr_and_ssim: Sequence[float]) -> str:
@@ -188,6 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--data", nargs="+", type=Path, metavar="DIR", help="data sets such as Set5 and Set14")
     action.add_argument("--tables", action="store_true", help="write the tables from the committed figures and stop")
+    parser.add_argument("--models", nargs="+", choices=zoo.names(), metavar="NAME", help="bundled models (all)")
     parser.add_argument("--write", action="store_true", help="write the measured figures and the tables")
     return parser
 

@@ -18,6 +18,9 @@ DEFAULT = "ecbsr-m4c16-x2"
 LOSS_SET = "Set14"
 """The data set of the one int8 loss that tables show."""
 
+REAL = "-real"
+"""Part of the names of models that were trained for compressed pictures."""
+
 RECOMMENDED = {
     "cpu": ("ecbsr-m6c16-leaky-x2", "ecbsr-m6c16-relu-x4"),
     **dict.fromkeys(("gpu", "nnapi", "npu"), (DEFAULT, "ecbsr-m4c16-x4")),
@@ -41,6 +44,11 @@ def tflite_names() -> tuple[str, ...]:
 def recommended() -> tuple[str, ...]:
     """The names of the models that are recommended for any target."""
     return tuple(sorted({name for names in RECOMMENDED.values() for name in names}))
+
+
+def for_real_pictures() -> dict[str, str]:
+    """The bundled models for compressed pictures, and the one of the same network for clean pictures of each."""
+    return {name: name.replace(REAL, "") for name in names() if REAL in name}
 
 
 def figures() -> dict[str, Any]:
