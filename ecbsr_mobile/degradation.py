@@ -25,7 +25,8 @@ resize: the share of the side to which the image shrinks before it grows back; j
 DEFAULTS = {"blur": (0.0, 1.0), "noise": (0.0, 8.0), "resize": (0.5, 1.0), "jpeg": (30.0, 95.0)}
 """The range of each kind that is named without one."""
 
-EXAMPLE = "jpeg:30-95,blur,noise,resize"
+EXAMPLE = "jpeg:30-95,blur:0-0.5,noise:0-1"
+"""What the bundled models for real pictures were trained with."""
 
 _ITEM = re.compile(r"(?P<kind>[a-z]+)(?::(?P<low>\d+(?:\.\d+)?)(?:-(?P<high>\d+(?:\.\d+)?))?)?")
 

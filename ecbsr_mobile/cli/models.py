@@ -65,14 +65,16 @@ def _print_table(cards: Sequence[ModelCard]) -> None:
     for scale in sorted({card.scale for card in cards}):
         for name, targets in recommended_at(scale).items():
             common.print_line(f"  x{scale} on {', '.join(targets)}: {name}")
+    for name in zoo.for_real_pictures():
+        common.print_line(f"  x{name.rpartition('x')[2]}, compressed pictures: {name}")
     common.print_line()
-    header = ["model", "kB", "GMACs", *sets, "loss", "time"]
+    header = ["model", "kB", "GMAC", *sets, "loss", "time"]
     tables.print_table(header, [_row(card) for card in cards])
     timed = next(card.relative_time for card in cards if card.relative_time)
     common.print_line()
     notes = (
         "kB: the int8 .tflite.",
-        "GMACs: for a result of 1280x720.",
+        "GMAC: billions of multiplications and additions for a result of 1280x720.",
         f"{', '.join(sets)}: PSNR of fp32 in dB, on luma.",
         f"loss: dB on {zoo.LOSS_SET}, of the int8 file for CPUs.",
         f"time: of int8, over the fp32 file of ecbsr-m4c16 of the same scale (LR {timed.size}, 1 thread, "

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _FORMATS = ("png", "jpg", "webp", "tif", "bmp", "ppm", "pgm")
 _WITH_QUALITY = ("jpg", "webp")
+_COMPRESSED = 85
+"""The JPEG quality below which a model for compressed pictures is better (benchmarks/real_pictures.py)."""
 _FAMILY = zoo.DEFAULT.rpartition("-x")[0]
 
 _DESCRIPTION = """\
@@ -74,6 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         check_outputs([options.compare], options.overwrite)
 
     samples: list[Sample] = []
+    real, compressed = _model_for_compressed(name, model.scale), dict[Path, int]()
     with bars() as update:
         pixels = [_pixel_count(path, max_pixels) for path, _ in jobs] if sys.stderr.isatty() else [0] * len(jobs)
 
@@ -81,10 +84,19 @@ def main(argv: list[str] | None = None) -> int:
             label = f"{index + 1} of {len(jobs)}: {path.name}" if len(jobs) > 1 else path.name
             tiles = _tiles_with_bar(update, printable(label), sum(pixels[:index]), sum(pixels))
             sampled = samples if options.compare and len(samples) < MAX_SAMPLES else None
+            if real and not path.is_fifo():
+                quality = images.jpeg_quality(path, max_pixels)
+                compressed.update({path: quality} if quality and quality < _COMPRESSED else {})
             size, larger = _upscale(path, target, model, options, tiles, sampled)
             return f"{larger[0]}x{larger[1]}", {"from": size, "to": larger}
 
         done = upscale_each(jobs, upscale, failures, alone, options.json)
+    if compressed:
+        path, quality = next(iter(compressed.items()))
+        others = f", and {len(compressed) - 1} more to below {_COMPRESSED}" if len(compressed) > 1 else ""
+        common.notice(
+            f"note: {path}: was compressed to JPEG quality {quality}{others}; --model {real} is made for that"
+        )
     if options.compare and samples:
         write_bytes(options.compare, page(samples, Path(name).name, len(done)), options.overwrite)
     document = {"model": model.name, "scale": model.scale, "pictures": done}
@@ -153,6 +165,13 @@ def _check_options(options: argparse.Namespace, clips: bool) -> None:
 
 def _model_name(options: argparse.Namespace) -> str:
     return options.model or (f"{_FAMILY}-x{options.scale}" if options.scale else zoo.DEFAULT)
+
+
+def _model_for_compressed(name: str, scale: int) -> str:
+    """The bundled model to propose for compressed pictures instead of a bundled one; "" if there is none."""
+    if zoo.REAL in name or name not in (*zoo.names(), *zoo.tflite_names()):
+        return ""
+    return next((real for real in zoo.for_real_pictures() if real.endswith(f"-x{scale}")), "")
 
 
 def _contradiction(model: str, scale: int, given: int) -> str:

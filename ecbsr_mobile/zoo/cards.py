@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from ..errors import UsageError
-from . import FOLDER, RECOMMENDED, figures, names, tflite, times, unknown, weights
+from . import FOLDER, REAL, RECOMMENDED, figures, for_real_pictures, names, tflite, times, unknown, weights
 
 LICENSE = "Apache-2.0"
 LICENSE_WORDS = (
@@ -57,6 +57,23 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Compressed:
+    """PSNR in dB on compressed LR images, of bicubic and of the models of one network for clean and for real pictures.
+
+    Attributes:
+        degraded_by: such as "jpeg:50", a quality.
+        bicubic: of bicubic.
+        clean: of the int8 file for clean pictures.
+        real: of the int8 file for real pictures.
+    """
+
+    degraded_by: str
+    bicubic: float
+    clean: float
+    real: float
+
+
+@dataclass(frozen=True)
 class PictureTerms:
     """What the publishers of a data set state about its pictures, from `training_pictures.toml`.
 
@@ -89,6 +106,7 @@ class ModelCard:
         relative_time: None where it was not measured.
         recommended_for: targets for which this is the model to take at its scale.
         picture_terms: of each data set that the model was trained on.
+        compressed: on `LOSS_SET`; empty where there is no model of this network for real pictures.
     """
 
     name: str
@@ -103,6 +121,7 @@ class ModelCard:
     recommended_for: tuple[str, ...]
     trained_on: tuple[str, ...]
     picture_terms: tuple[PictureTerms, ...]
+    compressed: tuple[Compressed, ...] = ()
     license: str = LICENSE
     license_words: str = LICENSE_WORDS
 
@@ -115,10 +134,25 @@ class ModelCard:
     @property
     def advice(self) -> str:
         """What to take it for, in a sentence."""
+        if self.name == self.real_name:
+            return (
+                "For pictures that were compressed before, as most from the web are; for clean ones take "
+                f"{self.clean_name}."
+            )
         if self.recommended_for:
             return f"The model to take at x{self.scale} for: {', '.join(self.recommended_for)}."
         others = [f"{other} for {', '.join(targets)}" for other, targets in recommended_at(self.scale).items()]
         return f"Recommended at x{self.scale}: {'; '.join(others)}." if others and self.colors == 1 else ""
+
+    @property
+    def clean_name(self) -> str:
+        """The model of this network for clean pictures: this one, or the one beside it."""
+        return self.name.replace(REAL, "")
+
+    @property
+    def real_name(self) -> str:
+        """The model of this network for compressed pictures; "" if there is none."""
+        return real_name(self.clean_name)
 
     @property
     def commercial_use(self) -> str:
@@ -152,6 +186,11 @@ def recommended_at(scale: int) -> dict[str, tuple[str, ...]]:
     return targets
 
 
+def real_name(clean: str) -> str:
+    """The model for compressed pictures beside one for clean ones; "" if there is none."""
+    return next((real for real, other in for_real_pictures().items() if other == clean), "")
+
+
 def cards() -> tuple[ModelCard, ...]:
     """The card of every bundled model, by scale, then by cost."""
     found = [card(name) for name in names()]
@@ -167,7 +206,7 @@ def card(name: str) -> ModelCard:
     if name not in names():
         raise UsageError(unknown(name))
     model, measured = figures()[name], times()
-    ratio, low, high = measured["times"].get(name, (None, None, None))
+    ratio, low, high = measured["times"].get(name.replace(REAL, ""), (None, None, None))  # the same network
     terms = picture_terms(name)
     return ModelCard(
         name=name,
@@ -186,6 +225,19 @@ def card(name: str) -> ModelCard:
         recommended_for=tuple(target for target, pair in RECOMMENDED.items() if name in pair),
         trained_on=tuple(each.name for each in terms),
         picture_terms=terms,
+        compressed=_compressed(name),
+    )
+
+
+def _compressed(name: str) -> tuple[Compressed, ...]:
+    clean = name.replace(REAL, "")
+    real = real_name(clean)
+    if not real:
+        return ()
+    of_real = figures()[real]["compressed"]
+    return tuple(
+        Compressed(text, psnrs["bicubic"], psnrs["int8"], of_real[text]["int8"])
+        for text, psnrs in figures()[clean]["compressed"].items()
     )
 
 

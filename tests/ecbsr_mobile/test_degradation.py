@@ -29,7 +29,10 @@ def _degraded(rgb: np.ndarray, text: str, seed: int = 0) -> np.ndarray:
     [
         ("jpeg:30-95", [Degradation("jpeg", 30, 95)]),
         ("jpeg:50", [Degradation("jpeg", 50, 50)]),
-        (EXAMPLE, [Degradation(kind, *DEFAULTS[kind]) for kind in ("blur", "noise", "resize", "jpeg")]),
+        (
+            "jpeg:30-95,blur,noise,resize",
+            [Degradation(kind, *DEFAULTS[kind]) for kind in ("blur", "noise", "resize", "jpeg")],
+        ),
         ("noise:0.5-2, blur", [Degradation("blur", *DEFAULTS["blur"]), Degradation("noise", 0.5, 2)]),
     ],
 )
@@ -40,7 +43,7 @@ def test_a_list_gives_kinds_and_ranges_in_the_order_of_application(text: str, ex
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "degrade '' is unknown; use some of blur, noise, resize, jpeg, such as jpeg:30-95,blur,noise,resize"),
+        ("", "degrade '' is unknown; use some of blur, noise, resize, jpeg, such as jpeg:30-95,blur:0-0.5,noise:0-1"),
         ("fog", "degrade 'fog' is unknown"),
         ("blur,,jpeg", "degrade '' is unknown"),
         ("jpeg:0-50", "degrade 'jpeg:0-50' is not a range; use jpeg:LOW-HIGH within 1 and 100"),

@@ -209,3 +209,30 @@ def test_scale_chooses_the_bundled_model(work: Path, scale: int) -> None:
     assert document["model"].startswith("ecbsr-m4c16")
     assert sizes(work)[f"a-x{scale}.png"] == (24 * scale, 16 * scale)
     refused(call_here("ecbsr-upscale", "a.png", "--scale", 2, "--model", "ecbsr-m4c16-x4"), 2, "enlarges x4, not x2")
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_a_model_for_compressed_pictures_is_proposed(work: Path, scale: int) -> None:
+    """Where a bundled model for clean pictures is used, and the picture was compressed visibly."""
+    with Image.open(draw(work / "clean.png")) as picture:
+        for quality in (50, 95):
+            picture.save(work / f"{quality}.jpg", quality=quality)
+
+    def notes(*arguments: object) -> str:
+        result = call_here("ecbsr-upscale", *arguments, "--overwrite", "-o", "out", "--json")
+        assert result.returncode == 0, result.stderr
+        return result.stderr
+
+    real = f"ecbsr-m6c16-leaky-real-x{scale}"
+    note = f"50.jpg: was compressed to JPEG quality 50; --model {real} is made for that"
+    assert note in notes("50.jpg", "--scale", scale)
+    assert note in notes("50.jpg", "95.jpg", "clean.png", "--model", f"ecbsr-m4c16-x{scale}-int8")
+    assert notes("95.jpg", "clean.png", "--scale", scale) == ""
+    assert "JPEG quality" not in notes("50.jpg", "--model", real)
+    (work / "other.jpg").write_bytes((work / "50.jpg").read_bytes())
+    assert "quality 50, and 1 more to below 85; --model" in notes("50.jpg", "other.jpg", "--scale", scale)
+
+
+def test_no_model_is_proposed_in_place_of_ones_own(work: Path) -> None:
+    draw(work / "photo.jpg")
+    assert "JPEG quality" not in upscale("photo.jpg").stderr
