@@ -98,7 +98,7 @@ def _train_stages(name: str, stages: Sequence[Stage], options: argparse.Namespac
         resume = (out / "last.ckpt").exists()
         length = "" if resume else None  # a resumed run keeps its steps
         if options.minutes is not None:
-            length = f"--minutes {options.minutes * stage.steps / all_steps:.2f}"
+            length = f"--minutes {options.minutes * stage.steps / all_steps:.4g}"
         arguments = ["--data", f"{pictures}/train", "--val", f"{pictures}/val", "--out", str(out)]
         arguments += [*stage.arguments(options.plus_seed, length), *shlex.split(options.options)]
         arguments += ["--from", str(best)] if best else []

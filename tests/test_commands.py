@@ -108,7 +108,7 @@ def test_upscale_a_photo_with_all_that_it_carries(picture: Path, tmp_path: Path)
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Make] = 6, "maker"
     with Image.open(picture) as photo:
-        photo.save(tmp_path / "photo.jpg", exif=exif, icc_profile=profile)
+        photo.save(tmp_path / "photo.jpg", quality=95, exif=exif, icc_profile=profile)
         photo.convert("RGBA").save(tmp_path / "opaque.png", exif=exif)
         photo.save(tmp_path / "animation.gif", save_all=True, append_images=[photo.rotate(90)])
     result = call_here("ecbsr-upscale", tmp_path / "photo.jpg", tmp_path / "photo.png")

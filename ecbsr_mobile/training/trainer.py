@@ -130,7 +130,7 @@ class Trainer:
         quantized = math.floor((self.step + 1) * ratio) > math.floor(self.step * ratio)  # spread evenly over the steps
         loss = self._gradients[quantized](*(tensor.to(self.device, non_blocking=True) for tensor in batch))
         self._update()
-        with torch.no_grad():  # the int8 LEAKY_RELU of phones has no others
+        with torch.no_grad():  # for others, int8 needs another operator
             for slope in self._leaky_slopes:
                 slope.clamp_(*LEAKY_SLOPES)
         self._average_weights()
