@@ -77,9 +77,9 @@ def main(argv: list[str] | None = None) -> int:
     sets = {data_set for model in committed.values() for data_set in model["sets"]}
     if options.write and (missing := sets - {folder.name for folder in options.data}):
         raise UsageError(f"--data lacks {', '.join(sorted(missing))}, whose figures would be lost; see docs/models.md")
-    measured = {name: committed[name] for name in zoo.names() if name in committed}
-    measured |= {name: measure(name, options.data) for name in options.models or zoo.names()}
-    print(table(measured))
+    chosen = {name: measure(name, options.data) for name in options.models or zoo.names()}
+    measured = {name: committed[name] for name in zoo.names() if name in committed} | chosen
+    print(table(chosen))
     messages = differences(measured, committed)
     if options.write:
         write_bytes(

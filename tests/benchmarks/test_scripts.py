@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from ecbsr_mobile import zoo
+from ecbsr_mobile import Picture, images, zoo
 from ecbsr_mobile.errors import UsageError
 from tests.helpers.commands import HEAVY, environment
 from tests.helpers.paths import ROOT
@@ -92,6 +92,23 @@ def test_differences_beyond_rounding_are_listed() -> None:
     first, second = zoo_check.differences(measured, committed)
     assert first.startswith(f"{zoo.DEFAULT}, int8, Set5: measured")
     assert second == "ecbsr-m4c16-x4: has committed figures but is not bundled"
+
+
+@pytest.mark.slow
+def test_single_models_are_measured_on_the_data_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import zoo_check
+
+    rgb = images.read(zoo.pictures()[0]).rgb()[:64, :64]
+    (tmp_path / "Set14").mkdir()
+    images.write(Picture(rgb), tmp_path / "Set14" / "image.png")
+    before = zoo.FIGURES.read_bytes()
+    real, clean = "ecbsr-m6c16-leaky-real-x2", "ecbsr-m6c16-leaky-x2"
+    assert zoo_check.main(["--data", str(tmp_path / "Set14"), "--models", real]) == 1
+    printed = capsys.readouterr()
+    assert real in printed.out and clean not in printed.out
+    different = {message.partition(": measured")[0] for message in printed.err.splitlines()}
+    assert {f"{real}, fp32, Set14", f"{real}, int8, jpeg:50"} <= different
+    assert zoo.FIGURES.read_bytes() == before
 
 
 def test_figures_are_not_written_without_all_their_data_sets(tmp_path: Path) -> None:
