@@ -65,8 +65,9 @@ def _print_table(cards: Sequence[ModelCard]) -> None:
     for scale in sorted({card.scale for card in cards}):
         for name, targets in recommended_at(scale).items():
             common.print_line(f"  x{scale} on {', '.join(targets)}: {name}")
-    for name in zoo.for_real_pictures():
-        common.print_line(f"  x{name.rpartition('x')[2]}, compressed pictures: {name}")
+    for card in cards:
+        if card.name == card.real_name:
+            common.print_line(f"  x{card.scale}, compressed pictures: {card.name}")
     common.print_line()
     header = ["model", "kB", "GMAC", *sets, "loss", "time"]
     tables.print_table(header, [_row(card) for card in cards])

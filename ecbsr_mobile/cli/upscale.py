@@ -86,7 +86,8 @@ def main(argv: list[str] | None = None) -> int:
             sampled = samples if options.compare and len(samples) < MAX_SAMPLES else None
             if real and not path.is_fifo():
                 quality = images.jpeg_quality(path, max_pixels)
-                compressed.update({path: quality} if quality and quality < _COMPRESSED else {})
+                if quality and quality < _COMPRESSED:
+                    compressed[path] = quality
             size, larger = _upscale(path, target, model, options, tiles, sampled)
             return f"{larger[0]}x{larger[1]}", {"from": size, "to": larger}
 

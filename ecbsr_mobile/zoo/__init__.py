@@ -48,7 +48,12 @@ def recommended() -> tuple[str, ...]:
 
 def for_real_pictures() -> dict[str, str]:
     """The bundled models for compressed pictures, and the one of the same network for clean pictures of each."""
-    return {name: name.replace(REAL, "") for name in names() if REAL in name}
+    return {name: clean_name(name) for name in names() if REAL in name}
+
+
+def clean_name(name: str) -> str:
+    """The name of the model for clean pictures beside a bundled one, or of that one itself."""
+    return name.replace(REAL, "")
 
 
 def figures() -> dict[str, Any]:

@@ -8,7 +8,19 @@ from functools import cache
 from typing import Any
 
 from ..errors import UsageError
-from . import FOLDER, REAL, RECOMMENDED, figures, for_real_pictures, names, tflite, times, unknown, weights
+from . import (
+    FOLDER,
+    LOSS_SET,
+    RECOMMENDED,
+    clean_name,
+    figures,
+    for_real_pictures,
+    names,
+    tflite,
+    times,
+    unknown,
+    weights,
+)
 
 LICENSE = "Apache-2.0"
 LICENSE_WORDS = (
@@ -147,7 +159,7 @@ class ModelCard:
     @property
     def clean_name(self) -> str:
         """The model of this network for clean pictures: this one, or the one beside it."""
-        return self.name.replace(REAL, "")
+        return clean_name(self.name)
 
     @property
     def real_name(self) -> str:
@@ -173,7 +185,7 @@ class ModelCard:
             undefined=StrictUndefined,
             keep_trailing_newline=True,
         )
-        return environment.get_template("card.md.j2").render(card=self, front_matter=front_matter)
+        return environment.get_template("card.md.j2").render(card=self, front_matter=front_matter, loss_set=LOSS_SET)
 
 
 def recommended_at(scale: int) -> dict[str, tuple[str, ...]]:
@@ -206,7 +218,7 @@ def card(name: str) -> ModelCard:
     if name not in names():
         raise UsageError(unknown(name))
     model, measured = figures()[name], times()
-    ratio, low, high = measured["times"].get(name.replace(REAL, ""), (None, None, None))  # the same network
+    ratio, low, high = measured["times"].get(clean_name(name), (None, None, None))  # the same network
     terms = picture_terms(name)
     return ModelCard(
         name=name,
@@ -230,7 +242,7 @@ def card(name: str) -> ModelCard:
 
 
 def _compressed(name: str) -> tuple[Compressed, ...]:
-    clean = name.replace(REAL, "")
+    clean = clean_name(name)
     real = real_name(clean)
     if not real:
         return ()
