@@ -14,6 +14,7 @@ import numpy as np
 
 from . import images
 from .errors import EcbsrError
+from .utils.text import first_and_more
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -180,6 +181,6 @@ def _side_by_side(folder: Path, found: list[Path], scale: int) -> list[tuple[Pat
             f"{folder}: contains LR images, but none for {missing.name}; move them to LR/ and the others to HR/"
         )
     if left_out := [*others, *other_scale]:
-        more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
-        warnings.warn(f"{folder}: without {left_out[0].name}{more}", UserWarning, stacklevel=3)
+        names = first_and_more([path.name for path in left_out])
+        warnings.warn(f"{folder}: without {names}", UserWarning, stacklevel=3)
     return [(path, low.get(name)) for name, path in sorted(high.items(), key=lambda item: item[1])]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import EcbsrError
+from ..utils.text import first_and_more
 
 READABLE = (
     ".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
@@ -82,8 +83,7 @@ def find_below(
         unread += [path for path in candidates if endings == READABLE and path.suffix.lower() in UNREADABLE]
     if unread:
         kinds = ", ".join(sorted({path.suffix.lower() for path in unread}))
-        more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
-        text = f"{folder}: without {unread[0].name}{more}, because {kinds} cannot be read"
+        text = f"{folder}: without {first_and_more([path.name for path in unread])}, because {kinds} cannot be read"
         warnings.warn(text, UserWarning, stacklevel=2)
     if not paths:
         raise EcbsrError(unlisted[0] if unlisted else f"{folder}: contains no {kind} ({', '.join(endings)})")
