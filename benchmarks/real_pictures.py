@@ -189,17 +189,12 @@ def _strip(pair: Pair, models: dict[str, Model]) -> NDArray[Any]:
     from ecbsr_mobile import images, upscale
 
     height, width = pair.hr.shape[:2]
-    corners = [(y, x) for y in range(0, max(height - SHOWN[1], 0) + 1, 16)
-               for x in range(0, max(width - SHOWN[0], 0) + 1, 16)]  # fmt: skip
-
-    def window(image: NDArray[Any], corner: tuple[int, int]) -> NDArray[Any]:
-        return image[corner[0] :, corner[1] :][: SHOWN[1], : SHOWN[0]]
-
-    best = max(corners, key=lambda corner: images.detail(window(pair.hr, corner)))
+    across, down = min(SHOWN[0], width), min(SHOWN[1], height)
+    top, left = images.most_detailed_corner(pair.hr, (across, down))
     panels = [images.resize_bicubic(pair.lr, (width, height))]
     panels += [upscale(pair.lr, model) for model in models.values()]
-    zoomed = [window(panel, best).repeat(ZOOM, axis=0).repeat(ZOOM, axis=1) for panel in [*panels, pair.hr]]
-    return _stacked(zoomed, 1)
+    shown = [panel[top : top + down, left : left + across] for panel in [*panels, pair.hr]]
+    return _stacked([part.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1) for part in shown], 1)
 
 
 def _stacked(parts: Sequence[NDArray[Any]], axis: int) -> NDArray[Any]:

@@ -21,6 +21,7 @@ from .reading import read as read
 from .windows import center_crop as center_crop
 from .windows import crop_to_multiple as crop_to_multiple
 from .windows import detail as detail
+from .windows import most_detailed_corner as most_detailed_corner
 from .windows import most_detailed_crop as most_detailed_crop
 from .windows import pad_to_size as pad_to_size
 from .windows import tiles as tiles

@@ -40,9 +40,16 @@ def most_detailed_crop(image: NDArray[Any], size: tuple[int, int], step: int = 1
 
     The image must be at least as large (see `pad_to_size`).
     """
+    top, left = most_detailed_corner(image, size, step)
+    return image[top : top + size[1], left : left + size[0]]
+
+
+def most_detailed_corner(image: NDArray[Any], size: tuple[int, int], step: int = 16) -> tuple[int, int]:
+    """(top, left) of that window."""
     width, height = size
     tops, lefts = range(0, image.shape[0] - height + 1, step), range(0, image.shape[1] - width + 1, step)
-    return max((image[y : y + height, x : x + width] for y in tops for x in lefts), key=detail)
+    corners = ((top, left) for top in tops for left in lefts)
+    return max(corners, key=lambda corner: detail(image[corner[0] :, corner[1] :][:height, :width]))
 
 
 def tiles(length: int, step: int) -> Iterator[tuple[int, int]]:
