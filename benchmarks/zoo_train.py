@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
         ((model, its_stages),) = stages.items()
         _train_stages(f"{model}+{options.plus_seed}" if options.plus_seed else model, its_stages, options)
     else:
-        _train_beside_each_other(list(stages), sys.argv[1:] if argv is None else argv, options.out)
+        _train_beside_each_other(list(stages), options)
 
 
 def _train_stages(name: str, stages: Sequence[Stage], options: argparse.Namespace) -> None:
@@ -113,22 +113,25 @@ def _train_stages(name: str, stages: Sequence[Stage], options: argparse.Namespac
         shutil.copyfile(best, temporary)
 
 
-def _train_beside_each_other(models: Sequence[str], argv: Sequence[str], out: Path) -> None:
+def _train_beside_each_other(models: Sequence[str], options: argparse.Namespace) -> None:
     """Run this script for each model at once.
 
     Raises:
         EcbsrError: a training failed; its log says why.
     """
-    others = [argument for argument in argv if argument not in models]
+    arguments = ["--data", str(options.data), "--out", str(options.out), f"--options={options.options}"]
+    arguments += ["--plus-seed", str(options.plus_seed), "--processes", str(options.processes)]
+    arguments += [] if options.minutes is None else ["--minutes", str(options.minutes)]
+    arguments += ["--float"] if options.float else []
     with ExitStack() as stack:
         running = {}
         for model in models:
-            log = stack.enter_context((out / f"{model}.log").open("wb"))
-            command = [sys.executable, __file__, model, *others]
+            log = stack.enter_context((options.out / f"{model}.log").open("wb"))
+            command = [sys.executable, __file__, model, *arguments]
             running[model] = stack.enter_context(started(command, stdout=log.fileno(), stderr=log.fileno()))
         failed = [model for model, process in running.items() if process.wait()]
     if failed:
-        raise EcbsrError(f"{', '.join(failed)}: failed; see {out / failed[0]}.log, then repeat the command")
+        raise EcbsrError(f"{', '.join(failed)}: failed; see {options.out / failed[0]}.log, then repeat the command")
 
 
 def _make_pictures(images: Path, folder: Path, kind: str) -> None:
@@ -156,7 +159,7 @@ def _train(arguments: Sequence[str], processes: int) -> None:
     from torch.distributed.run import main as torchrun
 
     try:
-        torchrun(["--nproc-per-node", str(processes), "--module", "ecbsr_mobile", "train", *arguments])
+        torchrun(["--standalone", "--nproc-per-node", str(processes), "--module", "ecbsr_mobile", "train", *arguments])
     except ChildFailedError:
         raise EcbsrError("a process of the training ended; see its message, then repeat the command") from None
 
