@@ -23,6 +23,7 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.architecture import PRELU_DECOMPOSITIONS, PReLUDecomposition
 from ecbsr_mobile.cli import common
 from ecbsr_mobile.degradation import Degradation, degrade, parse
+from ecbsr_mobile.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +44,8 @@ def main(argv: list[str] | None = None) -> None:
     pictures, degradations = cache(samples), parse(options.degrade) if options.degrade else ()
     for name in options.names or zoo.names():
         net = load(name)
+        if net.int8 and options.prelu:
+            raise UsageError(f"{name} has int8 weights, whose decomposition stays; leave out --prelu")
         architecture = net.architecture
         given = (architecture.scale, architecture.colors)
         learned = _degraded(pictures(options.pictures, *given, options.count), degradations)
@@ -64,6 +67,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def _degraded(samples: Sequence[Sample], degradations: Sequence[Degradation]) -> list[Sample]:
     """The samples with their LR degraded; of luma, as gray images."""
+    if not degradations:
+        return list(samples)
     return [
         replace(
             sample,
@@ -79,7 +84,9 @@ def _degrade(lr: NDArray[np.uint8], degradations: Sequence[Degradation], seed: S
     return degrade(lr if colors == 3 else lr.repeat(3, axis=2), degradations, seed)[:, :, :colors]
 
 
-def _starts(net: PlainNet, prelu: PReLUDecomposition, learned: Sequence[Sample]) -> Iterator[tuple[str, Int8Weights]]:
+def _starts(
+    net: PlainNet, prelu: PReLUDecomposition | None, learned: Sequence[Sample]
+) -> Iterator[tuple[str, Int8Weights]]:
     """The stored int8 weights, if there are some, and calibrated ones of the same decomposition, else of `prelu`."""
     from export.convert.direct import direct_graph
     from export.quantize.calibration import observe, search
@@ -91,7 +98,7 @@ def _starts(net: PlainNet, prelu: PReLUDecomposition, learned: Sequence[Sample])
         yield "stored", stored
     chosen = [learned[i] for i in np.linspace(0, len(learned) - 1, CALIBRATED_ON).round().astype(int)]
     graph, measured = direct_graph(net, CHECK_SIZE), targets(net, chosen)
-    calibrated = observe(net, stored.decomposition if stored else prelu, graph, chosen, measured)
+    calibrated = observe(net, stored.decomposition if stored else prelu or "single", graph, chosen, measured)
     if net.architecture.activation != "relu":
         calibrated = search(calibrated, graph, chosen, measured)
     # Of another shape if a slope is one that LEAKY_RELU cannot have.
@@ -106,8 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--val", type=Path, required=True, metavar="DIR", help="pictures to choose on")
     parser.add_argument("--count", type=int, default=120, help="pictures of it, spread over their names (%(default)s)")
     parser.add_argument("--degrade", metavar="LIST", help="as in ecbsr-train --degrade")
-    parser.add_argument("--prelu", choices=PRELU_DECOMPOSITIONS, default=PRELU_DECOMPOSITIONS[0],
-                        help="decomposition of a model without int8 weights (%(default)s)")  # fmt: skip
+    parser.add_argument("--prelu", choices=PRELU_DECOMPOSITIONS,
+                        help="decomposition of a model without int8 weights (single)")  # fmt: skip
     parser.add_argument("--rate", type=float, help="learning rate (3e-4; 1e-4 with ReLU)")
     parser.add_argument("--steps", type=int, default=1000, help="steps of fine-tuning (%(default)s)")
     return parser

@@ -2,7 +2,7 @@
 
     python benchmarks/training_folders.py IMAGES OUT [--mix varied]
 
-The name of each image begins with that of its data set, such as `bsds_` (see `SETS`). A mix is a choice of data sets:
+The name of each image begins with that of its data set, such as `bsds_`. A mix is a choice of data sets:
 
 - `photos`: BSDS500, CLIC and T91, at full size; BSDS500 and CLIC at half size, too, where neither JPEG artifacts nor
   camera blur show. Images of T91 are repeated eight times, because they are 4 % of the area otherwise.

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ecbsr_mobile import TorchModel
+    from ecbsr_mobile.dataset import Pair
+    from ecbsr_mobile.evaluation import Score
     from ecbsr_mobile.upscaling import Model
 
 Figures = dict[str, Any]
@@ -72,8 +74,12 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     committed = zoo.figures()
     if options.tables:
+        if options.models or options.write:
+            raise UsageError("--tables writes all tables and measures nothing; leave out --models and --write")
         _write_tables(table(committed))
         return 0
+    if zoo.LOSS_SET not in (folder.name for folder in options.data):
+        raise UsageError(f"--data lacks {zoo.LOSS_SET}, which the tables need; add it")
     sets = {data_set for model in committed.values() for data_set in model["sets"]}
     if options.write and (missing := sets - {folder.name for folder in options.data}):
         raise UsageError(f"--data lacks {', '.join(sorted(missing))}, whose figures would be lost; see docs/models.md")
@@ -95,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(name: str, folders: Sequence[Path]) -> Figures:
     """The figures of one bundled model on the data sets in `folders`."""
-    from ecbsr_mobile import TfliteModel, TorchModel, evaluation, load
+    from ecbsr_mobile import TfliteModel, TorchModel, load
     from ecbsr_mobile.dataset import pairs
 
     net = load(name)
@@ -109,8 +115,7 @@ def measure(name: str, folders: Sequence[Path]) -> Figures:
     sets: dict[str, Any] = {}
     for folder in folders:
         images = list(bar(list(pairs(folder, scale)), f"{name}, {folder.name}"))
-        scores = {kind: evaluation.mean(kind, [evaluation.score(model, pair) for pair in images])
-                  for kind, model in models.items()}  # fmt: skip
+        scores = _scores(models, images)
         sets[folder.name] = {kind: [round(score.psnr, 3), round(score.ssim, 4)] for kind, score in scores.items()}
         bicubic = scores["int8"]
         sets[folder.name]["bicubic"] = [round(bicubic.bicubic_psnr, 3), round(bicubic.bicubic_ssim, 4)]
@@ -128,17 +133,25 @@ def measure(name: str, folders: Sequence[Path]) -> Figures:
     return figures
 
 
+def _scores(models: dict[str, Model], images: Sequence[Pair]) -> dict[str, Score]:
+    """The mean score of each model."""
+    from ecbsr_mobile import evaluation
+
+    return {
+        kind: evaluation.mean(kind, [evaluation.score(model, pair) for pair in images])
+        for kind, model in models.items()
+    }
+
+
 def _compressed(models: dict[str, Model], folder: Path) -> dict[str, dict[str, float]]:
     """The PSNR of each model and of bicubic on a data set, for each degradation of `COMPRESSED`."""
-    from ecbsr_mobile import degradation, evaluation
+    from ecbsr_mobile import degradation
     from ecbsr_mobile.dataset import pairs
 
     clean = list(pairs(folder, models["fp32"].scale))
     result = {}
     for text in COMPRESSED:
-        images = degradation.degraded(clean, degradation.parse(text))
-        scores = {kind: evaluation.mean(kind, [evaluation.score(model, pair) for pair in images])
-                  for kind, model in models.items()}  # fmt: skip
+        scores = _scores(models, degradation.degraded(clean, degradation.parse(text)))
         psnrs = {kind: score.psnr for kind, score in scores.items()} | {"bicubic": scores["fp32"].bicubic_psnr}
         result[text] = {kind: round(psnr, 3) for kind, psnr in psnrs.items()}
     return result
