@@ -65,22 +65,17 @@ class ECBSR(nn.Module):
         """Change the weights so that this network computes what `plain` does.
 
         Only each block's 3×3 branch changes, by the difference between both kernels. A narrower `plain` becomes the
-        first channels; the others keep their weights, but nothing of `plain` depends on them (Net2Net, T. Chen et al.,
-        2016). Blocks that do not fit (the last one, if the scale differs) keep their weights.
+        first channels; the others keep their weights, but nothing of `plain` depends on them. Where `plain` has fewer
+        blocks, the additional ones pass these channels on (Net2Net, T. Chen et al., 2016). Blocks that do not fit (the
+        last one, if the scale differs) keep their weights.
         """
-        for number, (block, conv) in enumerate(zip(self.blocks, plain.convolutions, strict=False), start=1):
-            weight, bias = block.collapse()
-            outputs, inputs = conv.weight.shape[:2]
-            is_last = number == len(self.blocks)
-            fits = outputs == len(weight) if is_last else outputs <= len(weight)
-            if not fits or inputs > weight.shape[1] or is_last != (number == len(plain.convolutions)):
-                continue
-            block.conv3x3.weight[:outputs] -= weight[:outputs]
-            block.conv3x3.weight[:outputs, :inputs] += conv.weight
-            bias_of(block.conv3x3)[:outputs] += bias_of(conv) - bias[:outputs]
-            if not is_last and self.architecture.activation == plain.architecture.activation:
-                for slope, start in zip(block.act.parameters(), plain.acts[number - 1].parameters(), strict=True):
-                    slope[: len(start)] = start
+        *layers, last = plain.layers()
+        additional = len(self.blocks) - len(plain.convolutions)
+        layers += additional * [_identity(*layers[-1])]
+        for block, layer in zip(self.blocks[:-1], layers, strict=False):
+            _start_block(block, layer, plain.architecture.activation == self.architecture.activation)
+        if additional >= 0 and len(last[0]) == len(self.blocks[-1].conv3x3.weight):
+            _start_block(self.blocks[-1], last, with_slopes=False)
 
     @torch.no_grad()
     def collapse(self) -> PlainNet:
@@ -95,6 +90,30 @@ class ECBSR(nn.Module):
         for block, act in zip(self.blocks[:-1], plain.acts, strict=True):
             act.load_state_dict(block.act.state_dict())
         return plain.requires_grad_(False).eval()
+
+
+def _identity(weight: Tensor, bias: Tensor, slopes: Tensor | None) -> Layer:
+    """A layer that returns its input, with as many channels as this layer has outputs.
+
+    Its input are activations: none is negative where there are no slopes (ReLU).
+    """
+    identity = torch.zeros(len(weight), len(weight), *weight.shape[2:])
+    nn.init.dirac_(identity)
+    return identity, torch.zeros_like(bias), None if slopes is None else torch.ones_like(slopes)
+
+
+def _start_block(block: ECB, layer: Layer, with_slopes: bool) -> None:
+    """Let the first channels of a block compute `layer`, if it has no more channels than the block."""
+    weight, bias, slopes = layer
+    old_weight, old_bias = block.collapse()
+    outputs, inputs = weight.shape[:2]
+    if outputs > len(old_weight) or inputs > len(old_weight[0]):
+        return
+    block.conv3x3.weight[:outputs] -= old_weight[:outputs]
+    block.conv3x3.weight[:outputs, :inputs] += weight
+    bias_of(block.conv3x3)[:outputs] += bias - old_bias[:outputs]
+    if with_slopes and slopes is not None:
+        cast(nn.PReLU, block.act).weight[: len(slopes)] = slopes
 
 
 class PlainNet(nn.Module):

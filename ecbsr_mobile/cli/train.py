@@ -199,7 +199,7 @@ def parser() -> argparse.ArgumentParser:
     add("--out", "folder for best.safetensors, last.ckpt, log.jsonl, curves.png and TensorBoard events",
         required=True, metavar="DIR", type=paths.OUTPUT_FOLDER)  # fmt: skip
     add("--resume", "continue from OUT/last.ckpt; options that are left out are those of the run", action="store_true")
-    add("--from", "start from these weights, also of another scale or of fewer channels",
+    add("--from", "start from these weights, also of another scale, fewer channels or fewer blocks",
         dest="start", metavar="WEIGHTS", type=paths.WEIGHTS)  # fmt: skip
     setting("--preset", f"{', '.join(PRESETS)}: see below", choices=tuple(PRESETS))
     add("--minutes", "stop after this time: see below", type=_minutes, metavar="M")

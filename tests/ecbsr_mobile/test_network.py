@@ -39,13 +39,13 @@ def test_with_all_weights_zero_the_network_repeats_pixels(colors: int) -> None:
     assert torch.equal(net(x), expected)
 
 
-@pytest.mark.parametrize("activation", ["prelu", "leaky"])
-@pytest.mark.parametrize("channels", [8, 11])
-def test_start_from_takes_over_a_plain_network(channels: int, activation: Activation) -> None:
-    """Also into a wider network, all of whose channels can then learn."""
+@pytest.mark.parametrize("activation", ["prelu", "leaky", "relu"])
+@pytest.mark.parametrize(("blocks", "channels"), [(2, 8), (2, 11), (4, 8), (5, 11)])
+def test_start_from_takes_over_a_plain_network(blocks: int, channels: int, activation: Activation) -> None:
+    """Also into a wider or deeper network, all of whose channels can then learn."""
     source = ECBSR(2, 8, 2, activation=activation).double()
     randomize(source, 6)
-    target = ECBSR(2, channels, 2, activation=activation).double()
+    target = ECBSR(blocks, channels, 2, activation=activation).double()
     randomize(target, 7)
     target.start_from(source.collapse())
     x = torch.rand(1, 1, 6, 6, dtype=torch.float64)
