@@ -18,6 +18,7 @@ import numpy as np
 from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.tflite import interpreter, recipe
+from ecbsr_mobile.tflite.four_pixels import with_four_pixels
 from ecbsr_mobile.utils.files import check_outputs, check_writable, write_bytes
 
 from . import resolutions
@@ -197,7 +198,7 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
         warnings.warn(f"{made.failure}; the graph was built directly instead", UserWarning, stacklevel=3)
     graphs = [_precision_graph(run, baseline, precision, made) for precision in options.file_precisions]
     files_by_name = {
-        _file_name(run, item.precision, size): tflite.write(tflite.at_size(item.graph, *size))
+        _file_name(run, item.precision, size): tflite.write(_sized(item, item.graph, size))
         for item in graphs
         for size in options.lr_sizes
         if options.npu or options.gpu
@@ -272,7 +273,7 @@ def _tflite_file(
     run: _Run, baseline: _Baseline, item: _PrecisionGraph, size: Size, reports: DeviceReports
 ) -> _CheckedFile:
     name = _file_name(run, item.precision, size)
-    graph = tflite.at_size(recipe.write(item.graph, _recipe(run, item, size, reports)), *size)
+    graph = _sized(item, recipe.write(item.graph, _recipe(run, item, size, reports)), size)
     data = tflite.write(graph)
     first = size == run.options.lr_sizes[0]
     entry = ExportedFile(
@@ -291,6 +292,12 @@ def _tflite_file(
         audit=replace(audit(data, run_xnnpack=first), npu=reports.npu, gpu=reports.gpu),
     )
     return _CheckedFile(entry, data)
+
+
+def _sized(item: _PrecisionGraph, graph: tflite.Graph, size: Size) -> tflite.Graph:
+    """The item's graph for a size, as its target runs it best."""
+    graph = tflite.at_size(graph, *size)
+    return with_four_pixels(graph) if item.precision == "int8" and item.target == "cpu" else graph
 
 
 def _checked_error(baseline: _Baseline, item: _PrecisionGraph, data: bytes, size: Size | None, name: str) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.tflite.four_pixels import without_four_pixels
 from ecbsr_mobile.tflite.image_io import ImageTensor, image_io
 from ecbsr_mobile.tflite.receptive_field import receptive_field
 from ecbsr_mobile.utils.text import printable
@@ -135,6 +136,7 @@ def sized_words(graph: tflite.Graph) -> tuple[bytes, list[tuple[int, int, int, i
     Raises:
         EcbsrError: the model does not support every size, or its file depends on the size in another way.
     """
+    graph = without_four_pixels(graph) or graph  # its shapes at odd sizes would not be linear
     width, height = STORED_SIZE
     (wider, _), (_, higher) = _OTHER_SIZES
     content = tflite.write(tflite.at_size(graph, *STORED_SIZE))

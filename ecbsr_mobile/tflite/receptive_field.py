@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import EcbsrError
+from .four_pixels import without_four_pixels
 from .graph import Graph, image_input, image_shape, is_channels_first
 from .reach_rules import Reach, Step, is_known, outputs
 from .resize import at_size, scale_of
@@ -40,6 +41,7 @@ def receptive_field(graph: Graph) -> ReceptiveField:
     Raises:
         EcbsrError: its output is not a larger image.
     """
+    graph = without_four_pixels(graph) or graph
     scale = scale_of(graph)
     for size in SIZES:
         try:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import EcbsrError, UsageError
 from . import shape_inference, shape_values
+from .four_pixels import with_four_pixels, without_four_pixels
 from .graph import Graph, Node, Tensor, image_input, image_shape, input_size, is_channels_first
 
 MAX_SIDE = 2**16
@@ -27,6 +28,9 @@ def at_size(graph: Graph, width: int, height: int) -> Graph:
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise UsageError(f"a size of {width}x{height} is not possible; use 1 to {MAX_SIDE} pixels each way")
     graph = first_subgraph(graph)
+    plain = without_four_pixels(graph)
+    if plain is not None:
+        return with_four_pixels(at_size(plain, width, height))
     image = image_input(graph)
     channels = image_shape(graph)[2]
     if channels < 1:

@@ -11,6 +11,7 @@ import org.json.JSONObject
  *
  * @property fixedSize the only input size of the graph, or null if the graph can be resized.
  * @property halo the radius around a tile, in input pixels, that its output depends on.
+ * @property step tiles start at multiples of this number of input pixels.
  * @property seamless whether tiles give the same result as the whole picture.
  * @property recipe the export settings from the file's metadata, with nested keys joined by dots; empty if the file
  *   has none.
@@ -28,6 +29,7 @@ class SrModel private constructor(
 ) {
     val fixedSize get() = if (geometry == null) storedSize else null
     val halo get() = geometry?.halo ?: minOf(DEFAULT_HALO, storedSize!!.width / 4, storedSize.height / 4)
+    val step get() = outputResolution?.step ?: 1
     val seamless get() = geometry != null
     val nodes get() = file.nodes.size
 
@@ -53,11 +55,11 @@ class SrModel private constructor(
         val copy = ByteBuffer.allocateDirect(file.bytes.size).order(ByteOrder.nativeOrder())
         copy.put(file.bytes).rewind()
         if (size == storedSize) return copy
-        val scales = geometry?.scales ?: throw UserFacingException("$name takes pictures of $storedSize only, not $size.")
+        val resolutions = geometry?.resolutions ?: throw UserFacingException("$name takes pictures of $storedSize only, not $size.")
         copy.order(ByteOrder.LITTLE_ENDIAN)
-        for ((index, scale) in scales) {
+        for ((index, resolution) in resolutions) {
             for (offset in shapeOffsets(file.tensors[index])) {
-                copy.putInt(offset + 4, size.height * scale).putInt(offset + 8, size.width * scale)
+                copy.putInt(offset + 4, resolution.of(size.height)).putInt(offset + 8, resolution.of(size.width))
             }
         }
         return copy.order(ByteOrder.nativeOrder())
@@ -68,7 +70,22 @@ class SrModel private constructor(
 
     fun inputBuffer(size: Size) = input.buffer(size.pixels * channels)
 
-    fun outputBuffer(size: Size) = output.buffer(size.pixels * scale * scale * channels)
+    fun outputBuffer(size: Size) = output.buffer(outputSize(size).pixels * channels)
+
+    /** The size of the output for an input of [size]: a graph with a stride gives more than [scale] where a step is incomplete. */
+    fun outputSize(size: Size) = outputResolution?.let { Size(it.of(size.width), it.of(size.height)) }
+        ?: Size(size.width * scale, size.height * scale)
+
+    /** The planes of the upscaled picture of [size], in 0..255, from an output buffer. */
+    fun outputPlanes(buffer: ByteBuffer, size: Size): List<FloatArray> {
+        val stored = outputSize(size)
+        val planes = output.read(buffer, channels, stored.pixels)
+        val width = size.width * scale
+        if (stored.width == width) return planes // there may be rows behind the last one
+        return planes.map { plane -> FloatArray(width * size.height * scale) { plane[it / width * stored.width + it % width] } }
+    }
+
+    private val outputResolution get() = geometry?.resolutions?.getValue(file.outputs[0])
 
     companion object {
         private const val RECIPE = "ecbsr_mobile.recipe"
@@ -117,17 +134,22 @@ class SrModel private constructor(
             val output = file.tensors[file.outputs[0]].shape
             val factors = (1..2).map { if (input[it] > 0 && output[it] > 0) output[it] / input[it] else 0 }
             val exact = (1..2).all { output[it] == factors[0] * input[it] } && factors[0] == factors[1]
-            val scale = geometry?.scales?.getValue(file.outputs[0]) ?: factors[0].takeIf { exact }
+            val resolution = geometry?.resolutions?.getValue(file.outputs[0])
+            val scale = if (resolution == null) factors[0].takeIf { exact } else resolution.scale
             return scale?.takeIf { it in 2..8 && (factors[0] == 0 || exact && factors[0] == it) }
         }
 
-        /** Resizing overwrites shapes in place, so tensors of different scales must not share a shape. */
+        /** Resizing overwrites shapes in place, so tensors of different resolutions must not share a shape. */
         private fun canResize(file: TfliteFile, geometry: Geometry): Boolean {
-            val scaleAtOffset = mutableMapOf<Int, Int>()
+            val resolutionAtOffset = mutableMapOf<Int, Resolution?>()
             return file.tensors.withIndex().all { (index, tensor) ->
-                val scale = geometry.scales[index] ?: 0
-                val hasShape = scale == 0 || tensor.shape.size == 4 && tensor.shapeOffset != null
-                hasShape && shapeOffsets(tensor).all { scaleAtOffset.getOrPut(it) { scale } == scale }
+                val resolution = geometry.resolutions[index]
+                val hasShape = resolution == null || tensor.shape.size == 4 && tensor.shapeOffset != null
+                hasShape && shapeOffsets(tensor).all { offset ->
+                    val isNew = offset !in resolutionAtOffset
+                    if (isNew) resolutionAtOffset[offset] = resolution
+                    isNew || resolutionAtOffset[offset] == resolution
+                }
             }
         }
 

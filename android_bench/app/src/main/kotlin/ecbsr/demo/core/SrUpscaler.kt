@@ -11,6 +11,7 @@ class SrUpscaler(
 ) : Upscaler, Closeable {
     override val scale get() = model.scale
     override val halo get() = maxOf(model.halo, Bicubic.HALO)
+    override val step get() = model.step
     override val fixedSize get() = model.fixedSize
     private val bicubic = Bicubic(scale)
     private var session: Session? = null
@@ -32,11 +33,11 @@ class SrUpscaler(
     }
 
     private fun run(tile: Pixels): List<FloatArray> {
-        val (_, engine, input, output) = sessionFor(Size(tile.width, tile.height))
+        val (size, engine, input, output) = sessionFor(Size(tile.width, tile.height))
         model.input.write(model.inputPlanes(tile.argb), input)
         output.rewind()
         engine.run(input, output)
-        return model.output.read(output, model.channels, tile.argb.size * scale * scale)
+        return model.outputPlanes(output, size)
     }
 
     /** The tiles of a picture have one size, so the engine is opened once. */

@@ -92,7 +92,7 @@ class TfliteFile private constructor(
 
         private fun convolution(name: String, inputs: List<Int>, outputs: List<Int>, options: FlatTable, dilation: Int) = Node(
             name, inputs, outputs,
-            stride = maxOf(options.int(1), options.int(2)),
+            stride = options.int(1).takeIf { it == options.int(2) } ?: 0,
             dilation = maxOf(options.int(dilation, 1), options.int(dilation + 1, 1)),
             samePadding = options.byte(0) == 0,
         )

@@ -19,8 +19,8 @@ fun upscale(source: PixelSource, region: Region, upscaler: Upscaler, job: Job, s
     val padded = upscaler.fixedSize?.let { PaddedSource(source, it) } ?: source
     val tileWidth = upscaler.fixedSize?.width ?: tileSide(upscaler)
     val tileHeight = upscaler.fixedSize?.height ?: bandHeight(region, upscaler)
-    val columns = tileSpans(padded.width, region.left, region.right, tileWidth, upscaler.halo)
-    val rows = tileSpans(padded.height, region.top, region.bottom, tileHeight, upscaler.halo)
+    val columns = tileSpans(padded.width, region.left, region.right, tileWidth, upscaler.halo, upscaler.step)
+    val rows = tileSpans(padded.height, region.top, region.bottom, tileHeight, upscaler.halo, upscaler.step)
     val width = region.width * scale
     val band = IntArray(width * rows.maxOf { it.validLength } * scale)
     for ((r, row) in rows.withIndex()) {

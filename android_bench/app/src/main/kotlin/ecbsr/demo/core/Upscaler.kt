@@ -5,6 +5,9 @@ interface Upscaler {
     val scale: Int
     val halo: Int
 
+    /** Tiles start at multiples of this number of pixels. */
+    val step get() = 1
+
     /** The size of every tile, or null if tiles can have any size. */
     val fixedSize: Size?
 

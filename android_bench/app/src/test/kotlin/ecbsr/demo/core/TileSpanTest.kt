@@ -12,15 +12,17 @@ class TileSpanTest {
         repeat(2000) {
             val length = 1 + random.nextInt(400)
             val halo = random.nextInt(12)
-            val tile = 2 * halo + 1 + random.nextInt(100)
+            val step = 1 + random.nextInt(3)
+            val tile = 2 * halo + step + random.nextInt(100)
             val start = random.nextInt(length)
             val end = start + 1 + random.nextInt(length - start)
-            val spans = tileSpans(length, start, end, tile, halo)
+            val spans = tileSpans(length, start, end, tile, halo, step)
             assertEquals(start, spans.first().validStart)
             assertEquals(end, spans.last().validEnd)
             for ((a, b) in spans.zipWithNext()) assertEquals(a.validEnd, b.validStart)
             for (span in spans) {
-                assertEquals(minOf(tile, length), span.length)
+                val missing = minOf(tile, length) - span.length
+                assertTrue("$span", span.start % step == 0 && missing in 0 until step && (missing == 0 || span.end == length))
                 assertTrue("$span", span.start >= 0 && span.end <= length && span.validStart < span.validEnd)
                 assertTrue("$span", span.start == 0 || span.start <= span.validStart - halo)
                 assertTrue("$span", span.end == length || span.end >= span.validEnd + halo)

@@ -109,16 +109,23 @@ class LumaUpscaler(
         output.rewind()
         target.clear()
         val floatOutput: FloatBuffer? = if (model.output.type == TensorFormat.FLOAT32) output.asFloatBuffer() else null
-        while (floatOutput?.hasRemaining() ?: output.hasRemaining()) {
-            val count = minOf(CHUNK, floatOutput?.remaining() ?: output.remaining())
-            if (floatOutput != null) {
-                floatOutput.get(floats, 0, count)
-                for (i in 0 until count) bytes[i] = luma(offset + slope * floats[i])
-            } else {
-                output.get(bytes, 0, count)
-                for (i in 0 until count) bytes[i] = fromStored[bytes[i].toInt() and 255]
+        val stored = model.outputSize(size)
+        val width = size.width * model.scale
+        for (row in 0 until size.height * model.scale) {
+            for (column in 0 until width step CHUNK) {
+                val count = minOf(CHUNK, width - column)
+                val from = row * stored.width + column
+                if (floatOutput != null) {
+                    floatOutput.position(from)
+                    floatOutput.get(floats, 0, count)
+                    for (i in 0 until count) bytes[i] = luma(offset + slope * floats[i])
+                } else {
+                    output.position(from)
+                    output.get(bytes, 0, count)
+                    for (i in 0 until count) bytes[i] = fromStored[bytes[i].toInt() and 255]
+                }
+                target.put(bytes, 0, count)
             }
-            target.put(bytes, 0, count)
         }
         target.flip()
     }
