@@ -80,9 +80,9 @@ class SrModel private constructor(
     fun outputPlanes(buffer: ByteBuffer, size: Size): List<FloatArray> {
         val stored = outputSize(size)
         val planes = output.read(buffer, channels, stored.pixels)
-        val width = size.width * scale
-        if (stored.width == width) return planes // there may be rows behind the last one
-        return planes.map { plane -> FloatArray(width * size.height * scale) { plane[it / width * stored.width + it % width] } }
+        val (width, height) = Size(size.width * scale, size.height * scale)
+        if (stored == Size(width, height)) return planes
+        return planes.map { plane -> FloatArray(width * height) { plane[it / width * stored.width + it % width] } }
     }
 
     private val outputResolution get() = geometry?.resolutions?.getValue(file.outputs[0])
