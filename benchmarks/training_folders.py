@@ -10,6 +10,7 @@ The name of each image begins with that of its data set, such as `bsds_`. A mix 
   of black on white.
 - `varied`: the same, but CLIC at half size only, and the photographs of CID22 and of `free_pictures.py`, many of which
   show buildings.
+- `free`: of these, only CLIC, CID22 and `free_pictures.py`, whose terms allow commercial use.
 
 Writes symbolic links and half-size images to OUT/train and OUT/val, and prints the number of files in each.
 """
@@ -50,16 +51,12 @@ class Use:
 
 PHOTOS = {"bsds": Use(16, half=True), "t91": Use(11, repeats=8), "clic": Use(6, half=True)}
 GRAPHICS_USE = Use(len(VALIDATION_GRAPHICS), repeats=2)
+FREE = {"clic": Use(6, full=False, half=True), "graphics": GRAPHICS_USE, "cid22": Use(8), "free": Use(8)}
 MIXES: dict[str, Mapping[str, Use]] = {
     "photos": PHOTOS,
     "graphics": {**PHOTOS, "graphics": GRAPHICS_USE},
-    "varied": {
-        **PHOTOS,
-        "clic": Use(6, full=False, half=True),
-        "graphics": GRAPHICS_USE,
-        "cid22": Use(8),
-        "free": Use(8),
-    },
+    "varied": {**PHOTOS, **FREE},
+    "free": FREE,
 }
 """The data sets of each mix; `graphics` are drawings and screenshots of CID22, and `cid22` its other images."""
 

@@ -81,7 +81,7 @@ def test_every_stage_is_a_training_that_ecbsr_train_takes() -> None:
             assert stage.step is None or stage.step <= settings.steps
 
 
-@pytest.mark.parametrize("kind", ["photos", "graphics", "varied"])
+@pytest.mark.parametrize("kind", ["photos", "graphics", "varied", "free"])
 def test_the_data_sets_of_a_mix_are_those_in_its_folder(kind: str, pictures: Path, tmp_path: Path) -> None:
     import training_folders
 
