@@ -1,8 +1,8 @@
-"""Time of int8 files whose end computes four pixels at once over that of the same files without it.
+"""Time of int8 files of `ecbsr-export --fixed-size` over that of files without it.
 
     python benchmarks/four_pixels.py [MODEL ...] [--size 540p]
 
-Both give the same bytes, see `ecbsr_mobile/tflite/four_pixels.py`. Prints each ratio with its 95 % interval, the median
+Their end computes four pixels at once, see `ecbsr_mobile/tflite/four_pixels.py`; both give the same bytes. Prints each ratio with its 95 % interval, the median
 times on one thread, and the processor.
 """
 
@@ -22,15 +22,15 @@ MODELS = ("ecbsr-m4c8-x2", "ecbsr-m4c16-x2", "ecbsr-m6c16-relu-x2")
 def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
     from ecbsr_mobile import tflite, zoo
-    from ecbsr_mobile.tflite.four_pixels import without_four_pixels
+    from ecbsr_mobile.tflite.four_pixels import with_four_pixels
 
     for name in options.models:
         graph = tflite.read(zoo.tflite(name, "int8"))
-        plain = without_four_pixels(graph)
-        if plain is None:
-            raise UsageError(f"{name} computes one pixel at a time; use luma models at x2, such as {MODELS[0]}")
-        four, one = (runner(tflite.write(each), options.size) for each in (graph, plain))
-        print(f"{name}-int8, four pixels at once over one: {compare(four, one, options.rounds)}", flush=True)
+        fixed = with_four_pixels(graph)
+        if fixed is graph:
+            raise UsageError(f"{name} is not a luma model at x2; use one, such as {MODELS[0]}")
+        quicker, baseline = (runner(tflite.write(each), options.size) for each in (fixed, graph))
+        print(f"{name}, --fixed-size over without: {compare(quicker, baseline, options.rounds)}", flush=True)
     print(processor())
 
 

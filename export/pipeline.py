@@ -81,6 +81,8 @@ def export(
         plain = _load(net, options)
         if isinstance(net, str | os.PathLike) and os.fspath(net) in zoo.names():
             options = _without_finetuning(options)
+        if options.fixed_size and (plain.architecture.scale, plain.architecture.colors) != (2, 1):
+            raise UsageError(f"fixed_size gains nothing for {plain.name}, only for luma at x2; leave it out")
         run = _Run(plain, Path(out), options, progress or (lambda _message: None))
         check_outputs(_paths(run), options.overwrite)
         files = [_onnx_file(run)] if options.onnx else []
@@ -198,7 +200,7 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
         warnings.warn(f"{made.failure}; the graph was built directly instead", UserWarning, stacklevel=3)
     graphs = [_precision_graph(run, baseline, precision, made) for precision in options.file_precisions]
     files_by_name = {
-        _file_name(run, item.precision, size): tflite.write(_sized(item, item.graph, size))
+        _file_name(run, item.precision, size): tflite.write(_sized(run, item, item.graph, size))
         for item in graphs
         for size in options.lr_sizes
         if options.npu or options.gpu
@@ -273,7 +275,7 @@ def _tflite_file(
     run: _Run, baseline: _Baseline, item: _PrecisionGraph, size: Size, reports: DeviceReports
 ) -> _CheckedFile:
     name = _file_name(run, item.precision, size)
-    graph = _sized(item, recipe.write(item.graph, _recipe(run, item, size, reports)), size)
+    graph = _sized(run, item, recipe.write(item.graph, _recipe(run, item, size, reports)), size)
     data = tflite.write(graph)
     first = size == run.options.lr_sizes[0]
     entry = ExportedFile(
@@ -294,10 +296,10 @@ def _tflite_file(
     return _CheckedFile(entry, data)
 
 
-def _sized(item: _PrecisionGraph, graph: tflite.Graph, size: Size) -> tflite.Graph:
-    """The item's graph for a size, as its target runs it best."""
+def _sized(run: _Run, item: _PrecisionGraph, graph: tflite.Graph, size: Size) -> tflite.Graph:
+    """The item's graph, or one with its nodes, for a size."""
     graph = tflite.at_size(graph, *size)
-    return with_four_pixels(graph) if item.precision == "int8" and item.target == "cpu" else graph
+    return with_four_pixels(graph) if item.precision == "int8" and run.options.fixed_size else graph
 
 
 def _checked_error(baseline: _Baseline, item: _PrecisionGraph, data: bytes, size: Size | None, name: str) -> float:
@@ -325,6 +327,7 @@ def _recipe(run: _Run, item: _PrecisionGraph, size: Size, reports: DeviceReports
         "precision": item.precision,
         "target": item.target,
         "io": run.options.io_dtype if item.precision in QUANTIZED else "float32",
+        **({"fixed_size": True} if item.precision == "int8" and run.options.fixed_size else {}),
         "range": [0, 1],
         **item.converter,
         "calibration": item.calibration,

@@ -5,7 +5,8 @@ four. Here, a convolution of stride 2 computes the results of 2x2 pixels, and ne
 and column, and contains that of each pixel at its place, and zeros. DEPTH_TO_SPACE with blocks of twice the size puts
 the results where they belong. Each one is the sum of the same products as before, so the bytes are equal.
 
-An image with an odd side has no such form, so `resize` and `receptive_field` go by the graph without it.
+LiteRT gives one LR pixel too many where such a file is resized to an odd side; `resize` and `receptive_field` go by the
+graph without it.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from export.convert.direct import direct_graph
 from export.pipeline import export
 from tests.helpers import commands, networks
 from tests.helpers.gpu import adapter
+from tests.helpers.litert import run
 from tests.helpers.networks import net, use_graph
 from tests.helpers.shared import made_once
 
@@ -155,6 +156,27 @@ def test_other_targets_and_io_dtypes(ready, tmp_path: Path) -> None:
         assert file.path.name == f"ecbsr-m2c8-x2-int8-{target}-40x30.tflite"
         assert file.operators["PRELU"] == 3
         assert file.input["dtype"] == io_dtype
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("io_dtype", ["int8", "uint8", "float32"])
+def test_a_file_for_one_size_gives_the_same_bytes(ready, tmp_path: Path, io_dtype: str) -> None:
+    options = {"precisions": ["int8"], "sizes": ["40x30"], "finetune": 0, "max_drop": 100, "io_dtype": io_dtype}
+    plain, fixed = (
+        export(net(1, 2, "prelu"), tmp_path / str(fixed_size), fixed_size=fixed_size, **options).files[0]
+        for fixed_size in (False, True)
+    )
+    graph = tflite.read(fixed.path)
+    assert [n.options.blockSize for n in graph.nodes if n.operator == "DEPTH_TO_SPACE"] == [4]
+    assert recipes.read(graph)["fixed_size"] is True
+    assert fixed.operators == plain.operators
+    assert fixed.loss == plain.loss
+    np.testing.assert_array_equal(run(fixed.path.read_bytes()), run(plain.path.read_bytes()))
+
+
+def test_a_network_that_gains_nothing_by_one_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="fixed_size gains nothing for ecbsr-m4c16-x4, only for luma at x2"):
+        export("ecbsr-m4c16-x4", tmp_path, precisions=["int8"], fixed_size=True)
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from ecbsr_mobile import images, tflite, zoo
 from ecbsr_mobile.cli import upscale
 from ecbsr_mobile.images import Picture
 from ecbsr_mobile.tflite import Graph
+from ecbsr_mobile.tflite.four_pixels import with_four_pixels
 from ecbsr_mobile.tflite_model import TfliteModel
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
@@ -64,6 +65,7 @@ def write_models(out: Path, bundled: Path) -> None:
         "made-rgb-x3-float": plain_network(size=(64, 48), colors=3, scale=3),
         "made-rgb-x2-uint8": uint8_rgb(),
         "made-y-x4-int8": plain_network("int8", size=(32, 24), scale=4, blocks=2),
+        "made-y-x2-four-int8": with_four_pixels(plain_network("int8", size=(32, 24), blocks=2)),
         "made-y-x2-open": with_dynamic_size(plain_network(size=(1, 1))),
         "made-y-x2-fixed": fixed_size(),
     }.items():

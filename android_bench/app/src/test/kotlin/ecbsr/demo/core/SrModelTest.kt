@@ -29,7 +29,8 @@ class SrModelTest {
     @Test
     fun readsDtypesAndChannelsFromTheTensors() {
         fun describe(name: String) = read(Fixtures.model(name)).run { "$channels ${input.dtype} $precision $seamless $halo" }
-        assertEquals("1 int8 int8 true 7", describe("ecbsr-m4c16-x2-int8")) // in steps of two pixels
+        assertEquals("1 int8 int8 true 6", describe("ecbsr-m4c16-x2-int8"))
+        assertEquals("1 int8 int8 true 5", describe("made-y-x2-four-int8")) // in steps of two pixels
         assertEquals("1 float32 fp32 true 6", describe("ecbsr-m4c16-x4-fp32"))
         assertEquals("3 uint8 uint8 true 1", describe("made-rgb-x2-uint8"))
         assertEquals("3 float32 fp32 true 3", describe("made-rgb-x3-float"))
