@@ -2,8 +2,8 @@
 
     python benchmarks/four_pixels.py [MODEL ...] [--size 540p]
 
-Their end computes four pixels at once, see `ecbsr_mobile/tflite/four_pixels.py`; both give the same bytes. Prints each ratio with its 95 % interval, the median
-times on one thread, and the processor.
+Their end computes four pixels at once, see `ecbsr_mobile/tflite/four_pixels.py`; both give the same bytes. Prints each
+ratio with its 95 % interval, the median times on one thread, and the processor.
 """
 
 from __future__ import annotations

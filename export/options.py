@@ -57,8 +57,8 @@ class ExportOptions:
         finetune: steps of fine-tuning for int8, with the float network's results as targets. 0 uses weights that were
             trained for int8 as they are, and calibrates others. None: as many as suit the network for weights that were
             not trained for int8; 0 for those that were, for bundled models, and for networks worse than bicubic.
-        fixed_size: let the int8 file compute four pixels at once in the end: quicker on CPUs, for luma at x2, and not to
-            be resized to odd sides (see `ecbsr_mobile.tflite.four_pixels`).
+        fixed_size: let the int8 file compute four pixels at once in the end: quicker on CPUs, for luma at x2, and not
+            to be resized to odd sides (see `ecbsr_mobile.tflite.four_pixels`).
         max_drop: largest loss of PSNR against the float network, in dB.
         onnx: whether to write ONNX, with dynamic height and width, too.
         npu: NPU compiler that compiles each file, like "qualcomm" or "qualcomm:SM8650"; its reports go into the
