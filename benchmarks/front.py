@@ -6,8 +6,9 @@
 The time of a model is that of its int8 file for CPUs over that of the fp32 file of `ecbsr-m4c16` of the same scale, on
 one thread, interleaved. The PSNR is that of the int8 file on the last data set. A model is on the Pareto front if no
 other model of its scale has at least its PSNR in at most its time. Models are bundled models, or weights, which are
-exported first. Prints a Markdown table and writes a plot. Times depend on the machine, not on the weights: `--times`
-stores them. `--rivals` adds what `rivals.py` has measured to the plot.
+exported first; each is measured with `ecbsr-export --fixed-size`, too, where that gains something. Prints a Markdown
+table and writes a plot. Times depend on the machine, not on the weights: `--times` stores them. `--rivals` adds what
+`rivals.py` has measured to the plot.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ from export import resolutions
 
 if TYPE_CHECKING:
     from ecbsr_mobile.dataset import Pair
+    from ecbsr_mobile.tflite import Graph
+
+
+FIXED_SIZE = " --fixed-size"
+"""After the name of a model: its file for one size, which gives the same bytes in less time."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,8 @@ def main(argv: list[str] | None = None) -> None:
     luma_models = [name for name, figures in zoo.figures().items() if figures["colors"] == 1 and zoo.REAL not in name]
     models = options.models or [name for name in luma_models if stored is None or name in stored.times]
     with tempfile.TemporaryDirectory() as folder:
-        points = [_measure(model, options, stored, Path(folder)) for model in bar(models, "measuring")]
+        measured = [_measure(model, options, stored, Path(folder)) for model in bar(models, "measuring")]
+    points = [point for pair in measured for point in pair]
     data_sets = [folder.name for folder in options.data]
     print(table(points, data_sets))
     rivals = read_rivals(options.rivals, data_sets) if options.rivals else []
@@ -94,22 +101,30 @@ def _dominates(point: Point, other: Point) -> bool:
     return point is not other and point.time.mean <= other.time.mean and point.psnr[-1] >= other.psnr[-1]
 
 
-def _measure(model: str, options: argparse.Namespace, stored: Times | None, folder: Path) -> Point:
-    from ecbsr_mobile import load
+def _measure(model: str, options: argparse.Namespace, stored: Times | None, folder: Path) -> list[Point]:
+    """A model, and the same for one size."""
+    from ecbsr_mobile import load, tflite
     from ecbsr_mobile.dataset import pairs
+    from ecbsr_mobile.tflite.four_pixels import with_four_pixels
 
     net = load(model)
     scale = net.architecture.scale
-    if stored and net.name not in stored.times:
-        raise UsageError(f"{options.times}: has no time of {net.name}; use another file name to measure it")
     file = zoo.tflite(model) if model in zoo.names() else _export(model, folder)
-    if stored:
-        time = stored.times[net.name]
-    else:
-        baseline = zoo.tflite(f"ecbsr-m4c16-x{scale}", "fp32")
-        time = compare(runner(file, options.size), runner(baseline, options.size), options.rounds).ratio
     psnr = tuple(_mean_psnr(file, list(pairs(data_set, scale))) for data_set in options.data)
-    return Point(net.name, scale, time, psnr)
+    plain = tflite.read(file)
+    fixed = with_four_pixels(plain)
+    graphs = {net.name: plain} | ({} if fixed is plain else {net.name + FIXED_SIZE: fixed})
+    if stored and not graphs.keys() <= stored.times.keys():
+        raise UsageError(f"{options.times}: has no time of {list(graphs)[-1]}; use another file name to measure it")
+    times = stored.times if stored else {name: _time(graph, scale, options) for name, graph in graphs.items()}
+    return [Point(name, scale, times[name], psnr) for name in graphs]
+
+
+def _time(graph: Graph, scale: int, options: argparse.Namespace) -> Ratio:
+    from ecbsr_mobile import tflite
+
+    baseline = runner(zoo.tflite(f"ecbsr-m4c16-x{scale}", "fp32"), options.size)
+    return compare(runner(tflite.write(graph), options.size), baseline, options.rounds).ratio
 
 
 def _export(weights: str, folder: Path) -> Path:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from front import Point
     from matplotlib.axes import Axes
 
+FIXED_SIZE = " --fixed-size"  # the end of the name of a file for one size, beside which the other has no label
 MIN_SPAN = 0.1  # of an axis: smaller differences are noise and must not fill the panel
 
 
@@ -39,7 +40,7 @@ def _plot_with_rivals(axes: Axes, points: Sequence[Point], front: Sequence[Point
                      label="this project, int8" if ours else "others")  # fmt: skip
         # Points can be close: the labels of the front alternate between left and right, those of others in height.
         for number, point in enumerate(sorted(front if ours else rivals, key=lambda point: point.time.mean)):
-            label = point.name.removeprefix("ecbsr-").removesuffix(f"-x{point.scale}")
+            label = _label(point)
             offset, alignment = ((5, (2, -9)[number % 2]), "left") if not ours or number % 2 else ((-5, 3), "right")
             axes.annotate(label, (point.time.mean, point.psnr[-1]), offset, textcoords="offset points", fontsize=8,
                           ha=alignment, color=color)  # fmt: skip
@@ -52,17 +53,22 @@ def _plot_scale(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> 
     times, psnr = [point.time.mean for point in points], [point.psnr[-1] for point in points]
     axes.step([p.time.mean for p in front], [p.psnr[-1] for p in front], where="post", color="0.7", zorder=0)
     close = 0.1 * (max(times) - min(times))  # too close for a label between two points
+    names = {point.name for point in points}
     for point in points:
         axes.scatter(point.time.mean, point.psnr[-1], color="tab:blue" if point in front else "tab:orange")
         # No model is above and left of a point on the front, so its label goes there; other labels go below right.
         offset, alignment = ((-5, 5), "right") if point in front else ((5, -11), "left")
         if point in front and any(0 < point.time.mean - other.time.mean < close for other in front):
             offset, alignment = (5, 5), "left"
-        label = point.name.removeprefix("ecbsr-").removesuffix(f"-x{point.scale}")
+        label = "" if point.name + FIXED_SIZE in names else _label(point)
         position = (point.time.mean, point.psnr[-1])
         axes.annotate(label, position, offset, textcoords="offset points", fontsize=9, ha=alignment)
     axes.set_xlim(*_limits(times))
     axes.set_ylim(*_limits(psnr))
+
+
+def _label(point: Point) -> str:
+    return point.name.removesuffix(FIXED_SIZE).removeprefix("ecbsr-").removesuffix(f"-x{point.scale}")
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:

@@ -98,12 +98,13 @@ def _check_names(kind: str, names: Sequence[str], known: Sequence[str] | Mapping
 
 
 def _files(name: str, size: tuple[int, int]) -> list[File]:
-    """The fp32 file of a bundled model and its int8 files, one for each way to write its activation."""
+    """The fp32 file of a bundled model and its int8 files: each way to write its activation, and `--fixed-size`."""
     import emulator
     import numpy as np
     from guest import outputs
 
     from ecbsr_mobile import images, tflite
+    from ecbsr_mobile.tflite.four_pixels import with_four_pixels
     from ecbsr_mobile.tflite.image_io import input_image
     from export.quantize import quantizer
     from export.transforms.prelu import decompose_prelu
@@ -113,8 +114,9 @@ def _files(name: str, size: tuple[int, int]) -> list[File]:
     scale, colors = tflite.scale_of(fp32), tflite.image_input(fp32).shape[3]
     whole = [sample.image for sample in samples(None, scale, colors)]
     crops = [images.center_crop(images.pad_to_size(image, size), size) for image in whole]
-    native = decompose_prelu(fp32, "native")
+    fixed, native = with_four_pixels(int8), decompose_prelu(fp32, "native")
     graphs = {("fp32", _activation(fp32)): fp32, ("int8", _activation(int8)): int8}
+    graphs |= {("int8 --fixed-size", _activation(int8)): fixed} if fixed is not int8 else {}
     graphs.setdefault(("int8", _activation(native)), quantizer.quantize(native, _observed_ranges(native, crops)))
     files = []
     for (precision, activation), graph in graphs.items():

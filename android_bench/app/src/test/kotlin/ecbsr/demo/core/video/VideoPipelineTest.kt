@@ -149,8 +149,10 @@ class VideoPipelineTest {
             while (source.isAlive) pipeline.restart()
             pipeline.restart()
             pipeline.submit(noise(Size(16, 8)), 7_000_000)
-            events.pictures.take()
+            // The last picture before the last jump may have been shown at once, as the first one after a jump.
+            do events.pictures.take() while (pipeline.latest().frame!!.timeMicros <= 120_000)
             assertEquals(7_000_000, pipeline.latest().frame!!.timeMicros)
+            assertTrue(events.pictures.isEmpty())
         }
     }
 
