@@ -16,7 +16,7 @@ from tflite_runner import add_size_option, runner
 from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import UsageError
 
-MODELS = ("ecbsr-m4c8-x2", "ecbsr-m4c16-x2", "ecbsr-m6c16-relu-x2")
+MODELS = ("ecbsr-m4c8-x2", "ecbsr-m4c16-x2", "ecbsr-m4c16-relu-x2", "ecbsr-m6c16-relu-x2")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -64,8 +64,9 @@ def main(argv: list[str] | None = None) -> None:
     from front_plot import plot
 
     stored = read_times(options.times) if options.times and options.times.exists() else None
-    # A model for real pictures takes the time of the one for clean pictures.
-    luma_models = [name for name, figures in zoo.figures().items() if figures["colors"] == 1 and zoo.REAL not in name]
+    # Other weights of the same network take the same time.
+    networks = {name: model for name, model in zoo.figures().items() if zoo.of_same_network(name) == name}
+    luma_models = [name for name, model in networks.items() if model["colors"] == 1]
     models = options.models or [name for name in luma_models if stored is None or name in stored.times]
     with tempfile.TemporaryDirectory() as folder:
         measured = [_measure(model, options, stored, Path(folder)) for model in bar(models, "measuring")]

@@ -38,10 +38,10 @@ def _plot_with_rivals(axes: Axes, points: Sequence[Point], front: Sequence[Point
         ours = group is points
         axes.scatter([p.time.mean for p in group], [p.psnr[-1] for p in group], color=color, marker=marker, s=20,
                      label="this project, int8" if ours else "others")  # fmt: skip
-        # Points can be close: the labels of the front alternate between left and right, those of others in height.
+        # Points can be close, so that labels are at different heights, those of the front to the left.
         for number, point in enumerate(sorted(front if ours else rivals, key=lambda point: point.time.mean)):
             label = _label(point)
-            offset, alignment = ((5, (2, -9)[number % 2]), "left") if not ours or number % 2 else ((-5, 3), "right")
+            offset, alignment = ((-5, (-9, 1, 11)[number % 3]), "right") if ours else ((5, (2, -9)[number % 2]), "left")
             axes.annotate(label, (point.time.mean, point.psnr[-1]), offset, textcoords="offset points", fontsize=8,
                           ha=alignment, color=color)  # fmt: skip
     times = [p.time.mean for p in (*points, *rivals)]
@@ -74,4 +74,4 @@ def _label(point: Point) -> str:
 def _limits(values: Sequence[float]) -> tuple[float, float]:
     """The limits of an axis, with a margin for labels."""
     middle, half = (min(values) + max(values)) / 2, max(max(values) - min(values), MIN_SPAN) / 2
-    return middle - 1.3 * half, middle + 1.5 * half
+    return middle - 1.6 * half, middle + 1.5 * half

@@ -21,6 +21,9 @@ LOSS_SET = "Set14"
 REAL = "-real"
 """Part of the names of models that were trained for compressed pictures."""
 
+FREE = "-free"
+"""Part of the names of models that were trained only on pictures whose terms allow commercial use."""
+
 RECOMMENDED = {
     "cpu": ("ecbsr-m6c16-leaky-x2", "ecbsr-m6c16-relu-x4"),
     **dict.fromkeys(("gpu", "nnapi", "npu"), (DEFAULT, "ecbsr-m4c16-x4")),
@@ -54,6 +57,11 @@ def for_real_pictures() -> dict[str, str]:
 def clean_name(name: str) -> str:
     """The name of the model for clean pictures beside a bundled one, or of that one itself."""
     return name.replace(REAL, "")
+
+
+def of_same_network(name: str) -> str:
+    """The name of the model of the same network that was trained on all clean pictures, or of that one itself."""
+    return clean_name(name).replace(FREE, "")
 
 
 def figures() -> dict[str, Any]:

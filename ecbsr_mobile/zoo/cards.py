@@ -16,6 +16,7 @@ from . import (
     figures,
     for_real_pictures,
     names,
+    of_same_network,
     tflite,
     times,
     unknown,
@@ -218,7 +219,7 @@ def card(name: str) -> ModelCard:
     if name not in names():
         raise UsageError(unknown(name))
     model, measured = figures()[name], times()
-    ratio, low, high = measured["times"].get(clean_name(name), (None, None, None))  # the same network
+    ratio, low, high = measured["times"].get(of_same_network(name), (None, None, None))
     terms = picture_terms(name)
     return ModelCard(
         name=name,

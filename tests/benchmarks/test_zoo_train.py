@@ -59,7 +59,7 @@ def test_every_bundled_model_has_a_recipe_for_its_network() -> None:
     assert set(zoo.names()) <= set(recipes)
     for name, (first, *_) in recipes.items():
         architecture = _settings(first.arguments(0)).architecture
-        assert architecture.name == name.replace("-real", "")
+        assert architecture.name == zoo.of_same_network(name)
         if name in zoo.names():
             assert load(name).architecture == architecture
 
