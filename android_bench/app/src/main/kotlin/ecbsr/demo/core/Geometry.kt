@@ -63,7 +63,8 @@ class Geometry private constructor(val resolutions: Map<Int, Resolution>, val ha
                 val kernel = node.inputs.getOrNull(1)?.let { file.tensors.getOrNull(it) }?.shape.orEmpty()
                 val side = if (kernel.size == 4) maxOf(kernel[1], kernel[2]) else 0
                 when {
-                    side > 0 && node.stride == 1 && (node.samePadding || side == 1) -> side / 2 * node.dilation.toDouble()
+                    side == 0 -> null
+                    node.stride == 1 && (node.samePadding || side == 1) -> side / 2 * node.dilation.toDouble()
                     node.stride == 2 && node.samePadding && node.dilation == 1 && kernel[1] % 2 == 0 && kernel[2] % 2 == 0 -> side / 2.0
                     else -> null
                 }

@@ -141,15 +141,12 @@ class SrModel private constructor(
 
         /** Resizing overwrites shapes in place, so tensors of different resolutions must not share a shape. */
         private fun canResize(file: TfliteFile, geometry: Geometry): Boolean {
-            val resolutionAtOffset = mutableMapOf<Int, Resolution?>()
+            val constant = Resolution(0, 1)
+            val resolutionAtOffset = mutableMapOf<Int, Resolution>()
             return file.tensors.withIndex().all { (index, tensor) ->
-                val resolution = geometry.resolutions[index]
-                val hasShape = resolution == null || tensor.shape.size == 4 && tensor.shapeOffset != null
-                hasShape && shapeOffsets(tensor).all { offset ->
-                    val isNew = offset !in resolutionAtOffset
-                    if (isNew) resolutionAtOffset[offset] = resolution
-                    isNew || resolutionAtOffset[offset] == resolution
-                }
+                val resolution = geometry.resolutions[index] ?: constant
+                val hasShape = resolution == constant || tensor.shape.size == 4 && tensor.shapeOffset != null
+                hasShape && shapeOffsets(tensor).all { resolutionAtOffset.getOrPut(it) { resolution } == resolution }
             }
         }
 

@@ -83,9 +83,9 @@ class SrModelTest {
     @Test
     fun damagedModelsAreTiledOrRejected() {
         val random = Random(3)
-        val bytes = Fixtures.model("made-y-x2-fixed")
+        val models = listOf("made-y-x2-fixed", "made-y-x2-four-int8").map { Fixtures.model(it) }
         val source = PixelsInMemory(Fixtures.picture("tiny"))
-        repeat(2000) {
+        for (bytes in models) repeat(2000) {
             val damaged = bytes.clone()
             repeat(4) { damaged[8 + random.nextInt(bytes.size - 8)] = random.nextInt().toByte() }
             try {
