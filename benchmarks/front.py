@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from ecbsr_mobile.tflite import Graph
 
 
-FIXED_SIZE = " --fixed-size"
-"""After the name of a model: its file for one size, which gives the same bytes in less time."""
-
-
 @dataclass(frozen=True)
 class Point:
     """A model in int8: its name, scale, time over the fp32 baseline, and PSNR in dB on each data set."""
@@ -104,6 +100,8 @@ def _dominates(point: Point, other: Point) -> bool:
 
 def _measure(model: str, options: argparse.Namespace, stored: Times | None, folder: Path) -> list[Point]:
     """A model, and the same for one size."""
+    from front_plot import FIXED_SIZE
+
     from ecbsr_mobile import load, tflite
     from ecbsr_mobile.dataset import pairs
     from ecbsr_mobile.tflite.four_pixels import with_four_pixels

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from front import Point
     from matplotlib.axes import Axes
 
-FIXED_SIZE = " --fixed-size"  # the end of the name of a file for one size, beside which the other has no label
+FIXED_SIZE = " --fixed-size"  # after the name of a model: its file for one size, beside which the other has no label
 MIN_SPAN = 0.1  # of an axis: smaller differences are noise and must not fill the panel
 
 

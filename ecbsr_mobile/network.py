@@ -95,9 +95,9 @@ class ECBSR(nn.Module):
 def _identity(weight: Tensor, bias: Tensor, slopes: Tensor | None) -> Layer:
     """A layer that returns its input, with as many channels as this layer has outputs.
 
-    Its input are activations: none is negative where there are no slopes (ReLU).
+    Its input is that of an activation before it: without slopes (ReLU), no value is negative.
     """
-    identity = torch.zeros(len(weight), len(weight), *weight.shape[2:])
+    identity = weight.new_zeros(len(weight), len(weight), *weight.shape[2:])
     nn.init.dirac_(identity)
     return identity, torch.zeros_like(bias), None if slopes is None else torch.ones_like(slopes)
 

@@ -200,7 +200,7 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
         warnings.warn(f"{made.failure}; the graph was built directly instead", UserWarning, stacklevel=3)
     graphs = [_precision_graph(run, baseline, precision, made) for precision in options.file_precisions]
     files_by_name = {
-        _file_name(run, item.precision, size): tflite.write(_sized(run, item, item.graph, size))
+        _file_name(run, item.precision, size): tflite.write(tflite.at_size(item.graph, *size))
         for item in graphs
         for size in options.lr_sizes
         if options.npu or options.gpu
@@ -237,6 +237,8 @@ def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: Float
             quantized = int8_graph(graph, run.net, baseline.samples, candidates, options.finetune, progress)
             advice = partial(_advice, run, baseline, graph, quantized)
             graph, calibration = quantized.graph, quantized.entry
+            if options.fixed_size:
+                graph = with_four_pixels(graph)  # `at_size` keeps this form
         else:
             graph, calibration = int16x8_graph(graph, baseline.samples, progress)
         graph = with_io_dtype(graph, options.io_dtype)
@@ -275,7 +277,7 @@ def _tflite_file(
     run: _Run, baseline: _Baseline, item: _PrecisionGraph, size: Size, reports: DeviceReports
 ) -> _CheckedFile:
     name = _file_name(run, item.precision, size)
-    graph = _sized(run, item, recipe.write(item.graph, _recipe(run, item, size, reports)), size)
+    graph = tflite.at_size(recipe.write(item.graph, _recipe(run, item, size, reports)), *size)
     data = tflite.write(graph)
     first = size == run.options.lr_sizes[0]
     entry = ExportedFile(
@@ -294,12 +296,6 @@ def _tflite_file(
         audit=replace(audit(data, run_xnnpack=first), npu=reports.npu, gpu=reports.gpu),
     )
     return _CheckedFile(entry, data)
-
-
-def _sized(run: _Run, item: _PrecisionGraph, graph: tflite.Graph, size: Size) -> tflite.Graph:
-    """The item's graph, or one with its nodes, for a size."""
-    graph = tflite.at_size(graph, *size)
-    return with_four_pixels(graph) if item.precision == "int8" and run.options.fixed_size else graph
 
 
 def _checked_error(baseline: _Baseline, item: _PrecisionGraph, data: bytes, size: Size | None, name: str) -> float:
