@@ -24,6 +24,7 @@ from ecbsr_mobile.architecture import PRELU_DECOMPOSITIONS, PReLUDecomposition
 from ecbsr_mobile.cli import common
 from ecbsr_mobile.degradation import Degradation, degrade, parse
 from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.utils.cpu_instructions import use_common
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +38,7 @@ CALIBRATED_ON = 24
 
 def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
+    use_common()
     from ecbsr_mobile import checkpoint, load
     from export.quantize.finetune import finetune
     from export.validation.sample_images import samples

@@ -14,7 +14,10 @@ Light = Literal["good", "partial", "bad", "unknown"]
 FRAME_RATES = (60, 30)
 """Frames per second of smooth video: a frame every 16.7 ms, or every 33.3 ms."""
 
-_NAMES = {"cpu": "CPU", "gpu": "GPU", "nnapi": "NNAPI", "npu": "NPU", "external": "external delegate"}
+_NAMES = {
+    "cpu": "CPU", "gpu": "GPU", "nnapi": "NNAPI", "npu": "NPU", "qnn": "Qualcomm NPU", "external": "external delegate",
+    "wasm": "WebAssembly (CPU)", "webgpu": "WebGPU",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

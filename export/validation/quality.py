@@ -28,6 +28,9 @@ FLOAT_TOLERANCE = 1e-5
 CHECK_SIZE = (48, 32)
 """(width, height) of the small image on which a graph of any size is checked."""
 
+FLOAT_ROUNDING_DB = 100.0
+"""PSNR from which two results differ by the rounding of float32 alone, which depends on the processor."""
+
 WINDOW = 64  # LR pixels along a side of a corner; of a large image, only two corners are compared
 
 
@@ -64,7 +67,7 @@ class Loss:
             border of `scale` pixels.
         psnr: the same of the file, from the same 8-bit LR images.
         fidelity_db: mean PSNR of the file's result against the float network's, both clipped to [0, 1] and not
-            rounded; None where they are equal.
+            rounded; None where they are equal but for `FLOAT_ROUNDING_DB`.
         pictures: number of images.
     """
 
@@ -79,12 +82,12 @@ class Loss:
         return self.psnr_float - self.psnr
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON, rounded."""
+        """Plain values for JSON, rounded so that files from different processors are equal."""
         return {
-            "psnr_float_db": round(self.psnr_float, 4),
-            "psnr_db": round(self.psnr, 4),
-            "psnr_drop_db": round(self.drop_db, 4),
-            "fidelity_db": None if self.fidelity_db is None else round(self.fidelity_db, 3),
+            "psnr_float_db": round(self.psnr_float, 3),
+            "psnr_db": round(self.psnr, 3),
+            "psnr_drop_db": round(self.drop_db, 3) + 0.0,  # 0.0 instead of -0.0
+            "fidelity_db": None if self.fidelity_db is None else round(self.fidelity_db, 1),
             "pictures": self.pictures,
         }
 
@@ -101,7 +104,8 @@ def measure(graph: Graph, expected: Sequence[NDArray[np.float32]], samples: Sequ
         float_psnrs.append(_psnr_to_hr(clipped, sample))
         psnrs.append(_psnr_to_hr(result, sample))
         errors.append(float(np.mean(np.square(result - clipped, dtype=np.float64))))
-    fidelity = [metrics.psnr_from_mse(error, peak=1.0) for error in errors if error > 0]
+    fidelities = (metrics.psnr_from_mse(error, peak=1.0) for error in errors if error > 0)
+    fidelity = [decibels for decibels in fidelities if decibels < FLOAT_ROUNDING_DB]
     return Loss(
         psnr_float=float(np.mean(float_psnrs)),
         psnr=float(np.mean(psnrs)),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from android_bench.config import Case
+from android_bench.config import DELEGATES, Case
 from android_bench.results import explanations, serialize
 from android_bench.results.answers import answers
 from android_bench.results.types import Core, DeviceInfo, Results, Row
@@ -107,3 +107,11 @@ def test_the_answer_is_the_fastest_row_at_the_largest_size() -> None:
     document = json.loads(json.dumps(serialize.document(results, ())))
     assert [answer["light"] for answer in document["answers"]] == ["good", "unknown"]
     assert document["explanations"] == []
+
+
+@pytest.mark.parametrize("delegate", [*DELEGATES, "qnn:gpu", "wasm", "webgpu"])
+def test_each_delegate_has_a_title_for_people(delegate: str) -> None:
+    results = Results((row("int8", 15.0, delegate=delegate),), {"host": DeviceInfo("host", "host")})
+    (answer,) = answers(results)
+    title = answer.target.removeprefix("this machine, ")
+    assert title[0].isupper() or title == "external delegate"
