@@ -25,13 +25,17 @@ _DATA = re.compile(
     | torch\.(_utils\._rebuild_\w+ | _tensor\._rebuild_from_type_v2 | nn\.parameter\.(Parameter | Buffer))
     | torch\.(storage\.\w+ | serialization\._get_layout | _C\.ScriptObject)
     | numpy\.(dtype | ndarray | dtypes\.\w+ | _?core\.(multiarray\.(scalar | _reconstruct) | numeric\._frombuffer))
-    | numpy\.random\._pickle\.\w+
+    | numpy\.random\.\w+\.\w+
     | collections\.(OrderedDict | defaultdict | Counter | deque)
-    | (builtins | __builtin__)\.(set | frozenset | complex | bytearray | bytes | slice | range | list | dict | tuple
-                                 | int | float | str | bool | object)
+    | (builtins | __builtin__)\.(set | frozenset | complex | bytearray | bytes | slice | range | xrange | list | dict
+                                 | tuple | int | long | float | str | unicode | bool | object | Ellipsis
+                                 | getattr)  # of methods, in MMEngine's records
     | _codecs\.encode | copyreg\._reconstructor | copy_reg\._reconstructor
-    | argparse\.Namespace | pathlib\.\w*Path | datetime\.\w+ | uuid\.UUID | easydict\.EasyDict
-    | (omegaconf | pytorch_lightning | lightning | lightning_fabric)\.[\w.]+
+    | argparse\.Namespace | types\.SimpleNamespace | pathlib\.(_local\.)?\w*Path | typing\.\w+
+    | datetime\.\w+ | zoneinfo\.ZoneInfo | decimal\.Decimal | uuid\.UUID | functools\.partial | torch\.optim\.[\w.]+
+    | easydict\.EasyDict | yacs\.config\.CfgNode | addict\.addict\.Dict | munch\.Munch | box\.\w+\.\w+
+    | (omegaconf | ml_collections | mmengine\.(config | logging)
+       | pytorch_lightning | lightning | lightning_fabric)\.[\w.]+
     """,
     re.VERBOSE,
 )

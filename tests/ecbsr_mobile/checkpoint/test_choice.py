@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
 import warnings
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -17,6 +22,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ecbsr_mobile import EcbsrError, load
+from ecbsr_mobile.checkpoint import pickles
 from tests.helpers.checkpoints import LAYOUTS, State, quietly, same, saved, some_net
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "net_g.", "generator.", "netG.", "net.", "sr_model.", "backbone_net.")
@@ -46,8 +52,12 @@ def around(kind: str, state: State) -> dict[str, Any]:
         "arrays": {"rng": np.arange(5), "numpy": np.array(["a"]), "cuda": torch.arange(9, dtype=torch.uint8)},
         "optimizer": {"optimizer": optimizer.state_dict(), "optimizers": [optimizer.state_dict()], "lr_schedulers": []},
         "moments": {"optimizer": {"exp_avg": {name: value * 2 for name, value in state.items()}}},
-        "arguments": {"args": argparse.Namespace(lr=1e-3), "path": Path("x")},
-    }[kind]
+        "arguments": {"args": argparse.Namespace(lr=1e-3), "path": Path("x"), "types": [Any, int, range(3), ...]},
+        "objects": {
+            "optimizer": partial(torch.optim.Adam, lr=1e-3), "options": SimpleNamespace(a=1),
+            "rng": np.random.default_rng(0), "time": datetime.now(ZoneInfo("UTC")),
+        },
+    }[kind]  # fmt: skip
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -56,7 +66,7 @@ def around(kind: str, state: State) -> dict[str, Any]:
     prefixes=st.lists(st.sampled_from(PREFIXES), max_size=3),
     keys=st.lists(st.sampled_from(KEYS), max_size=3),
     left=st.sampled_from(["nothing", "thop", "loss", "metrics", "counters", "discriminator"]),
-    stored=st.sampled_from(["nothing", "numbers", "arrays", "optimizer", "moments", "arguments"]),
+    stored=st.sampled_from(["nothing", "numbers", "arrays", "optimizer", "moments", "arguments", "objects"]),
     dtype=st.sampled_from([torch.float32, torch.float64, torch.float16, torch.bfloat16]),
     options=st.sampled_from(
         [{}, {"pickle_protocol": 4}, {"pickle_protocol": 5}, {"_use_new_zipfile_serialization": False}]
@@ -81,6 +91,17 @@ def test_any_wrapper(
         # Plain layouts are rounded after the collapse, blocks before.
         rounding = {torch.float16: 0.01, torch.bfloat16: 0.05}.get(dtype, 1e-5)
         assert same(quietly(path, value_range=1), net.collapse(), rounding)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pathlib._local PosixPath", "__builtin__ long", "__builtin__ getattr", "omegaconf.dictconfig DictConfig",
+     "yacs.config CfgNode", "box.box_list BoxList", "mmengine.logging.history_buffer HistoryBuffer"],
+)  # fmt: skip
+def test_what_other_programs_and_pythons_name_beside_weights(name: str) -> None:
+    """Python 3.13 names `pathlib._local`; the others are of pickles that these libraries write."""
+    called = pickles.decode(io.BytesIO(f"c{name.replace(' ', chr(10))}\n)R.".encode()))
+    assert isinstance(called, pickles.Call) and called.name == name.replace(" ", ".")
 
 
 def in_one_storage(state: State) -> State:
