@@ -1,7 +1,7 @@
 """The names of tensors by layout, and the chain of convolutions that they make.
 
-Known layouts: xindongzhang/ECBSR and BasicSR (blocks with branches, and plain blocks), ECNUSR/ETDS (its ECBSR, ETDS,
-ABPN and Plain networks), and our own.
+Known layouts: xindongzhang/ECBSR (also its `legacy` code) and BasicSR (blocks with branches, and plain blocks),
+ECNUSR/ETDS (its ECBSR, ETDS, ABPN and Plain networks), and our own.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ _PATTERNS = (
     (rf"convs\.{_INDEX}\.(weight|bias)", "conv3x3.{}"),  # our plain networks
     (rf"acts\.{_INDEX}\.(weight)", "slope"),
 )
+_LEGACY = rf"(head|body|tail)\.{_INDEX}\.({_BRANCHES}|act\.weight)"  # xindongzhang's, based on EDSR
 _DIRECT = rf"backbone\.{_INDEX}\.(weight|bias)"  # ABPN
 _INT8 = r"int\d+\..+"  # our int8 weights
-_ALL = "|".join(re.sub(r"\((?!\?)", "(?:", p) for p in (*(p for p, _ in _PATTERNS), _DIRECT, etds.NAME, _INT8))
+_ALL = "|".join(re.sub(r"\((?!\?)", "(?:", p) for p in (*(p for p, _ in _PATTERNS), _LEGACY, _DIRECT, etds.NAME, _INT8))
 
 MAX_BLOCKS = 500
 MAX_PADDING = 4
@@ -62,6 +63,17 @@ class Facts:
     branched: bool
     value_range: float
     relu: bool = False
+
+
+def with_one_backbone(state: State) -> State:
+    """The state dict with the blocks of a legacy network (`head`, `body`, `tail`) numbered from first to last."""
+    found = {name: match for name in state if (match := re.fullmatch(_LEGACY, name))}
+    middle = len({match[2] for match in found.values() if match[1] == "body"})
+    first = {"head": 0, "body": 1, "tail": middle + 1}
+    renamed = {name: f"backbone.{first[match[1]] + int(match[2])}.{match[3]}" for name, match in found.items()}
+    if len(set(renamed.values())) < len(renamed) or not set(renamed.values()).isdisjoint(state):
+        raise EcbsrError("head, body and tail are not the blocks of one ECBSR network")
+    return {renamed.get(name, name): value for name, value in state.items()}
 
 
 def facts(state: State, keys: tuple[str, ...]) -> Facts:

@@ -41,7 +41,7 @@ def plain_net(
         UsageError: an argument contradicts them.
     """
     state, int8_states = int8.split(state)
-    state = {name: value.double() for name, value in state.items()}
+    state = layouts.with_one_backbone({name: value.double() for name, value in state.items()})
     facts = layouts.facts(state, keys)
     ours = metadata.get("format") == FORMAT
     assumptions = []

@@ -57,12 +57,24 @@ def renamed(plain: PlainNet, conv: str, act: str) -> State:
     return state
 
 
+def with_sections(state: State) -> State:
+    """The blocks of a network under the names of xindongzhang's first code, which EDSR's script trains."""
+    last = max(int(name.split(".")[1]) for name in state)
+    named = {0: "head.0", last: "tail.0"}
+    return {
+        f"{named.get(index, f'body.{index - 1}')}.{rest}": value
+        for (_, number, rest), value in ((name.split(".", 2), value) for name, value in state.items())
+        for index in [int(number)]
+    }
+
+
 # The names of the layouts of fused networks, and of trained blocks.
 LAYOUTS: dict[str, Callable[[ECBSR], State]] = {
     "plain": lambda net: net.collapse().state_dict(),
     "etds": lambda net: renamed(net.collapse(), "backbone.{}.0.{}", "backbone.{}.1.{}"),
     "official": lambda net: renamed(net.collapse(), "backbone.{}.conv3x3.{}", "backbone.{}.act.{}"),
     "blocks": lambda net: net.state_dict(),
+    "legacy": lambda net: with_sections(net.state_dict()),
 }
 
 
