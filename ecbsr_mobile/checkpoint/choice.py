@@ -11,7 +11,7 @@ from ..errors import EcbsrError
 from ..utils.text import printable
 from .files import Contents
 from .layouts import NAME
-from .pickles import Call, Name, walk
+from .pickles import Call, Name, is_data, walk
 from .stored import Stored
 
 MAX_DEPTH = 16
@@ -82,8 +82,8 @@ def choose(contents: Contents) -> Choice:
                 "save the state_dict() of the one that is meant"
             )
     choice = first.choice
-    if not choice.averaged and (nameless := _nameless_average(contents.tree, contents.tensor_of)):
-        choice = replace(choice, left_out=(*choice.left_out, f"the averages in {nameless}, which have no names"))
+    if not choice.averaged and (unread := _unread_average(contents.tree, contents.tensor_of)):
+        choice = replace(choice, left_out=(*choice.left_out, unread))
     return choice
 
 
@@ -91,17 +91,18 @@ def _states(contents: Contents) -> Iterator[tuple[tuple[str, ...], dict[str, Sto
     """The dicts that hold tensors, with the keys that lead there, from the outside in."""
     waiting: list[tuple[tuple[str, ...], Any]] = [((), contents.tree)]
     seen: set[int] = set()
-    for keys, value in waiting:
+    for keys, item in waiting:
+        value = item.arguments if isinstance(item, Call) and isinstance(item.arguments, dict) else item
         if id(value) in seen or len(keys) > MAX_DEPTH or not isinstance(value, dict | list | tuple):
             continue
         seen.add(id(value))
         items = value.items() if isinstance(value, dict) else enumerate(value)
         tensors = {}
         for key, inner in items:
-            if isinstance(inner, dict | list | tuple):
-                waiting.append(((*keys, str(key)), inner))
-            elif isinstance(key, str) and (stored := contents.tensor_of(inner)):
+            if isinstance(key, str) and (stored := contents.tensor_of(inner)):
                 tensors[key] = stored
+            elif isinstance(inner, dict | list | tuple | Call):
+                waiting.append(((*keys, str(key)), inner))
         if tensors:
             yield keys, tensors
 
@@ -145,12 +146,20 @@ def _with_dots(state: dict[str, Stored]) -> dict[str, Stored]:
     }
 
 
-def _nameless_average(tree: Any, tensor_of: Callable[[Any], Stored | None]) -> str:
-    """The key of averaged weights in a list, where nothing says which is which (torch-ema); "" where there is none."""
+def _unread_average(tree: Any, tensor_of: Callable[[Any], Stored | None]) -> str:
+    """Averaged weights that cannot be read, and why, or "".
+
+    They can be a list, in which nothing says which is which (torch-ema), or an object.
+    """
     for value in walk(tree):
         for key, inner in value.items() if isinstance(value, dict) else ():
-            if _AVERAGED.search(_words(str(key))) and isinstance(inner, list) and any(map(tensor_of, inner)):
-                return printable(str(key), 40)
+            if not _AVERAGED.search(_words(str(key))):
+                continue
+            where = f"the averages in {printable(str(key), 40)}"
+            if isinstance(inner, list) and any(map(tensor_of, inner)):
+                return f"{where}, which have no names"
+            if isinstance(inner, Call) and not is_data(inner.name):
+                return f"{where}, an object of {printable(inner.name, 80)}"
     return ""
 
 
@@ -202,8 +211,11 @@ def _what_it_is(contents: Contents) -> str:
         return "holds weights that torch.ao quantized; give the float weights from before"
     if any(name.startswith("numpy.") and name.endswith(("_reconstruct", "_frombuffer")) for name in calls):
         return "holds NumPy arrays and no tensors; save the model's state_dict() with torch.save"
+    objects = [value for value in things if isinstance(value, Call) and not is_data(value.name)]
     if isinstance(contents.tree, Call) and contents.tensor_of(contents.tree) is None:
-        return f"holds a {printable(contents.tree.name, 80)} and no state dict; save the model's state_dict()"
+        objects.append(contents.tree)
+    if objects:
+        return f"holds a {printable(objects[0].name, 80)} and no state dict; save the model's state_dict()"
     return "contains no state dict (tensors by name); save the model's state_dict()"
 
 

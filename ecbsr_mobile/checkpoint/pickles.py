@@ -18,7 +18,7 @@ from ..utils.text import printable
 MAX_OPERATIONS = 500_000
 """Length of a pickle, in operations; a tensor takes 40."""
 
-# What may be named beside code: data that checkpoints hold. None of it is imported.
+# What a pickle may call to make data that checkpoints hold. None of it is imported.
 _DATA = re.compile(
     r"""
     torch\.(\w*Storage | Size | device | Tensor | (q|qu|u|b)?(float|int|complex)\d+\w* | double | half | bool | per_\w+)
@@ -31,11 +31,9 @@ _DATA = re.compile(
                                  | tuple | int | long | float | str | unicode | bool | object | Ellipsis
                                  | getattr)  # of methods, in MMEngine's records
     | _codecs\.encode | copyreg\._reconstructor | copy_reg\._reconstructor
-    | argparse\.Namespace | types\.SimpleNamespace | pathlib\.(_local\.)?\w*Path | typing\.\w+
-    | datetime\.\w+ | zoneinfo\.ZoneInfo | decimal\.Decimal | uuid\.UUID | functools\.partial | torch\.optim\.[\w.]+
-    | easydict\.EasyDict | yacs\.config\.CfgNode | addict\.addict\.Dict | munch\.Munch | box\.\w+\.\w+
-    | (omegaconf | ml_collections | mmengine\.(config | logging)
-       | pytorch_lightning | lightning | lightning_fabric)\.[\w.]+
+    | argparse\.Namespace | types\.SimpleNamespace | pathlib\.(_local\.)?\w*Path | datetime\.\w+ | zoneinfo\.ZoneInfo
+    | decimal\.Decimal | uuid\.UUID | functools\.partial | box\.\w+\.\w+ | mmengine\.config\.[\w.]+
+    | (omegaconf | pytorch_lightning | lightning | lightning_fabric)\.[\w.]+
     """,
     re.VERBOSE,
 )
@@ -63,7 +61,10 @@ class Name:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A call that the pickle would make: the function's or class's name, and the arguments."""
+    """A call that the pickle would make: the function's or class's name, and the arguments.
+
+    Or an object of a class that is not `is_data`: the arguments are a dict of its items, as it can be a kind of dict.
+    """
 
     name: str
     arguments: Any
@@ -76,13 +77,19 @@ class Reference:
     description: Any
 
 
+def is_data(name: str) -> bool:
+    """Whether a function or class makes nothing but data that checkpoints hold."""
+    return bool(_DATA.fullmatch(name))
+
+
 def decode(stream: IO[bytes]) -> Any:
     """The object of one pickle: dict, list, tuple, number, string, bytes, None, `Name`, `Call` or `Reference`.
 
-    Dicts keep only the keys that are strings: only they name tensors. An object can contain itself.
+    Dicts keep only the keys that are strings: only they name tensors. An object can contain itself. Objects of other
+    classes are `Call`s without attributes; a call of anything but `is_data` is refused.
 
     Raises:
-        EcbsrError: the pickle is damaged, has more than `MAX_OPERATIONS`, or names code.
+        EcbsrError: the pickle is damaged, has more than `MAX_OPERATIONS`, or would call code.
     """
     try:
         return _decode(stream)
@@ -155,12 +162,14 @@ def _apply(kind: str, argument: Any, stack: list[Any]) -> None:
     elif kind == "STACK_GLOBAL":
         name, module = stack.pop(), stack.pop()
         stack.append(_name(module, name))
-    elif kind in ("REDUCE", "NEWOBJ"):
+    elif kind == "REDUCE":
         arguments, function = stack.pop(), stack.pop()
         stack.append(_call(function, arguments))
-    elif kind == "NEWOBJ_EX":
-        _, arguments, function = stack.pop(), stack.pop(), stack.pop()
-        stack.append(_call(function, arguments))
+    elif kind in ("NEWOBJ", "NEWOBJ_EX"):  # an object whose `__init__` is not called
+        if kind == "NEWOBJ_EX":
+            stack.pop()
+        arguments, created = stack.pop(), stack.pop()
+        stack.append(_call(created, arguments) if is_data(created.name) else Call(created.name, {}))
     elif kind in ("BUILD", "POP"):  # an object's attributes name no tensor
         stack.pop()
     elif kind == "DUP":
@@ -177,6 +186,8 @@ def _append(target: Any, items: list[Any]) -> None:
 
 
 def _set_items(target: Any, items: list[Any]) -> None:
+    if isinstance(target, Call):
+        target = target.arguments
     if isinstance(target, dict):
         target.update((key, value) for key, value in zip(items[::2], items[1::2], strict=True) if isinstance(key, str))
 
@@ -184,15 +195,13 @@ def _set_items(target: Any, items: list[Any]) -> None:
 def _name(module: str, name: str) -> Name:
     if not isinstance(module, str) or not isinstance(name, str):
         raise TypeError(module)
-    full = f"{module}.{name}"
-    if not _DATA.fullmatch(full):
-        raise EcbsrError(
-            f"contains pickled code ({printable(full, 80)}), which is not executed; save only the model's state_dict()"
-        )
-    return Name(full)
+    return Name(f"{module}.{name}")
 
 
 def _call(function: Name, arguments: Any) -> Any:
+    if not is_data(function.name):
+        called = printable(function.name, 80)
+        raise EcbsrError(f"contains pickled code ({called}), which is not executed; save only the model's state_dict()")
     if function.name not in _DICTS:
         return Call(function.name, arguments)
     pairs = arguments[0] if arguments and isinstance(arguments[0], Iterable) else ()

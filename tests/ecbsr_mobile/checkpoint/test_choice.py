@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import warnings
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,8 @@ import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 
 from ecbsr_mobile import EcbsrError, load
 from ecbsr_mobile.checkpoint import pickles
@@ -93,13 +95,42 @@ def test_any_wrapper(
         assert same(quietly(path, value_range=1), net.collapse(), rounding)
 
 
+@dataclass
+class Options:
+    rate: float = 1e-3
+
+
+def test_objects_beside_the_weights_are_left_out(tmp_path: Path) -> None:
+    """Lightning keeps arguments, also whole modules; other code keeps its options, classes and functions."""
+    net = some_net()
+    beside = {"net": nn.Conv2d(1, 1, 1), "options": Options(), "optimizer": torch.optim.Adam, "clip": clip_grad_norm_}
+    torch.save({"state_dict": net.state_dict(), "hyper_parameters": beside}, tmp_path / "w.ckpt")
+    assert same(quietly(tmp_path / "w.ckpt", value_range=1), net.collapse())
+
+
+class Dict(dict):
+    pass
+
+
+def test_a_state_dict_in_a_kind_of_dict_is_found(tmp_path: Path) -> None:
+    net = some_net()
+    torch.save(Dict(model=Dict(net.state_dict()), epoch=3), tmp_path / "w.pth")
+    assert same(quietly(tmp_path / "w.pth", value_range=1), net.collapse())
+
+
+def test_an_average_in_an_object_is_named(tmp_path: Path) -> None:
+    torch.save({"model": some_net().state_dict(), "ema": nn.Conv2d(1, 1, 1)}, tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match=r"the averages in ema, an object of torch\.nn\.modules\.conv\.Conv2d"):
+        load(tmp_path / "w.pth")
+
+
 @pytest.mark.parametrize(
     "name",
-    ["pathlib._local PosixPath", "__builtin__ long", "__builtin__ getattr", "omegaconf.dictconfig DictConfig",
-     "yacs.config CfgNode", "box.box_list BoxList", "mmengine.logging.history_buffer HistoryBuffer"],
+    ["pathlib._local PosixPath", "__builtin__ getattr", "omegaconf.base ContainerMetadata", "box.box_list BoxList",
+     "mmengine.config.config ConfigDict"],
 )  # fmt: skip
-def test_what_other_programs_and_pythons_name_beside_weights(name: str) -> None:
-    """Python 3.13 names `pathlib._local`; the others are of pickles that these libraries write."""
+def test_what_other_programs_and_pythons_call_beside_weights(name: str) -> None:
+    """Python 3.13 calls `pathlib._local`; the others are of pickles that these libraries write."""
     called = pickles.decode(io.BytesIO(f"c{name.replace(' ', chr(10))}\n)R.".encode()))
     assert isinstance(called, pickles.Call) and called.name == name.replace(" ", ".")
 

@@ -104,7 +104,8 @@ OTHERS = {
     "bzip2 inside": (lambda: archive({"w/data.pkl": b"N." * 9}, zipfile.ZIP_BZIP2), "compressed in a way"),
     "zeros": (lambda: bytes(5000), "begins with zeros"),
     "empty": (lambda: b"", "is empty"),
-    "a pickled model": (lambda: saved(nn.Conv2d(1, 1, 1)), r"pickled code \(torch.nn.modules.conv.Conv2d\)"),
+    "a pickled model": (lambda: saved(nn.Conv2d(1, 1, 1)), r"holds a torch.nn.modules.conv.Conv2d and no state dict"),
+    "a model by name": (lambda: saved({"model": nn.Conv2d(1, 1, 1)}), r"holds a torch.nn.modules.conv.Conv2d and no"),
     "plain pickle": (lambda: b"\x80\x02}X\x01\0\0\0aK\x01s.", "torch.save did not write"),
 }  # fmt: skip
 
