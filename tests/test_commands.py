@@ -418,7 +418,7 @@ def test_bundled_pictures_fit_every_scale() -> None:
     for path in zoo.pictures():
         width, height = images.read(path).size
         assert (width % 12, height % 12) == (0, 0)
-    assert sum(path.stat().st_size for path in zoo.FOLDER.rglob("*") if path.is_file()) <= 5_000_000
+    assert sum(path.stat().st_size for path in zoo.FOLDER.rglob("*") if path.is_file()) <= 7_500_000
     assert np.mean([images.read(path).pixels.shape[2] == 3 for path in zoo.pictures()]) >= 0.5
 
 

@@ -94,8 +94,8 @@ def _row(card: ModelCard) -> list[str]:
     return [
         card.name,
         f"{card.bytes['int8'] / 1000:.0f}",
-        f"{card.gmacs_720p:.2f}",
+        f"{card.gmacs_720p:.1f}",
         *(f"{quality.fp32[0]:.2f}" for quality in card.quality.values()),
-        f"{card.quality[zoo.LOSS_SET].int8_loss_db:.3f}",
+        f"{card.quality[zoo.LOSS_SET].int8_loss_db:.2f}",
         f"{time.ratio:.2f}" if time else "-",
     ]

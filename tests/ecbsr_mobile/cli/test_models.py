@@ -33,10 +33,10 @@ def test_the_table_has_every_model_and_fits_80_columns() -> None:
     for name, model in zoo.figures().items():
         kilobytes, gmacs, *psnrs, loss, time = rows[name]
         assert int(kilobytes) == round(zoo.tflite(name).stat().st_size / 1000)
-        assert float(gmacs) == model["gmacs_720p"]
+        assert float(gmacs) == pytest.approx(model["gmacs_720p"], abs=0.051)
         assert list(map(float, psnrs)) == pytest.approx([s["fp32"][0] for s in model["sets"].values()], abs=0.0051)
         scores = model["sets"]["Set14"]
-        assert float(loss) == pytest.approx(scores["fp32 of 8-bit input"][0] - scores["int8"][0], abs=0.00051)
+        assert float(loss) == pytest.approx(scores["fp32 of 8-bit input"][0] - scores["int8"][0], abs=0.0051)
         measured = zoo.times()["times"].get(re.sub("-real|-free", "", name))
         assert time == "-" if measured is None else float(time) == pytest.approx(measured[0], abs=0.0051)
     for target, pair in zoo.RECOMMENDED.items():
