@@ -38,7 +38,6 @@ CALIBRATED_ON = 24
 
 def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
-    use_common()
     from ecbsr_mobile import checkpoint, load
     from export.quantize.finetune import finetune
     from export.validation.sample_images import samples
@@ -123,4 +122,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    use_common()  # the same pictures give the same weights on any processor
     common.run(main)

@@ -67,7 +67,7 @@ class Loss:
             border of `scale` pixels.
         psnr: the same of the file, from the same 8-bit LR images.
         fidelity_db: mean PSNR of the file's result against the float network's, both clipped to [0, 1] and not
-            rounded; None where they are equal but for `FLOAT_ROUNDING_DB`.
+            rounded; None where that is at least `FLOAT_ROUNDING_DB`.
         pictures: number of images.
     """
 
@@ -104,7 +104,7 @@ def measure(graph: Graph, expected: Sequence[NDArray[np.float32]], samples: Sequ
         float_psnrs.append(_psnr_to_hr(clipped, sample))
         psnrs.append(_psnr_to_hr(result, sample))
         errors.append(float(np.mean(np.square(result - clipped, dtype=np.float64))))
-    fidelities = (metrics.psnr_from_mse(error, peak=1.0) for error in errors if error > 0)
+    fidelities = [metrics.psnr_from_mse(error, peak=1.0) for error in errors]
     fidelity = [decibels for decibels in fidelities if decibels < FLOAT_ROUNDING_DB]
     return Loss(
         psnr_float=float(np.mean(float_psnrs)),

@@ -60,12 +60,9 @@ def renamed(plain: PlainNet, conv: str, act: str) -> State:
 def with_sections(state: State) -> State:
     """The blocks of a network under the names of xindongzhang's first code, which EDSR's script trains."""
     last = max(int(name.split(".")[1]) for name in state)
-    named = {0: "head.0", last: "tail.0"}
-    return {
-        f"{named.get(index, f'body.{index - 1}')}.{rest}": value
-        for (_, number, rest), value in ((name.split(".", 2), value) for name, value in state.items())
-        for index in [int(number)]
-    }
+    sections = ["head.0", *(f"body.{index}" for index in range(last - 1)), "tail.0"]
+    parts = {name: name.split(".", 2) for name in state}  # backbone, the number of the block, the rest
+    return {f"{sections[int(parts[name][1])]}.{parts[name][2]}": value for name, value in state.items()}
 
 
 # The names of the layouts of fused networks, and of trained blocks.
