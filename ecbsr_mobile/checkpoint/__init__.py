@@ -34,9 +34,9 @@ def load(
     """The plain network of a weights file, in float32, for NCHW values in [0, 1].
 
     Reads xindongzhang/ECBSR (also of its `legacy` code; assumed value range 255), BasicSR (under `params` or
-    `params_ema`; range 1), ETDS (range 1; see `layouts`), and our own files (which record everything), as `.pth`,
-    `.pt`, `.ckpt` or `.safetensors`. What wraps the weights is removed, averaged weights are preferred, and what stands
-    beside them is left out. No code in the file is executed.
+    `params_ema`; range 1), ETDS and Real-ESRGAN's compact networks (range 1; see `layouts`), and our own files (which
+    record everything), as `.pth`, `.pt`, `.ckpt` or `.safetensors`. What wraps the weights is removed, averaged weights
+    are preferred, and what stands beside them is left out. No code in the file is executed.
 
     Args:
         path: a file, or the name of a bundled model (`zoo.names()`).

@@ -1,7 +1,7 @@
 """The names of tensors by layout, and the chain of convolutions that they make.
 
 Known layouts: xindongzhang/ECBSR (also its `legacy` code) and BasicSR (blocks with branches, and plain blocks),
-ECNUSR/ETDS (its ECBSR, ETDS, ABPN and Plain networks), and our own.
+ECNUSR/ETDS (its ECBSR, ETDS, ABPN and Plain networks), xinntao/Real-ESRGAN (its SRVGGNetCompact), and our own.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ _PATTERNS = (
 )
 _LEGACY = rf"(head|body|tail)\.{_INDEX}\.({_BRANCHES}|act\.weight)"  # xindongzhang's, based on EDSR
 _DIRECT = rf"backbone\.{_INDEX}\.(weight|bias)"  # ABPN
+_COMPACT = rf"(?<!\d\.)body\.{_INDEX}\.(weight|bias)"  # Real-ESRGAN; `body.0.body.0` is of EDSR
 _INT8 = r"int\d+\..+"  # our int8 weights
-_ALL = "|".join(re.sub(r"\((?!\?)", "(?:", p) for p in (*(p for p, _ in _PATTERNS), _LEGACY, _DIRECT, etds.NAME, _INT8))
+_NAMES = (*(pattern for pattern, _ in _PATTERNS), _LEGACY, _DIRECT, _COMPACT, etds.NAME, _INT8)
+_ALL = "|".join(re.sub(r"\((?!\?)", "(?:", pattern) for pattern in _NAMES)
 
 MAX_BLOCKS = 500
 MAX_PADDING = 4
@@ -102,7 +104,7 @@ def chain(state: State, identity: bool) -> Chain:
     if any(re.fullmatch(etds.NAME, name) for name in state):
         state, residual = etds.as_plain_blocks(state)
     else:
-        residual = True
+        state, residual = _compact_as_plain_blocks(state), True
     blocks = _blocks(state)
     if "slope" in blocks[-1]:
         raise EcbsrError(f"block {len(blocks) - 1}, the last, has an activation, which an ECBSR network does not have")
@@ -148,6 +150,19 @@ def with_equal_widths(found: Chain) -> Chain:
         missing = 0 if slope is None or slope.numel() == 1 else width - slope.numel()
         slopes.append(slope if slope is None or missing <= 0 else torch.cat([slope, slope.new_zeros(missing)]))
     return replace(found, kernels=kernels, slopes=slopes)
+
+
+def _compact_as_plain_blocks(state: State) -> State:
+    """The state dict with the layers of Real-ESRGAN's network, convolutions and activations in turn, as our blocks."""
+
+    def renamed(name: str) -> str:
+        match = re.fullmatch(_COMPACT, name)
+        block, activation = divmod(int(match[1]), 2) if match else (0, 0)
+        if match is None or (activation and match[2] == "bias"):
+            return name
+        return f"{'acts' if activation else 'convs'}.{block}.{match[2]}"
+
+    return {renamed(name): value for name, value in state.items()}
 
 
 def _blocks(state: State) -> list[State]:

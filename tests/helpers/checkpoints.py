@@ -65,11 +65,20 @@ def with_sections(state: State) -> State:
     return {f"{sections[int(parts[name][1])]}.{parts[name][2]}": value for name, value in state.items()}
 
 
+def in_one_list(plain: PlainNet) -> State:
+    """The convolutions and activations of a plain network in turn, under the names of Real-ESRGAN's compact network."""
+    places = {"convs": 0, "acts": 1}
+    parts = {name: name.split(".") for name in plain.state_dict()}  # kind, index, part
+    names = {name: f"body.{2 * int(index) + places[kind]}.{part}" for name, (kind, index, part) in parts.items()}
+    return {names[name]: value for name, value in plain.state_dict().items()}
+
+
 # The names of the layouts of fused networks, and of trained blocks.
 LAYOUTS: dict[str, Callable[[ECBSR], State]] = {
     "plain": lambda net: net.collapse().state_dict(),
     "etds": lambda net: renamed(net.collapse(), "backbone.{}.0.{}", "backbone.{}.1.{}"),
     "official": lambda net: renamed(net.collapse(), "backbone.{}.conv3x3.{}", "backbone.{}.act.{}"),
+    "compact": lambda net: in_one_list(net.collapse()),
     "blocks": lambda net: net.state_dict(),
     "legacy": lambda net: with_sections(net.state_dict()),
 }
