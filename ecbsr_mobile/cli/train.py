@@ -219,6 +219,8 @@ def parser() -> argparse.ArgumentParser:
             "5e-4)", type=float)  # fmt: skip
     setting("--loss", "psnr: the negative mean of the crops' PSNR; distill, with --int8: the distance to the float "
             "network's result (DEFAULT)", choices=get_args(LossName))  # fmt: skip
+    setting("--teacher", "a larger network of the same scale and colors: HR is mixed with its results, from which a "
+            "small network learns more", metavar="WEIGHTS", type=paths.WEIGHTS)  # fmt: skip
     setting("--schedule", "schedule of the learning rate (DEFAULT; in the paper constant)", choices=get_args(Schedule))
     setting("--ema-decay", "decay of the moving average of the weights, less in the first steps (DEFAULT; 0: none)",
             type=float, metavar="DECAY")  # fmt: skip

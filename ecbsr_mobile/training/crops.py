@@ -18,6 +18,7 @@ from ..errors import EcbsrError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..upscaling import Model
     from ..utils.progress import Progress
 
 T = TypeVar("T")
@@ -25,13 +26,16 @@ T = TypeVar("T")
 VERSIONS = 8
 """Degraded versions of each image. They are made once: a GPU trains faster than a host degrades."""
 
+TEACHER_SHARE = 0.5
+"""Share of the teacher's result in the HR images that a network learns from."""
+
 
 class Crops:
     """Random square crops of the images of a folder, which are kept in memory.
 
     A batch depends on the seed and the step only, so that a resumed run sees the same crops as an uninterrupted one.
-    `images` has (HR, LR) [colors, H, W] of each image, or of each degraded version with the same HR array: luma as
-    uint16 in units of 1/256, RGB as uint8; `white` is the value of white.
+    `images` has (HR, LR) [colors, H, W] of each image, or of each degraded version, without a teacher with the same HR
+    array: luma as uint16 in units of 1/256, RGB as uint8; `white` is the value of white.
     """
 
     def __init__(
@@ -43,10 +47,13 @@ class Crops:
         progress: Progress | None = None,
         degradations: Sequence[Degradation] = (),
         seed: int = 0,
+        teacher: Model | None = None,
     ) -> None:
         """Read the images of `folder`; crops are `patch`² in LR and (scale·patch)² in HR.
 
-        With `degradations`, each LR image is replaced by `VERSIONS` that depend on `seed`.
+        With `degradations`, each LR image is replaced by `VERSIONS` that depend on `seed`. With a `teacher`, each HR
+        image is mixed with the teacher's result for its LR image: the detail that no network can predict, which is
+        noise for the one that learns, is weaker in it.
 
         Raises:
             EcbsrError: see `dataset.pairs`; or every image is smaller than a crop.
@@ -61,7 +68,9 @@ class Crops:
                 seeds = [(seed, number, version) for version in range(VERSIONS)]
                 versions = [degrade(pair.lr, degradations, seed) for seed in seeds] if degradations else [pair.lr]
                 hr = _planes(pair.hr, colors)
-                self.images += [(hr, _planes(lr, colors)) for lr in versions]
+                for lr in versions:
+                    target = hr if teacher is None else _taught(hr, lr, teacher)
+                    self.images.append((target, _planes(lr, colors)))
         if not self.images:
             raise EcbsrError(f"{folder}: every image is smaller than a crop of {patch * scale}x{patch * scale}")
         # Weighted by area, so that all positions of all images have the same probability.
@@ -130,6 +139,14 @@ def _planes(rgb: NDArray[np.uint8], colors: int) -> NDArray[Any]:
     if colors == 3:
         return np.ascontiguousarray(rgb.transpose(2, 0, 1))
     return np.round(images.luma(rgb) * 256).astype(np.uint16)[None]
+
+
+def _taught(hr: NDArray[Any], lr: NDArray[np.uint8], teacher: Model) -> NDArray[Any]:
+    """HR planes, mixed with the teacher's result for LR [H, W, 3]; of the same dtype."""
+    white = 255 if teacher.colors == 3 else 255 * 256
+    image = (lr if teacher.colors == 3 else images.luma(lr)[:, :, None]).astype(np.float32) / np.float32(255)
+    result = teacher.run(image).transpose(2, 0, 1).clip(0, 1) * np.float32(white)
+    return images.round_to(hr + np.float32(TEACHER_SHARE) * (result - hr), hr.dtype)
 
 
 def _window(planes: NDArray[Any], top: int, left: int, side: int) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .. import checkpoint, evaluation
@@ -27,7 +28,7 @@ from ..dataset import Pair, pairs
 from ..degradation import degraded
 from ..errors import EcbsrError, UsageError
 from ..network import PlainNet
-from ..upscaling import TorchModel
+from ..upscaling import Model, TorchModel
 from ..utils.files import write_bytes
 from ..utils.lock import locked
 from ..utils.progress import Progress
@@ -94,7 +95,8 @@ def train(
     Raises:
         EcbsrError: there are no usable images, nothing to resume from, or no such device; the loss is not finite;
             `out` cannot be written; or another training writes to it.
-        UsageError: `settings` differ from those of the checkpoint, or the batch cannot be divided among the processes.
+        UsageError: `settings` differ from those of the checkpoint, the batch cannot be divided among the processes, or
+            the teacher has another scale or other colors.
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
     settings, out, chosen_device = settings or Settings(), Path(out), choose_device(device)
@@ -112,8 +114,9 @@ def train(
         val_pairs = degraded(pairs(val, settings.scale), settings.degradations) if group.first else []
 
         crops = partial(
-            Crops, data, settings.scale, settings.colors, settings.patch, shown, settings.degradations, settings.seed
-        )
+            Crops, data, settings.scale, settings.colors, settings.patch, shown, settings.degradations, settings.seed,
+            _teacher(settings, chosen_device),
+        )  # fmt: skip
         images: Crops | None = None
         trainer = Trainer(settings, start, chosen_device, group)
         if resume:
@@ -138,6 +141,24 @@ def _check_new(out: Path) -> None:
     existing = next((out / name for name in (WEIGHTS, LOG, CURVES) if (out / name).exists()), None)
     if existing:
         raise EcbsrError(f"{existing} exists; choose another folder")
+
+
+def _teacher(settings: Settings, device: torch.device) -> Model | None:
+    """The network of `settings.teacher` on the device.
+
+    Raises:
+        EcbsrError: it cannot be read.
+        UsageError: it does another task.
+    """
+    if settings.teacher is None:
+        return None
+    teacher = TorchModel(checkpoint.load(settings.teacher).to(device))
+    if (teacher.scale, teacher.colors) != (settings.scale, settings.colors):
+        raise UsageError(
+            f"the teacher, {settings.teacher}, is {teacher.name}: a network of scale {settings.scale} and colors "
+            f"{settings.colors} learns from one of the same"
+        )
+    return teacher
 
 
 def saved_settings(out: str | os.PathLike[str]) -> dict[str, Any] | None:

@@ -72,6 +72,10 @@ class Settings:
     validate_every: int = 1000
     degrade: str | None = None
     """Degradations of the LR images, see `degradation.parse`; `seed` does not change those of the validation images."""
+    teacher: str | None = None
+    """Weights of a larger network, or the name of a bundled one, from whose results the network also learns.
+
+    HR is mixed with them, see `crops.TEACHER_SHARE`; the validation images are not."""
     preset: str | None = None
     """Name of the preset that the run began with; only a record, see `PRESETS`."""
 
@@ -96,8 +100,13 @@ class Settings:
             raise UsageError(f"ema_decay {self.ema_decay} is out of range; use 0 or more, and less than 1")
         if not 0 <= self.fake_quant_ratio <= 1:
             raise UsageError(f"fake_quant_ratio {self.fake_quant_ratio} is not a share of the steps; use 0 to 1")
+        self._check_contradictions()
+
+    def _check_contradictions(self) -> None:
         if self.loss == "distill" and not self.int8:
             raise UsageError("loss distill needs int8: its target is the float network's result; use l1, l2 or psnr")
+        if self.teacher and self.int8:
+            raise UsageError("int8 learns from its own float network: leave out teacher, and use loss distill")
         if self.identity and (self.int8 or self.optimizer != "adam"):
             raise UsageError("int8 and soap train the plain network, which has no identity branch: leave out identity")
         if self.int8 and (self.fake_quant_ratio or self.bf16):

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from ecbsr_mobile import EcbsrError
+from ecbsr_mobile import EcbsrError, upscale
+from ecbsr_mobile.dataset import pairs
 from ecbsr_mobile.degradation import EXAMPLE, parse
+from ecbsr_mobile.images import luma
 from ecbsr_mobile.training.crops import VERSIONS, Crops, prefetch
 from ecbsr_mobile.training.gpu_crops import GpuCrops
+from ecbsr_mobile.upscaling import open_model
 
 
 @pytest.mark.parametrize("colors", [1, 3])
@@ -74,6 +77,20 @@ def test_degraded_versions_differ_in_lr_alone_and_a_gpu_cuts_the_same(train_imag
     assert on_gpu._high.numel() == sum(hr.size for hr, _ in clean.images)  # HR is there once
     for cut, expected in zip(on_gpu.cut(torch.from_numpy(first.choose(3, 5, 64))), first.batch(3, 5, 64), strict=True):
         np.testing.assert_array_equal(cut.numpy(), expected)
+
+
+@pytest.mark.parametrize("colors", [1, 3])
+def test_hr_is_mixed_with_the_results_of_a_teacher(train_images: Path, val_images: Path, colors: int) -> None:
+    teacher = open_model("ecbsr-m4c8-x2" if colors == 1 else "ecbsr-m4c16-rgb-x2")
+    clean, mixed = (Crops(train_images, 2, colors, 11, teacher=t) for t in (None, teacher))
+    for (hr, lr), (target, same_lr), pair in zip(clean.images, mixed.images, pairs(train_images, 2), strict=True):
+        np.testing.assert_array_equal(lr, same_lr)
+        assert target.dtype == hr.dtype
+        rgb = upscale(pair.lr, teacher)
+        result = rgb.transpose(2, 0, 1) if colors == 3 else luma(rgb)[None]
+        unit = clean.white / 255
+        mean = (hr / unit + result) / 2
+        assert np.abs(target / unit - mean).mean() < 0.3 < np.abs(hr / unit - mean).mean()  # levels of 8 bits
 
 
 def test_prefetched_batches_are_those_of_the_steps() -> None:

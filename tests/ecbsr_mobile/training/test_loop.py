@@ -57,7 +57,9 @@ def test_wide_and_deep_networks_learn_from_their_presets(
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"optimizer": "soap"}, {"degrade": "jpeg:30-95,blur,noise,resize"}], ids=["adam", "soap", "degrade"]
+    "changes",
+    [{}, {"optimizer": "soap"}, {"degrade": "jpeg:30-95,blur,noise,resize"}, {"teacher": "ecbsr-m4c8-x2"}],
+    ids=["adam", "soap", "degrade", "teacher"],
 )
 def test_killed_and_resumed_equals_uninterrupted(
     train_images: Path, val_images: Path, uninterrupted: Path, changes: dict[str, str], tmp_path: Path
@@ -167,6 +169,9 @@ def test_refusals_of_folders_and_devices(train_images: Path, val_images: Path, t
         train(tmp_path / "none", val_images, run, QUICK)
     with pytest.raises(EcbsrError, match="smaller than a crop"):
         train(train_images, val_images, run, replace(QUICK, patch=500))
+    for teacher in ("ecbsr-m4c16-x4", "ecbsr-m4c16-rgb-x2"):
+        with pytest.raises(UsageError, match=rf"{teacher}, is {teacher}: a network of scale 2 and colors 1"):
+            train(train_images, val_images, run, replace(QUICK, teacher=teacher))
     shutil.copy(train_images / zoo.pictures()[0].name, tmp_path / "file.png")
     with pytest.raises(EcbsrError, match="is a file, not a folder"):
         train(tmp_path / "file.png", val_images, run, QUICK)

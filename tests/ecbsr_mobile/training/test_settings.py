@@ -26,6 +26,7 @@ from ecbsr_mobile.training.settings import PRESETS
         ({"degrade": "jpeg:200"}, "degrade 'jpeg:200' is not a range"),
         ({"loss": "distill"}, "distill needs int8"),
         ({"int8": "native", "identity": True}, "leave out identity"),
+        ({"int8": "native", "teacher": "ecbsr-m10c32-x2"}, "leave out teacher"),
         ({"optimizer": "soap", "identity": True}, "leave out identity"),
         ({"int8": "native", "bf16": True}, "leave out fake_quant_ratio and bf16"),
         ({"int8": "native", "fake_quant_ratio": 0.5}, "leave out fake_quant_ratio and bf16"),
