@@ -69,6 +69,28 @@ def test_an_interrupt_of_an_import_leaves_no_traceback(picture: Path, tmp_path: 
     assert result.stdout == "" and not list(tmp_path.iterdir())
 
 
+INTERRUPT_IN_A_FINALIZER = """
+import gc, os, signal, sys
+def interrupt(phase, info):
+    frame, files = sys._getframe(), ""
+    while frame:
+        frame, files = frame.f_back, files + frame.f_code.co_filename
+    if "upscale_jobs" in files and "importlib" not in files:
+        gc.callbacks.remove(interrupt)
+        os.kill(os.getpid(), signal.SIGTERM)
+gc.callbacks.append(interrupt)
+gc.set_threshold(1)
+"""
+
+
+def test_an_interrupt_in_a_finalizer_is_not_lost(picture: Path, tmp_path: Path) -> None:
+    """Python drops what is raised there."""
+    command = argv("ecbsr-upscale", picture, tmp_path / "out.png", before=INTERRUPT_IN_A_FINALIZER)
+    result = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert (result.returncode, result.stderr) == (143, "ecbsr-upscale: interrupted by SIGTERM\n")
+    assert result.stdout == "" and not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_upscale_a_picture_and_a_folder(picture: Path, tmp_path: Path) -> None:
     result = call("ecbsr-upscale", picture, tmp_path / "out.png")

@@ -48,12 +48,13 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
     An `EcbsrError` becomes one line on standard error and the error's exit code; so does running out of memory or
     disk space. Any other exception is a defect, and also becomes one line; `--verbose` adds its traceback. Ctrl-C and
     SIGTERM unwind the stack, so that context managers clean up, and end the process with 128 + the signal's number;
-    during an import they wait for its end. When the reader of a pipe closes it early, the process ends without a
-    message.
+    in an import or a finalizer they take effect after it. When the reader of a pipe closes it early, the process ends
+    without a message.
     """
     interrupts = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) != signal.SIG_IGN]
     for each in interrupts:
         signal.signal(each, _interrupt)
+    sys.unraisablehook = _unraisable
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A character that the terminal or pipe cannot encode becomes a question mark.
@@ -273,11 +274,23 @@ def _plain(value: object) -> Any:
 def _interrupt(number: int, frame: FrameType | None) -> None:
     # Inside an import, Python prints or drops some exceptions, and packages turn others into errors of their own.
     if _imports(frame):
-        again = threading.Timer(_RETRY_SECONDS, os.kill, (os.getpid(), number))
-        again.daemon = True
-        again.start()
+        _interrupt_later(number)
         return
     raise KeyboardInterrupt(number)
+
+
+def _interrupt_later(number: int) -> None:
+    again = threading.Timer(_RETRY_SECONDS, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
+
+
+def _unraisable(event: sys.UnraisableHookArgs) -> None:
+    """Send an interrupt again that Python drops, because it came in a finalizer; others are shown as usual."""
+    if isinstance(event.exc_value, KeyboardInterrupt):
+        _interrupt_later(*event.exc_value.args or (signal.SIGINT,))
+    else:
+        sys.__unraisablehook__(event)
 
 
 def _imports(frame: FrameType | None) -> bool:
