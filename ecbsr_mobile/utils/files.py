@@ -7,11 +7,12 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..errors import EcbsrError, UsageError
 from . import guard
+from .signals import uninterrupted
 
 
 @contextmanager
@@ -35,28 +36,28 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
             _copy_to_stream(temporary, target)
         return
     real = Path(os.path.realpath(target))
-    try:
-        real.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=real.parent, prefix=".", suffix=target.suffix)
-        os.close(handle)
-    except OSError as error:
-        raise EcbsrError(f"cannot write {target}: {error.strerror}; choose another folder") from None
-    temporary = Path(name)
-    try:
-        with guard.path(temporary):
+    with ExitStack() as stack:
+        try:
+            real.parent.mkdir(parents=True, exist_ok=True)
+            with uninterrupted():
+                handle, name = tempfile.mkstemp(dir=real.parent, prefix=".", suffix=target.suffix)
+                os.close(handle)
+                stack.enter_context(guard.path(name))
+                stack.callback(Path(name).unlink, missing_ok=True)
+        except OSError as error:
+            raise EcbsrError(f"cannot write {target}: {error.strerror}; choose another folder") from None
+        temporary = Path(name)
+        try:
             yield temporary
             os.chmod(temporary, 0o666 & ~_umask())  # mkstemp creates files that only their owner can read
             if overwrite:
                 os.replace(temporary, real)
             else:
                 _name_new(temporary, real)
-    except FileExistsError:
-        raise UsageError(_exists(target)) from None
-    except OSError as error:
-        raise EcbsrError(f"cannot write {target}: {error.strerror or error}") from None
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+        except FileExistsError:
+            raise UsageError(_exists(target)) from None
+        except OSError as error:
+            raise EcbsrError(f"cannot write {target}: {error.strerror or error}") from None
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes, overwrite: bool = True) -> None:

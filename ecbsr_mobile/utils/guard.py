@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .signals import uninterrupted
+
 WORKER = Path(__file__).with_name("guard_worker.py")
 
 _starting = threading.Lock()
@@ -47,8 +49,9 @@ class TemporaryFolder(tempfile.TemporaryDirectory[str]):
     """A `TemporaryDirectory` that is also deleted if this process is killed."""
 
     def __init__(self, prefix: str) -> None:
-        super().__init__(prefix=prefix)
-        _tell("+", "path", self.name)
+        with uninterrupted():
+            super().__init__(prefix=prefix)
+            _tell("+", "path", self.name)
 
     def cleanup(self) -> None:
         """Delete the folder."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .signals import defer_signals
+from .signals import uninterrupted
 
 
 def opencv() -> Any:
@@ -12,7 +12,7 @@ def opencv() -> Any:
 
     Ctrl-C and SIGTERM are deferred during the import, because OpenCV's start-up code drops every exception.
     """
-    with defer_signals():
+    with uninterrupted():
         import cv2
     cv2.utils.logging.setLogLevel(0)
     return cv2

@@ -19,16 +19,38 @@ def defer_signals() -> Iterator[Callable[[], bool]]:
         KeyboardInterrupt: a signal arrived, and the previous handler returned.
     """
     arrived: list[int] = []
+    with _recorded(arrived):
+        yield lambda: bool(arrived)
+    if arrived:
+        signal.raise_signal(arrived[0])
+        raise KeyboardInterrupt(arrived[0])
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Defer Ctrl-C and SIGTERM to the end of a short body, such as one that makes a file and notes that it goes.
+
+    Then the signal is raised again for the previous handler, which decides; also if the body raises.
+    """
+    arrived: list[int] = []
+    try:
+        with _recorded(arrived):
+            yield
+    finally:
+        if arrived:
+            signal.raise_signal(arrived[0])
+
+
+@contextmanager
+def _recorded(arrived: list[int]) -> Iterator[None]:
+    """Append Ctrl-C and SIGTERM to `arrived`, where they are not ignored, and this is the main thread."""
     handlers = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 handlers[number] = signal.signal(number, lambda number, _frame: arrived.append(number))
     try:
-        yield lambda: bool(arrived)
+        yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    if arrived:
-        signal.raise_signal(arrived[0])
-        raise KeyboardInterrupt(arrived[0])

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from . import guard
+from .signals import uninterrupted
 
 POLL_SECONDS = 0.1
 """How often `stop` is checked while a program runs."""
@@ -54,22 +55,21 @@ def started(
     Raises:
         OSError: the program cannot be started.
     """
-    # In a new session, so that Ctrl-C in the terminal reaches only this process, which then decides.
-    process = subprocess.Popen(
-        command,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        env=environment,
-        cwd=folder,
-        start_new_session=True,
-    )
-    with guard.program(process.pid):
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                _killed(process)
+    with ExitStack() as stack:
+        with uninterrupted():  # from its start on, somebody ends it
+            # In a new session, so that Ctrl-C in the terminal reaches only this process, which then decides.
+            process = subprocess.Popen(
+                command,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment,
+                cwd=folder,
+                start_new_session=True,
+            )
+            stack.enter_context(guard.program(process.pid))
+            stack.callback(_end, process)
+        yield process
 
 
 def run(
@@ -106,6 +106,11 @@ def run(
                 raise Canceled
             if time.monotonic() > end:
                 raise TimedOut(*_killed(process))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is None:
+        _killed(process)
 
 
 def _killed(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:

@@ -53,5 +53,34 @@ def test_programs_end_and_temporary_files_go_with_their_process(tmp_path: Path, 
     assert left == ([] if number is not None else ["out.bin"])
 
 
+# Starts a program, and is interrupted before anything else knows of it.
+INTERRUPTED = """
+import os, signal, sys
+def interrupt(event, arguments):
+    if event == "subprocess.Popen" and "guard_worker" in str(arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+sys.addaudithook(interrupt)
+from ecbsr_mobile.cli import common
+from ecbsr_mobile.utils import subprocess_runner
+def main(argv):
+    endless = "import threading; threading.Event().wait()"
+    with subprocess_runner.started([sys.executable, "-c", endless, *argv]):
+        return 0
+common.run(main, sys.argv[1:])
+"""
+
+
+def test_a_program_ends_that_was_just_started_when_an_interrupt_came(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert result.returncode == 128 + signal.SIGTERM and "interrupted by SIGTERM" in result.stderr
+    wait_until(lambda: not _running(str(tmp_path)), "the program to end")
+
+
+def _running(argument: str) -> list[psutil.Process]:
+    """The processes that were started with an argument."""
+    return [each for each in psutil.process_iter(["cmdline"]) if argument in (each.info["cmdline"] or [])]
+
+
 def _ended(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -3,10 +3,11 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
-from ecbsr_mobile.utils.signals import defer_signals
+from ecbsr_mobile.utils.signals import defer_signals, uninterrupted
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM]
 
@@ -46,6 +47,27 @@ def test_an_ignored_signal_stays_ignored() -> None:
     with defer_signals() as arrived:
         signal.raise_signal(signal.SIGINT)
         assert not arrived()
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("error", [None, OSError])
+def test_a_signal_comes_after_a_short_body_also_if_that_raises(
+    number: signal.Signals, error: type[Exception] | None
+) -> None:
+    received: list[int] = []
+    signal.signal(number, lambda number, _frame: received.append(number))
+    with nullcontext() if error is None else pytest.raises(error), uninterrupted():
+        signal.raise_signal(number)
+        assert received == []
+        if error:
+            raise error
+    assert received == [number]  # the handler returned, so the work goes on
+    signal.signal(number, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(number)
+        if error:
+            raise error
+    assert signal.getsignal(number) is signal.default_int_handler
 
 
 def test_another_thread_defers_nothing() -> None:
