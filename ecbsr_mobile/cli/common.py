@@ -62,31 +62,32 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
     verbosity.set_level("normal")
     show_warnings_as_notices()
     program, start = typed_name(), time.monotonic()
+    lines: list[str] = []
     try:
         code = main(argv) or DONE
         sys.stdout.flush()
         _notice_versions_and_cost(program, time.monotonic() - start)
     except EcbsrError as error:
-        code = _report(program, str(error), error.exit_code)
+        code, lines = error.exit_code, [str(error)]
     except ModuleNotFoundError as error:
-        extra = extra_of(error.name or "")
-        if extra is None:
-            code = _report_defect(program, error)
-        else:
-            code = _report(program, f"needs {error.name}, which is not installed: {how_to_install(extra)}", FAILED)
+        code, lines = FAILED, _missing_module(error)
     except MemoryError:
-        code = _report(program, "not enough memory for this input; use a smaller one", FAILED)
+        code, lines = FAILED, ["not enough memory for this input; use a smaller one"]
     except BrokenPipeError:
         code = FAILED
     except OSError as error:
-        code = _report(program, os_error_message(error), FAILED)
+        code, lines = FAILED, [os_error_message(error)]
     except KeyboardInterrupt as interrupt:
         number = int(interrupt.args[0]) if interrupt.args else int(signal.SIGINT)
-        code = _report(program, f"interrupted by {signal.Signals(number).name}", 128 + number)
+        code, lines = 128 + number, [f"interrupted by {signal.Signals(number).name}"]
     except Exception as error:
-        code = _report_defect(program, error)
+        code, lines = FAILED, _defect(error)
     for each in interrupts:
         signal.signal(each, lambda number, _frame: os._exit(128 + number))  # nothing is left to clean up
+    if lines:
+        lines[-1] = f"{program}: {lines[-1]}"
+    for line in lines:
+        problem(line)
     _give_up_unwritable_output()
     sys.exit(code)
 
@@ -205,20 +206,19 @@ def add_overwrite_option(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
-def _report(program: str, message: str, code: int) -> int:
-    problem(f"{program}: {message}")
-    return code
+def _missing_module(error: ModuleNotFoundError) -> list[str]:
+    extra = extra_of(error.name or "")
+    return [f"needs {error.name}, which is not installed: {how_to_install(extra)}"] if extra else _defect(error)
 
 
-def _report_defect(program: str, error: Exception) -> int:
-    """Report an exception that no user should see, with its traceback where details are wanted."""
+def _defect(error: Exception) -> list[str]:
+    """The lines about an exception that no user should see: its traceback where details are wanted, and a message."""
+    lines = []
     if verbosity.is_verbose():
-        problem(versions())
-        for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
-            problem(line)
+        lines = [versions(), *"".join(traceback.format_exception(error)).rstrip().split("\n")]
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     hint = "" if verbosity.is_verbose() else "; --verbose shows where"
-    return _report(program, f"unexpected error, a defect of this program ({' '.join(reason.split())}){hint}", FAILED)
+    return [*lines, f"unexpected error, a defect of this program ({' '.join(reason.split())}){hint}"]
 
 
 def _notice_versions_and_cost(program: str, seconds: float) -> None:
