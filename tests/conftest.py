@@ -15,6 +15,7 @@ import hypothesis
 import numpy as np
 import pytest
 
+from ecbsr_mobile.utils.signals import INTERRUPTS
 from tests.helpers import shared
 from tests.helpers.paths import REFERENCE
 
@@ -34,7 +35,7 @@ hypothesis.settings.load_profile("any machine")
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     """A command that a test calls in this process sets handlers, which must not outlive the test."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in INTERRUPTS}
     hook = sys.unraisablehook
     yield
     sys.unraisablehook = hook

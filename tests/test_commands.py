@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import resource
 import shlex
 import signal
@@ -348,6 +349,27 @@ def test_train_is_interrupted_and_resumed(picture: Path, tmp_path: Path) -> None
     states = [torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("cut", "whole")]
     for part in ("net", "ema", "optimizer"):
         torch.testing.assert_close(states[0][part], states[1][part], rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_a_training_whose_terminal_closes_saves_its_last_step(picture: Path, tmp_path: Path) -> None:
+    import torch
+
+    options = training(picture, tmp_path / "run", "--steps", "100000", "--validate-every", "20")
+    its_terminal = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    device, terminal = pty.openpty()
+    process = subprocess.Popen(
+        argv("ecbsr-train", *options, before=its_terminal),
+        env=environment(), stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+    )  # fmt: skip
+    os.close(terminal)
+    got = b""
+    while b"step 40/" not in got:
+        got += os.read(device, 65536)
+    os.close(device)
+    assert process.wait() == 128 + signal.SIGHUP
+    assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["step"] >= 40
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
 
 
 def torchrun(count: int, command: list[str]) -> list[str]:

@@ -29,6 +29,7 @@ from ..errors import EcbsrError
 from ..utils import verbosity
 from ..utils.extras import extra_of, how_to_install
 from ..utils.progress import cleared
+from ..utils.signals import INTERRUPTS
 from ..utils.text import printable
 from .parser import Parser, typed_name, versions
 
@@ -46,12 +47,12 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
     """Call `main(argv)` and end the process with its exit code.
 
     An `EcbsrError` becomes one line on standard error and the error's exit code; so does running out of memory or
-    disk space. Any other exception is a defect, and also becomes one line; `--verbose` adds its traceback. Ctrl-C and
-    SIGTERM unwind the stack, so that context managers clean up, and end the process with 128 + the signal's number;
-    in an import or a finalizer they take effect after it. When the reader of a pipe closes it early, the process ends
-    without a message.
+    disk space. Any other exception is a defect, and also becomes one line; `--verbose` adds its traceback. `INTERRUPTS`
+    unwind the stack, so that context managers clean up, and end the process with 128 + the signal's number; in an
+    import or a finalizer they take effect after it. When the reader of a pipe closes it early, the process ends without
+    a message.
     """
-    interrupts = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) != signal.SIG_IGN]
+    interrupts = [each for each in INTERRUPTS if signal.getsignal(each) != signal.SIG_IGN]
     for each in interrupts:
         signal.signal(each, _interrupt)
     sys.unraisablehook = _unraisable
@@ -112,7 +113,7 @@ def detail(message: str) -> None:
 
 def problem(message: str) -> None:
     """Print one line for the user on standard error, also with `--quiet`: what failed, and why."""
-    with cleared(), suppress(OSError):  # a full disk or a reader that is gone must not end the work
+    with suppress(OSError), cleared():  # a full disk, a reader or terminal that is gone must not end the work
         print(printable(message), file=sys.stderr, flush=True)
 
 

@@ -68,7 +68,7 @@ def train(
     """Train a network and save the averaged weights with the highest PSNR on the validation images.
 
     `out` gets `best.safetensors` (for `load`), `last.ckpt` (from which `resume` continues as if the run had not been
-    interrupted), `log.jsonl` (one `Report` per line), `curves.png` and TensorBoard event files. On Ctrl-C or SIGTERM
+    interrupted), `log.jsonl` (one `Report` per line), `curves.png` and TensorBoard event files. On an interrupt
     the current step is finished and `last.ckpt` written.
 
     Under `torchrun`, every process calls this with the same arguments and trains on its share of each batch; only the
@@ -97,7 +97,7 @@ def train(
             `out` cannot be written; or another training writes to it.
         UsageError: `settings` differ from those of the checkpoint, the batch cannot be divided among the processes, or
             the teacher has another scale or other colors.
-        KeyboardInterrupt: Ctrl-C or SIGTERM.
+        KeyboardInterrupt: Ctrl-C, SIGTERM, or the end of the terminal.
     """
     settings, out, chosen_device = settings or Settings(), Path(out), choose_device(device)
     if minutes is not None and not minutes > 0:

@@ -10,7 +10,7 @@ from .signals import uninterrupted
 def opencv() -> Any:
     """The module `cv2`, with its log off: our errors about damaged files name the file.
 
-    Ctrl-C and SIGTERM are deferred during the import, because OpenCV's start-up code drops every exception.
+    Interrupts are deferred during the import, because OpenCV's start-up code drops every exception.
     """
     with uninterrupted():
         import cv2

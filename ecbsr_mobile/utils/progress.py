@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import verbosity
@@ -129,7 +129,8 @@ def _set_visible(display: RichProgress, visible: bool) -> None:
     # Not `stop` and `start`: after several bars, rich would erase what was printed in between.
     for task in display.tasks:
         display.update(task.id, visible=visible)
-    display.refresh()
+    with suppress(OSError):  # the terminal is gone
+        display.refresh()
 
 
 @contextmanager
@@ -144,7 +145,8 @@ def _display() -> Iterator[RichProgress]:
         while not ended.wait(_REFRESH_SECONDS):
             with _lock:
                 if _shown:
-                    display.refresh()
+                    with suppress(OSError):
+                        display.refresh()
 
     with _lock:
         display.start()
@@ -156,7 +158,8 @@ def _display() -> Iterator[RichProgress]:
         ended.set()
         with _lock:
             _shown.clear()
-            display.stop()
+            with suppress(OSError):
+                display.stop()
 
 
 def _new_display() -> RichProgress:

@@ -1,4 +1,4 @@
-"""Deferring Ctrl-C and SIGTERM until work can stop."""
+"""What interrupts a command, and deferring it until work can stop."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+INTERRUPTS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Ctrl-C, the request to end, and the end of the terminal or the connection, which Windows does not have."""
+
 
 @contextmanager
 def defer_signals() -> Iterator[Callable[[], bool]]:
-    """Defer Ctrl-C and SIGTERM; yields a function that returns whether one has arrived.
+    """Defer `INTERRUPTS`; yields a function that returns whether one has arrived.
 
     The body should call it often, and end if it returns true. Afterwards the signal is raised again for the previous
     handler. A signal that was ignored stays ignored; outside of the main thread nothing is deferred.
@@ -28,7 +31,7 @@ def defer_signals() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Defer Ctrl-C and SIGTERM to the end of a short body, such as one that makes a file and notes that it goes.
+    """Defer `INTERRUPTS` to the end of a short body, such as one that makes a file and notes that it is temporary.
 
     Then the signal is raised again for the previous handler, which decides; also if the body raises.
     """
@@ -43,10 +46,10 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def _recorded(arrived: list[int]) -> Iterator[None]:
-    """Append Ctrl-C and SIGTERM to `arrived`, where they are not ignored, and this is the main thread."""
+    """Append `INTERRUPTS` to `arrived`, where they are not ignored, and this is the main thread."""
     handlers = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in INTERRUPTS:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 handlers[number] = signal.signal(number, lambda number, _frame: arrived.append(number))
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -140,7 +141,9 @@ def finetune(
                     # The first steps, at the full rate, can cost more than they gain.
                     if without_gain >= PATIENCE and taken > steps // 2:
                         break
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
+            if interrupt.args and interrupt.args[0] != signal.SIGINT:
+                raise  # whoever sends SIGTERM does not wait for the rest
             interrupted = True
     pictures = tuple(sample.name for sample in held_out)
     return FinetuneResult(result, best_step, taken, (initial, best), pictures, interrupted)

@@ -18,6 +18,7 @@ from unittest.mock import patch
 import pytest
 
 from ecbsr_mobile.cli import common, scripts
+from ecbsr_mobile.utils.signals import INTERRUPTS
 from tests.helpers.paths import ROOT
 
 HEAVY = ("torch", "tensorflow", "onnx", "onnxruntime", "onnx2tf", "cv2", "ai_edge_litert", "rich", "adbutils",
@@ -62,7 +63,7 @@ def call_here(command: str, *arguments: object) -> subprocess.CompletedProcess[s
     """Like `call`, but in this process, which saves the imports."""
     main = importlib.import_module(module(command)).main
     out, err = io.StringIO(), io.StringIO()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in INTERRUPTS}
     args = [*map(str, arguments)]
     try:
         with (

@@ -1,4 +1,4 @@
-"""Ctrl-C at each step of a session: exit code, message, and what is left on the phone and in the folder."""
+"""An interrupt at each step of a session: exit code, message, and what is left on the phone and in the folder."""
 
 from __future__ import annotations
 
@@ -46,8 +46,10 @@ FINISHED_RUNS["wait for a disconnected phone"] = 1
 """A step → the number of runs that ended before it was interrupted."""
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_ctrl_c_at_each_step(
+@pytest.mark.parametrize(
+    ("step", "number"), [*((step, signal.SIGINT) for step in STEPS), ("run the tool", signal.SIGHUP)]
+)
+def test_an_interrupt_at_each_step(
     device: Device,
     bench: Bench,
     model: Path,
@@ -55,6 +57,7 @@ def test_ctrl_c_at_each_step(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     step: str,
+    number: signal.Signals,
 ) -> None:
     mark, extra = STEPS[step]
     arguments = [str(model), "--device", device.serial, "--size=24x16", "--rounds=2", "--tool", tool, *extra]
@@ -75,18 +78,14 @@ def test_ctrl_c_at_each_step(
                 if step == "wait for a disconnected phone":
                     device.away = None
                     device.pull_the_cable()
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), number)
 
     device.watcher = interrupt
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(SystemExit) as ended:
-            common.run(cli.main, [*arguments, "--out", str(tmp_path / "out")])
-    finally:
-        signal.signal(signal.SIGTERM, handler)
+    with pytest.raises(SystemExit) as ended:
+        common.run(cli.main, [*arguments, "--out", str(tmp_path / "out")])
     errors = capsys.readouterr().err
-    assert ended.value.code == 130, errors
-    assert "interrupted by SIGINT" in errors and not DEFECT.search(errors)
+    assert ended.value.code == 128 + number, errors
+    assert f"interrupted by {number.name}" in errors and not DEFECT.search(errors)
     if step == "wait for another benchmark":
         assert (lock / "owner").exists(), "the other benchmark still holds the lock"
         shutil.rmtree(lock)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -132,6 +133,16 @@ def test_ctrl_c_ends_it_with_the_best_so_far(images: list[Sample]) -> None:
     assert (result.interrupted, result.taken) == (True, 100)
     assert 0 < result.steps < 100
     assert loss(plain, result.weights, images[2:]) < loss(plain, start(plain), images[2:])
+
+
+@pytest.mark.slow
+def test_sigterm_ends_it(images: list[Sample]) -> None:
+    def interrupt(message: str) -> None:
+        raise KeyboardInterrupt(signal.SIGTERM)
+
+    plain = net(1, 2, "prelu")
+    with pytest.raises(KeyboardInterrupt):
+        finetune(plain, start(plain), images, steps=200, progress=interrupt)
 
 
 @pytest.mark.slow
