@@ -7,6 +7,7 @@ ECNUSR/ETDS (its ECBSR, ETDS, ABPN and Plain networks), xinntao/Real-ESRGAN (its
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -72,10 +73,8 @@ def with_one_backbone(state: State) -> State:
     found = {name: match for name in state if (match := re.fullmatch(_LEGACY, name))}
     middle = len({match[2] for match in found.values() if match[1] == "body"})
     first = {"head": 0, "body": 1, "tail": middle + 1}
-    renamed = {name: f"backbone.{first[match[1]] + int(match[2])}.{match[3]}" for name, match in found.items()}
-    if len(set(renamed.values())) < len(renamed) or not set(renamed.values()).isdisjoint(state):
-        raise EcbsrError("head, body and tail are not the blocks of one ECBSR network")
-    return {renamed.get(name, name): value for name, value in state.items()}
+    names = {name: f"backbone.{first[match[1]] + int(match[2])}.{match[3]}" for name, match in found.items()}
+    return _renamed(state, names, "head, body and tail")
 
 
 def facts(state: State, keys: tuple[str, ...]) -> Facts:
@@ -154,15 +153,20 @@ def with_equal_widths(found: Chain) -> Chain:
 
 def _compact_as_plain_blocks(state: State) -> State:
     """The state dict with the layers of Real-ESRGAN's network, convolutions and activations in turn, as our blocks."""
+    names = {}
+    for name in state:
+        if match := re.fullmatch(_COMPACT, name):
+            block, activation = divmod(int(match[1]), 2)
+            if not (activation and match[2] == "bias"):
+                names[name] = f"{'acts' if activation else 'convs'}.{block}.{match[2]}"
+    return _renamed(state, names, "the layers in body and others")
 
-    def renamed(name: str) -> str:
-        match = re.fullmatch(_COMPACT, name)
-        block, activation = divmod(int(match[1]), 2) if match else (0, 0)
-        if match is None or (activation and match[2] == "bias"):
-            return name
-        return f"{'acts' if activation else 'convs'}.{block}.{match[2]}"
 
-    return {renamed(name): value for name, value in state.items()}
+def _renamed(state: State, names: Mapping[str, str], which: str) -> State:
+    """The state dict with some names replaced, none of which may be taken."""
+    if len(set(names.values())) < len(names) or not set(names.values()).isdisjoint(state):
+        raise EcbsrError(f"{which} are not the blocks of one ECBSR network")
+    return {names.get(name, name): value for name, value in state.items()}
 
 
 def _blocks(state: State) -> list[State]:

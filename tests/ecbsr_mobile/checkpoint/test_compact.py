@@ -63,6 +63,7 @@ def bad_states() -> dict[str, tuple[State, str]]:
         "a layer is missing": ({k: v for k, v in good.items() if ".2." not in k}, "block 1 has no"),
         "a bias of an activation": (good | {"body.1.bias": torch.zeros(16)}, "body.1.bias"),
         "a convolution for an activation": (good | {"body.1.weight": conv["weight"]}, "inconsistent"),
+        "two networks": (good | {"convs.0.weight": torch.zeros(16, 3, 3, 3)}, "not the blocks of one"),
         "EDSR": (good | {"head.0.weight": torch.zeros(16, 3, 3, 3)} | body, "head.0.weight.*known layout"),
         "EDSR's blocks alone": (body, "body.0.body.0.weight.*known layout"),
         "with another tail": (good | {"upsampler.0.weight": torch.zeros(12, 12, 3, 3)}, "upsampler.0.weight"),
