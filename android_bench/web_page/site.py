@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,8 +16,7 @@ from ecbsr_mobile import zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.images.color import RGB_TO_YCBCR, YCBCR_TO_RGB
 from ecbsr_mobile.utils import guard
-from ecbsr_mobile.utils.files import check_writable
-from ecbsr_mobile.utils.signals import uninterrupted
+from ecbsr_mobile.utils.files import check_writable, umask
 from export.resolutions import SIZES
 
 from ..config import DEFAULT_SIZES, Options
@@ -156,18 +152,13 @@ def _write(target: Path, contents: Mapping[str, bytes]) -> None:
     real = Path(os.path.realpath(target))
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            with uninterrupted():
-                temporary = Path(tempfile.mkdtemp(dir=real.parent, prefix="."))
-                stack.enter_context(guard.path(temporary))
-                stack.callback(shutil.rmtree, temporary, ignore_errors=True)
+        with guard.TemporaryFolder(".", real.parent) as folder:
+            temporary = Path(folder)
             for name, content in contents.items():
                 path = temporary / name
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(content)
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o777 & ~umask)  # mkdtemp creates folders that only their owner can read
+            temporary.chmod(0o777 & ~umask())  # mkdtemp creates folders that only their owner can read
             os.replace(temporary, real)  # replaces an empty folder, but no other
     except OSError as error:
         raise EcbsrError(f"cannot write {target}: {error.strerror or error}; choose another folder") from None

@@ -49,7 +49,7 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
         temporary = Path(name)
         try:
             yield temporary
-            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp creates files that only their owner can read
+            os.chmod(temporary, 0o666 & ~umask())  # mkstemp creates files that only their owner can read
             if overwrite:
                 os.replace(temporary, real)
             else:
@@ -152,7 +152,8 @@ def _copy_to_stream(source: Path, target: Path) -> None:
         raise EcbsrError(f"cannot write {target}: {error.strerror or error}") from None
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The permissions that new files and folders of this process do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -48,9 +48,9 @@ def path(name: str | os.PathLike[str]) -> Iterator[None]:
 class TemporaryFolder(tempfile.TemporaryDirectory[str]):
     """A `TemporaryDirectory` that is also deleted if this process is killed."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, parent: Path | None = None) -> None:
         with uninterrupted():
-            super().__init__(prefix=prefix)
+            super().__init__(prefix=prefix, dir=parent)
             _tell("+", "path", self.name)
 
     def cleanup(self) -> None:

@@ -2,26 +2,14 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pytest
 
-from ecbsr_mobile.utils.signals import defer_signals, uninterrupted
-
-NUMBERS = [signal.SIGINT, signal.SIGTERM]
+from ecbsr_mobile.utils.signals import INTERRUPTS, defer_signals, uninterrupted
 
 
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    """The handlers of this process come back after the test."""
-    saved = {number: signal.getsignal(number) for number in NUMBERS}
-    yield
-    for number, handler in saved.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", INTERRUPTS)
 def test_a_signal_waits_for_the_end_of_the_body(number: signal.Signals) -> None:
     received: list[int] = []
     signal.signal(number, lambda number, _frame: received.append(number))
@@ -49,7 +37,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
         assert not arrived()
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", INTERRUPTS)
 @pytest.mark.parametrize("error", [None, OSError])
 def test_a_signal_comes_after_a_short_body_also_if_that_raises(
     number: signal.Signals, error: type[Exception] | None
