@@ -73,8 +73,7 @@ def _partial(graph: Graph, calibration: str | None) -> Mapping[str, Graph]:
     from ecbsr_mobile import tflite
     from export.quantize.calibration import sheet
     from export.quantize.weight_rounding import equalize, round_to_nearest, round_weights
-    from export.transforms.maximum import fold_steep_slopes
-    from export.transforms.prelu import decompose_prelu
+    from export.transforms.prelu import decompose_prelu, fold_steep_slopes
     from export.validation.sample_images import samples
 
     colors = tflite.image_input(graph).shape[3]

@@ -20,8 +20,8 @@ from ecbsr_mobile.quantization import qparams
 from ecbsr_mobile.quantization.qparams import IMAGE_RANGE, MIN_RANGE_WIDTH
 from ecbsr_mobile.tflite import Graph, Node, Quantization, Tensor, interpreter
 
-from ..transforms.maximum import fold_steep_slopes, prelu_as_maximum
-from ..transforms.prelu import decompose_prelu
+from ..transforms.maximum import prelu_as_maximum
+from ..transforms.prelu import decompose_prelu, fold_steep_slopes
 from ..validation.sample_images import Sample
 from .calibration import sheet
 from .quantizer import copies_image, quantization

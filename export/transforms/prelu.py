@@ -10,8 +10,8 @@ exactly for a slope a ≤ 1, negative slopes included. "single" cancels: both ad
 below zero where its slope is small. "double" does not, and its x needs no common scale: each channel is stored in units
 of its own range, which the depthwise convolutions undo.
 
-For a slope above 1 the maximum becomes a minimum. The sign of such a channel is changed in the convolutions before and
-after it, since
+For a slope above 1 the maximum becomes a minimum. The sign of such a channel is changed first, in the convolutions
+before and after it, since
 
     -prelu(x) = max(u, u/a) = prelu(u) with slope 1/a     with u = -a·x and a > 1.
 
@@ -28,6 +28,8 @@ import numpy as np
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.tflite import Graph, Node, Tensor
+
+from .channels import convolution_before, scale_channels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,35 +53,68 @@ def decompose_prelu(
     Raises:
         EcbsrError: an activation that is not between two convolutions, where those would have to change.
     """
-    graph = with_unshared_constants(graph)
+    graph = _with_slope_per_channel(with_unshared_constants(graph))
+    if decomposition == "native":
+        return graph
+    graph = fold_steep_slopes(graph)
     editor = _Editor(graph)
     for node in graph.nodes:
-        slopes = _slopes(graph, node)
-        if slopes is None:
+        if node.operator != "PRELU":
             editor.nodes.append(node)
-        elif decomposition == "native":
-            editor.add_prelu(node, slopes)
-        elif node.operator == "PRELU" and decomposition == "double":
-            if channel_ranges is None:
-                raise ValueError("the decomposition double needs the range of each channel")
-            editor.add_double(node, slopes, channel_ranges[editor.doubles])
+        elif decomposition == "single":
+            editor.add_single(node)
+        elif channel_ranges is None:
+            raise ValueError("the decomposition double needs the range of each channel")
         else:
-            editor.add_single(node, slopes)
+            editor.add_double(node, channel_ranges[editor.doubles])
     return replace(graph, tensors=tuple(editor.tensors), nodes=tuple(editor.nodes))
 
 
-def _slopes(graph: Graph, node: Node) -> np.ndarray | None:
-    """The slope of each channel of a PRELU, or of a LEAKY_RELU that must be rewritten; None for other nodes."""
-    channels = graph.tensors[node.outputs[0]].shape[-1]
-    if node.operator == "LEAKY_RELU":
-        alpha = float(node.options.alpha)
-        return None if LEAKY_SLOPES[0] <= alpha <= LEAKY_SLOPES[1] else np.full(channels, alpha, np.float32)
-    if node.operator != "PRELU":
-        return None
-    data = graph.tensors[node.inputs[1]].data
-    if data is None or data.size not in (1, channels):
-        raise EcbsrError(f"a PRELU of {channels} channels must have a constant slope per channel")
-    return np.broadcast_to(data.reshape(-1), (channels,)).astype(np.float32)
+def fold_steep_slopes(graph: Graph) -> Graph:
+    """A float graph in which no PRELU has a slope above 1; the result is the same.
+
+    Raises:
+        EcbsrError: a PRELU with such a slope that is not between two convolutions.
+    """
+    tensors = list(graph.tensors)
+    for node in graph.nodes:
+        if node.operator != "PRELU":
+            continue
+        slope = tensors[node.inputs[1]]
+        assert slope.data is not None
+        slopes = slope.data.reshape(-1)
+        steep = slopes > 1
+        if not steep.any():
+            continue
+        after = [reader for reader in graph.nodes if node.outputs[0] in reader.inputs and reader.operator == "CONV_2D"]
+        before = convolution_before(graph, after[0]) if len(after) == 1 else None
+        if before is None:
+            raise EcbsrError(f"a PRELU with a slope of {slopes.max():g}, above 1, must be between two convolutions")
+        scale_channels(tensors, before, after[0], np.where(steep, -slopes, 1), np.where(steep, -1, 1))
+        folded = np.where(steep, 1 / np.where(steep, slopes, 1), slopes)
+        tensors[node.inputs[1]] = replace(slope, data=folded.astype(np.float32).reshape(slope.shape))
+    return replace(graph, tensors=tuple(tensors))
+
+
+def _with_slope_per_channel(graph: Graph) -> Graph:
+    """The graph whose PRELUs have a slope per channel; a LEAKY_RELU that XNNPACK refuses becomes one of them."""
+    tensors, nodes = list(graph.tensors), []
+    for node in graph.nodes:
+        result = graph.tensors[node.outputs[0]]
+        channels = result.shape[-1]
+        if node.operator == "LEAKY_RELU" and not LEAKY_SLOPES[0] <= node.options.alpha <= LEAKY_SLOPES[1]:
+            slopes = np.full(channels, node.options.alpha, np.float32)
+        elif node.operator == "PRELU":
+            data = graph.tensors[node.inputs[1]].data
+            if data is None or data.size not in (1, channels):
+                raise EcbsrError(f"a PRELU of {channels} channels must have a constant slope per channel")
+            slopes = np.broadcast_to(data.reshape(-1), (channels,)).astype(np.float32)
+        else:
+            nodes.append(node)
+            continue
+        nodes.append(Node("PRELU", (node.inputs[0], len(tensors)), node.outputs))
+        tensors.append(Tensor(f"{result.name}/slope", (1, 1, channels), slopes.dtype, slopes.reshape(1, 1, channels)))
+    return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
 
 
 class _Editor:
@@ -101,25 +136,18 @@ class _Editor:
         value = value.astype(np.float32)
         return self.append(Tensor(name, value.shape, value.dtype, value))
 
-    def add_prelu(self, node: Node, slopes: np.ndarray) -> None:
-        """Write the activation as PRELU."""
-        slope = self.constant(f"{self.tensors[node.outputs[0]].name}/slope", slopes.reshape(1, 1, -1))
-        self.nodes.append(Node("PRELU", (node.inputs[0], slope), node.outputs))
-
-    def add_single(self, node: Node, slopes: np.ndarray) -> None:
-        """Write the activation as DEPTHWISE_CONV_2D with fused RELU, and ADD."""
-        source, result = node.inputs[0], node.outputs[0]
-        slopes = self._without_steep(source, result, slopes)
+    def add_single(self, node: Node) -> None:
+        """Write a PRELU as DEPTHWISE_CONV_2D with fused RELU, and ADD."""
+        source, result, slopes = node.inputs[0], node.outputs[0], self._slopes(node)
         addend = self._depthwise(source, f"{self.tensors[result].name}/addend", slopes - 1, np.zeros(len(slopes)), True)
         self.nodes.append(Node("ADD", (source, addend), (result,), options=_add_options()))
 
-    def add_double(self, node: Node, slopes: np.ndarray, channel_ranges: np.ndarray) -> None:
-        """Write the activation as two DEPTHWISE_CONV_2D, one with fused RELU, and ADD.
+    def add_double(self, node: Node, channel_ranges: np.ndarray) -> None:
+        """Write a PRELU as two DEPTHWISE_CONV_2D, one with fused RELU, and ADD.
 
         The convolution before it then gives x' = (x - minimum) / (maximum - minimum) of each channel.
         """
-        source, result = node.inputs[0], node.outputs[0]
-        slopes = self._without_steep(source, result, slopes)
+        source, result, slopes = node.inputs[0], node.outputs[0], self._slopes(node)
         low, high = channel_ranges.astype(np.float64).T
         width = high - low
         self._scale_outputs(source, 1 / width, -low / width)
@@ -131,14 +159,10 @@ class _Editor:
         self.nodes.append(Node("ADD", (addends[0], addends[1]), (result,), options=_add_options()))
         self.doubles += 1
 
-    def _without_steep(self, source: int, result: int, slopes: np.ndarray) -> np.ndarray:
-        """Change the sign of channels with a slope above 1; returns the new slopes."""
-        steep = slopes > 1
-        if steep.any():
-            self._scale_outputs(source, np.where(steep, -slopes, 1))
-            self._scale_inputs(result, np.where(steep, -1, 1))
-            slopes = np.where(steep, 1 / np.where(steep, slopes, 1), slopes)
-        return slopes
+    def _slopes(self, node: Node) -> np.ndarray:
+        data = self.tensors[node.inputs[1]].data
+        assert data is not None
+        return data.reshape(-1)
 
     def _depthwise(self, source: int, name: str, weights: np.ndarray, biases: np.ndarray, relu: bool) -> int:
         """Append a depthwise 1x1 convolution; returns the index of its result."""
@@ -158,14 +182,6 @@ class _Editor:
         _, weight, bias = writers[0].inputs
         self._multiply(weight, factors.reshape(-1, 1, 1, 1))
         self._multiply(bias, factors, offsets)
-
-    def _scale_inputs(self, index: int, factors: np.ndarray) -> None:
-        """Multiply the weights of the convolutions that read a tensor, per input channel."""
-        readers = [node for node in self.graph.nodes if index in node.inputs]
-        if {node.operator for node in readers} != {"CONV_2D"} or index in self.graph.outputs:
-            raise EcbsrError(_NOT_BETWEEN_CONVOLUTIONS)
-        for node in readers:
-            self._multiply(node.inputs[1], factors)
 
     def _multiply(self, index: int, factors: np.ndarray, offsets: np.ndarray | float = 0.0) -> None:
         tensor = self.tensors[index]

@@ -10,7 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.tflite import Graph
 from export.quantize.int16x8 import observed_maxima, quantize_int16x8
-from export.transforms.maximum import fold_steep_slopes, prelu_as_maximum
+from export.transforms.maximum import prelu_as_maximum
+from export.transforms.prelu import fold_steep_slopes
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 SLOPES = (-0.47, 0.0, 1.0, 1.7, 0.24, -1.31, 0.87, 3.0)

@@ -13,7 +13,8 @@ from ecbsr_mobile.tflite import interpreter
 from export.quantize.int16x8 import observed_maxima, quantize_int16x8
 from export.quantize.weight_rounding import round_to_nearest
 from export.transforms.io_dtype import with_io_dtype
-from export.transforms.maximum import fold_steep_slopes, prelu_as_maximum
+from export.transforms.maximum import prelu_as_maximum
+from export.transforms.prelu import fold_steep_slopes
 from tests.helpers import int16_arithmetic, litert
 from tests.helpers.int16_models import float_network, int16x8_network
 from tests.helpers.networks import photo

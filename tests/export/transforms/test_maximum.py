@@ -8,7 +8,8 @@ import pytest
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import interpreter, operators
 from export.quantize.weight_rounding import equalize
-from export.transforms.maximum import fold_steep_slopes, prelu_as_maximum
+from export.transforms.maximum import prelu_as_maximum
+from export.transforms.prelu import fold_steep_slopes
 from tests.helpers.int16_models import float_network
 from tests.helpers.networks import photo
 from tests.helpers.tflite_models import GraphBuilder
@@ -31,7 +32,7 @@ def test_a_steep_slope_that_is_not_between_convolutions_is_refused() -> None:
     index = graph.nodes[0].inputs[1]
     tensors = list(graph.tensors)
     tensors[index] = replace(tensors[index], data=np.full((1, 1, 4), 1.5, np.float32))
-    with pytest.raises(EcbsrError, match="a PRELU with a slope above 1 must be between two convolutions"):
+    with pytest.raises(EcbsrError, match="a slope of 1.5, above 1, must be between two convolutions"):
         fold_steep_slopes(replace(graph, tensors=tuple(tensors)))
 
 
