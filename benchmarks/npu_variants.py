@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,11 @@ from ecbsr_mobile.utils import progress
 from export import resolutions
 
 if TYPE_CHECKING:
+    from ecbsr_mobile.architecture import PReLUDecomposition
+    from ecbsr_mobile.network import PlainNet
     from ecbsr_mobile.tflite import Graph
     from export.npu.results import CompileReport
+    from export.validation.sample_images import Sample
 
 ACTIVATIONS = ("PRELU", "depthwise", "one slope")
 RESIDUALS = ("1x1 conv", "broadcast")
@@ -39,53 +42,81 @@ Table = Mapping[str, Mapping[str, "CompileReport"]]
 
 def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
-    from ecbsr_mobile import tflite
+    from ecbsr_mobile import load
     from export.npu.socs import parse_socs
+    from export.validation.sample_images import samples
 
     socs = parse_socs(options.npu)
     wins: Counter[str] = Counter()
     for name in options.models:
-        graph = tflite.read(zoo.tflite(name, "fp32"))
-        if tflite.image_input(graph).shape[3] != 1:
-            common.notice(f"{name}: skipped, because only a luma model can broadcast its residual")
+        net = load(name)
+        if (net.architecture.colors, net.architecture.activation) != (1, "prelu"):
+            common.notice(f"{name}: skipped, because this compares luma models with PReLU")
             continue
-        reports = compile_variants(name, graph, options.size, socs)
+        images = samples(None, net.architecture.scale, 1)
+        variants = int8_variants(net, images, lambda text, name=name: common.notice(f"{name}, {text}"))
+        reports = compile_variants(variants, options.size, socs)
         print(_markdown(name, reports, options.size, socs), flush=True)
         wins.update(best_variant({variant: by_soc[soc] for variant, by_soc in reports.items()}) for soc in socs)
     print(f"SoCs by best variant of the same function (fewest bytes, then nearest to float): {dict(wins)}")
 
 
-def compile_variants(name: str, graph: Graph, size: tuple[int, int], socs: tuple[str, ...]) -> Table:
-    """Quantize each variant of the float graph, and compile and emulate it for each SoC."""
+def int8_variants(
+    net: PlainNet, images: Sequence[Sample], notice: Callable[[str], None] = lambda _text: None
+) -> dict[str, tuple[Graph, Graph]]:
+    """The float and the int8 graph of each variant of a PReLU network, calibrated on `images`."""
+    from export.convert.direct import direct_graph
+    from export.quantize.calibration import calibrate
+    from export.quantize.distillation import targets
+    from export.quantize.qat_weights import decomposed_graph, qat_ranges
+    from export.quantize.quantizer import quantize
+    from export.validation.quality import CHECK_SIZE
+
+    variants = {}
+    for activation in ACTIVATIONS:
+        notice(f"{activation}: calibrating")
+        variant = with_mean_slopes(net) if activation == "one slope" else net
+        graph = direct_graph(variant, CHECK_SIZE)
+        decomposition: PReLUDecomposition = "single" if activation == "depthwise" else "native"
+        weights = calibrate(variant, decomposition, graph, images, targets(variant, images)).weights
+        decomposed = decomposed_graph(graph, weights)
+        ranges = qat_ranges(decomposed, weights)
+        for residual in RESIDUALS:
+            variants[f"{activation}, {residual}"] = graph, quantize(with_residual(decomposed, residual), ranges)
+    return variants
+
+
+def compile_variants(
+    variants: Mapping[str, tuple[Graph, Graph]], size: tuple[int, int], socs: tuple[str, ...]
+) -> Table:
+    """Compile and emulate each int8 graph for each SoC, beside the float one."""
     from ecbsr_mobile import tflite
     from export.npu.runner import compile_models, sized
-    from export.quantize.calibration import calibrate
-    from export.quantize.quantizer import quantize
     from export.validation.sample_crop import run_sample_crop
-    from export.validation.sample_images import samples
 
-    images = samples(None, tflite.scale_of(graph), 1)
-    models, crops = {}, {}
-    for activation in ACTIVATIONS:
-        float_graph = with_activation(graph, activation)
-        common.notice(f"{name}, {activation}: calibrating")
-        calibration = calibrate(float_graph, images)
-        float_output = run_sample_crop(tflite.write(float_graph)).result
-        for residual in RESIDUALS:
-            variant = f"{activation}, {residual}"
-            model = tflite.write(quantize(with_residual(calibration.graph, residual), calibration.ranges))
-            models[variant] = sized(model, size)
-            crops[variant] = replace(run_sample_crop(model), fp32=float_output)
+    models = {variant: tflite.write(int8) for variant, (_, int8) in variants.items()}
+    crops = {
+        variant: replace(run_sample_crop(models[variant]), fp32=run_sample_crop(tflite.write(graph)).result)
+        for variant, (graph, _) in variants.items()
+    }
+    models = {variant: sized(model, size) for variant, model in models.items()}
     return compile_models(models, socs, crops, notice=common.notice, progress=progress.bar)
 
 
-def with_activation(graph: Graph, activation: str) -> Graph:
-    """The float graph with its activations written as one of `ACTIVATIONS`."""
-    from export.transforms.prelu import decompose_prelu
+def with_mean_slopes(net: PlainNet) -> PlainNet:
+    """The network with the mean of each layer's slopes in place of all of them: LEAKY_RELU."""
+    import torch
 
-    if activation == "one slope":
-        return decompose_prelu(_with_mean_slopes(graph), "native")
-    return decompose_prelu(graph, "single" if activation == "depthwise" else "native")
+    from ecbsr_mobile.network import PlainNet
+    from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
+
+    leaky = PlainNet(replace(net.architecture, activation="leaky"))
+    with torch.no_grad():
+        for conv, given in zip(leaky.convolutions, net.convolutions, strict=True):
+            conv.load_state_dict(given.state_dict())
+        for act, given in zip(leaky.acts, net.acts, strict=True):
+            act.weight.fill_(given.weight.mean().clamp(*LEAKY_SLOPES))
+    return leaky.requires_grad_(False).eval()
 
 
 def with_residual(graph: Graph, residual: str) -> Graph:
@@ -114,25 +145,6 @@ def best_variant(reports: Mapping[str, CompileReport]) -> str:
         if _megabytes(report) <= fewest * BYTES_TOLERANCE
     }
     return max(near, key=lambda name: near[name])
-
-
-def _with_mean_slopes(graph: Graph) -> Graph:
-    """The graph with each PRELU as a LEAKY_RELU with the mean of its slopes."""
-    import numpy as np
-    from ai_edge_litert import schema_py_generated as schema
-
-    from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
-    from ecbsr_mobile.tflite import Node
-
-    nodes = []
-    for node in graph.nodes:
-        if node.operator == "PRELU":
-            slope = float(np.mean(graph.tensors[node.inputs[1]].data))
-            options = schema.LeakyReluOptionsT(float(np.clip(slope, *LEAKY_SLOPES)))
-            nodes.append(Node("LEAKY_RELU", node.inputs[:1], node.outputs, options=options))
-        else:
-            nodes.append(node)
-    return replace(graph, nodes=tuple(nodes))
 
 
 def _megabytes(report: CompileReport) -> float:

@@ -1,28 +1,37 @@
-"""The variants that `benchmarks/npu_variants.py` compiles, against the float file run by the TFLite interpreter."""
+"""The variants that `benchmarks/npu_variants.py` compiles, run by the TFLite interpreter."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from ecbsr_mobile import tflite, zoo
+from ecbsr_mobile import tflite
 from ecbsr_mobile.tflite import interpreter
+from export.validation.sample_images import Sample
+from tests.helpers.networks import net, photo
 from tests.helpers.paths import ROOT
 
 
-@pytest.mark.parametrize("name", zoo.RECOMMENDED["npu"])
-def test_variants_of_the_same_function_give_the_same_output(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variants_of_the_same_function_give_the_same_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     import npu_variants
 
-    graph = tflite.read(zoo.tflite(name, "fp32"))
-    image = np.random.default_rng(0).random((24, 31, 1), np.float32)
-    expected = interpreter.run(graph, image)
-    for activation in npu_variants.ACTIVATIONS:
-        for residual in npu_variants.RESIDUALS:
-            variant = npu_variants.with_residual(npu_variants.with_activation(graph, activation), residual)
-            assert sum(variant.inputs[0] in node.inputs for node in variant.nodes) == 2
-            assert ("PRELU" in tflite.operators(variant)) == (activation == "PRELU")
-            assert ("LEAKY_RELU" in tflite.operators(variant)) == (activation == "one slope")
-            same = np.abs(interpreter.run(variant, image) - expected).max() < 1e-5
-            assert same == (activation != "one slope")
+    image = (photo(1, 48, 64) * 255).round().astype(np.uint8)
+    hr = image[:, :, 0].repeat(2, 0).repeat(2, 1)
+    plain = net(1, 2, "prelu")
+    variants = npu_variants.int8_variants(plain, [Sample("photo.png", image, hr, (image,))])
+    assert list(variants) == [f"{a}, {r}" for a in npu_variants.ACTIVATIONS for r in npu_variants.RESIDUALS]
+    pixels = image.astype(np.float32) / np.float32(255)
+    expected = np.clip(interpreter.run(variants["PRELU, 1x1 conv"][0], pixels), 0, 1)
+    for name, (graph, int8) in variants.items():
+        activation, residual = name.split(", ")
+        operators = tflite.operators(int8)
+        assert [operator in operators for operator in ("PRELU", "LEAKY_RELU", "DEPTHWISE_CONV_2D")] == [
+            activation == variant for variant in ("PRELU", "one slope", "depthwise")
+        ]
+        readers = sorted(node.operator for node in int8.nodes if int8.inputs[0] in node.inputs)
+        assert readers == (["ADD", "CONV_2D"] if residual == "broadcast" else ["CONV_2D", "CONV_2D"])
+        float_result = np.clip(interpreter.run(graph, pixels), 0, 1)
+        assert (np.abs(float_result - expected).max() < 1e-5) == (activation != "one slope")
+        error = np.mean(np.square(np.clip(interpreter.run(int8, pixels), 0, 1) - float_result))
+        assert -10 * np.log10(error) > 30
