@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..utils.native_messages import captured
 from ..utils.opencv import opencv
 from ..utils.text import printable
 
@@ -28,7 +25,6 @@ LIBTIFF = re.compile(rb"^(?:tempfile\.tif|_?TIFF\w*|\w+(?:Decode|Lib)\w*): [^\n]
 """What libtiff writes when Pillow loads a file."""
 
 _DAMAGE = re.compile("Corrupt|Premature|Inconsistent|Invalid|error")
-_LOCK = threading.Lock()
 
 
 def decode(data: bytes, flags: str) -> tuple[NDArray[Any] | None, str]:
@@ -53,20 +49,15 @@ def decode(data: bytes, flags: str) -> tuple[NDArray[Any] | None, str]:
 
 @contextmanager
 def messages(pattern: re.Pattern[bytes]) -> Iterator[Callable[[], list[str]]]:
-    """Collect the lines of a pattern that native code writes to standard error; anything else is passed on."""
+    """Collect the lines of a pattern that native code writes to standard error; anything else is passed on.
+
+    The lines are known when the body has ended.
+    """
     found: list[str] = []
-    with _LOCK, tempfile.TemporaryFile() as file:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-        saved = os.dup(2)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield lambda: found
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            file.seek(0)
-            written = file.read()
-            found += [printable(line.decode(errors="replace").strip(), 200) for line in pattern.findall(written)]
-            if rest := pattern.sub(b"", written):
-                os.write(2, rest)
+
+    def rest(written: bytes) -> bytes:
+        found.extend(printable(line.decode(errors="replace").strip(), 200) for line in pattern.findall(written))
+        return pattern.sub(b"", written)
+
+    with captured(rest):
+        yield lambda: found

@@ -35,6 +35,27 @@ with native_messages.without_info():
 os.write(2, b"\\nfive\\n")
 """
 
+THREADS = """
+import os, re, threading
+from ecbsr_mobile.images import native
+from ecbsr_mobile.utils import native_messages
+begun, ended = threading.Event(), threading.Event()
+def decode():
+    with native.messages(re.compile(b"damaged\\n")):
+        begun.set()
+        os.write(2, b"damaged\\n")
+        ended.wait(0.2)  # the other one waits for this, or ends meanwhile
+decoding = threading.Thread(target=decode)
+decoding.start()
+begun.wait()
+with native_messages.without_info():
+    os.write(2, b"INFO: one\\n")
+    ended.set()
+    decoding.join(0.2)
+decoding.join()
+os.write(2, b"still there\\n")
+"""
+
 
 def model(folder) -> str:  # type: ignore[no-untyped-def]
     path = folder / "model.tflite"
@@ -56,6 +77,10 @@ def test_the_runtime_is_quiet_in_a_pipe_and_on_a_terminal(tmp_path) -> None:  # 
 
 def test_errors_and_warnings_are_passed_on() -> None:
     assert run("-c", LINES).stderr == "ERROR: two\nWARNING: four\nno end\nfive\n"
+
+
+def test_what_two_threads_hold_back_at_once_leaves_standard_error_in_place() -> None:
+    assert run("-c", THREADS).stderr == "still there\n"
 
 
 def test_a_closed_standard_error_is_no_error() -> None:
