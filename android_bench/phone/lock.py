@@ -119,15 +119,16 @@ class Lock:
             if not (stale or ended or boot_id(boot) != owner["boot"]):
                 return printable(f"{owner['who']} (process {owner['pid']})", 100)
             stale = True
-        if stale:
-            self._remove(adb, owner.get("token", ""))
+        if stale and not self._remove(adb, owner.get("token", "")):
+            return f"a benchmark that has ended, whose {FOLDER} cannot be removed"
         return None
 
-    def _remove(self, adb: Adb, token: str) -> None:
+    def _remove(self, adb: Adb, token: str) -> bool:
+        """Remove a stale lock; whether this session did it."""
         # Renamed first: of two benchmarks that find the same stale lock, only one succeeds.
         away = f"{FOLDER}.{self.token}"
-        unchanged = f"grep -q {shlex.quote(token)} {FOLDER}/owner" if token else f"[ ! -s {FOLDER}/owner ]"
-        adb.shell(f"{unchanged} && mv {FOLDER} {away} && rm -rf {away}")
+        unchanged = f"grep -qF {shlex.quote(token)} {FOLDER}/owner" if token else f"[ ! -s {FOLDER}/owner ]"
+        return adb.shell(f"{unchanged} && mv {FOLDER} {away} && rm -rf {away}").code == 0
 
 
 def _parse_owner(text: str) -> dict[str, Any]:

@@ -56,6 +56,16 @@ def test_a_stale_lock_is_replaced(device: Device, bench: Bench, reason: str) -> 
     device.assert_clean()
 
 
+def test_a_stale_lock_that_cannot_be_removed_is_not_waited_for_without_end(device: Device, bench: Bench) -> None:
+    lock = device.path("/data/local/tmp/ecbsr-bench.lock")
+    lock.mkdir()
+    # The session finds this token only in JSON's escaped form, so the lock never counts as the one that it has read.
+    owner = {"who": "a@b", "machine": "other", "pid": 1, "boot": "another", "token": "é"}
+    (lock / "owner").write_text(json.dumps(owner))
+    with pytest.raises(EcbsrError, match=r"in use by a benchmark that has ended, whose /data/\S+ cannot be removed"):
+        bench(limits=replace(QUICK, lock=0.5))
+
+
 @pytest.mark.parametrize("content", ["", "no JSON", "[]", '{"pid": "x"}', '{"who": "\\u001b[2J", "pid": 1e999}'])
 def test_a_fresh_lock_with_an_unreadable_owner_is_waited_for(device: Device, bench: Bench, content: str) -> None:
     lock = device.path("/data/local/tmp/ecbsr-bench.lock")
