@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import signal
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite.xnnpack_probe import delegated_nodes
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.guard import TemporaryFolder
+from ecbsr_mobile.utils.signals import signal_name
 from ecbsr_mobile.utils.text import last_line
 
 from .. import output_check
@@ -120,7 +120,7 @@ def _with_outcome(run: Run, ended: subprocess_runner.Completed, shape: tuple[int
     `shape` is that of the input which it was to run with.
     """
     if ended.code < 0:
-        return replace(run, status="crashed", note=f"ended by {signal.Signals(-ended.code).name}")
+        return replace(run, status="crashed", note=f"ended by {signal_name(-ended.code)}")
     if ended.code:
         return replace(run, note=f"the runtime rejected it: {last_line(ended.err, f'exit code {ended.code}')}")
     output = json.loads(ended.out)

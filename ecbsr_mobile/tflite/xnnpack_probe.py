@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import platform
-import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import msgspec
 
 from ..utils import subprocess_runner
+from ..utils.signals import signal_name
 from ..utils.text import last_line, printable
 
 WORKER = Path(__file__).with_name("xnnpack_probe_worker.py")
@@ -86,7 +86,7 @@ def _not_loaded(error: str) -> XnnpackReport:
 
 def _crash_reason(code: int, errors: bytes) -> str:
     if code < 0:
-        return f"the runtime crashed ({signal.Signals(-code).name})"
+        return f"the runtime crashed ({signal_name(-code)})"
     return last_line(errors, f"the runtime ended with exit code {code}")
 
 

@@ -11,6 +11,14 @@ INTERRUPTS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGH
 """Ctrl-C, the request to end, and the end of the terminal or the connection, which Windows does not have."""
 
 
+def signal_name(number: int) -> str:
+    """The name of a signal, such as SIGSEGV; "signal 40" for one without a name, such as a real-time signal."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 @contextmanager
 def defer_signals() -> Iterator[Callable[[], bool]]:
     """Defer `INTERRUPTS`; yields a function that returns whether one has arrived.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import json
 import os
-import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from ecbsr_mobile import tflite
 from ecbsr_mobile.utils import limited, subprocess_runner
 from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.limited import Limits
+from ecbsr_mobile.utils.signals import signal_name
 from ecbsr_mobile.utils.text import last_line, printable
 
 from . import accelerator_log
@@ -142,10 +142,7 @@ def _write(query: Query, number: int, folder: Path) -> dict[str, Any]:
 
 def _failure(code: int, errors: bytes) -> tuple[str, str]:
     if code < 0:
-        try:
-            return "crashed", f"ended by {signal.Signals(-code).name}"
-        except ValueError:
-            return "crashed", f"ended by signal {-code}"
+        return "crashed", f"ended by {signal_name(-code)}"
     return "failed", last_line(errors, f"exit code {code}")[:300]
 
 

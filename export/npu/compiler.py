@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from dataclasses import replace
@@ -12,6 +11,7 @@ from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite.graph import FLOAT32, Graph
 from ecbsr_mobile.utils import subprocess_runner
+from ecbsr_mobile.utils.signals import signal_name
 
 from . import compiler_log
 from .compiled_model import remaining_nodes
@@ -76,7 +76,7 @@ def _interpret(
     graph: Graph, code: int, log: CompilerLog, result: bytes, seconds: float
 ) -> tuple[CompileReport, bytes | None]:
     if code < 0:
-        note = f"ended by {_signal_name(-code)}" + (f"; its last error: {log.error}" if log.error else "")
+        note = f"ended by {signal_name(-code)}" + (f"; its last error: {log.error}" if log.error else "")
         return _report("crashed", graph, seconds, note=note[:MAX_NOTE]), None
     if log.has_counts and log.taken == 0:
         rejected = _rejected(graph, set(range(len(graph.nodes))), log.reasons)
@@ -127,10 +127,3 @@ def _rejected(graph: Graph, nodes: set[int], reasons: dict[int, str]) -> tuple[R
         default = "is a custom operator" if node.custom else "rejected without a reason"
         rejected.append(RejectedOp(number, node.operator, reasons.get(number, default)))
     return tuple(rejected)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

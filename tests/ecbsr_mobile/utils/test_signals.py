@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from ecbsr_mobile.utils.signals import INTERRUPTS, defer_signals, uninterrupted
+from ecbsr_mobile.utils.signals import INTERRUPTS, defer_signals, signal_name, uninterrupted
 
 
 @pytest.mark.parametrize("number", INTERRUPTS)
@@ -69,3 +69,7 @@ def test_another_thread_defers_nothing() -> None:
     thread.start()
     thread.join()
     assert handlers == [signal.getsignal(signal.SIGINT)]
+
+
+def test_every_signal_has_a_name() -> None:
+    assert (signal_name(11), signal_name(40), signal_name(99)) == ("SIGSEGV", "signal 40", "signal 99")

@@ -32,7 +32,7 @@ def test_a_steep_slope_that_is_not_between_convolutions_is_refused() -> None:
     index = graph.nodes[0].inputs[1]
     tensors = list(graph.tensors)
     tensors[index] = replace(tensors[index], data=np.full((1, 1, 4), 1.5, np.float32))
-    with pytest.raises(EcbsrError, match="a slope of 1.5, above 1, must be between two convolutions"):
+    with pytest.raises(EcbsrError, match=r"a slope of 1\.5, above 1, must be between two convolutions"):
         fold_steep_slopes(replace(graph, tensors=tuple(tensors)))
 
 
