@@ -115,18 +115,20 @@ def missed(found: Iterable[Verdict], required: Iterable[str]) -> list[Verdict]:
 
 
 def _verdict(target: _Target, delegate: DelegateAudit, audit: Audit) -> Verdict:
-    light, word, text = _of_table(delegate)
     if target.name == "cpu":
         light, word, text = _of_cpu(delegate, audit)
     elif target.name == QUALCOMM and QUALCOMM in (reports := by_vendor(audit.npu or {})):
         light, word, text = _of_compiler(reports[QUALCOMM])
     elif target.delegate == "gpu_ml_drift" and audit.gpu:
         light, word, text = _of_gpu(delegate, audit.gpu)
+    else:
+        light, word, text = _of_table(delegate)
     advice = _advice(target.name, delegate, audit) if light in ("partial", "bad") else ""
     return Verdict(target.name, target.title, light, word, f"{text}: {advice}" if advice else text)
 
 
-def _of_table(delegate: DelegateAudit) -> tuple[Light, str, str]:
+def _of_table(delegate: DelegateAudit, word: str = "in part") -> tuple[Light, str, str]:
+    """The verdict from the table of a delegate; where it takes a part of the operators it is called `word`."""
     if not delegate.total:
         return _EMPTY
     if not delegate.loads:
@@ -136,14 +138,14 @@ def _of_table(delegate: DelegateAudit) -> tuple[Light, str, str]:
         return "bad", "no", "the image size in the file is dynamic"
     if delegate.unknown and delegate.unknown == delegate.total - delegate.accepted:
         return "unknown", "not known", f"{delegate.unknown} of {delegate.total} operators are not verified"
-    return _of_counts(delegate, delegate.taken, delegate.total, delegate.partitions)
+    return _of_counts(delegate, delegate.taken, delegate.total, delegate.partitions, word)
 
 
 def _of_cpu(delegate: DelegateAudit, audit: Audit) -> tuple[Light, str, str]:
     """What XNNPACK does, as measured on this machine where it could be."""
     measured = audit.measured
     if measured is None:
-        return _of_counts(delegate, delegate.taken, delegate.total, delegate.partitions, "slow")
+        return _of_table(delegate, "slow")
     if not measured.loads:
         return "bad", "fails", f"the runtime of this machine does not load the file ({measured.error})"
     light, word, text = _of_counts(delegate, len(measured.nodes), measured.total, measured.partitions, "slow")

@@ -52,8 +52,9 @@ def test_every_light_and_the_advice_that_helps(native: Audit) -> None:
     assert dynamic["GPU (classic)"].sentence == (
         "GPU (classic): no: the image size in the file is dynamic: export it at a fixed size"
     )
-    fails = by_title(audit(tflite.write(shuffle("int8", 2, (1 / 100, 0)))))["CPU"]
-    assert (fails.light, fails.word) == ("bad", "fails") and "does not load" in fails.text
+    for run_xnnpack in (True, False):
+        fails = by_title(audit(tflite.write(shuffle("int8", 2, (1 / 100, 0))), run_xnnpack=run_xnnpack))["CPU"]
+        assert (fails.light, fails.word) == ("bad", "fails") and "does not load" in fails.text
     assert replace(native, delegates=()).verdicts == ()
 
 
