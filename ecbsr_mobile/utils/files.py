@@ -49,6 +49,13 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
         temporary = Path(name)
         try:
             yield temporary
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if error.filename not in (None, name, temporary):  # of another file, which the body reads
+                raise
+            raise _not_written(target, error) from None
+        try:
             os.chmod(temporary, 0o666 & ~umask())  # mkstemp creates files that only their owner can read
             if overwrite:
                 os.replace(temporary, real)
@@ -57,7 +64,7 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
         except FileExistsError:
             raise UsageError(_exists(target)) from None
         except OSError as error:
-            raise EcbsrError(f"cannot write {target}: {error.strerror or error}") from None
+            raise _not_written(target, error) from None
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes, overwrite: bool = True) -> None:
@@ -97,6 +104,10 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
         raise EcbsrError(f"cannot write into {folder}: {existing} is a file; choose another folder")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise EcbsrError(f"cannot write into {folder}: {existing} is read-only; choose another folder")
+
+
+def _not_written(path: Path, error: OSError) -> EcbsrError:
+    return EcbsrError(f"cannot write {path}: {error.strerror or error}")
 
 
 def _exists(path: Path, more: int = 0) -> str:

@@ -45,6 +45,16 @@ def test_a_failure_keeps_the_earlier_file_and_leaves_nothing_else(tmp_path: Path
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_full_disk_is_told_of_the_file_and_an_error_of_another_file_of_that_one(tmp_path: Path) -> None:
+    target, missing = tmp_path / "a.txt", tmp_path / "missing.txt"
+    with pytest.raises(EcbsrError, match=r"cannot write .*a\.txt: No space left on device"), atomic_write(target):
+        Path("/dev/full").write_bytes(b"x")  # like any error of a write, it names no file
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(target):
+        missing.read_bytes()
+    assert caught.value.filename == os.fspath(missing)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the umask is POSIX's")
 def test_the_file_has_the_permissions_that_the_umask_allows(tmp_path: Path) -> None:
     mask = os.umask(0o027)
