@@ -51,7 +51,7 @@ class TfliteModel:
         Raises:
             EcbsrError: the file is missing, not a `.tflite`, or not a super-resolution network with one image as input
                 and one as output.
-            UsageError: the file records another range than `value_range`.
+            UsageError: `value_range` is neither 1 nor 255, or the file records another one.
         """
         if not Path(path).is_file():
             raise EcbsrError(f"{path}: no such file")

@@ -122,7 +122,7 @@ def image_io(graph: Graph, value_range: float | None = None) -> ImageIO:
 
     Raises:
         EcbsrError: its input or output is not such an image.
-        UsageError: the file records another range than `value_range`.
+        UsageError: `value_range` is neither, or the file records another one.
     """
     image_input(graph)
     if len(graph.outputs) != 1:
@@ -179,7 +179,9 @@ def _image(graph: Graph, tensor: Tensor, side: Side, value_range: float | None) 
 
 
 def _given(value_range: float) -> ValueRange:
-    return {1: UNIT, 255: BYTES}.get(int(value_range)) or ValueRange((0.0,), (float(value_range),))
+    if value_range not in (1, 255):
+        raise UsageError(f"the range {value_range:g} is not known; use 1 or 255")
+    return UNIT if value_range == 1 else BYTES
 
 
 def _readings(tensor: ImageTensor) -> list[ImageTensor]:

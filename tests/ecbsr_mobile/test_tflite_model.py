@@ -197,6 +197,9 @@ def test_a_float_range_that_is_not_recorded_is_the_one_that_gives_the_better_ima
         assert np.abs(upscale(cat, model).astype(int) - expected).max() <= 1
     with pytest.warns(UserWarning, match=r"gives 16\.\d+ dB on a bundled image where bicubic gives 33\.\d+ dB"):
         TfliteModel(path, value_range=1)
+    for value_range in (0, 1.5, 256):
+        with pytest.raises(UsageError, match=rf"the range {value_range} is not known; use 1 or 255"):
+            TfliteModel(path, value_range=value_range)
 
 
 @pytest.mark.parametrize(
