@@ -100,8 +100,8 @@ class Options:
 
     Attributes:
         devices: "host" for this machine, "all" for every connected phone, or serials of phones.
-        sizes: low-resolution inputs as "540p", "960x540" or (960, 540). Empty: the size that each model is fixed
-            to, or `DEFAULT_SIZES` for a model that accepts any size.
+        sizes: low-resolution inputs, each "540p", "960x540" or the pair (960, 540). Empty: the size that each model is
+            fixed to, or `DEFAULT_SIZES` for a model that accepts any size.
         delegates: "cpu" (XNNPACK), "cpu:builtin", "gpu" (fp16), "gpu:fp32", "nnapi", "nnapi:ACCELERATOR", "npu"
             (LiteRT's own path), "qnn:BACKEND:key=value,…" (Qualcomm's, with "htp", "gpu" or "dsp"),
             "external:/path.so:key=value,…".

@@ -41,8 +41,15 @@ def parse(text: str) -> Size:
 
 def parse_all(sizes: Iterable[str | Size]) -> tuple[Size, ...]:
     """Each of several sizes once, in the order given."""
-    parsed = [parse(size if isinstance(size, str) else f"{size[0]}x{size[1]}") for size in sizes]
-    return tuple(dict.fromkeys(parsed))
+    return tuple(dict.fromkeys(parse(_text(size)) for size in sizes))
+
+
+def _text(size: object) -> str:
+    match size:
+        case (width, height):
+            return f"{width}x{height}"
+        case _:
+            return str(size)
 
 
 def name(size: Size) -> str:

@@ -18,6 +18,8 @@ from export.cli import export as command
         ({"sizes": ["540"]}, "size '540' is not known"),
         ({"sizes": [(480, 9000)]}, "size '480x9000' is not known"),
         ({"sizes": []}, "no size is given"),
+        ({"sizes": (480, 270)}, "size '480' is not known; use WIDTHxHEIGHT"),
+        ({"sizes": [(480, 270, 1)]}, r"size '\(480, 270, 1\)' is not known; use WIDTHxHEIGHT"),
         ({"target": "tpu"}, "target 'tpu' is not known"),
         ({"io_dtype": "int16"}, "io_dtype 'int16' is not known"),
         ({"finetune": -1}, "finetune is a number of steps, 0 or more, not -1"),
