@@ -99,15 +99,14 @@ class Queues:
             self.journal.add_device(info)
             self.progress(info.text)
             queue = list(schedule.shuffled(cases, self.options.rounds, self.options.seed))
+            left = [run for run in queue if not schedule.is_done(self.journal.runs_of(run[1]), run[0])]
             began = time.monotonic()
-            for position, (number, case) in enumerate(queue, 1):
-                if schedule.is_done(self.journal.runs_of(case), number):
-                    continue
+            for measured, (number, case) in enumerate(left, 1):
                 run = runner.measure(case, number)
                 self.journal.add_run(run)
-                remaining = (time.monotonic() - began) / position * (len(queue) - position)
+                remaining = (time.monotonic() - began) / measured * (len(left) - measured)
                 if self.step:
-                    self.step(name, _step_text(run), position, len(queue))
+                    self.step(name, _step_text(run), len(queue) - len(left) + measured, len(queue))
                 else:
                     self.progress(_progress_line(run, self.options.rounds, remaining))
             for case in cases:

@@ -23,7 +23,7 @@ from ..config import Case, Delegate, Options, parse_delegates
 from ..models import Model, resized_file
 from ..results.types import Check, DeviceInfo, Energy, OperatorTime, Run, State
 from . import check, energy, energy_run, litert_npu, qnn
-from .adb import AdbTimeout, PhoneLost
+from .adb import PhoneLost
 from .device import FOLDER, TRIES, Device
 from .refused import Refused
 
@@ -114,7 +114,7 @@ class PhoneRunner:
 
     def profile(self, case: Case) -> tuple[OperatorTime, ...]:
         """The operator times of one more run with the profiler of the tool; empty if there are none."""
-        with suppress(PhoneLost, AdbTimeout):
+        with suppress(EcbsrError):
             model = self.model_file(case)
             profile_flags = flags.profile_flags(self._kind())
             output, code = self.device.retrying(lambda: self.run_tool(case, model, profile_flags))
