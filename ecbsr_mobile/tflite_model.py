@@ -20,6 +20,7 @@ from .tflite.receptive_field import ReceptiveField, receptive_field
 from .tflite_range import settle
 from .tflite_tiles import halo, seams
 from .utils.native_messages import without_info
+from .utils.scheduling import usable_cores
 from .utils.text import last_line
 
 if TYPE_CHECKING:
@@ -53,10 +54,8 @@ class TfliteModel:
                 and one as output.
             UsageError: `value_range` is neither 1 nor 255, or the file records another one.
         """
-        if not Path(path).is_file():
-            raise EcbsrError(f"{path}: no such file")
         self.name = Path(path).stem
-        self._path, self._threads = path, threads or os.cpu_count()
+        self._path, self._threads = path, threads or len(usable_cores())
         self._data = tflite.read_bytes(path)
         graph = tflite.read(self._data, str(path))
         with _named(path):

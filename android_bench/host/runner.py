@@ -21,6 +21,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite.xnnpack_probe import delegated_nodes
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.guard import TemporaryFolder
+from ecbsr_mobile.utils.scheduling import usable_cores
 from ecbsr_mobile.utils.signals import signal_name
 from ecbsr_mobile.utils.text import last_line
 
@@ -173,13 +174,6 @@ def _left_out(options: Options) -> tuple[str, ...]:
 def _threads_note(threads: int) -> str:
     cores = len(usable_cores())
     return f"more threads than this machine's {cores} core{'s' * (cores > 1)}" if threads > cores else ""
-
-
-def usable_cores() -> set[int]:
-    """The indices of the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
 
 
 def _cpu_model() -> str:

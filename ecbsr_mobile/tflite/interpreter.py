@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy as np
 from ..errors import EcbsrError
 from ..quantization import qparams
 from ..utils.native_messages import without_info
+from ..utils.scheduling import usable_cores
 from ..utils.text import last_line
 from .graph import Graph, Tensor
 from .image_io import input_image, output_image
@@ -67,7 +67,7 @@ def run_bytes(
 
     with _litert_errors("run"):
         with without_info():
-            interpreter = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
+            interpreter = Interpreter(model_content=data, num_threads=threads or len(usable_cores()))
             interpreter.allocate_tensors()
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], input_image(graph).store(image))
         interpreter.invoke()

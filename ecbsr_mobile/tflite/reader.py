@@ -56,7 +56,7 @@ def read_bytes(source: str | os.PathLike[str]) -> bytes:
     if path.is_dir():
         raise EcbsrError(f"{path} is a folder; name a .tflite file")
     if not path.exists():
-        raise EcbsrError(f"{path} does not exist; name a .tflite file")
+        raise EcbsrError(f"{path}: no such file; name a .tflite file")
     if not path.is_file():
         raise EcbsrError(f"{path} is not a regular file; name a .tflite file")
     try:

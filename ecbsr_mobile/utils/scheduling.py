@@ -1,4 +1,4 @@
-"""The scheduling of this process's threads."""
+"""The cores and the scheduling of this process's threads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _TASKS = Path("/proc/self/task")
+
+
+def usable_cores() -> set[int]:
+    """The indices of the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux alone
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
 
 
 @contextmanager

@@ -199,7 +199,7 @@ def check_size(path: str | os.PathLike[str], width: int, height: int, max_pixels
     if width * height > limit:
         raise EcbsrError(
             f"{path}: has frames of {width}x{height} pixels, more than the limit of {limit:,}; "
-            "--max-pixels (in Python: max_pixels) raises the limit"
+            "ecbsr-upscale --max-pixels (in Python: max_pixels) raises the limit"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from .. import zoo
 from ..tflite_model import TfliteModel
+from ..utils.scheduling import usable_cores
 from .chroma import LUMA, resample
 from .network import LumaRunner, RgbRunner, luma_runner, rgb_runner
 from .planes import Layout
@@ -56,7 +56,7 @@ def parallel(model: Model, size: tuple[int, int]) -> tuple[int, int]:
 
     Frames side by side use the cores better than threads within a frame, which wait for each other after each layer.
     """
-    cores = os.cpu_count() or 1
+    cores = len(usable_cores())
     if not hasattr(model, "sized") or model.sized(8, 8) is None:
         return 1, cores
     workers = max(1, min(cores, _PIXELS_AT_ONCE // (size[0] * size[1])))

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.tflite.reader import read_bytes
 from ecbsr_mobile.utils.progress import Progress
+from ecbsr_mobile.utils.scheduling import usable_cores
 
 from ..resolutions import Size
 from ..validation.sample_crop import SampleCrop, run_sample_crop
@@ -170,9 +171,7 @@ def _at_once(
 
     Yields each path, in order, and a function that returns its result or raises its error. `stop` is set at the end.
     """
-    from ..npu.runner import cores
-
-    pool = ThreadPoolExecutor(cores())
+    pool = ThreadPoolExecutor(len(usable_cores()))
     try:
         futures = [(path, pool.submit(work, path)) for path in paths]
         for path, future in progress(futures, label):

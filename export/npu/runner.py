@@ -15,6 +15,7 @@ from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.files import check_outputs, write_bytes
 from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.progress import Progress
+from ecbsr_mobile.utils.scheduling import usable_cores
 
 from .. import resolutions
 from ..validation.sample_crop import SampleCrop
@@ -79,7 +80,7 @@ def compile_models(
                 notice(tools.notice)
             stop = threading.Event()
             compilation = _Compilation(tools, seconds, stop)
-            pool = ThreadPoolExecutor(max_workers=cores())
+            pool = ThreadPoolExecutor(max_workers=len(usable_cores()))
             emulated = crops if vendor == QUALCOMM else None
             try:
                 work = [
@@ -107,11 +108,6 @@ def _groups(socs: Sequence[str]) -> dict[tuple[str, str], list[str]]:
 
 def _kept(folder: str | os.PathLike[str], path: str, soc: str) -> Path:
     return Path(folder) / f"{Path(path).stem}-{soc}.tflite"
-
-
-def cores() -> int:
-    """The cores that this process may use, and the number of processes that run at once."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def sized(model: bytes, size: resolutions.Size | None = None) -> bytes:

@@ -61,7 +61,7 @@ def test_rejects_files_that_are_not_models(tmp_path: Path) -> None:
         read(tmp_path / "net.onnx")
     with pytest.raises(EcbsrError, match="is a folder"):
         read(tmp_path)
-    with pytest.raises(EcbsrError, match="does not exist"):
+    with pytest.raises(EcbsrError, match="no such file"):
         read(tmp_path / "missing.tflite")
     with pytest.raises(EcbsrError, match="not a regular file"):
         read("/dev/zero")
