@@ -83,7 +83,7 @@ class Delegation:
 
 @dataclass(frozen=True)
 class ToolLog:
-    """The content of the output of one run. Times are microseconds."""
+    """The content of the output of one run. Times are microseconds, memory is in MiB."""
 
     generation: str = ""  # "tflite" or "litert"; "" where the log does not show it
     warmup: Timing | None = None

@@ -113,7 +113,10 @@ class OperatorTime:
 
 @dataclass(frozen=True)
 class Run:
-    """The result of one process, from the output of the tool. Times are milliseconds. None: not reported."""
+    """The result of one process, from the output of the tool. None: not reported.
+
+    Times are milliseconds; `peak_memory_mb` is in MiB, which the tool calls MB.
+    """
 
     case: Case
     round: int
@@ -142,7 +145,10 @@ def _check_status(status: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Case):
-    """A case with its result. Times are milliseconds, and None unless `status` is one of `TIMED`."""
+    """A case with its result.
+
+    Times are milliseconds, and None unless `status` is one of `TIMED`; `peak_memory_mb` is in MiB, see `Run`.
+    """
 
     status: str
     median_ms: Milliseconds | None

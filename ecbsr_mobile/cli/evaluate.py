@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.json:
         firsts = {result.model.scale: result for result in reversed(results)}
         documents = [_document(result, firsts[result.model.scale], options.data) for result in results]
-        # One model is also at the top, as before there could be several.
+        # The values of a single model are at the top, too.
         common.print_json({**(documents[0] if len(documents) == 1 else {}), "models": documents, "failed": failures})
     else:
         _print_tables(results, options.each)

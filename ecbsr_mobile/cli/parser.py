@@ -9,7 +9,7 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -93,12 +93,12 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"{error.message}{hint}") from None
 
 
-def versions(packages: Iterable[str] = ("ai-edge-litert", "numpy", "torch", "tensorflow")) -> str:
+def versions() -> str:
     """The versions of this package, Python, the system, and those packages that are installed, on one line."""
     from importlib import metadata
 
     found = []
-    for package in packages:
+    for package in ("ai-edge-litert", "numpy", "torch", "tensorflow"):
         try:
             found.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:

@@ -10,6 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+GRID = 16
+"""Pixels between the windows that are compared."""
+
 
 def crop_to_multiple(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     """The top left part of an image [H, W, C], with the largest multiples of `scale` as width and height; a view."""
@@ -35,19 +38,19 @@ def detail(image: NDArray[Any]) -> float:
     return sum(float(np.abs(np.diff(values, axis=axis)).mean()) for axis in (0, 1))
 
 
-def most_detailed_crop(image: NDArray[Any], size: tuple[int, int], step: int = 16) -> NDArray[Any]:
-    """The `size` (width, height) window with the most `detail`, of those on a grid of `step` pixels; a view.
+def most_detailed_crop(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """The `size` (width, height) window with the most `detail`, of those on a grid of `GRID` pixels; a view.
 
     The image must be at least as large (see `pad_to_size`).
     """
-    top, left = most_detailed_corner(image, size, step)
+    top, left = most_detailed_corner(image, size)
     return image[top : top + size[1], left : left + size[0]]
 
 
-def most_detailed_corner(image: NDArray[Any], size: tuple[int, int], step: int = 16) -> tuple[int, int]:
+def most_detailed_corner(image: NDArray[Any], size: tuple[int, int]) -> tuple[int, int]:
     """(top, left) of that window."""
     width, height = size
-    tops, lefts = range(0, image.shape[0] - height + 1, step), range(0, image.shape[1] - width + 1, step)
+    tops, lefts = range(0, image.shape[0] - height + 1, GRID), range(0, image.shape[1] - width + 1, GRID)
     corners = ((top, left) for top in tops for left in lefts)
     return max(corners, key=lambda corner: detail(image[corner[0] :, corner[1] :][:height, :width]))
 

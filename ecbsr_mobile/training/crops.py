@@ -29,6 +29,9 @@ VERSIONS = 8
 TEACHER_SHARE = 0.5
 """Share of the teacher's result in the HR images that a network learns from."""
 
+AHEAD = 4
+"""Batches that are prepared in advance."""
+
 
 class Crops:
     """Random square crops of the images of a folder, which are kept in memory.
@@ -116,8 +119,8 @@ class Crops:
         return low, high
 
 
-def prefetch(make: Callable[[int], T], steps: range, ahead: int = 4) -> Generator[T, None, None]:
-    """Yield `make(step)` for each step in order; a thread computes up to `ahead` of them in advance.
+def prefetch(make: Callable[[int], T], steps: range) -> Generator[T, None, None]:
+    """Yield `make(step)` for each step in order; a thread computes up to `AHEAD` of them in advance.
 
     Close the generator (`contextlib.closing`) to stop early.
     """
@@ -126,7 +129,7 @@ def prefetch(make: Callable[[int], T], steps: range, ahead: int = 4) -> Generato
         try:
             for step in steps:
                 pending.append(pool.submit(make, step))
-                if len(pending) > ahead:
+                if len(pending) > AHEAD:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

@@ -39,14 +39,14 @@ def psnr_loss(upscaled: Tensor, high: Tensor) -> Tensor:
     return (_negative_psnr(error) + _negative_psnr(luma)) / 2
 
 
-def distillation_loss(upscaled: Tensor, taught: Tensor, teacher_mse: Tensor) -> Tensor:
-    """The mean squared distance to the teacher's result `taught`, relative to the teacher's own error [N] against HR.
+def distillation_loss(upscaled: Tensor, float_result: Tensor, float_mse: Tensor) -> Tensor:
+    """The mean squared distance to the float network's result, relative to that network's own error [N] against HR.
 
-    `teacher_mse` is the error on the whole image: a tenth of it costs the image 0.4 dB, whatever its PSNR; the error on
+    `float_mse` is the error on the whole image: a tenth of it costs the image 0.4 dB, whatever its PSNR; the error on
     a crop can be far from it. HR is not the target because it is far from both results, and the effect of rounding is
     lost in its noise.
     """
-    return ((upscaled - taught).square().mean((1, 2, 3)) / (teacher_mse + ROUNDING_MSE)).mean()
+    return ((upscaled - float_result).square().mean((1, 2, 3)) / (float_mse + ROUNDING_MSE)).mean()
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -57,33 +57,33 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class Distillation:
-    """The loss of an int8 network against the float network, its teacher, on the same 8-bit LR images."""
+    """The loss of an int8 network against its own float network on the same 8-bit LR images."""
 
     mse: Tensor
-    """[images]: the teacher's mean squared error against HR on each whole image; set by `measure`."""
+    """[images]: the float network's mean squared error against HR on each whole image; set by `measure`."""
 
-    def __init__(self, teacher: PlainNet, device: torch.device) -> None:
-        self._teacher = deepcopy(teacher).to(device)
+    def __init__(self, float_net: PlainNet, device: torch.device) -> None:
+        self._float_net = deepcopy(float_net).to(device)
         self._device = device
 
     @torch.no_grad()
     def measure(self, crops: Crops, progress: Progress | None = None) -> None:
-        """Measure the teacher's error on each image of `crops`."""
+        """Measure the float network's error on each image of `crops`."""
         numbers = range(len(crops))
         errors = []
         for index in progress(numbers, "measuring the float network") if progress else numbers:
             low, high = (torch.from_numpy(part).to(self._device) for part in crops.whole(index))
-            errors.append((self._taught(low) - high).square().mean())
+            errors.append((self._float_result(low) - high).square().mean())
         self.mse = torch.stack(errors)
 
     def __call__(self, upscaled: Tensor, low: Tensor, image_index: Tensor) -> Tensor:
         """The loss on LR crops `low` [N, C, h, w] of the images `image_index` [N]."""
         with torch.no_grad():
-            taught = self._taught(low)
-        return distillation_loss(upscaled, taught, self.mse[image_index])
+            float_result = self._float_result(low)
+        return distillation_loss(upscaled, float_result, self.mse[image_index])
 
-    def _taught(self, low: Tensor) -> Tensor:
-        result: Tensor = self._teacher(round_to_8_bits(low))
+    def _float_result(self, low: Tensor) -> Tensor:
+        result: Tensor = self._float_net(round_to_8_bits(low))
         return result.clamp_(0, 1)
 
 

@@ -93,8 +93,8 @@ class Trainer:
     def prepare(self, crops: Crops, progress: Progress | None = None) -> None:
         """Get ready to train on `crops`.
 
-        Sets the ranges of an int8 network that was not trained before, measures the teacher of a distillation, and
-        copies the images to the GPU if there is one.
+        Sets the ranges of an int8 network that was not trained before, measures the float network of a distillation,
+        and copies the images to the GPU if there is one.
         """
         settings = self.settings
         self._crops = crops

@@ -118,8 +118,11 @@ class ModelCard:
         quality: by data set.
         relative_time: None where it was not measured.
         recommended_for: targets for which this is the model to take at its scale.
-        picture_terms: of each data set that the model was trained on.
+        trained_on: the data sets that the model was trained on.
+        picture_terms: of each of them.
         compressed: on `LOSS_SET`; empty where there is no model of this network for real pictures.
+        license: of the weights, as SPDX writes it.
+        license_words: the same in words.
     """
 
     name: str
@@ -192,9 +195,10 @@ class ModelCard:
 def recommended_at(scale: int) -> dict[str, tuple[str, ...]]:
     """The recommended models of a scale, and the targets of each."""
     targets: dict[str, tuple[str, ...]] = {}
+    measured = figures()
     for target, pair in RECOMMENDED.items():
         for name in pair:
-            if figures()[name]["scale"] == scale:
+            if measured[name]["scale"] == scale:
                 targets[name] = (*targets.get(name, ()), target)
     return targets
 

@@ -9,6 +9,9 @@ from ecbsr_mobile.tflite.graph import INT8, INT16, UINT8, Quantization, Tensor
 from .op_rules import Condition, NodeView
 
 QUANTIZED = ("INT4", INT8, UINT8, INT16)
+BIAS_SCALE_TOLERANCE = 0.02
+"""Largest error of a bias's scale, in output scales."""
+
 SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
 
@@ -94,10 +97,10 @@ def max_requantization_scale(limit: float) -> Condition:
     return check
 
 
-def bias_scale(tolerance: float = 0.02) -> Condition:
+def bias_scale() -> Condition:
     """The bias of a convolution has the scale input scale · weight scale and the zero point 0, as the kernels assume.
 
-    The error of the scale may be up to `tolerance` times the output scale.
+    The error of the scale may be up to `BIAS_SCALE_TOLERANCE` times the output scale.
     """
 
     def check(view: NodeView) -> str | None:
@@ -111,9 +114,9 @@ def bias_scale(tolerance: float = 0.02) -> Condition:
             return f"its bias has {bias.quantization.scale.size} scales, its weights {kernel.scale.size}"
         with np.errstate(invalid="ignore", over="ignore"):  # damaged files have infinite scales
             error = float(np.abs(bias.quantization.scale - source * kernel.scale).max()) / target
-        if error <= tolerance:
+        if error <= BIAS_SCALE_TOLERANCE:
             return None
-        return f"the error of its bias scale is {error:.3g} of the output scale, more than {tolerance:g}"
+        return f"the error of its bias scale is {error:.3g} of the output scale, more than {BIAS_SCALE_TOLERANCE:g}"
 
     return check
 

@@ -171,16 +171,12 @@ def _content(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
 
 
-def find_adapter(stop: threading.Event | None = None) -> Adapter | str:
-    """The adapter of this machine, a real GPU before a software one; or why there is none.
-
-    Raises:
-        Canceled: `stop` was set meanwhile.
-    """
+def find_adapter() -> Adapter | str:
+    """The adapter of this machine, a real GPU before a software one; or why there is none."""
     reason = "no Vulkan driver is installed"
     for environment in _environments():
         query = Query(tflite.write(_sum_of_2049()), (np.ones((1, 1, 1, 4), np.float32),))
-        (answer,) = run([query], "fp16", environment, stop=stop)
+        (answer,) = run([query], "fp16", environment)
         if answer.log.adapter is not None and answer.whole and answer.output is not None:
             values = np.frombuffer(answer.output, np.float32)
             return Adapter(answer.log.adapter, answer.log.software, not bool((values == 2049).all()), environment)

@@ -36,7 +36,6 @@ def compile_models(
     crops: Mapping[str, SampleCrop | str] | None = None,
     keep: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    seconds: float = SECONDS,
     notice: Callable[[str], None] = lambda _text: None,
     progress: Progress = lambda items, _label: items,
 ) -> Mapping[str, CompileReports]:
@@ -48,7 +47,6 @@ def compile_models(
         crops: path → the sample crop to emulate and compare with, or why there is none; None: no emulation.
         keep: folder for the compiled files, named MODEL-SOC.tflite; None deletes them.
         overwrite: replace files in `keep`.
-        seconds: time limit of each compilation.
         notice: called with the license notice before the first program runs.
         progress: wraps the work to show progress.
 
@@ -79,7 +77,7 @@ def compile_models(
                 notices.add(tools.notice)
                 notice(tools.notice)
             stop = threading.Event()
-            compilation = _Compilation(tools, seconds, stop)
+            compilation = _Compilation(tools, stop)
             pool = ThreadPoolExecutor(max_workers=len(usable_cores()))
             emulated = crops if vendor == QUALCOMM else None
             try:
@@ -127,7 +125,6 @@ class _Compilation:
     """The programs and limits that all compilations share."""
 
     tools: Toolchain
-    seconds: float
     stop: threading.Event
 
     def run(self, soc: str, model: bytes, crop: SampleCrop | str | None) -> tuple[CompileReport, bytes | None]:
@@ -139,7 +136,7 @@ class _Compilation:
 
     def compile(self, soc: str, model: bytes) -> tuple[CompileReport, bytes | None]:
         with TemporaryFolder("ecbsr-npu-") as folder:
-            return compile_for(self.tools, soc, model, Path(folder), self.seconds, self.stop)
+            return compile_for(self.tools, soc, model, Path(folder), SECONDS, self.stop)
 
     def emulate(self, soc: str, compiled: bytes, model: bytes, crop: SampleCrop | str) -> EmulationResult:
         if isinstance(crop, str):

@@ -1,1 +1,1 @@
-"""Float TFLite graph → int8 TFLite graph; `int8.int8_graph` is the entry point."""
+"""Float TFLite graph → quantized: `int8.int8_graph`, and `int16x8.int16x8_graph` for 16-bit activations."""

@@ -41,6 +41,7 @@ class Int8Result:
     Attributes:
         graph: the int8 graph.
         entry: for the recipe: the method, the PReLU decomposition and why, the images, the ranges.
+        decomposition: how PReLU is written.
         calibrated_db: the expected loss of each decomposition that was tried, before fine-tuning; see
             `distillation.expected_loss`. Empty for weights trained for int8.
         finetuned_steps: steps of fine-tuning that were taken.

@@ -1,1 +1,1 @@
-"""Edits of a TFLite graph that keep its function: PReLU per target, float16 constants, I/O data type."""
+"""Edits of a TFLite graph that keep its function: PReLU per target, scaled channels, float16 constants, I/O dtype."""

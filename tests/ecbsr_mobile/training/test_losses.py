@@ -38,21 +38,21 @@ def test_psnr_loss_of_rgb_is_half_that_of_luma(random: np.random.Generator) -> N
     assert float(loss) == pytest.approx(-(np.mean(rgb) + np.mean(luma)) / 2, abs=0.1)
 
 
-def test_distillation_loss_is_relative_to_the_error_of_the_teacher(random: np.random.Generator) -> None:
-    ours, taught = random.random((2, 3, 1, 16, 16)).astype(np.float32)
-    teacher_mse = np.float32([0.1, 0.2, 0.05])
-    mse = [mean_squared_error(t, o) for t, o in zip(taught, ours, strict=True)]
-    loss = distillation_loss(*map(torch.from_numpy, (ours, taught, teacher_mse)))
-    assert float(loss) == pytest.approx(np.mean(mse / (teacher_mse + ROUNDING_MSE)), rel=1e-5)
+def test_distillation_loss_is_relative_to_the_error_of_the_float_network(random: np.random.Generator) -> None:
+    ours, float_result = random.random((2, 3, 1, 16, 16)).astype(np.float32)
+    float_mse = np.float32([0.1, 0.2, 0.05])
+    mse = [mean_squared_error(t, o) for t, o in zip(float_result, ours, strict=True)]
+    loss = distillation_loss(*map(torch.from_numpy, (ours, float_result, float_mse)))
+    assert float(loss) == pytest.approx(np.mean(mse / (float_mse + ROUNDING_MSE)), rel=1e-5)
 
 
-def test_the_teacher_is_measured_on_whole_8_bit_images(train_images: Path) -> None:
-    teacher, crops = load(zoo.DEFAULT), Crops(train_images, 2, 1, 12)
-    distillation = Distillation(teacher, torch.device("cpu"))
+def test_the_float_net_is_measured_on_whole_8_bit_images(train_images: Path) -> None:
+    float_net, crops = load(zoo.DEFAULT), Crops(train_images, 2, 1, 12)
+    distillation = Distillation(float_net, torch.device("cpu"))
     distillation.measure(crops)
     for (high, low), mse in zip(crops.images, distillation.mse.tolist(), strict=True):
         rounded = np.round(low / np.float32(256)) / 255  # luma is stored in units of 1/256 of an 8-bit value
-        upscaled = teacher(torch.from_numpy(rounded.astype(np.float32))[None])[0].clamp(0, 1).numpy()
+        upscaled = float_net(torch.from_numpy(rounded.astype(np.float32))[None])[0].clamp(0, 1).numpy()
         assert mse == pytest.approx(mean_squared_error(high / (256 * 255), upscaled), rel=1e-4)
 
 
