@@ -21,7 +21,7 @@ from ecbsr_mobile.errors import EcbsrError
 if TYPE_CHECKING:
     from ecbsr_mobile.network import PlainNet
     from export.gpu.accelerator import Adapter
-    from export.npu.results import Difference
+    from export.validation.difference import Difference
 
 MODELS = ("ecbsr-m4c16-x2", "ecbsr-m6c16-leaky-x2", "ecbsr-m6c16-relu-x2")
 SIZE = (96, 64)

@@ -91,7 +91,7 @@ def compile_variants(
 ) -> Table:
     """Compile and emulate each int8 graph for each SoC, beside the float one."""
     from ecbsr_mobile import tflite
-    from export.npu.runner import compile_models, sized
+    from export.npu.runner import compile_models
     from export.validation.sample_crop import run_sample_crop
 
     models = {variant: tflite.write(int8) for variant, (_, int8) in variants.items()}
@@ -99,7 +99,7 @@ def compile_variants(
         variant: replace(run_sample_crop(models[variant]), fp32=run_sample_crop(tflite.write(graph)).result)
         for variant, (graph, _) in variants.items()
     }
-    models = {variant: sized(model, size) for variant, model in models.items()}
+    models = {variant: resolutions.sized(model, size) for variant, model in models.items()}
     return compile_models(models, socs, crops, notice=common.notice, progress=progress.bar)
 
 

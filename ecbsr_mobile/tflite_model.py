@@ -16,12 +16,12 @@ from . import images, tflite
 from .errors import EcbsrError
 from .reference_picture import SIZE, reference_picture
 from .tflite.image_io import ImageIO, image_io
+from .tflite.interpreter import litert_errors
 from .tflite.receptive_field import ReceptiveField, receptive_field
 from .tflite_range import settle
 from .tflite_tiles import halo, seams
 from .utils.native_messages import without_info
 from .utils.scheduling import usable_cores
-from .utils.text import last_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,7 +98,7 @@ class TfliteModel:
         if self._graph is None or self._own_size is not None:
             return None
         graph = tflite.at_size(self._graph, _multiple(width, self.step), _multiple(height, self.step))
-        with self._litert_errors("load"):
+        with _named(self._path), litert_errors("load it"):
             return SizedTflite(tflite.write(graph), self._io.of(graph), threads)
 
     def _run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -134,7 +134,7 @@ class TfliteModel:
             start = max(min(following, length - size), 0) if following > start else start + self.step
 
     def _invoke(self, stored: NDArray[Any]) -> NDArray[Any]:
-        with self._litert_errors("run"):
+        with _named(self._path), litert_errors("run it"):
             if not self._allocated or tuple(self._interpreter.get_input_details()[0]["shape"]) != stored.shape:
                 self._resize(stored.shape)
             interpreter = self._interpreter
@@ -158,26 +158,18 @@ class TfliteModel:
     def _load(self, data: bytes) -> Any:
         from ai_edge_litert.interpreter import Interpreter
 
-        with self._litert_errors("load"), without_info():
+        with _named(self._path), litert_errors("load it"), without_info():
             interpreter = Interpreter(model_content=data, num_threads=self._threads)
             self._allocated = self._graph is not None  # otherwise its size is not one that it runs at
             if self._allocated:
                 interpreter.allocate_tensors()
         return interpreter
 
-    @contextmanager
-    def _litert_errors(self, action: str) -> Iterator[None]:
-        try:
-            yield
-        except (ValueError, RuntimeError) as error:
-            reason = last_line(str(error), "no reason given")
-            raise EcbsrError(f"{self._path}: LiteRT cannot {action} it ({reason})") from None
-
     def _measured(self, graph: tflite.Graph) -> tflite.Graph:
         """A graph whose shapes only LiteRT knows, at 48x32."""
         _, _, channels = tflite.image_shape(graph)
         shape = (1, channels, 32, 48) if tflite.is_channels_first(graph) else (1, 32, 48, channels)
-        with self._litert_errors("resize"):
+        with _named(self._path), litert_errors("resize it"):
             self._interpreter.resize_tensor_input(graph.inputs[0], shape)
             with without_info():
                 self._interpreter.allocate_tensors()
@@ -260,11 +252,9 @@ class SizedTflite:
         Raises:
             EcbsrError: LiteRT cannot run it.
         """
-        try:
+        with litert_errors("run the model"):
             self._interpreter.set_tensor(self._input["index"], stored)
             self._interpreter.invoke()
-        except (ValueError, RuntimeError) as error:
-            raise EcbsrError(f"LiteRT cannot run the model ({last_line(str(error), 'no reason given')})") from None
         result: NDArray[Any] = self._interpreter.tensor(self._output["index"])()
         return result
 

@@ -20,6 +20,9 @@ SIZES: dict[str, Size] = {
 }
 MAX_SIDE = 8192
 
+DEFAULT = SIZES["540p"]
+"""The size that a model with a dynamic image size is compiled for."""
+
 
 def parse(text: str) -> Size:
     """Read "540p" or "960x540".
@@ -55,3 +58,17 @@ def _text(size: object) -> str:
 def name(size: Size) -> str:
     """The size as "960x540"."""
     return f"{size[0]}x{size[1]}"
+
+
+def sized(model: bytes, size: Size | None = None) -> bytes:
+    """The model at a size of the LR input; without one, at its own or, if that is dynamic, at 960x540.
+
+    Raises:
+        EcbsrError: the model does not support the size.
+    """
+    from ecbsr_mobile import tflite
+
+    graph = tflite.read(model)
+    if size is None and not any(tensor.dynamic for tensor in graph.tensors):
+        return model
+    return tflite.write(tflite.at_size(graph, *(size or DEFAULT)))

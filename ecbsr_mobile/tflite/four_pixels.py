@@ -19,13 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .graph import INT8, Graph, Node, Quantization, Tensor, image_shape
+from .graph import INT8, SAME_PADDING, Graph, Node, Quantization, Tensor, image_shape
 
 KERNEL_CHANNELS = 16
 """Output channels that XNNPACK's int8 kernels compute at once where they use dot products of bytes."""
-
-SAME = 0
-"""The schema's number of the padding SAME."""
 
 
 def with_four_pixels(graph: Graph) -> Graph:
@@ -97,7 +94,7 @@ def _fits(graph: Graph, node: Node, shape: tuple[int, ...], stride: int) -> bool
         return False
     o, weight, bias = node.options, graph.tensors[node.inputs[1]], graph.tensors[node.inputs[2]]
     return (
-        (o.strideH, o.strideW, o.dilationHFactor, o.dilationWFactor, o.padding) == (stride, stride, 1, 1, SAME)
+        (o.strideH, o.strideW, o.dilationHFactor, o.dilationWFactor, o.padding) == (stride, stride, 1, 1, SAME_PADDING)
         and weight.type_name == INT8
         and weight.data is not None
         and bias.data is not None

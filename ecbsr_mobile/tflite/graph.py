@@ -21,6 +21,9 @@ FLOAT32, INT8, UINT8, INT16, INT32 = "FLOAT32", "INT8", "UINT8", "INT16", "INT32
 COLORS = (1, 3)
 """Channels of luma and RGB images."""
 
+SAME_PADDING = 0
+"""The schema's number of the padding SAME; that of VALID is 1."""
+
 MAX_LABEL = 80
 """Longest name of a tensor or operator in a message, in characters."""
 

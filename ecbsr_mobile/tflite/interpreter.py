@@ -65,7 +65,7 @@ def run_bytes(
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    with _litert_errors("run"):
+    with litert_errors("run the graph"):
         with without_info():
             interpreter = Interpreter(model_content=data, num_threads=threads or len(usable_cores()))
             interpreter.allocate_tensors()
@@ -88,7 +88,7 @@ def check_shapes(data: bytes, name: str) -> None:
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    with _litert_errors("open"), without_info():
+    with litert_errors("open the graph"), without_info():
         built_in_kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         interpreter = Interpreter(model_content=data, experimental_op_resolver_type=built_in_kernels)
         interpreter.allocate_tensors()
@@ -109,8 +109,13 @@ def _real(stored: np.ndarray, tensor: Tensor) -> NDArray[np.float32]:
 
 
 @contextmanager
-def _litert_errors(action: str) -> Iterator[None]:
+def litert_errors(action: str) -> Iterator[None]:
+    """Say in one sentence that LiteRT cannot do something.
+
+    Raises:
+        EcbsrError: LiteRT raised an error in the body.
+    """
     try:
         yield
     except (ValueError, RuntimeError) as error:
-        raise EcbsrError(f"LiteRT cannot {action} the graph: {last_line(str(error), 'no reason given')}") from None
+        raise EcbsrError(f"LiteRT cannot {action}: {last_line(str(error), 'no reason given')}") from None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .graph import Node
+from .graph import SAME_PADDING, Node
 from .shape_call import names
 
 MAX_WINDOW = 512
@@ -59,12 +59,12 @@ class Step(NamedTuple):
 
 def is_known(node: Node) -> bool:
     """Whether there is a rule for the operator."""
-    return node.operator in _SAME or node.operator in _RULES
+    return node.operator in _SAME_POSITIONS or node.operator in _RULES
 
 
 def outputs(step: Step) -> list[Reach] | None:
     """The reach of each output; None where it is not known."""
-    if step.node.operator in _SAME:
+    if step.node.operator in _SAME_POSITIONS:
         return [_all([operand for operand in step.operands if operand is not None], step.shapes[0])]
     rule = _RULES.get(step.node.operator)
     try:
@@ -123,7 +123,7 @@ def _window(reach: Reach, axis: int, out: int, window: int, stride: int, dilatio
 
 
 def _windows(reach: Reach, shape: tuple[int, ...], sizes: tuple[int, ...], options: Any, dilated: bool) -> Reach:
-    same = options.padding == 0
+    same = options.padding == SAME_PADDING
     dilation = (options.dilationHFactor, options.dilationWFactor) if dilated else (1, 1)
     reach = _window(reach, 2, shape[1], sizes[0], options.strideH, dilation[0], same)
     return _window(reach, 3, shape[2], sizes[1], options.strideW, dilation[1], same)
@@ -156,7 +156,7 @@ def _transpose_convolution(step: Step) -> list[Reach]:
     reach = _mixed(step.at(2), 1)
     for axis, window, stride in ((2, sizes[0], options.strideH), (3, sizes[1], options.strideW)):
         length, out = reach.shape[axis], shape[axis - 1]
-        before = _padding(out, length, window, stride, options.padding == 0)
+        before = _padding(out, length, window, stride, options.padding == SAME_PADDING)
         result = np.full((*reach.shape[:axis], out, *reach.shape[axis + 1 :]), NONE, np.int16)
         target, source = np.moveaxis(result, axis, 0), np.moveaxis(reach, axis, 0)
         for tap in range(window):
@@ -255,7 +255,7 @@ def _over_channels(step: Step) -> list[Reach]:
     return [_mixed(step.first, step.shapes[0][-1])]
 
 
-_SAME = names(
+_SAME_POSITIONS = names(
     "ABS ADD CAST CEIL COS DEQUANTIZE DIV ELU EQUAL EXP FAKE_QUANT FLOOR FLOOR_DIV FLOOR_MOD GELU GREATER "
     "GREATER_EQUAL HARD_SWISH LEAKY_RELU LESS LESS_EQUAL LOG LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOGISTIC MAXIMUM "
     "MINIMUM MUL NEG NOT_EQUAL POW PRELU QUANTIZE RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 ROUND RSQRT SELECT SELECT_V2 "

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .graph import SAME_PADDING
 from .reshape_rules import RESHAPE_RULES
 from .shape_call import MAX_DIMENSION, Call, CannotInfer, Inferred, Operand, Shape, axis_of, names
 
@@ -65,7 +66,6 @@ _BROADCAST = names(
     "ADD DIV EQUAL FLOOR_DIV FLOOR_MOD GREATER GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND LOGICAL_OR MAXIMUM MINIMUM "
     "MUL NOT_EQUAL POW SQUARED_DIFFERENCE SUB"
 )
-_SAME_PADDING = 0  # the schema's Padding.SAME; VALID is 1
 
 
 def _broadcast(first: Shape, second: Shape) -> Shape:
@@ -79,7 +79,7 @@ def _window(size: int, window: int, stride: int, padding: int, dilation: int = 1
     """Number of positions of a sliding window along one dimension."""
     if stride < 1 or window < 1 or dilation < 1:
         raise CannotInfer(f"stride {stride}, window {window} or dilation {dilation} is not positive")
-    positions = -(-size // stride) if padding == _SAME_PADDING else -(-(size - (window - 1) * dilation) // stride)
+    positions = -(-size // stride) if padding == SAME_PADDING else -(-(size - (window - 1) * dilation) // stride)
     if positions < 1:
         raise CannotInfer(f"a window of {window} does not fit into {size} pixels")
     return positions
@@ -113,7 +113,7 @@ def _transpose_convolution(call: Call) -> Inferred:
     for axis, now, stride in ((1, h, o.strideH), (2, w, o.strideW)):
         valid = max(kernel[axis] - stride, 0)
         extra = int(output[axis]) - old[axis] * stride
-        if now != old[axis] and extra != (0 if o.padding == _SAME_PADDING else valid):
+        if now != old[axis] and extra != (0 if o.padding == SAME_PADDING else valid):
             raise CannotInfer(f"its output size {list(output)} is not a multiple of its input size {list(old)}")
         size.append(now * stride + extra)
     shape = (n, size[0], size[1], kernel[0])

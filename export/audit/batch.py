@@ -15,7 +15,7 @@ from ecbsr_mobile.tflite.reader import read_bytes
 from ecbsr_mobile.utils.progress import Progress
 from ecbsr_mobile.utils.scheduling import usable_cores
 
-from ..resolutions import Size
+from ..resolutions import Size, sized
 from ..validation.sample_crop import SampleCrop, run_sample_crop
 from .model_audit import Audit, audit
 
@@ -133,8 +133,6 @@ def _tflite_paths(files: Iterable[str | os.PathLike[str]]) -> list[str]:
 
 def _at_size(models: Mapping[str, bytes], size: Size | None) -> tuple[dict[str, bytes], dict[str, str]]:
     """The models at the size to compile for, and why some do not support it."""
-    from ..npu.runner import sized
-
     resized: dict[str, bytes] = {}
     errors: dict[str, str] = {}
     for path, model in models.items():

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ..audit.invariants import BrokenInvariant
     from ..audit.model_audit import Audit
     from ..audit.verdicts import Verdict
-    from ..npu.results import CompileReport, CompileReports, Difference
+    from ..npu.results import CompileReport, CompileReports
+    from ..validation.difference import Difference
 
 COMPILER_COLUMNS = ("status", "supported", "partitions", "read MB", "write MB", "spill MB")
 _SUPPORT = {"refused": "stays on the CPU", "fatal": "accepted, then fails", "unknown": "not verified"}

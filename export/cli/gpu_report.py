@@ -11,7 +11,7 @@ from .. import resolutions
 
 if TYPE_CHECKING:
     from ..gpu.results import GpuReport
-    from ..npu.results import Difference
+    from ..validation.difference import Difference
 
 
 def print_report(report: GpuReport) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..npu.results import Difference
 from ..resolutions import Size
+from ..validation.difference import Difference
 
 if TYPE_CHECKING:
     import numpy as np

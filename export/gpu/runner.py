@@ -13,10 +13,10 @@ from ecbsr_mobile.tflite.graph import Graph, folded_constants, short_name
 from ecbsr_mobile.tflite.partitioning import partitions
 from ecbsr_mobile.utils.progress import Progress
 
-from ..npu.emulator import difference
-from ..npu.runner import sized
+from ..resolutions import sized
+from ..validation.difference import difference
 from ..validation.sample_crop import SampleCrop
-from .accelerator import Adapter, Answer, Query, find_adapter, run
+from .accelerator import SECONDS, Adapter, Answer, Query, find_adapter, run
 from .accelerator_log import AcceleratorLog
 from .results import INSTALL, GpuReport, RefusedOp
 from .single_nodes import single_node
@@ -30,6 +30,7 @@ def query_models(
     models: Mapping[str, bytes],
     precision: str = "fp32",
     crops: Mapping[str, SampleCrop | str] | None = None,
+    seconds: float = SECONDS,
     progress: Progress = lambda items, _label: items,
     adapter: Adapter | str | None = None,
 ) -> dict[str, GpuReport]:
@@ -39,6 +40,7 @@ def query_models(
         models: path → bytes of a `.tflite` file; one of dynamic size is asked about at 960x540.
         precision: what the GPU computes in, one of `results.PRECISIONS`.
         crops: path → the sample crop to run and compare with, or why there is none; None: nothing is run.
+        seconds: time limit of each model.
         progress: wraps the work to show progress.
         adapter: the result of `find_adapter`, if it is known.
 
@@ -49,11 +51,13 @@ def query_models(
     reports = {}
     for path, model in progress(list(models.items()), "asking the GPU delegate"):
         crop = crops.get(path, "it was not run") if crops is not None else None
-        reports[path] = _report(model, precision, crop, adapter)
+        reports[path] = _report(model, precision, crop, adapter, seconds)
     return reports
 
 
-def _report(model: bytes, precision: str, crop: SampleCrop | str | None, adapter: Adapter | str) -> GpuReport:
+def _report(
+    model: bytes, precision: str, crop: SampleCrop | str | None, adapter: Adapter | str, seconds: float
+) -> GpuReport:
     if isinstance(adapter, str):
         return GpuReport("no_adapter", precision, note=f"{adapter}; {INSTALL}")
     empty = GpuReport("no_fp16", precision, adapter.name, adapter.software)
@@ -68,10 +72,10 @@ def _report(model: bytes, precision: str, crop: SampleCrop | str | None, adapter
     if isinstance(crop, SampleCrop):
         stored = crop.io.input.store(crop.lr.astype(np.float32) / np.float32(255))
         queries = [*([] if crop.model == model else queries), Query(crop.model, (stored,))]
-    answers = run(queries, precision, adapter.environment)
+    answers = run(queries, precision, adapter.environment, seconds)
     report = replace(_opened(empty, graph, answers[0]), size=_image_size(graph), total=len(graph.nodes))
     if report.status in ("partial", "refused"):
-        report = replace(report, refused=_refused(graph, answers[0].log, precision, adapter))
+        report = replace(report, refused=_refused(graph, answers[0].log, precision, adapter, seconds))
     if crop is None or report.status not in ("ok", "partial"):
         return report
     if isinstance(crop, str):
@@ -103,7 +107,9 @@ def _opened(empty: GpuReport, graph: Graph, answer: Answer) -> GpuReport:
     return replace(empty, status="partial", taken=log.taken, partitions=log.partitions)
 
 
-def _refused(graph: Graph, log: AcceleratorLog, precision: str, adapter: Adapter) -> tuple[RefusedOp, ...]:
+def _refused(
+    graph: Graph, log: AcceleratorLog, precision: str, adapter: Adapter, seconds: float
+) -> tuple[RefusedOp, ...]:
     """The operators that stay on the CPU, each with the reason that the delegate gives for it alone.
 
     The log of the whole model has each reason once, and no numbers of nodes.
@@ -111,7 +117,7 @@ def _refused(graph: Graph, log: AcceleratorLog, precision: str, adapter: Adapter
     named = {operator for operator, _ in log.refused}
     numbers = [number for number, node in enumerate(graph.nodes) if node.operator in named]
     queries = [Query(tflite.write(single_node(graph, number))) for number in numbers]
-    answers = run(queries, precision, adapter.environment) if queries else []
+    answers = run(queries, precision, adapter.environment, seconds) if queries else []
     reasons: dict[int, str] = {}
     for number, answer in zip(numbers, answers, strict=False):
         operator = graph.nodes[number].operator

@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecbsr_mobile import tflite
-from ecbsr_mobile.metrics import psnr_from_mse
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.text import last_line
 
+from ..validation.difference import difference
 from .compiled_model import CompiledPartition, compiled_partitions
 from .emulator_worker import ONNX_TYPES
 from .qualcomm_sdk import Toolchain
-from .results import MAX_NOTE, Difference, EmulationResult
+from .results import MAX_NOTE, EmulationResult
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ecbsr_mobile.tflite.image_io import ImageTensor
 
     from ..validation.sample_crop import SampleCrop
@@ -74,13 +72,6 @@ def emulate(
 def _with_tensor(image: ImageTensor, tensor: tflite.Tensor) -> ImageTensor:
     """The image as a partition's tensor stores it; the compiler may not repeat the model's quantization."""
     return replace(image, tensor=replace(tensor, quantization=tensor.quantization or image.tensor.quantization))
-
-
-def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:
-    """The difference of two results [H, W, C] in 0..255."""
-    error = np.abs(first - second)
-    mse = float(np.mean(error**2))
-    return Difference(float(error.max()), psnr_from_mse(mse) if mse else None)
 
 
 def _write_job(partition: CompiledPartition, values: np.ndarray, folder: Path) -> None:

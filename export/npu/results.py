@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from ..resolutions import Size
+from ..validation.difference import Difference
 from .socs import VENDORS, vendor_of
 
 if TYPE_CHECKING:
@@ -42,18 +43,6 @@ class RejectedOp:
     node: int
     operator: str
     reason: str
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How two results differ: the largest absolute difference, of 255, and the PSNR in dB (None: they are equal)."""
-
-    max_abs_diff: float
-    psnr_db: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"max_abs_diff": float(f"{self.max_abs_diff:.4g}"), "psnr_db": self.psnr_db and round(self.psnr_db, 3)}
 
 
 @dataclass(frozen=True)

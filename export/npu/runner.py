@@ -17,7 +17,6 @@ from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.progress import Progress
 from ecbsr_mobile.utils.scheduling import usable_cores
 
-from .. import resolutions
 from ..validation.sample_crop import SampleCrop
 from . import vendors
 from .compiler import SECONDS, compile_for, report_on
@@ -25,9 +24,6 @@ from .emulator import emulate
 from .qualcomm_sdk import Toolchain, toolchain
 from .results import CompileReport, CompileReports, EmulationResult
 from .socs import QUALCOMM, SOCS, vendor_of
-
-DEFAULT_SIZE = resolutions.SIZES["540p"]
-"""The size that a model with a dynamic image size is compiled for."""
 
 
 def compile_models(
@@ -106,18 +102,6 @@ def _groups(socs: Sequence[str]) -> dict[tuple[str, str], list[str]]:
 
 def _kept(folder: str | os.PathLike[str], path: str, soc: str) -> Path:
     return Path(folder) / f"{Path(path).stem}-{soc}.tflite"
-
-
-def sized(model: bytes, size: resolutions.Size | None = None) -> bytes:
-    """The model at a size of the LR input; without one, at its own or, if that is dynamic, at 960x540.
-
-    Raises:
-        EcbsrError: the model does not support the size.
-    """
-    graph = tflite.read(model)
-    if size is None and not any(tensor.dynamic for tensor in graph.tensors):
-        return model
-    return tflite.write(tflite.at_size(graph, *(size or DEFAULT_SIZE)))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.tflite.graph import Node
 from export.npu import runner
+from export.resolutions import sized
 from tests.helpers.adb_device import TMP, Device, pushed_libraries
 from tests.helpers.bench import QUICK
 from tests.helpers.standin_litert import RELEASE
@@ -111,8 +112,8 @@ def test_a_file_that_was_compiled_at_the_desk(
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("onnxruntime_qnn") is None, reason="the extra [qualcomm] is not installed")
 def test_what_qualcomms_compiler_writes(phone: Device, row: Callable[..., Row], int8: Path, tmp_path: Path) -> None:
-    sized = runner.sized(int8.read_bytes(), (24, 16))
-    runner.compile_models({str(int8): sized}, ["SM8650", "SM8750"], keep=tmp_path)
+    model = sized(int8.read_bytes(), (24, 16))
+    runner.compile_models({str(int8): model}, ["SM8650", "SM8750"], keep=tmp_path)
     found = row(folder_of(tmp_path / "tools"), tmp_path / f"{int8.stem}-SM8650.tflite")
     assert (found.status, found.nodes_delegated) == ("ok", 1)
     assert row(folder_of(tmp_path / "tools"), tmp_path / f"{int8.stem}-SM8750.tflite").status == "unsupported"

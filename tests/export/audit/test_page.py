@@ -20,7 +20,8 @@ from export.audit import page as audit_page
 from export.audit.batch import Audits, audit_all
 from export.audit.graph_svg import MAX_NODES
 from export.audit.model_audit import audit
-from export.npu.results import STATUSES, CompileReport, Difference, EmulationResult, RejectedOp
+from export.npu.results import STATUSES, CompileReport, EmulationResult, RejectedOp
+from export.validation.difference import Difference
 from export.validation.sample_crop import run_sample_crop
 from tests.helpers.npu_models import negations, several_reasons
 from tests.helpers.pages import EVIL, LONG, assert_figures_are_those_of_the_file, opened, tags

@@ -14,7 +14,7 @@ from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.tflite import Graph
 from export.gpu.results import GpuReport, for_recipe
 from export.gpu.runner import CUT, query_models
-from export.npu.runner import sized
+from export.resolutions import sized
 from export.validation.sample_crop import SampleCrop, run_sample_crop
 from tests.helpers.commands import argv, environment
 from tests.helpers.delegates import audited

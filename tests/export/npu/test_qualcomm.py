@@ -16,6 +16,7 @@ import pytest
 from ecbsr_mobile import tflite, zoo
 from export.npu import compiled_model, compiler_log, runner
 from export.npu.results import CompileReport
+from export.resolutions import sized
 from export.validation.sample_crop import run_sample_crop
 from tests.helpers.commands import DEFECT, argv, environment
 from tests.helpers.delegates import reasons
@@ -40,7 +41,7 @@ pytestmark = [
 
 
 def small(path: Path) -> bytes:
-    return runner.sized(path.read_bytes(), (96, 64))
+    return sized(path.read_bytes(), (96, 64))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def reports() -> dict[str, dict[str, CompileReport]]:
         "reasons": tflite.write(several_reasons()),
         "negations": tflite.write(negations()),
         "nothing": tflite.write(only_negation()),
-        "int16x8": runner.sized(tflite.write(int16x8_network(photo(1))), (96, 64)),
+        "int16x8": sized(tflite.write(int16x8_network(photo(1))), (96, 64)),
     }
     models |= {f"{name} {slope}": tflite.write(int16_node(name, slope)) for name, slope in INT16_NODES}
     crops = {name: run_sample_crop(models[name]) for name in ("int8", "float", "int16x8")}

@@ -11,6 +11,7 @@ from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.tflite import write
 from export.npu import runner
+from export.resolutions import sized
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 
@@ -26,6 +27,6 @@ def test_a_model_with_a_dynamic_size_gets_a_fixed_one() -> None:
     graph = make.graph(make.conv(image, 4))
     loose = [replace(t, signature=(1, -1, -1, t.shape[3])) if t.data is None else t for t in graph.tensors]
     model = write(replace(graph, tensors=tuple(loose)))
-    assert tflite.input_size(tflite.read(runner.sized(model))) == (960, 540)
-    assert tflite.input_size(tflite.read(runner.sized(model, (40, 24)))) == (40, 24)
-    assert runner.sized(write(graph)) == write(graph)
+    assert tflite.input_size(tflite.read(sized(model))) == (960, 540)
+    assert tflite.input_size(tflite.read(sized(model, (40, 24)))) == (40, 24)
+    assert sized(write(graph)) == write(graph)
