@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common, gate_report, paths, tables
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.progress import bars
 from ecbsr_mobile.utils.text import to_utf8
 
-from .config import DOWNLOADED, HOST, MAX_COUNT, MAX_SECONDS, QNN_FETCH, Limits, Options
+from .config import DEFAULT_SIZES, DOWNLOADED, HOST, MAX_COUNT, MAX_SECONDS, QNN_FETCH, Limits, Options
 
 if TYPE_CHECKING:
     from .results.baseline import Comparison
@@ -47,14 +48,16 @@ def parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     add = parser.add_argument
-    add("models", nargs="*", metavar="MODEL", type=paths.INPUT_FILE,
-        help=".tflite files (default: the recommended bundled models)")  # fmt: skip
+    add("models", nargs="*", metavar="MODEL", type=paths.TFLITE,
+        help=".tflite files, or NAME-int8 and NAME-fp32 of bundled models (default: those of the recommended "
+        "ones)")  # fmt: skip
     add = parser.add_argument_group("what is measured").add_argument
     add("--device", action="append", metavar="SERIAL", help="a phone's serial or host:port; host; all (default: host)")
-    add("--size", metavar="SIZE,…", help="low-resolution input: 270p, 360p, 540p, 720p, 1080p or WIDTHxHEIGHT")
+    add("--size", metavar="SIZE,…", help="low-resolution input: 270p, 360p, 540p, 720p, 1080p or WIDTHxHEIGHT "
+        f"(default: the file's; {', '.join(DEFAULT_SIZES)} if it is dynamic)")  # fmt: skip
     add("--delegate", default="cpu", metavar="NAME,…",
         help="cpu[:builtin], gpu[:fp32], nnapi[:ACCELERATOR], npu, qnn[:htp|gpu|dsp][:k=v,…], "
-        "external:/path.so[:k=v,…]")  # fmt: skip
+        "external:/path.so[:k=v,…] (default: %(default)s)")  # fmt: skip
     add("--threads", default="1", metavar="N,…", help="CPU threads (default: 1)")
     add("--cores", default=Options.cores, metavar="CORES",
         help="phones: big, little, all or a hexadecimal mask (default: %(default)s)")  # fmt: skip
@@ -64,7 +67,8 @@ def parser() -> argparse.ArgumentParser:
         help="timed inferences in each process (default: %(default)s)")  # fmt: skip
     add("--tool", default=Options.tool, metavar="TOOL", type=_TOOL,
         help="phones: tflite, litert, or the path of a benchmark_model or its folder, where --check finds LiteRT's "
-        "run_model, and the delegate npu LiteRT's libraries")  # fmt: skip
+        "run_model, and the delegate npu LiteRT's libraries (default: %(default)s, fetched once: TensorFlow's newest "
+        "nightly build)")  # fmt: skip
     add("--tool-sha256", default="", metavar="HEX", help="phones: SHA-256 that the tool must have")
     add("--qnn", default="", metavar="DIR", type=_QNN,
         help="phones: Qualcomm's delegate and runtime for the delegate qnn: a folder with their .aar files, these "
@@ -161,7 +165,12 @@ def _measure(arguments: argparse.Namespace) -> Results:
         step = update if sys.stderr.isatty() and progress else None
         if arguments.resume:
             return session.resume(arguments.resume, progress, step)
-        return session.start(arguments.models, _options(arguments), arguments.out, progress, step)
+        return session.start(_models(arguments), _options(arguments), arguments.out, progress, step)
+
+
+def _models(arguments: argparse.Namespace) -> list[str | os.PathLike[str]]:
+    """The files, also of those that were named as bundled models."""
+    return [zoo.bundled_tflite(model) or model for model in arguments.models]
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -206,7 +215,7 @@ def _dry_run(arguments: argparse.Namespace) -> int:
     from .phone.dry_run import dry_run
 
     folder = Path(tempfile.mkdtemp(prefix="ecbsr-bench-"))
-    commands = dry_run(arguments.models, _options(arguments), folder)
+    commands = dry_run(_models(arguments), _options(arguments), folder)
     if arguments.json:
         common.print_json({"commands": commands})
     else:

@@ -89,7 +89,7 @@ def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any)
         if given:
             raise UsageError(f"{', '.join(given)} can be given for a file, not for a model that is already loaded")
         return model if hasattr(model, "run") else TorchModel(model)  # type: ignore[arg-type, return-value]
-    if (bundled := _bundled_tflite(os.fspath(model))) or Path(model).suffix.lower() == ".tflite":
+    if (bundled := zoo.bundled_tflite(os.fspath(model))) or Path(model).suffix.lower() == ".tflite":
         from .tflite_model import TfliteModel
 
         if set(given) - {"value_range"}:
@@ -107,15 +107,6 @@ def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any)
         note = f"{model} {worse}: it is not trained, or misread (--identity, --range, --activation)"
         warnings.warn(note, UserWarning, stacklevel=2)
     return loaded
-
-
-def _bundled_tflite(name: str) -> Path | None:
-    """The `.tflite` that a bundled name stands for; None for other names, and where there is a file of that name."""
-    if Path(name).exists():
-        return None
-    if name in zoo.names():
-        return zoo.tflite(name, "fp32")
-    return zoo.FOLDER / f"{name}.tflite" if name in zoo.tflite_names() else None
 
 
 _Image = TypeVar("_Image", Picture, "NDArray[np.unsignedinteger]")

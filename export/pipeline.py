@@ -148,7 +148,8 @@ def _paths(run: _Run) -> list[Path]:
 def _file_name(run: _Run, precision: str, size: Size) -> str:
     """The name of a `.tflite` file, without its extension."""
     target = [run.options.target] if precision in QUANTIZED else []
-    return "-".join([run.net.name, precision, *target, resolutions.name(size)])
+    fixed = ["fixed"] if precision == "int8" and run.options.fixed_size else []
+    return "-".join([run.net.name, precision, *target, *fixed, resolutions.name(size)])
 
 
 def _onnx_file(run: _Run) -> _CheckedFile:

@@ -20,7 +20,8 @@ def parser() -> argparse.ArgumentParser:
     parser.epilog = EPILOG
     add = parser.add_argument
     add("models", nargs="*", metavar="MODEL", type=paths.MODEL,
-        help=".tflite files or bundled models (default: ecbsr-m4c16-x2 as int8 and as fp32)")  # fmt: skip
+        help=".tflite files or bundled models: NAME and NAME-int8 in int8, NAME-fp32 in fp32 (default: ecbsr-m4c16-x2 "
+        "in int8 and in fp32)")  # fmt: skip
     add("--out", required=True, metavar="DIR", type=paths.OUTPUT_FOLDER, help="new folder for the page")
     add("--litert-js", metavar="DIR", type=paths.INPUT_FOLDER,
         help="a node_modules with LiteRT.js (default: fetched from npm once)")  # fmt: skip

@@ -91,14 +91,7 @@ def check_new(folder: Path) -> None:
 def _paths(models: Sequence[str | os.PathLike[str]]) -> list[Path]:
     if not models:
         return [zoo.tflite(zoo.DEFAULT, precision) for precision in ("int8", "fp32")]
-    return [_path(os.fspath(model)) for model in models]
-
-
-def _path(model: str) -> Path:
-    """A file, or the int8 file of the bundled model of that name, or the bundled file of that name."""
-    if model in zoo.names():
-        return zoo.tflite(model)
-    return zoo.FOLDER / f"{model}.tflite" if model in zoo.tflite_names() else Path(model)
+    return [zoo.bundled_tflite(os.fspath(model), "int8") or Path(model) for model in models]
 
 
 def _contents(models: Sequence[PageModel], litert: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -75,9 +75,9 @@ def _print_table(cards: Sequence[ModelCard]) -> None:
     common.print_line()
     notes = (
         "kB: the int8 .tflite.",
-        "GMAC: billions of multiplications and additions for a result of 1280x720.",
+        "GMAC: billions of multiply-accumulate operations for a result of 1280x720.",
         f"{', '.join(sets)}: PSNR of fp32 in dB, on luma.",
-        f"loss: dB on {zoo.LOSS_SET}, of the int8 file for CPUs.",
+        f"loss: dB on {zoo.LOSS_SET}, of the int8 file for CPUs against the float network with the same 8-bit input.",
         f"time: of int8, over the fp32 file of ecbsr-m4c16 of the same scale (LR {timed.size}, 1 thread, "
         f"{timed.machine}); another processor gives other ratios: ecbsr bench measures yours.",
         "-: not measured.",

@@ -76,6 +76,9 @@ INPUT_FILE_OR_FOLDER = PathKind(file=True, folder=True)
 _BUNDLED = "a bundled model (ecbsr models lists them)"
 WEIGHTS = PathKind(file=True, names=zoo.names, named=_BUNDLED)
 MODEL = PathKind(file=True, names=lambda: (*zoo.names(), *zoo.tflite_names()), named=_BUNDLED)
+_BUNDLED_FILE = "NAME-int8 or NAME-fp32 of a bundled model (ecbsr models lists them)"
+TFLITE = PathKind(file=True, names=zoo.tflite_names, named=_BUNDLED_FILE)
+TFLITE_OR_FOLDER = PathKind(file=True, folder=True, names=zoo.tflite_names, named=_BUNDLED_FILE)
 OUTPUT_FILE = PathKind(file=True, exists=False)
 OUTPUT_FOLDER = PathKind(folder=True, exists=False)
 OUTPUT_FILE_OR_FOLDER = PathKind(file=True, folder=True, exists=False)

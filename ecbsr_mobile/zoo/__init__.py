@@ -98,6 +98,18 @@ def tflite(name: str, precision: str = "int8") -> Path:
     return _existing(name, FOLDER / f"{name}-{precision}.tflite")
 
 
+def bundled_tflite(name: str, precision: str = "fp32") -> Path | None:
+    """The `.tflite` file that a bundled name stands for: `NAME-int8`, `NAME-fp32`, or NAME in `precision`.
+
+    None for another name, and where there is a file of that name, which is meant then.
+    """
+    if Path(name).exists():
+        return None
+    if name in names():
+        return tflite(name, precision)
+    return FOLDER / f"{name}.tflite" if name in tflite_names() else None
+
+
 def pictures() -> list[Path]:
     """The bundled images, for calibration and demonstration; `pictures/README.md` lists their sources."""
     return sorted((FOLDER / "pictures").glob("*.png"))

@@ -75,7 +75,7 @@ def audit_all(
     Args:
         files: paths of files and folders.
         socs: SoCs to compile for with the vendor's NPU compiler, see `npu.socs.SOCS`; empty: none.
-        size: (width, height) of the LR input to compile for; None: see `npu.runner.sized`.
+        size: (width, height) of the LR input to compile for; None: see `resolutions.sized`.
         emulate: run the compiled models in the vendor's emulator, on a crop of a bundled image.
         keep: folder for the compiled files; None deletes them.
         overwrite: replace files in `keep`.
@@ -95,6 +95,8 @@ def audit_all(
     models: dict[str, bytes] = {}
 
     def audit_file(path: str) -> tuple[bytes, Audit]:
+        if os.path.isdir(path):
+            raise EcbsrError(f"{path}: contains no .tflite file")
         data = read_bytes(path)
         return data, audit(data, path)
 
@@ -125,7 +127,7 @@ def _tflite_paths(files: Iterable[str | os.PathLike[str]]) -> list[str]:
     """The paths without duplicates, each folder replaced by the `.tflite` files in it."""
     paths: list[str] = []
     for file in map(Path, files):
-        # A folder without .tflite files stays, so that reading it gives an error.
+        # A folder without .tflite files stays: it gives an error like a file that cannot be read.
         inside = sorted(str(path) for path in file.glob("*.tflite")) if file.is_dir() else []
         paths += inside or [str(file)]
     return list(dict.fromkeys(paths))

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common, gate_report, paths
 from ecbsr_mobile.cli.parser import typed_name
 from ecbsr_mobile.errors import EcbsrError, UsageError
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.html:
         check_outputs([options.html], options.overwrite)
     audits = audit_all(
-        options.files,
+        [zoo.bundled_tflite(file) or file for file in options.files],
         socs,
         size,
         emulate=options.emulate,
@@ -121,8 +122,8 @@ def parser() -> argparse.ArgumentParser:
     """The command's parser."""
     parser = common.parser("ecbsr-audit", _DESCRIPTION)
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", type=paths.INPUT_FILE_OR_FOLDER,
-        help="a .tflite file, or a folder of .tflite files")  # fmt: skip
+    add("files", nargs="+", metavar="FILE", type=paths.TFLITE_OR_FOLDER,
+        help="a .tflite file, a folder of them, or NAME-int8 or NAME-fp32 of a bundled model")  # fmt: skip
     add("--npu", metavar="VENDOR[:SOC,…],…",
         help=f"compile with the NPU compilers of these vendors, for all or some of their SoCs: {QUALCOMM} (extra "
         f"[{QUALCOMM}]), {', '.join(VENDORS[1:])} (where the vendor's SDK is installed)")  # fmt: skip

@@ -143,14 +143,14 @@ def parser() -> argparse.ArgumentParser:
         f"{' or '.join(options.INT16_TARGETS)} only ({defaults.activations})")  # fmt: skip
     add("--prelu", choices=options.PRELU, default=defaults.prelu,
         help="how the int8 file writes PReLU: single (one depthwise convolution and ADD), double (two, precise for any "
-        f"network, 6 %% slower), native (PRELU); auto measures and chooses ({defaults.prelu})")  # fmt: skip
+        f"network, a fifth slower), native (PRELU); auto measures and chooses ({defaults.prelu})")  # fmt: skip
     add("--finetune", type=int, metavar="STEPS",
         help="steps of fine-tuning calibrated int8 weights to the float network's results; Ctrl-C keeps the best so "
         "far; 0 only calibrates (as many as suit the network; 0 for bundled models and for weights trained for "
         "int8)")  # fmt: skip
     add("--fixed-size", action="store_true",
         help="let the int8 file compute four pixels at once in the end: about a tenth quicker on CPUs for luma at x2, "
-        "with the same bytes, but not to be resized to odd sides")  # fmt: skip
+        "with the same bytes, but not to be resized to odd sides; its name has -fixed")  # fmt: skip
     add("--max-drop", type=float, default=defaults.max_drop, metavar="DB",
         help=f"refuse a file that loses more PSNR ({defaults.max_drop})")  # fmt: skip
     add("--npu", metavar="VENDOR[:SOC,…],…",

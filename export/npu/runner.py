@@ -38,7 +38,7 @@ def compile_models(
     """Compile each model for each SoC with its vendor's compiler; only Qualcomm's has an emulator.
 
     Args:
-        models: path → bytes of a `.tflite` file of fixed size (see `sized`).
+        models: path → bytes of a `.tflite` file of fixed size (see `resolutions.sized`).
         socs: as `socs.parse_socs` gives them.
         crops: path → the sample crop to emulate and compare with, or why there is none; None: no emulation.
         keep: folder for the compiled files, named MODEL-SOC.tflite; None deletes them.

@@ -24,7 +24,7 @@ def test_audits_the_files_of_a_folder_once_each(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_models_is_an_error(tmp_path: Path) -> None:
-    assert "is a folder" in audit_all([tmp_path]).errors[str(tmp_path)]
+    assert "contains no .tflite file" in audit_all([tmp_path]).errors[str(tmp_path)]
 
 
 def test_a_model_that_cannot_run_on_the_crop_has_a_reason(tmp_path: Path) -> None:

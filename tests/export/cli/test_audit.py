@@ -131,7 +131,7 @@ def test_files_that_cannot_be_read_are_errors_and_the_others_are_audited(
     document = json.loads(out)
     assert [item["path"] for item in document["files"]] == [str(files["foreign"])]
     assert len(document["errors"]) == len(err.splitlines()) == 3
-    for reason in ("an ONNX model", "is a folder"):
+    for reason in ("an ONNX model", "contains no .tflite file"):
         assert reason in err
     with pytest.raises(EcbsrError, match=r"missing\.tflite: no such file"):  # a mistyped name
         run(capsys, files["foreign"], tmp_path / "missing.tflite")
