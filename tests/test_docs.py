@@ -13,9 +13,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from ecbsr_mobile import zoo
+from ecbsr_mobile import images, upscale, zoo
 from tests.helpers.commands import DEFECT, argv, entry_points, environment, module
 from tests.helpers.paths import ROOT
 
@@ -153,6 +154,11 @@ def test_the_examples_run(folder: Path) -> None:
     assert re.search(r"int8\S*: loses 0\.\d{3} dB; \d+\.\d ms", run("weights_to_phone_files.py", zoo.DEFAULT, "made"))
     assert "text.png: 444x168" in run("upscale_frames.py", "photos", "larger") or (folder / "larger/text.png").exists()
     assert re.search(r"XNNPACK.*: \d+ of \d+ nodes", run("audit_a_file.py", "model.tflite"))
+    photo = images.read(folder / "photo.png")
+    for name in ("ecbsr-m4c16-x2-int8", "ecbsr-m4c16-x2-fp32", "ecbsr-m4c16-rgb-x2-int8"):
+        run("run_with_litert.py", zoo.FOLDER / f"{name}.tflite", "photo.png", "larger.png")
+        found = images.read(folder / "larger.png").pixels.astype(int)
+        assert np.abs(found - upscale(photo, name).pixels).max() <= 1
 
 
 @pytest.mark.slow

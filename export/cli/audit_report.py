@@ -205,4 +205,4 @@ def _print_npu_notes(reports: CompileReports) -> None:
         for line in lines:
             socs.setdefault(line, []).append(soc)
     for line, names in socs.items():
-        common.print_line(f"  {line} [{'all' if len(names) == len(reports) else ', '.join(names)}]")
+        common.print_line(f"  {line} ({'all SoCs' if len(names) == len(reports) else ', '.join(names)})")

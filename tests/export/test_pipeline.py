@@ -163,8 +163,7 @@ def test_other_targets_and_io_dtypes(ready, tmp_path: Path) -> None:
 def test_a_file_for_one_size_gives_the_same_bytes(ready, tmp_path: Path, io_dtype: str) -> None:
     options = {"precisions": ["int8"], "sizes": ["40x30"], "finetune": 0, "max_drop": 100, "io_dtype": io_dtype}
     plain, fixed = (
-        export(net(1, 2, "prelu"), tmp_path, fixed_size=fixed_size, **options).files[0]
-        for fixed_size in (False, True)
+        export(net(1, 2, "prelu"), tmp_path, fixed_size=fixed_size, **options).files[0] for fixed_size in (False, True)
     )
     assert [file.path.name for file in (plain, fixed)] == [
         "ecbsr-m2c8-x2-int8-cpu-40x30.tflite", "ecbsr-m2c8-x2-int8-cpu-fixed-40x30.tflite"
