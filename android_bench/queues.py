@@ -84,9 +84,10 @@ class Queues:
         try:
             with suppress(Canceled):
                 self._run_queue(name)
-        except Exception as error:  # raised later in the thread that waits
+        except Exception as error:  # that of a single device is raised later, in the thread that waits
             self.failures[name] = error
-            self.progress(f"{name}: {error}")
+            if len(self.options.devices) > 1:
+                self.progress(f"{name}: {error}")
         finally:
             ended.set()
 

@@ -95,8 +95,8 @@ def train(
     Raises:
         EcbsrError: there are no usable images, nothing to resume from, or no such device; the loss is not finite;
             `out` cannot be written; or another training writes to it.
-        UsageError: `settings` differ from those of the checkpoint, the batch cannot be divided among the processes, or
-            the teacher has another scale or other colors.
+        UsageError: `out` contains another run, `settings` differ from those of the checkpoint, the batch cannot be
+            divided among the processes, or the teacher has another scale or other colors.
         KeyboardInterrupt: Ctrl-C, SIGTERM, or the end of the terminal.
     """
     settings, out, chosen_device = settings or Settings(), Path(out), choose_device(device)
@@ -137,10 +137,10 @@ def train(
 
 def _check_new(out: Path) -> None:
     if (out / CHECKPOINT).exists():
-        raise EcbsrError(f"{out}: contains a training run; resume it (--resume) or choose another folder")
+        raise UsageError(f"{out}: contains a training run; resume it (--resume) or choose another folder")
     existing = next((out / name for name in (WEIGHTS, LOG, CURVES) if (out / name).exists()), None)
     if existing:
-        raise EcbsrError(f"{existing} exists; choose another folder")
+        raise UsageError(f"{existing} exists; choose another folder")
 
 
 def _teacher(settings: Settings, device: torch.device) -> Model | None:
