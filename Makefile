@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-fast coverage fuzz chaos lint docs hooks zoo zoo-check zoo-train app app-test lock clean
+.PHONY: demo test test-fast coverage fuzz chaos lint docs hooks zoo zoo-check zoo-train app app-test lock clean help
 
 # Parallel tests: PyTorch and OpenCV use one thread each, since the processes fill the cores already.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
@@ -94,6 +94,9 @@ CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-ccc
 lock: $(READY)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev setup.cfg --output-file requirements.lock \
 	  $(addprefix --no-emit-package ,ecbsr-mobile $(CUDA)) --generate-hashes --no-annotate --no-header $(UPGRADE)
+
+help:
+	@sed -n 's/^    make/make/p' CONTRIBUTING.md
 
 clean:
 	rm -rf .venv demo build dist *.egg-info

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 if TYPE_CHECKING:
     from front import Point
     from matplotlib.axes import Axes
 
 FIXED_SIZE = " --fixed-size"  # after the name of a model: its file for one size, beside which the other has no label
+OURS, OTHERS = "tab:blue", "0.4"
 MIN_SPAN = 0.1  # of an axis: smaller differences are noise and must not fill the panel
 
 
@@ -34,19 +37,30 @@ def plot(points: Sequence[Point], front: Sequence[Point], rivals: Sequence[Point
 def _plot_with_rivals(axes: Axes, points: Sequence[Point], front: Sequence[Point], rivals: Sequence[Point]) -> None:
     axes.set_xscale("log")
     axes.step([p.time.mean for p in front], [p.psnr[-1] for p in front], where="post", color="0.7", zorder=0)
-    for group, color, marker in ((points, "tab:blue", "o"), (rivals, "0.4", "s")):
-        ours = group is points
+    for group, color, marker in ((points, OURS, "o"), (rivals, OTHERS, "s")):
         axes.scatter([p.time.mean for p in group], [p.psnr[-1] for p in group], color=color, marker=marker, s=20,
-                     label="this project, int8" if ours else "others")  # fmt: skip
-        # Points can be close, so that labels are at different heights, those of the front to the left.
-        for number, point in enumerate(sorted(front if ours else rivals, key=lambda point: point.time.mean)):
-            label = _label(point)
-            offset, alignment = ((-5, (-9, 1, 11)[number % 3]), "right") if ours else ((5, (2, -9)[number % 2]), "left")
-            axes.annotate(label, (point.time.mean, point.psnr[-1]), offset, textcoords="offset points", fontsize=8,
-                          ha=alignment, color=color)  # fmt: skip
+                     label="this project, int8" if group is points else "others")  # fmt: skip
     times = [p.time.mean for p in (*points, *rivals)]
     axes.set_xlim(min(times) / 2, max(times) * 5)
     axes.legend(loc="lower right", fontsize=9)
+    _label_apart(axes, [(p, OURS) for p in front] + [(p, OTHERS) for p in rivals], (*points, *rivals))
+
+
+def _label_apart(axes: Axes, labeled: Sequence[tuple[Point, str]], points: Sequence[Point]) -> None:
+    """Write each label in its color at the first place beside its point where it covers no other label and no point."""
+    axes.figure.draw_without_rendering()  # the layout is final from here on
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8)
+             for x, y in axes.transData.transform([(p.time.mean, p.psnr[-1]) for p in points])]  # fmt: skip
+    for point, color in labeled:
+        sides = ((-6, "right"), (6, "left")) if color == OURS else ((6, "left"), (-6, "right"))
+        for up, (across, alignment) in product((0, -8, 8, 16, -16, 24, -24, 32, -32), sides):
+            label = axes.annotate(_label(point), (point.time.mean, point.psnr[-1]), (across, up), fontsize=8,
+                                  textcoords="offset points", ha=alignment, va="center", color=color)  # fmt: skip
+            box = label.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            label.remove()
 
 
 def _plot_scale(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
@@ -54,8 +68,11 @@ def _plot_scale(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> 
     axes.step([p.time.mean for p in front], [p.psnr[-1] for p in front], where="post", color="0.7", zorder=0)
     close = 0.1 * (max(times) - min(times))  # too close for a label between two points
     names = {point.name for point in points}
+    for color, name in ((OURS, "Pareto front"), ("tab:orange", "behind it")):
+        group = [point for point in points if (point in front) == (color == OURS)]
+        axes.scatter([p.time.mean for p in group], [p.psnr[-1] for p in group], color=color, label=name)
+    axes.legend(loc="lower right", fontsize=9)
     for point in points:
-        axes.scatter(point.time.mean, point.psnr[-1], color="tab:blue" if point in front else "tab:orange")
         # No model is above and left of a point on the front, so its label goes there; other labels go below right.
         offset, alignment = ((-5, 5), "right") if point in front else ((5, -11), "left")
         if point in front and any(0 < point.time.mean - other.time.mean < close for other in front):
