@@ -24,7 +24,7 @@ from ..transforms.maximum import prelu_as_maximum
 from ..transforms.prelu import decompose_prelu, fold_steep_slopes
 from ..validation.sample_images import Sample
 from .calibration import sheet
-from .quantizer import copies_image, quantization
+from .quantizer import copies_image, quantization, quantized_weight_and_bias
 from .weight_rounding import equalize, round_weights
 
 if TYPE_CHECKING:
@@ -196,20 +196,9 @@ class _Editor:
         if weight.data is None or bias.data is None:
             raise EcbsrError(f"CONV_2D {self.tensors[result].label} has no constant weights and bias")
         in_scale, out_scale = (_scale(self.tensors[index]) for index in (source, result))
-        values = weight.data.astype(np.float64).reshape(len(weight.data), -1)
-        scale = self.scales.get(node.inputs[1], np.abs(values).max(axis=1) / 127).astype(np.float64)
-        # The scale of a channel of tiny weights is raised: compilers store its bias as int32, and the kernel shifts a
-        # sum by at most 31 bits (tflite/kernels/internal/common.cc).
-        scale = np.maximum(scale, np.abs(bias.data.astype(np.float64)) / in_scale / 2**30)
-        scale = np.maximum(scale, out_scale / in_scale * 2.0**-24).astype(np.float32)
-        bias_scale = (np.float32(in_scale) * scale).astype(np.float32)
-        stored = qparams.quantize(values, scale[:, None].astype(np.float64), narrow=True).reshape(weight.shape)
-        bias_values = qparams.quantize(bias.data, bias_scale.astype(np.float64), dtype=np.int64)
-        zeros = np.zeros(len(scale), np.int64)
-        return [
-            self._append(_constant(weight, stored, Quantization(scale, zeros))),
-            self._append(_constant(bias, bias_values, Quantization(bias_scale, zeros))),
-        ]
+        scales = self.scales.get(node.inputs[1])
+        constants = quantized_weight_and_bias(weight, bias, in_scale, out_scale, bias_dtype=np.int64, scales=scales)
+        return [self._append(constant) for constant in constants]
 
 
 def _slopes(tensor: Tensor) -> Tensor:

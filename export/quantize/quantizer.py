@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization import qparams
 from ecbsr_mobile.quantization.qparams import IMAGE_RANGE, MIN_RANGE_WIDTH, RESIDUAL_RANGE
 from ecbsr_mobile.tflite import Graph, Node, Quantization, Tensor, fused_activation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Range = tuple[float, float]
 """Minimum and maximum real value of a tensor; values beyond are clipped."""
@@ -183,18 +187,43 @@ def _weight_and_bias(node: Node, tensors: list[Tensor]) -> tuple[Tensor, Tensor]
     if weight.data is None or bias.data is None or source is None or result is None:
         raise EcbsrError(f"{node.operator} {tensors[node.outputs[0]].name} has no constant weights and bias")
     axis = _CHANNEL_AXIS[node.operator]
+    return quantized_weight_and_bias(weight, bias, float(source.scale[0]), float(result.scale[0]), axis)
+
+
+def quantized_weight_and_bias(
+    weight: Tensor,
+    bias: Tensor,
+    in_scale: float,
+    out_scale: float,
+    axis: int = 0,
+    bias_dtype: type[np.int32] | type[np.int64] = np.int32,
+    scales: NDArray[np.floating] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The constants of a convolution: int8 weights with a scale per output channel, and biases in their unit.
+
+    Args:
+        weight: float weights, whose output channels are along `axis`.
+        bias: float biases [channels].
+        in_scale: the input's quantization scale.
+        out_scale: the output's.
+        axis: see `weight`.
+        bias_dtype: int32 for int8 activations, int64 for int16.
+        scales: [channels], the weights' scales; None: those that the largest weights need.
+    """
+    assert weight.data is not None and bias.data is not None
     shape = [1] * weight.data.ndim
     shape[axis] = -1
-    in_scale = float(source.scale[0])
-    largest = np.abs(weight.data.astype(np.float64)).max(axis=tuple(i for i in range(weight.data.ndim) if i != axis))
-    scale = largest / 127
-    # The scale of a channel of tiny weights is raised: its bias must stay far from int32's limits, and some builds of
-    # XNNPACK refuse in·weight/out of 2^-32 and below.
-    scale = np.maximum(scale, np.abs(bias.data.astype(np.float64)) / in_scale / 2**30)
-    scale = np.maximum(scale, float(result.scale[0]) / in_scale * 2.0**-24).astype(np.float32)
+    if scales is None:
+        others = tuple(i for i in range(weight.data.ndim) if i != axis)
+        scales = np.abs(weight.data.astype(np.float64)).max(axis=others) / 127
+    # The scale of a channel of tiny weights is raised: its bias must stay far from int32's limits, in which compilers
+    # store it with int16 activations, too; some builds of XNNPACK refuse in·weight/out of 2^-32 and below; and the
+    # kernel for int16 shifts a sum by at most 31 bits (tflite/kernels/internal/common.cc).
+    scale = np.maximum(scales.astype(np.float64), np.abs(bias.data.astype(np.float64)) / in_scale / 2**30)
+    scale = np.maximum(scale, out_scale / in_scale * 2.0**-24).astype(np.float32)
     bias_scale = (np.float32(in_scale) * scale).astype(np.float32)
     weight_values = qparams.quantize(weight.data, scale.reshape(shape).astype(np.float64), narrow=True)
-    bias_values = qparams.quantize(bias.data, bias_scale.astype(np.float64), dtype=np.int32)
+    bias_values = qparams.quantize(bias.data, bias_scale.astype(np.float64), dtype=bias_dtype)
     zeros = np.zeros(len(scale), np.int64)
     return (
         _quantized(weight, weight_values, Quantization(scale, zeros, axis)),
