@@ -110,11 +110,17 @@ def main(argv: list[str] | None = None) -> int:
         return _list_phones(as_json=arguments.json)
     if arguments.dry_run:
         return _dry_run(arguments)
-    gate_report.check_options(arguments)
     from . import text_report
     from .results import baseline, serialize
-    from .session import check_new, publish
+    from .session import REPORTS, check_new, publish
 
+    folder = arguments.out or arguments.resume
+    earlier = [arguments.baseline] if arguments.baseline else []
+    gate_report.check_options(
+        arguments,
+        [*_models(arguments), *earlier, *arguments.imported],
+        [Path(folder, name) for name in REPORTS] if folder else [],
+    )
     if arguments.out:
         check_new(Path(arguments.out))
     before = serialize.read_results(arguments.baseline) if arguments.baseline else None
@@ -127,7 +133,6 @@ def main(argv: list[str] | None = None) -> int:
     comparisons: Sequence[Comparison] = ()
     if before and not refused:
         comparisons = baseline.compare(results, before, arguments.fail_above, strict=arguments.strict)
-    folder = arguments.out or arguments.resume
     if folder and (comparisons or imported):
         publish(Path(folder), results, comparisons)
     if arguments.json:

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import dataset, images, metrics
 from .errors import EcbsrError
+from .upscaling import finite
 
 if TYPE_CHECKING:
     from .upscaling import Model
@@ -75,11 +76,12 @@ def score(model: Model, pair: dataset.Pair) -> Score:
     height, width = pair.hr.shape[:2]
     bicubic = images.resize_bicubic(pair.lr, (width, height))
     if model.colors == 3:
-        upscaled = images.luma(images.round_to(model.run(pair.lr.astype(np.float32) / np.float32(255)) * 255, np.uint8))
+        result = finite(model.run(pair.lr.astype(np.float32) / np.float32(255)), model)
+        upscaled = images.luma(images.round_to(result * 255, np.uint8))
         target, bicubic = images.luma(pair.hr), images.luma(bicubic)
     else:
         plane = images.luma(pair.lr)[:, :, None] / np.float32(255)
-        upscaled = images.round_to(model.run(plane)[:, :, 0] * 255, np.uint8)
+        upscaled = images.round_to(finite(model.run(plane), model)[:, :, 0] * 255, np.uint8)
         target, bicubic = (images.round_to(images.luma(rgb), np.uint8) for rgb in (pair.hr, bicubic))
     border = model.scale
     return Score(

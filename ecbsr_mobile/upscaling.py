@@ -191,15 +191,26 @@ def _with_halo(start: int, stop: int, halo: int, minimum: int, length: int, step
     return slice(start, min(max(stop, start + minimum), length))
 
 
+def finite(result: NDArray[np.float32], model: Model) -> NDArray[np.float32]:
+    """The result of `model` for an image.
+
+    Raises:
+        EcbsrError: it has infinities or NaN, which are no pixels.
+    """
+    if not np.isfinite(result).all():
+        raise EcbsrError(f"{model.name} gives infinities or NaN for this image; check its weights")
+    return result
+
+
 def _upscale_tile(pixels: NDArray[np.unsignedinteger], model: Model, peak: int) -> NDArray[np.unsignedinteger]:
     gray = pixels.shape[2] == 1
     rgb = (pixels.repeat(3, axis=2) if gray else pixels).astype(np.float32) * np.float32(255 / peak)
     if model.colors == 3:
-        result = model.run(rgb / np.float32(255)) * np.float32(255)
+        result = finite(model.run(rgb / np.float32(255)), model) * np.float32(255)
         if gray:
             result = result.clip(0, 255).mean(axis=2, keepdims=True)
     else:
-        y = model.run(images.luma(rgb)[:, :, None] / np.float32(255))[:, :, 0] * np.float32(255)
+        y = finite(model.run(images.luma(rgb)[:, :, None] / np.float32(255)), model)[:, :, 0] * np.float32(255)
         if gray:  # gray is a color with chroma 128, which needs no enlarging
             result = images.ycbcr_to_rgb(y, np.full((*y.shape, 2), 128, np.float32))[:, :, :1]
         else:

@@ -221,10 +221,11 @@ def test_closed_streams_are_the_null_device(picture: Path, tmp_path: Path, close
 @pytest.mark.parametrize(("full", "code"), [(">/dev/full", 1), ("2>/dev/full", 0)])
 @pytest.mark.slow
 def test_output_to_a_full_disk_ends_without_a_traceback(tmp_path: Path, full: str, code: int) -> None:
-    line = shlex.join(argv("ecbsr-export", "--list"))
-    result = subprocess.run(["sh", "-c", f"{line} {full}"], capture_output=True, text=True, env=environment())
-    assert result.returncode == code
-    assert result.stderr in ("", "ecbsr-export: No space left on device\n")
+    for option in ("--list", "--version", "--help"):
+        line = shlex.join(argv("ecbsr-export", option))
+        result = subprocess.run(["sh", "-c", f"{line} {full}"], capture_output=True, text=True, env=environment())
+        assert result.returncode == code
+        assert result.stderr in ("", "ecbsr-export: No space left on device\n")
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ default for these, and a `UserWarning` names the assumptions.
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Mapping
@@ -83,7 +84,15 @@ def save(net: PlainNet | ECBSR, path: str | os.PathLike[str], metadata: Mapping[
         recorded |= {"identity": str(net.identity), "expansion": str(net.expansion)}
     tensors = dict(net.state_dict()) | (int8.tensors(net) if isinstance(net, PlainNet) else {})
     tensors = {name: value.contiguous() for name, value in tensors.items()}
-    write_bytes(path, serialize(tensors, {**(metadata or {}), **recorded}))
+    write_bytes(path, _with_sorted_header(serialize(tensors, {**(metadata or {}), **recorded})))
+
+
+def _with_sorted_header(data: bytes) -> bytes:
+    """A `.safetensors` file whose header has its keys in order: the library writes them in another order each time."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at multiples of 8
+    return len(header).to_bytes(8, "little") + header + data[end:]
 
 
 def _notes(choice: Choice, assumptions: list[str]) -> list[str]:

@@ -30,7 +30,7 @@ from ..utils import verbosity
 from ..utils.extras import extra_of, how_to_install
 from ..utils.progress import cleared
 from ..utils.signals import INTERRUPTS
-from ..utils.text import printable
+from ..utils.text import printable, to_utf8
 from .parser import Parser, typed_name, versions
 
 SCHEMA = 1
@@ -41,6 +41,8 @@ DONE, FAILED, MISUSE = 0, 1, 2
 _RETRY_SECONDS = 0.02
 
 _MAX_NAMED = 3  # files in a command that is printed
+
+_NO_MEMORY = "not enough memory for this input; use a smaller one"
 
 
 def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> NoReturn:
@@ -73,7 +75,7 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
     except ModuleNotFoundError as error:
         code, lines = FAILED, _missing_module(error)
     except MemoryError:
-        code, lines = FAILED, ["not enough memory for this input; use a smaller one"]
+        code, lines = FAILED, [_NO_MEMORY]
     except BrokenPipeError:
         code = FAILED
     except OSError as error:
@@ -82,7 +84,8 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
         number = int(interrupt.args[0]) if interrupt.args else int(signal.SIGINT)
         code, lines = 128 + number, [f"interrupted by {signal.Signals(number).name}"]
     except Exception as error:
-        code, lines = FAILED, _defect(error)
+        no_memory = isinstance(error, RuntimeError) and "allocate memory" in str(error)  # as PyTorch says it
+        code, lines = FAILED, [_NO_MEMORY] if no_memory else _defect(error)
     for each in interrupts:
         signal.signal(each, lambda number, _frame: os._exit(128 + number))  # nothing is left to clean up
     if lines:
@@ -171,7 +174,7 @@ def print_json(document: Any) -> None:
     """
     import msgspec
 
-    fields = msgspec.json.decode(msgspec.json.encode(document, enc_hook=_plain))
+    fields = msgspec.json.decode(msgspec.json.encode(_utf8(msgspec.to_builtins(document, enc_hook=_plain))))
     with cleared():
         print(json.dumps({"schema": SCHEMA, **fields}, indent=2))
 
@@ -262,6 +265,15 @@ def _give_up_unwritable_output() -> None:
             stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _utf8(value: Any) -> Any:
+    """A document with the names of files as `to_utf8` writes them."""
+    if isinstance(value, str):
+        return to_utf8(value)
+    if isinstance(value, dict):
+        return {_utf8(key): _utf8(item) for key, item in value.items()}
+    return [_utf8(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: object) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -10,13 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..utils.files import check_outputs, write_bytes
+from ..errors import UsageError
+from ..utils.files import check_apart, check_outputs, write_bytes
 from ..utils.text import printable
 from . import paths
 
 Outcome = Literal["passed", "failed", "error", "skipped"]
 """`failed`: the gate decided against it. `error`: there is no result. `skipped`: nothing could be decided."""
 
+_MODELS = (".tflite", ".onnx", ".pth", ".pt", ".ckpt", ".safetensors")
 _ELEMENTS = {"failed": "failure", "error": "error", "skipped": "skipped"}
 _SIGNS = {"passed": "✅", "failed": "❌", "error": "❌", "skipped": "⚪"}
 
@@ -58,14 +61,38 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_options(options: argparse.Namespace) -> None:
+def check_options(
+    options: argparse.Namespace,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+    outputs: Iterable[str | os.PathLike[str]] = (),
+) -> None:
     """Check, before long work, that the files of `write` can be written.
 
+    Args:
+        options: the parsed options.
+        inputs: the files that the command reads.
+        outputs: the other files that it writes, of known names.
+
     Raises:
-        UsageError: a file exists, and `--overwrite` is not given.
+        UsageError: a file exists, and `--overwrite` is not given; it is one of `inputs` or `outputs`; or it has the
+            name of a model.
         EcbsrError: a file cannot be written.
     """
-    check_outputs(_paths(options), options.overwrite)
+    reports = _paths(options)
+    for path in reports:
+        check_report_name(path)
+    check_apart([*reports, *outputs], inputs)
+    check_outputs(reports, options.overwrite)
+
+
+def check_report_name(path: str) -> None:
+    """Refuse the name of a model for a report: the name of the report was forgotten, or a model would be replaced.
+
+    Raises:
+        UsageError: it ends as the name of a model does.
+    """
+    if path.lower().endswith(_MODELS):
+        raise UsageError(f"{path}: has the name of a model; name another file for the report")
 
 
 def write(options: argparse.Namespace, report: GateReport) -> None:

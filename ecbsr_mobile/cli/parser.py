@@ -83,6 +83,13 @@ class Parser(argparse.ArgumentParser):
                 hints.append(hint if name in message else f"; {name} is not an option{hint}")
         super().error(printable(message + "".join(hints)))
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is sys.stdout:  # `--help` or `--version`: argparse would not tell that it cannot be written
+            file.write(message)
+            file.flush()
+        else:
+            super()._print_message(message, file)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if value == []:  # nargs="*" without an argument
             return

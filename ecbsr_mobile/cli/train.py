@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 import textwrap
 import time
@@ -45,6 +46,7 @@ _STRENGTHS = {
 }
 
 
+MAX_THREADS = 1024
 _BAR_SECONDS = 0.5
 _EARLY_STEPS = (1, 10, 100)  # whose loss is shown before the first validation
 
@@ -175,6 +177,12 @@ def _minutes(text: str) -> float:
     return value
 
 
+def _threads(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= MAX_THREADS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads, 1 to {MAX_THREADS}")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command's parser."""
     parser = common.parser("ecbsr-train", "Train an ECBSR network; keeps the weights with the highest PSNR on --val.")
@@ -236,6 +244,6 @@ def parser() -> argparse.ArgumentParser:
     setting("--seed", "random seed; on a CPU, runs with the same seed are equal (DEFAULT)", type=int)
     setting("--validate-every", "steps between validations and checkpoints (DEFAULT)", type=int, metavar="N")
     add("--device", "auto: a GPU if there is one (%(default)s)", default="auto", choices=("auto", "cpu", "cuda"))
-    add("--threads", "CPU threads (all)", type=int, default=0)
+    add("--threads", "CPU threads (all)", type=_threads, metavar="N")
     add("--json", "print the result as JSON", action="store_true")
     return parser

@@ -64,14 +64,15 @@ def run(options: argparse.Namespace, inputs: list[str], out: str | None, name: s
         options.codec, options.crf, options.start or Fraction(0), options.duration, options.deinterlace,
         bool(options.compare), options.max_pixels,
     )  # fmt: skip
-    kind = Kind("clip", files.READABLE, files.check_format, partial(files.ending, codec=options.codec))
+    check_format = partial(files.check_format, codec=options.codec)
+    kind = Kind("clip", files.READABLE, check_format, partial(files.ending, codec=options.codec))
     if options.compare:
         if out or len(inputs) > 1 or Path(inputs[0]).is_dir():
             raise UsageError(
                 f"--compare {options.compare}: is written instead of one upscaled clip; leave out the rest"
             )
         out = options.compare
-        files.check_format(out)
+        check_format(out)
     sources, failures = find_sources(inputs, out, kind)
     alone = len(sources) == 1 and not failures
     models = _Models(name, common.weights_options(options), options.scale)

@@ -95,8 +95,8 @@ def train(
     Raises:
         EcbsrError: there are no usable images, nothing to resume from, or no such device; the loss is not finite;
             `out` cannot be written; or another training writes to it.
-        UsageError: `out` contains another run, `settings` differ from those of the checkpoint, the batch cannot be
-            divided among the processes, or the teacher has another scale or other colors.
+        UsageError: `out` contains another run, or is a folder of pictures; `settings` differ from those of the
+            checkpoint; the batch cannot be divided among the processes; the teacher has another scale or other colors.
         KeyboardInterrupt: Ctrl-C, SIGTERM, or the end of the terminal.
     """
     settings, out, chosen_device = settings or Settings(), Path(out), choose_device(device)
@@ -108,6 +108,8 @@ def train(
             raise UsageError(
                 f"batch {settings.batch} cannot be divided among {group.count} processes; use a multiple of it"
             )
+        if group.first:
+            _check_apart(out, data, val)
         if group.first and not resume:
             _check_new(out)
         shown = progress if group.first else None
@@ -133,6 +135,13 @@ def train(
         last = group.from_first(lambda: trainer.report)
     assert last is not None
     return Report(**last)
+
+
+def _check_apart(out: Path, *folders: str | os.PathLike[str]) -> None:
+    """Refuse a folder of pictures: `curves.png` would become one of them."""
+    for folder in map(Path, folders):
+        if folder.is_dir() and out.is_dir() and folder.samefile(out):
+            raise UsageError(f"{out}: is the folder of pictures {folder}; choose another one for the training")
 
 
 def _check_new(out: Path) -> None:

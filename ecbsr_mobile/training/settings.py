@@ -84,6 +84,8 @@ class Settings:
         for name in ("steps", "batch", "patch", "validate_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} {getattr(self, name)} is too small; use 1 or more")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"seed {self.seed} is out of range; use 0 to {2**63 - 1}")
         if self.preset not in (None, *PRESETS):
             raise UsageError(f"preset {self.preset!r} is unknown; use one of {', '.join(PRESETS)}")
         choices = {"optimizer": Optimizer, "loss": LossName, "schedule": Schedule}

@@ -92,6 +92,34 @@ def check_outputs(paths: Iterable[str | os.PathLike[str]], overwrite: bool) -> N
         raise UsageError(_exists(existing[0], len(existing) - 1))
 
 
+def check_apart(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Check, before long work, that no output is an input, and no two outputs are one file, by whatever name.
+
+    Raises:
+        UsageError: one is.
+    """
+    read = {_identity(Path(path)) for path in inputs}
+    written: set[object] = set()
+    for target in map(Path, outputs):
+        if _is_stream(target):
+            continue
+        identity = _identity(target)
+        if identity in read:
+            raise UsageError(f"{target}: is an input; choose another output")
+        if identity in written:
+            raise UsageError(f"{target}: would be written twice; choose another output")
+        written.add(identity)
+
+
+def _identity(path: Path) -> object:
+    """What two names of one file have in common."""
+    try:
+        status = path.stat()
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
+
+
 def check_writable(folder: str | os.PathLike[str]) -> None:
     """Check, before long work, that files can be written into a folder that may not exist yet.
 

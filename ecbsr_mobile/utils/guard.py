@@ -84,5 +84,7 @@ def _start() -> int | None:
                     bufsize=0,
                 )
                 assert _worker.stdin is not None
-                _pipe = _worker.stdin.fileno()
+                with _worker.stdin:
+                    _pipe = os.dup(_worker.stdin.fileno())
+                _worker.returncode = 0  # it outlives this process: Python would warn that nobody waits for it
     return _pipe

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +43,7 @@ class Copier:
         """
         self.notes: list[str] = []
         self._streams: dict[int, Stream] = {}
-        self._span, self._start, self._output = span, start, output
+        self._span, self._start, self._path, self._output = span, start, path, output
         self._finished: set[int] = set()
         self._titles = bool(source.chapters()) and "mov" in source.format.name
         for stream in source.streams:
@@ -62,6 +64,23 @@ class Copier:
         """Whether every audio stream is past the end of the span."""
         sounds = {index for index, stream in self._streams.items() if stream.type == "audio"}
         return sounds <= self._finished
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        """Say what a format does not hold: some refuse it at the header, and some at the end.
+
+        Raises:
+            EcbsrError: FFmpeg finds an argument invalid in the body, and something is copied.
+        """
+        import av
+
+        try:
+            yield
+        except av.error.ArgumentError:
+            if not self._streams:
+                raise
+            tracks = " and ".join(dict.fromkeys(_text(stream) for stream in self._streams.values()))
+            raise EcbsrError(_refused(self._path, self._output, tracks)) from None
 
     def copy(self, packet: Packet[Any], target: OutputContainer) -> None:
         """Write a packet of the source, if it begins in the span."""
@@ -107,13 +126,19 @@ def _added(stream: Any, target: OutputContainer, path: str | os.PathLike[str], o
             return target.add_attachment(name, stream.mimetype or "application/octet-stream", stream.data)
         added = target.add_stream_from_template(stream)
     except (av.error.FFmpegError, ValueError, RuntimeError):
-        codec = stream.codec_context.name if stream.codec_context else "unknown"
-        raise EcbsrError(
-            f"{path}: {output} cannot hold its {stream.type} in {codec}; choose an output that ends in .mkv"
-        ) from None
+        raise EcbsrError(_refused(path, output, _text(stream))) from None
     added.disposition = stream.disposition
     added.metadata.update(_kept(stream.metadata))
     return added
+
+
+def _text(stream: Any) -> str:
+    codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+    return f"{stream.type} in {codec}"
+
+
+def _refused(path: str | os.PathLike[str], output: str | os.PathLike[str], tracks: str) -> str:
+    return f"{path}: {output} cannot hold its {tracks}; choose an output that ends in .mkv"
 
 
 def copy_metadata(source: Any, target: Any) -> None:

@@ -22,14 +22,16 @@ def is_clip(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in READABLE
 
 
-def check_format(output: str | os.PathLike[str]) -> None:
-    """Check that a name is that of a clip that can be written.
+def check_format(output: str | os.PathLike[str], codec: str | None = None) -> None:
+    """Check that a name is that of a clip that can be written with a codec; None: H.264 or HEVC.
 
     Raises:
         UsageError: it is not.
     """
     if Path(output).suffix.lower() not in WRITABLE:
         raise UsageError(f"{output}: clips are written as {', '.join(WRITABLE)}; choose another extension")
+    if Path(output).suffix.lower() == ".webm" and codec != "av1":
+        raise UsageError(f"{output}: WebM holds AV1 alone; add --codec av1, or choose an output that ends in .mkv")
 
 
 def ending(path: str | os.PathLike[str], codec: str | None = None) -> str:

@@ -6,11 +6,13 @@ and full-range luma is converted. RGB networks get RGB at the clip's color matri
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import EcbsrError
 from ..images import pad_to_size
 from ..utils.opencv import opencv
 from .planes import Layout
@@ -126,7 +128,13 @@ def _of_reals(image: NDArray[np.float32], layout: Layout) -> Plane:
 
 
 def _rounded(values: NDArray[np.float32], layout: Layout, gain: float = 1, offset: float = 0) -> Plane:
-    """The nearest codes of `gain · values + offset`."""
+    """The nearest codes of `gain · values + offset`.
+
+    Raises:
+        EcbsrError: the values have infinities or NaN.
+    """
+    if not math.isfinite(float(values.sum())):  # one pass; a mask of all values would take two
+        raise EcbsrError("the network gives infinities or NaN for a frame; check its weights")
     # One pass of OpenCV; NumPy takes four.
     eight = layout.depth == 8
     cv2 = opencv()

@@ -96,7 +96,7 @@ def upscale_clip(
         UsageError: an option that has no meaning here.
     """
     options = options or Options()
-    check_format(output)
+    check_format(output, options.codec)
     clip = clip or probe(path, options.max_pixels)
     encoding = encoding_for(clip, options.codec, options.crf)
     if clip.interlaced and not options.deinterlace:
@@ -141,7 +141,8 @@ class _Job:
                 encoder.stream.disposition = stream.disposition
                 copy_metadata(stream, encoder.stream)
                 copier = Copier(source, self._target, stream, clip.path, self._output, self._span, start)
-                self._target.start_encoding()
+                with copier.refusals():
+                    self._target.start_encoding()
             decoder = Decoder(clip, stream, self._span, self._options.deinterlace)
             submit, in_flight = stack.enter_context(self._network(encoder.size))
             waiting: deque[tuple[Decoded, Future[Any]]] = deque()
@@ -173,8 +174,9 @@ class _Job:
                 write_first()
             if not self._written:
                 raise EcbsrError(f"{clip.path}: has no frame in this span; it lasts {clip.seconds or 0:g} s")
-            with ffmpeg_errors(self._output, "written"):
+            with ffmpeg_errors(self._output, "written"), copier.refusals():
                 self._target.mux(encoder.flush())
+                self._target.close()
         notes = [*encoding.notes, *copier.notes, *_notes(clip, decoder.damaged, encoder.size, model.scale)]
         return Result(clip.size, encoder.size, self._written, encoding.name, encoding.crf, tuple(notes))
 

@@ -100,7 +100,7 @@ def audit_all(
         data = read_bytes(path)
         return data, audit(data, path)
 
-    for path, result in _at_once(audit_file, _tflite_paths(files), threading.Event(), progress, "auditing"):
+    for path, result in _at_once(audit_file, tflite_paths(files), threading.Event(), progress, "auditing"):
         try:
             models[path], audits[path] = result()
         except EcbsrError as error:
@@ -123,7 +123,7 @@ def audit_all(
     return Audits(audits, errors, models, crops)
 
 
-def _tflite_paths(files: Iterable[str | os.PathLike[str]]) -> list[str]:
+def tflite_paths(files: Iterable[str | os.PathLike[str]]) -> list[str]:
     """The paths without duplicates, each folder replaced by the `.tflite` files in it."""
     paths: list[str] = []
     for file in map(Path, files):

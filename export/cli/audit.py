@@ -43,14 +43,17 @@ def main(argv: list[str] | None = None) -> int:
     from ..audit import verdicts
 
     required = verdicts.parse_targets(options.require) if options.require is not None else ()
-    gate_report.check_options(options)
-    from ..audit.batch import audit_all
+    from ..audit.batch import audit_all, tflite_paths
     from . import audit_report
 
-    if options.html:
-        check_outputs([options.html], options.overwrite)
+    files = tflite_paths(zoo.bundled_tflite(file) or file for file in options.files)
+    pages = [options.html] if options.html else []
+    gate_report.check_options(options, files, pages)
+    for page in pages:
+        gate_report.check_report_name(page)
+    check_outputs(pages, options.overwrite)
     audits = audit_all(
-        [zoo.bundled_tflite(file) or file for file in options.files],
+        files,
         socs,
         size,
         emulate=options.emulate,
@@ -158,4 +161,4 @@ def _notice(text: str) -> None:
 def _write_page(path: str, audits: Audits, overwrite: bool) -> None:
     from ..audit.page import html
 
-    write_bytes(path, html(audits).encode(), overwrite)
+    write_bytes(path, to_utf8(html(audits)).encode(), overwrite)

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         _list(arguments.json)
         return common.DONE
     chosen = options_from(arguments)
-    gate_report.check_options(arguments)
+    gate_report.check_options(arguments, inputs=[arguments.weights])
     from . import export_report
 
     with progress.messages(common.notice) as show:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ecbsr_mobile import Score, TorchModel, evaluate, load
-from ecbsr_mobile.evaluation import mean
+from ecbsr_mobile import EcbsrError, Score, TorchModel, evaluate, images, load, upscale, zoo
+from ecbsr_mobile.dataset import Pair
+from ecbsr_mobile.evaluation import mean, score
+from ecbsr_mobile.layers import bias_of
 
 
 @pytest.mark.parametrize(("scale", "set5", "set14"), [(2, 37.18, 32.81), (4, 30.87, 27.81)])
@@ -24,3 +26,14 @@ def test_published_weights_have_the_published_scores(
 def test_a_set_has_the_arithmetic_mean_of_each_score() -> None:
     scores = [Score("a", 1, 30.0, 0.8, 28.0, 0.7), Score("b", 1, 34.0, 0.9, 30.0, 0.8)]
     assert mean("set", scores) == Score("set", 2, 32.0, pytest.approx(0.85), 29.0, pytest.approx(0.75))
+
+
+def test_results_that_are_no_pixels_are_refused() -> None:
+    cat = images.read(zoo.pictures()[0])
+    net = load("ecbsr-m4c8-x2")
+    bias_of(net.convolutions[0])[0] = float("nan")
+    model = TorchModel(net)
+    with pytest.raises(EcbsrError, match="ecbsr-m4c8-x2 gives infinities or NaN for this image; check its weights"):
+        upscale(cat.pixels, model)
+    with pytest.raises(EcbsrError, match="infinities or NaN"):
+        score(model, Pair("cat", cat.pixels[:64, :64], cat.pixels[:32, :32]))

@@ -57,6 +57,7 @@ def write_clip(  # noqa: PLR0912
     time_base: Fraction = Fraction(1, 25),
     planes: Sequence[Sequence[np.ndarray]] | None = None,
     sounds: int = 0,
+    sound: str = "aac",
     subtitles: bool = False,
     chapters: bool = False,
     rotation: int = 0,
@@ -64,7 +65,7 @@ def write_clip(  # noqa: PLR0912
     options: dict[str, str] | None = None,
     aspect: Fraction | None = None,
 ) -> Path:
-    """Write a clip: panning over a bundled image, or of given planes; `sounds` is a number of audio tracks."""
+    """Write a clip: panning over a bundled image, or of given planes; with `sounds` audio tracks in `sound`."""
     if planes:
         size = (planes[0][0].shape[1], planes[0][0].shape[0])
     with av.open(str(path), "w") as target:
@@ -77,7 +78,7 @@ def write_clip(  # noqa: PLR0912
             video.codec_context.sample_aspect_ratio = aspect
         if rotation:
             video.set_display_rotation(rotation)
-        audio = [target.add_stream("aac", rate=48000, layout="mono") for _ in range(sounds)]
+        audio = [target.add_stream(sound, rate=48000, layout="mono") for _ in range(sounds)]
         for number, stream in enumerate(audio):
             stream.metadata["language"] = ("eng", "deu", "fra")[number]
         script = av.open(io.BytesIO(_SUBTITLES), format="srt") if subtitles else None

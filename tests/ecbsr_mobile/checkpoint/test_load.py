@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +15,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 
 from ecbsr_mobile import ECBSR, EcbsrError, UsageError, load, save
 from ecbsr_mobile.architecture import Activation
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 from tests.helpers.checkpoints import LAYOUTS, quietly, same, some_net
+from tests.helpers.commands import environment
 from tests.helpers.int8 import simulated
 
 ORIGINALS = [
@@ -191,3 +195,16 @@ def test_int8_weights_are_saved_and_loaded(tmp_path: Path) -> None:
     save(plain, path)
     with pytest.raises(EcbsrError, match=r"w\.safetensors: its int8 ranges do not fit"):
         load(path)
+
+
+def test_the_same_weights_give_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    script = "import sys, ecbsr_mobile as e; e.save(e.load('ecbsr-m4c16-x2'), sys.argv[1], {'note': 'x'})"
+    for number in range(3):  # the library's own order of keys changes from process to process
+        path = str(tmp_path / f"{number}.safetensors")
+        subprocess.run([sys.executable, "-c", script, path], check=True, env=environment())
+    first, *others = (path.read_bytes() for path in sorted(tmp_path.iterdir()))
+    assert others == [first, first]
+    with safe_open(tmp_path / "0.safetensors", "np") as file:
+        assert file.metadata()["note"] == "x"
+        names = list(file.keys())
+        assert names and all(np.isfinite(file.get_tensor(name)).all() for name in names)

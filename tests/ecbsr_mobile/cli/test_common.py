@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ def test_json_documents_have_a_schema_and_only_json_values(capsys: pytest.Captur
         "each": [{"psnr": None, "sizes": [1, 2]}, {"psnr": 0.1, "sizes": [3, 4]}],
         "path": str(Path("a", "b.png")),
     }
+    common.print_json({"path": Path(os.fsdecode(b"a\xff.png")), "names": {os.fsdecode(b"\xfe"): [1]}})
+    assert json.loads(capsys.readouterr().out) == {"schema": 1, "path": r"a\xff.png", "names": {r"\xfe": [1]}}
     common.print_json(Score(30.5, (5, 6)))
     assert json.loads(capsys.readouterr().out) == {"schema": 1, "psnr": 30.5, "sizes": [5, 6]}
 

@@ -81,6 +81,19 @@ def test_files_are_written_and_replaced_only_if_asked(tmp_path: Path) -> None:
     assert junit.read_text() == gate_report.junit(REPORT) and markdown.read_text() == gate_report.markdown(REPORT)
     with pytest.raises(UsageError, match="exists"):
         gate_report.check_options(options)
+    both = parser.parse_args(["--junit", str(junit), "--markdown", str(junit), "--overwrite"])
+    with pytest.raises(UsageError, match="would be written twice"):
+        gate_report.check_options(both)
+    options.overwrite = True
+    link = tmp_path / "link"
+    link.symlink_to(junit)
+    with pytest.raises(UsageError, match=r"junit\.xml: is an input; choose another output"):
+        gate_report.check_options(options, inputs=[link])
+    with pytest.raises(UsageError, match=r"summary\.md: would be written twice"):
+        gate_report.check_options(options, outputs=[tmp_path / "new" / ".." / "summary.md"])
+    with pytest.raises(UsageError, match=r"a\.TFLITE: has the name of a model"):
+        gate_report.check_options(parser.parse_args(["--junit", "a.TFLITE"]))
+    link.unlink()
     gate_report.write(parser.parse_args([*arguments, "--overwrite"]), GateReport("ecbsr-audit", "nothing", []))
     assert markdown.read_text() == "### ✅ ecbsr-audit\n\nnothing\n"
     gate_report.write(parser.parse_args([]), REPORT)

@@ -202,8 +202,11 @@ def test_refusals_of_checkpoints(train_images: Path, val_images: Path, uninterru
     with pytest.raises(EcbsrError, match="no such checkpoint"):
         train(train_images, val_images, run, QUICK, resume=True)
     shutil.copytree(uninterrupted, run)
-    with pytest.raises(EcbsrError, match="contains a training run"):
+    with pytest.raises(UsageError, match="contains a training run"):
         train(train_images, val_images, run, QUICK)
+    for folder in (train_images, val_images):
+        with pytest.raises(UsageError, match=r"is the folder of pictures .*; choose another one for the training"):
+            train(train_images, val_images, folder, QUICK)
     with pytest.raises(UsageError, match="seed 0, not 1"):
         train(train_images, val_images, run, replace(QUICK, seed=1), resume=True)
     for damage in (b"damaged", (run / "last.ckpt").read_bytes()[:5000]):

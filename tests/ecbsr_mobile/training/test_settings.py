@@ -18,6 +18,8 @@ from ecbsr_mobile.training.settings import PRESETS
         ({"loss": "float"}, "loss 'float' is unknown"),
         ({"schedule": "linear"}, "schedule 'linear'"),
         ({"int8": "cpu"}, "int8 'cpu' is unknown; use one of single, double, native"),
+        ({"seed": -1}, "seed -1 is out of range; use 0 to 9223372036854775807"),
+        ({"seed": 2**64}, "seed 18446744073709551616 is out of range"),
         ({"preset": "fast"}, "preset 'fast' is unknown; use one of quick, paper, best, m10c32, m16c64"),
         ({"lr": 0.0}, "learning rate 0.0"),
         ({"lr": float("nan")}, "learning rate nan"),

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ecbsr_mobile import TfliteModel, zoo
+from ecbsr_mobile import TfliteModel, TorchModel, load, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.layers import bias_of
+from ecbsr_mobile.utils.scheduling import usable_cores
 from tests.helpers.clips import TAGS, av, frame_in, picture, read_clip, write_clip
 
 from ecbsr_mobile.video.network import luma_runner  # isort: skip
@@ -265,13 +267,15 @@ def test_the_left_half_of_a_comparison_is_bicubic(tmp_path: Path, model: TfliteM
     assert (both[:, 49:] == ours[:, 49:]).all() and (both[:, 47:49] == 255).all()
 
 
-def test_the_same_clip_gives_the_same_bytes(
-    tmp_path: Path, model: TfliteModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_same_clip_gives_the_same_bytes(tmp_path: Path, model: TfliteModel) -> None:
     source = write_clip(tmp_path / "a.mp4", (80, 64), 8, sounds=1)
     upscale_clip(source, tmp_path / "one.mp4", model)
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-    upscale_clip(source, tmp_path / "two.mp4", model)
+    cores = usable_cores()
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        upscale_clip(source, tmp_path / "two.mp4", model)
+    finally:
+        os.sched_setaffinity(0, cores)
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
 
 
@@ -279,6 +283,8 @@ def test_what_cannot_be_honored_is_refused(tmp_path: Path, model: TfliteModel) -
     source = write_clip(tmp_path / "a.mkv", subtitles=True, frames=2)
     with pytest.raises(EcbsrError, match=r"out.mp4 cannot hold its subtitle in .*; choose an output that ends in .mkv"):
         upscale_clip(source, tmp_path / "out.mp4", model)
+    with pytest.raises(UsageError, match=r"out.webm: WebM holds AV1 alone; add --codec av1, or choose .*\.mkv"):
+        upscale_clip(source, tmp_path / "out.webm", model)
     with pytest.raises(UsageError, match=r"avi: clips are written as \.mp4"):
         upscale_clip(source, tmp_path / "out.avi", model)
     with pytest.raises(UsageError, match=r"the constant rate factor 99 is not in 0\.\.51"):
@@ -291,6 +297,28 @@ def test_what_cannot_be_honored_is_refused(tmp_path: Path, model: TfliteModel) -
     with pytest.raises(EcbsrError, match="exists; choose another output"):
         upscale_clip(source, source.with_name("b.mkv"), model)
     assert {path.name for path in tmp_path.iterdir()} == {"a.mkv", "b.mkv"}
+
+
+@pytest.mark.parametrize("codec", ["libopus", "flac"])
+def test_sound_that_a_format_refuses_only_at_its_header_is_named(
+    tmp_path: Path, model: TfliteModel, codec: str
+) -> None:
+    source = write_clip(tmp_path / "a.mkv", frames=3, sounds=1, sound=codec)
+    text = rf"out.mov cannot hold its audio in {codec.removeprefix('lib')}; choose an output that ends in .mkv"
+    with pytest.raises(EcbsrError, match=text):
+        upscale_clip(source, tmp_path / "out.mov", model)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+    upscale_clip(source, tmp_path / "out.mkv", model)
+    assert read_clip(tmp_path / "out.mkv").packets == read_clip(source).packets
+
+
+def test_a_frame_that_is_no_picture_is_refused(tmp_path: Path) -> None:
+    net = load("ecbsr-m4c8-x2")
+    bias_of(net.convolutions[0])[0] = float("nan")
+    source = write_clip(tmp_path / "a.mp4", frames=2)
+    with pytest.raises(EcbsrError, match="gives infinities or NaN for a frame"):
+        upscale_clip(source, tmp_path / "out.mp4", TorchModel(net))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
 def test_a_size_that_changes_is_refused(tmp_path: Path, model: TfliteModel) -> None:
