@@ -59,7 +59,7 @@ def plain_net(
         raise UsageError(f"value range {value_range} is not supported; use 1 or 255")
     found = layouts.chain(state, bool(identity))
     if found.limited and value_range != 1:
-        raise UsageError("clips its result to [0, 1], so that its value range is 1; leave value_range out")
+        raise UsageError("clips its result to [0, 1], so that its value range is 1; leave out value_range (--range)")
     if not ours and not facts.relu and activation is None and found.slopes[0] is None:
         assumptions.append("ReLU")
     residual = found.residual

@@ -18,14 +18,14 @@ READABLE = (
 """File name extensions of the images in a folder."""
 
 UNREADABLE = (
-    ".jp2", ".j2k", ".jxl", ".jxr", ".tga", ".psd", ".exr", ".hdr", ".svg", ".ico", ".pam", ".pfm", ".dds", ".qoi",
-    ".heics", ".avifs", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf",
+    ".jp2", ".j2k", ".pcx", ".sgi", ".im", ".jxl", ".jxr", ".tga", ".psd", ".exr", ".hdr", ".svg", ".ico", ".pam",
+    ".pfm", ".dds", ".qoi", ".heics", ".avifs", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf",
 )  # fmt: skip
 """Those of images that cannot be read; many cameras write a raw image beside each JPEG."""
 
 
 def find(folder: str | os.PathLike[str]) -> list[Path]:
-    """The image files directly inside a folder, sorted by name.
+    """The image files directly inside a folder, sorted by name; a pipe is none.
 
     Raises:
         EcbsrError: the folder is missing, is a file, or contains no image.
@@ -35,6 +35,7 @@ def find(folder: str | os.PathLike[str]) -> list[Path]:
         raise EcbsrError(f"{folder}: no such folder" if not root.exists() else f"{folder}: is a file, not a folder")
     try:
         paths = sorted(p for p in root.iterdir() if p.suffix.lower() in READABLE and not p.name.startswith("."))
+        paths = [path for path in paths if _may_be_read(path)]
     except OSError as error:
         raise EcbsrError(f"{folder}: cannot be listed: {error.strerror}") from None
     if not paths:
