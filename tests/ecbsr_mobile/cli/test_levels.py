@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -23,11 +22,8 @@ def _normal_afterwards() -> Iterator[None]:
 
 
 def run(main: Main, argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
         common.run(main, argv)
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
     printed = capsys.readouterr()
     return int(ended.value.code or 0), printed.out, printed.err
 
