@@ -31,8 +31,11 @@ def measure(run: Run, model: bytes, iterations: int, limits: Limits, stop: threa
     reason = unsupported_reason(adapter)
     if reason or isinstance(adapter, str):
         return replace(run, status="unsupported", note=reason)
+    from .worker import random_input  # imports LiteRT
+
     graph = tflite.read(model)
-    inputs = tuple(_random_values(graph.tensors[index]) for index in graph.inputs)
+    tensors = [graph.tensors[index] for index in graph.inputs]
+    inputs = tuple(random_input(tensor.shape, tensor.dtype, seed=0) for tensor in tensors)
     fp32 = run.case.delegate.endswith(":fp32")
     precision = "fp16" if adapter.fp16 and not fp32 else "fp32"
     query = Query(model, inputs, iterations, limits.timed)
@@ -66,11 +69,3 @@ def unsupported_reason(adapter: Adapter | str) -> str:
     if adapter.software:
         return f"this machine's only adapter is {adapter.name}, a software one: its times are not a GPU's"
     return ""
-
-
-def _random_values(tensor: tflite.Tensor) -> np.ndarray:
-    random = np.random.default_rng(0)
-    if tensor.dtype.kind == "f":
-        return random.random(tensor.shape, np.float32).astype(tensor.dtype)
-    limits = np.iinfo(tensor.dtype)
-    return random.integers(limits.min, limits.max, tensor.shape, tensor.dtype, endpoint=True)

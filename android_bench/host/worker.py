@@ -76,7 +76,7 @@ def peak_memory_mb() -> float | None:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-def random_input(shape: Sequence[int], dtype: type, seed: int) -> np.ndarray:
+def random_input(shape: Sequence[int], dtype: np.dtype[Any] | type, seed: int) -> np.ndarray:
     """Random values: [0, 1) for floating point, the full range for integers."""
     generator = np.random.default_rng(seed)
     if np.issubdtype(dtype, np.floating):
