@@ -34,7 +34,11 @@ def print_files(exported: Exported) -> None:
 
 def notice_next_step(exported: Exported) -> None:
     """Say on standard error what each precision loses, what each target does with it, and how to time it."""
-    for file in {(file.precision, file.target): file for file in exported.files if file.audit}.values():
+    kinds: dict[tuple[str, str], ExportedFile] = {}
+    for file in exported.files:
+        if file.audit:
+            kinds.setdefault((file.precision, file.target), file)  # of the first size, which was measured
+    for file in kinds.values():
         common.notice(f"{_kind(file)}: {_loss(file)}")
         for verdict in _verdicts(file):
             common.notice(f"  {SIGNS[verdict.light]} {verdict.sentence}")

@@ -17,26 +17,26 @@ pytestmark = pytest.mark.slow
 
 def test_it_ends_with_the_loss_the_verdicts_and_a_command_that_works(tmp_path: Path) -> None:
     out, junit, markdown = tmp_path / "a folder", tmp_path / "j.xml", tmp_path / "m.md"
-    arguments = ["ecbsr-m4c8-x2", "--fp16", "--int8", "--target", "gpu", "--size", "48x32", "--out", out]
+    arguments = ["ecbsr-m4c8-x2", "--fp16", "--int8", "--target", "gpu", "--size", "48x32,64x40", "--out", out]
     result = call_here("ecbsr-export", *arguments, "--junit", junit, "--markdown", markdown)
     assert result.returncode == 0, result.stderr
     assert "INFO" not in result.stderr and "-0.000" not in result.stdout
     header, _, *rows = [line.split() for line in result.stdout.splitlines()[1:]]
     assert header[-4:] == ["nodes", "pieces", "GPU", "nodes"]
-    assert [row[-1] for row in rows] == ["33/33", "14/14"], "the GPU's column"
+    assert [row[-1] for row in rows] == ["33/33", "33/33", "14/14", "14/14"], "the GPU's column"
     for sentence in (
         "fp16: no loss",
         "int8 for gpu: loses",
-        "◐ CPU: slow: 9 of 14",
+        "◐ CPU: slow: 9 of 14 operators in 6 pieces, because of PRELU x5 (measured here)",
         "● GPU (ML Drift): good",
     ):
         assert sentence in result.stderr
     command = result.stderr.splitlines()[-1].partition(": ")[2]
     name, *files = shlex.split(command)
     timed = call_here(name, *files, "--rounds", "1", "--runs", "1", "--json")
-    assert timed.returncode == 0 and len(json.loads(timed.stdout)["results"]) == 2
+    assert timed.returncode == 0 and len(json.loads(timed.stdout)["results"]) == len(files)
     (suite,) = ET.parse(junit).getroot()
-    assert (suite.get("tests"), suite.get("failures")) == ("2", "0")
+    assert (suite.get("tests"), suite.get("failures")) == ("4", "0")
     assert "14/14" in markdown.read_text()
 
 
