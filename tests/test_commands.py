@@ -108,6 +108,15 @@ def test_upscale_a_picture_and_a_folder(picture: Path, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["picture 1.png"]
 
 
+@pytest.mark.slow
+def test_no_file_and_no_process_is_left_open(picture: Path, tmp_path: Path) -> None:
+    """Python's development mode tells of them at exit."""
+    command = argv("ecbsr-upscale", picture, "-o", tmp_path / "o.png")
+    env = environment() | {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "ignore,error::ResourceWarning"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_upscale_refusals(picture: Path, tmp_path: Path) -> None:
     refused(
         call_here("ecbsr-upscale", tmp_path / "none.png", tmp_path / "o.png"), 1, "none.png", "no such file or folder"
