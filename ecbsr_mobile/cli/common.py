@@ -43,6 +43,11 @@ _RETRY_SECONDS = 0.02
 _MAX_NAMED = 3  # files in a command that is printed
 
 _NO_MEMORY = "not enough memory for this input; use a smaller one"
+_EXHAUSTED = {
+    "allocate memory": _NO_MEMORY,
+    "Resource temporarily unavailable": "the system starts no more threads (ulimit -u); end other programs first",
+}
+"""What native libraries say, as a `RuntimeError`, of a machine that has nothing left."""
 
 
 def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> NoReturn:
@@ -84,8 +89,7 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
         number = int(interrupt.args[0]) if interrupt.args else int(signal.SIGINT)
         code, lines = 128 + number, [f"interrupted by {signal.Signals(number).name}"]
     except Exception as error:
-        no_memory = isinstance(error, RuntimeError) and "allocate memory" in str(error)  # as PyTorch says it
-        code, lines = FAILED, [_NO_MEMORY] if no_memory else _defect(error)
+        code, lines = FAILED, _exhausted(error) or _defect(error)
     for each in interrupts:
         signal.signal(each, lambda number, _frame: os._exit(128 + number))  # nothing is left to clean up
     if lines:
@@ -265,6 +269,11 @@ def _give_up_unwritable_output() -> None:
             stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _exhausted(error: Exception) -> list[str]:
+    """What the machine has none of, in a line; no line for another error."""
+    return [said for sign, said in _EXHAUSTED.items() if isinstance(error, RuntimeError) and sign in str(error)]
 
 
 def _utf8(value: Any) -> Any:

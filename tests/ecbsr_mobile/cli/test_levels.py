@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import pytest
+import torch
 
 from ecbsr_mobile import __version__
 from ecbsr_mobile.cli import common
@@ -87,6 +88,14 @@ def test_the_traceback_of_a_defect_is_shown_with_verbose(
     assert ("Traceback" in errors, "return int(" in errors, "--verbose shows where" in errors) == (
         shown, shown, not shown,
     )  # fmt: skip
+
+
+def test_a_library_without_memory_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    def main(_argv: list[str] | None) -> int:
+        return len(torch.zeros(2**50, dtype=torch.uint8))
+
+    code, _, errors = run(main, [], capsys)
+    assert code == 1 and errors.endswith(": not enough memory for this input; use a smaller one\n")
 
 
 def test_a_bar_is_not_shown_with_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
