@@ -6,19 +6,17 @@ import { Live } from './live.js';
 import { closeVideo, openCamera, openClip, pixelsOf, readPicture } from './sources.js';
 import { describeSupport, keepOffline } from './support.js';
 import { TimingView } from './timing_view.js';
-import { ACCELERATORS } from './timing.js';
+import { accelerators } from './timing.js';
 
 const address = new URL('.', location.href).href;
 
 class App {
   constructor(page, engine, { gpu }) {
-    Object.assign(this, { page, engine, gpu, live: null, source: null });
+    Object.assign(this, { page, engine, gpu, live: null, source: null, shown: '', changing: Promise.resolve() });
     this.comparison = new Comparison($('compare'));
     this.video = $('video');
     fillSelect($('model'), page.models.map(({ name }, index) => [index, name]));
-    const offered = Object.entries(ACCELERATORS).filter(([name]) => name === 'wasm' || gpu.available);
-    const labels = { ...ACCELERATORS, webgpu: gpu.software ? 'WebGPU in software' : 'WebGPU' };
-    fillSelect($('accelerator'), offered.map(([name]) => [name, labels[name]]));
+    fillSelect($('accelerator'), accelerators(gpu));
     fillSelect($('camera-size'), Object.entries(page.sizes).map(([name, size]) => [name, `${name} (${size.join('×')})`]));
     this.listen();
   }
@@ -33,28 +31,41 @@ class App {
 
   listen() {
     $('choose').onclick = () => $('file').click();
-    $('file').onchange = () => { if ($('file').files[0]) this.open($('file').files[0]); };
-    $('sample').onclick = () => this.openSample();
-    $('camera').onclick = () => this.openVideo(() => openCamera(this.video, this.page.sizes[$('camera-size').value]), 'camera');
-    $('pause').onclick = () => (this.video.paused ? this.video.play() : this.video.pause());
+    $('file').onchange = () => {
+      const [file] = $('file').files;
+      $('file').value = ''; // so that choosing the same file again is a change
+      if (file) this.change(() => this.open(file));
+    };
+    $('sample').onclick = () => this.change(() => this.openSample());
+    const camera = () => openCamera(this.video, this.page.sizes[$('camera-size').value]);
+    $('camera').onclick = () => this.change(() => this.openVideo(camera, 'camera'));
+    $('pause').onclick = () => (this.video.paused ? this.video.play().catch((error) => this.fail(error)) : this.video.pause());
     $('save').onclick = () => this.save();
     $('actual').onchange = () => { this.comparison.actualPixels = $('actual').checked; };
     for (const name of ['play', 'pause']) {
       this.video.addEventListener(name, () => { $('pause').textContent = this.video.paused ? 'Play' : 'Pause'; });
     }
-    for (const id of ['model', 'accelerator']) $(id).onchange = () => this.refresh();
+    for (const id of ['model', 'accelerator']) $(id).onchange = () => this.change(() => this.refresh());
     const drop = $('drop');
     drop.ondragover = (event) => { event.preventDefault(); drop.classList.add('over'); };
     drop.ondragleave = () => drop.classList.remove('over');
     drop.ondrop = (event) => {
       event.preventDefault();
       drop.classList.remove('over');
-      if (event.dataTransfer.files[0]) this.open(event.dataTransfer.files[0]);
+      const [file] = event.dataTransfer.files;
+      if (file) this.change(() => this.open(file));
     };
+  }
+
+  /** Changes the source or the model after the changes before it; an error of `action` is shown. */
+  change(action) {
+    this.changing = this.changing.then(action).catch((error) => this.fail(error));
+    return this.changing;
   }
 
   async openSample() {
     const answer = await fetch('sample.png');
+    if (!answer.ok) throw new Error(`The sample cannot be loaded (${answer.status}).`);
     await this.openPicture(await answer.blob(), 'sample');
   }
 
@@ -74,12 +85,7 @@ class App {
     await this.endVideo();
     this.source = null;
     this.say('Opening…');
-    try {
-      await open();
-    } catch (error) {
-      this.say(error.message, true);
-      return;
-    }
+    await open();
     this.source = { video: true, name };
     $('pause').hidden = false;
     this.startLive();
@@ -87,7 +93,7 @@ class App {
 
   startLive() {
     const show = (result, pixels, figures) => this.show(result, pixels, figures);
-    this.live = new Live(this.video, this.scale, (pixels) => this.upscale(pixels), show);
+    this.live = new Live(this.video, this.scale, (pixels) => this.upscale(pixels), show, (error) => this.fail(error));
   }
 
   async endLive() {
@@ -114,11 +120,7 @@ class App {
       this.startLive();
       return;
     }
-    try {
-      await this.showPixels(await readPicture(this.source.blob, this.scale));
-    } catch (error) {
-      this.say(error.message, true);
-    }
+    await this.showPixels(await readPicture(this.source.blob, this.scale));
   }
 
   async showPixels(pixels) {
@@ -131,7 +133,8 @@ class App {
   async upscale({ width, height, rgba }) {
     const argument = { model: this.model, accelerator: $('accelerator').value, width, height, rgba };
     try {
-      return await this.engine.call('upscale', argument, [rgba]);
+      const result = await this.engine.call('upscale', argument, [rgba]);
+      return { ...result, name: `${this.source.name}-${this.page.models[argument.model].name}.png` };
     } catch (error) {
       this.say(`The network could not run: ${error.message}`, true);
       return null;
@@ -140,6 +143,7 @@ class App {
 
   show(result, pixels, figures = null) {
     this.comparison.show(result);
+    this.shown = result.name;
     $('save').hidden = false;
     const parts = [`${pixels.width}×${pixels.height} → ${result.width}×${result.height}`];
     const what = this.ranBy(result.ran);
@@ -168,11 +172,13 @@ class App {
     $('state').classList.toggle('failed', failed);
   }
 
+  fail(error) {
+    this.say(error.message, true);
+  }
+
   save() {
-    $('compare').querySelector('.ours').toBlob((blob) => {
-      const { name } = this.page.models[this.model];
-      download(blob, `${this.source.name}-${name}.png`);
-    });
+    const name = this.shown;
+    $('compare').querySelector('.ours').toBlob((blob) => download(blob, name));
   }
 }
 
@@ -183,12 +189,12 @@ async function main() {
     const [page, about] = await Promise.all([fetch('page.json').then((answer) => answer.json()), engine.call('about')]);
     const support = describeSupport(about);
     const app = new App(page, engine, support);
-    new TimingView(page, engine, support, () => app.endVideo());
+    new TimingView(page, engine, support, () => app.change(() => app.endVideo()));
     const show = (offline) => fillTerms($('support'), [...support.facts, ['offline', offline]]);
     show('being prepared');
     $('start').hidden = true;
     $('parts').hidden = false;
-    await app.openSample();
+    await app.change(() => app.openSample());
     document.documentElement.dataset.ready = 'true';
     show(await keepOffline());
     document.documentElement.dataset.offline = 'true';

@@ -5,25 +5,27 @@ export class Engine {
     this.address = address;
     this.jobs = new Map();
     this.count = 0;
-    this.start();
+    this.worker = null;
   }
 
   /** Starts the worker from a blob, because only then the page's Content-Security-Policy holds in it as well. */
   start() {
     const [page, script] = [this.address, `${this.address}worker.js`].map((text) => JSON.stringify(text));
     const blob = new Blob([`self.pageAddress = ${page}; importScripts(${script});`], { type: 'text/javascript' });
-    const url = URL.createObjectURL(blob);
-    this.worker = new Worker(url);
-    this.worker.onmessage = ({ data }) => this.settle(data);
-    this.worker.onerror = (event) => {
+    this.url = URL.createObjectURL(blob);
+    const worker = new Worker(this.url);
+    this.worker = worker;
+    worker.onmessage = ({ data }) => this.settle(data);
+    worker.onerror = (event) => {
       event.preventDefault();
-      this.failAll(`the thread of the network has ended: ${event.message || 'its program cannot be loaded'}`);
+      if (worker === this.worker) this.failAll(`the thread of the network has ended: ${event.message || 'its program cannot be loaded'}`);
     };
   }
 
-  /** Does a job of jobs.js. After a failure the worker starts anew, because its memory may be used up. */
+  /** Does a job of jobs.js. The first one, and the next after a failure, starts a worker: its memory may be used up. */
   call(name, argument, transfer = []) {
     return new Promise((resolve, reject) => {
+      if (!this.worker) this.start();
       this.count += 1;
       this.jobs.set(this.count, { resolve, reject });
       this.worker.postMessage({ id: this.count, name, argument }, transfer);
@@ -43,8 +45,9 @@ export class Engine {
 
   failAll(message) {
     this.worker.terminate();
+    this.worker = null;
+    URL.revokeObjectURL(this.url);
     for (const { reject } of this.jobs.values()) reject(new Error(message));
     this.jobs.clear();
-    this.start();
   }
 }

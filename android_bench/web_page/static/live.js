@@ -1,14 +1,15 @@
 // A clip or the camera through the network: always the newest frame, the others are dropped.
 import { nextFrame, pixelsOf } from './sources.js';
+import { median } from './statistics.js';
 
 const WINDOW = 30; // frames that the shown figures are taken from
 
 export class Live {
-  /** `upscale(pixels)` gives a result, and `show(result, pixels, figures)` shows it. */
-  constructor(video, scale, upscale, show) {
+  /** `upscale(pixels)` gives a result, `show(result, pixels, figures)` shows it, and `fail(error)` tells why it ended. */
+  constructor(video, scale, upscale, show, fail) {
     Object.assign(this, { video, scale, upscale, show, running: true, ends: [], networks: [], shown: 0 });
     this.first = null;
-    this.finished = this.loop();
+    this.finished = this.loop().catch(fail);
   }
 
   async stop() {
@@ -48,7 +49,7 @@ export class Live {
     const span = this.ends.at(-1) - this.ends[0];
     return {
       fps: span > 0 ? (1000 * (this.ends.length - 1)) / span : null,
-      network: [...this.networks].sort((a, b) => a - b)[Math.floor(this.networks.length / 2)],
+      network: median(this.networks),
       dropped: presented === null ? null : Math.max(0, presented - this.first - this.shown),
     };
   }

@@ -30,7 +30,8 @@ self.addEventListener('fetch', (event) => {
   if (event.request.method !== 'GET' || !event.request.url.startsWith(self.registration.scope)) return;
   const answer = async () => {
     const cache = await caches.open(VERSION);
-    return (await cache.match(event.request, { ignoreSearch: true })) ?? fetch(event.request);
+    const isPage = new URL(event.request.url).pathname.endsWith('/index.html'); // kept under the name of its folder
+    return (await cache.match(isPage ? './' : event.request, { ignoreSearch: true })) ?? fetch(event.request);
   };
   event.respondWith(answer());
 });

@@ -1,7 +1,11 @@
 // Milliseconds per size, in the rounds of ecbsr-bench, and the document that ecbsr-bench --import reads.
 import { interval, median, percentile, rounded } from './statistics.js';
 
-export const ACCELERATORS = { wasm: 'WebAssembly (CPU)', webgpu: 'WebGPU' };
+/** What can run a model here, and its label. */
+export function accelerators(gpu) {
+  const webgpu = ['webgpu', gpu.software ? 'WebGPU in software' : 'WebGPU'];
+  return [['wasm', 'WebAssembly (CPU)'], ...(gpu.available ? [webgpu] : [])];
+}
 
 const SCHEMA = 1; // of the document
 const METHOD =

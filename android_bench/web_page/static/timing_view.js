@@ -1,7 +1,7 @@
 // The part of the page that measures: choices, table, download.
 import { $, checkedValues, download, element, fillChecks } from './dom.js';
 import { readPicture } from './sources.js';
-import { ACCELERATORS, measure, resultsDocument } from './timing.js';
+import { accelerators, measure, resultsDocument } from './timing.js';
 
 const COLUMNS = [
   ['model', 'text', ({ model }) => model],
@@ -22,7 +22,7 @@ export class TimingView {
     fillChecks($('sizes'), Object.entries(page.sizes).map(([name, size]) => [name, `${name} (${size.join('×')})`]), ['270p', '360p']);
     fillChecks($('models'), page.models.map(({ name }, index) => [String(index), name]), ['0']);
     $('measure').onclick = () => (this.running ? this.end() : this.run());
-    const offered = Object.entries(ACCELERATORS).filter(([name]) => name === 'wasm' || support.gpu.available);
+    const offered = accelerators(support.gpu);
     fillChecks($('accelerators'), offered, offered.map(([name]) => name));
     $('download').onclick = () => this.download();
   }
@@ -44,9 +44,9 @@ export class TimingView {
     $('measure').textContent = 'Stop';
     $('download').hidden = true;
     $('drop').inert = true; // nothing else computes meanwhile
-    await this.before();
     const live = new Map();
     try {
+      await this.before();
       const picture = await this.picture();
       this.rows = await measure({
         page: this.page, engine: this.engine, gpu: this.support.gpu, cases, picture,
@@ -57,11 +57,12 @@ export class TimingView {
       $('measuring').textContent = this.stop ? 'Stopped; the rounds so far are shown.' : '';
     } catch (error) {
       $('measuring').textContent = `The measurement failed: ${error.message}`;
+    } finally {
+      this.running = false;
+      $('drop').inert = false;
+      $('measure').textContent = 'Measure';
+      $('measure').disabled = false;
     }
-    this.running = false;
-    $('drop').inert = false;
-    $('measure').textContent = 'Measure';
-    $('measure').disabled = false;
     this.render(this.rows);
     $('download').hidden = !this.rows.length;
   }

@@ -151,13 +151,49 @@ def test_a_browser_without_relaxed_simd(browser: Any, site: Path, litert_files: 
         assert "litert/wasm/litert_wasm_compat_internal.wasm" in asked
 
 
-def test_a_clip(app: Any, tmp_path: Path, picture: Any) -> None:
-    _, photo = picture(96, 64)
-    clip = tmp_path / "clip.webm"
+def write_clip(clip: Path, photo: np.ndarray) -> None:
+    """15 frames of 80x48 that pan over a photo."""
     writer = cv2.VideoWriter(str(clip), cv2.VideoWriter_fourcc(*"VP80"), 10, (80, 48))
     for shift in range(15):
         writer.write(np.ascontiguousarray(photo[shift : shift + 48, shift : shift + 80, ::-1]))
     writer.release()
+
+
+def test_changes_at_once_leave_one_source(app: Any, tmp_path: Path, picture: Any) -> None:
+    path, photo = picture(96, 64)
+    write_clip(tmp_path / "clip.webm", photo)
+    select(app, "luma int8")
+    app.set_input_files("#file", tmp_path / "clip.webm")
+    waits_for(app, "frames a second shown")
+    app.evaluate(
+        """() => {
+          const select = document.getElementById('model');
+          for (const index of [1, 2, 0]) { select.value = index; select.dispatchEvent(new Event('change')); }
+        }"""
+    )
+    choose(app, path, (96, 64))
+    state = app.text_content("#state")
+    app.wait_for_timeout(1500)  # in which a loop that nothing stopped would show a frame
+    assert app.text_content("#state") == state
+    assert np.array_equal(shown(app), upscale(photo, MODELS["luma int8"]))
+
+
+def test_a_result_can_be_saved_after_a_source_that_fails(app: Any, picture: Any) -> None:
+    path, _ = picture(40, 30)
+    select(app, "luma int8")
+    choose(app, path, (40, 30))
+    app.click("#camera")
+    app.wait_for_selector("#state.failed")
+    with app.expect_download() as download:
+        app.click("#save")
+    assert download.value.suggested_filename == "40x30-ecbsr-m4c8-x2-int8.png"
+    choose(app, path, (40, 30))  # the same file again
+
+
+def test_a_clip(app: Any, tmp_path: Path, picture: Any) -> None:
+    _, photo = picture(96, 64)
+    clip = tmp_path / "clip.webm"
+    write_clip(clip, photo)
     select(app, "luma int8")
     app.set_input_files("#file", clip)
     waits_for(app, "frames a second shown")
@@ -316,6 +352,8 @@ def test_offline_once_loaded_and_small(browser: Any, site: Path, picture: Any) -
     page.wait_for_selector("html[data-ready]", timeout=120_000)
     choose(page, path, (31, 22))
     assert np.array_equal(shown(page), upscale(pixels, MODELS["luma int8"]))
+    page.goto(f"{address}index.html")
+    page.wait_for_selector("html[data-ready]", timeout=120_000)
     context.close()
 
 
