@@ -4,7 +4,8 @@
 source "$(dirname "$0")/common.sh"
 APK=build/ecbsr-demo.apk
 
-if [ -f $APK ] && [ -z "$(find $APP "$MODELS" $SAMPLE -newer $APK -type f -not -name '*.md' -not -path '*/screens/*' -print -quit)" ]; then
+# A folder is newer where a file of it was added or deleted.
+if [ -f $APK ] && [ -z "$(find $APP "$MODELS" $SAMPLE -newer $APK -not -name '*.md' -not -path '*/screens*' -print -quit)" ]; then
     echo $APK
     exit
 fi

@@ -62,9 +62,10 @@ build_checksum_spy() {
     [ $source -nt "$OUT/spy/PinnedChecksums.class" ] || return 0
     home=$(mvn -v 2>/dev/null | sed -n 's/^Maven home: //p')
     mkdir -p "$OUT/spy/META-INF/plexus"
-    quietly "javac" "$JAVA_HOME/bin/javac" -proc:none --release 17 -cp "$home/lib/*" -d "$OUT/spy" $source
     echo "<component-set><components><component><role>org.apache.maven.eventspy.EventSpy</role><role-hint>pinned</role-hint>
         <implementation>PinnedChecksums</implementation></component></components></component-set>" > "$OUT/spy/META-INF/plexus/components.xml"
+    # Last, because the class says that both are there: without the other one, Maven would compare nothing.
+    quietly "javac" "$JAVA_HOME/bin/javac" -proc:none --release 17 -cp "$home/lib/*" -d "$OUT/spy" $source
 }
 
 # Fetches and unpacks the libraries that Maven cannot put on a class path.

@@ -29,7 +29,9 @@ class Benchmark(
                 job.report(index * cases.size + caseIndex, protocol.rounds * cases.size)
                 val caseRounds = rounds.getValue(case)
                 if (caseRounds.any { it.status in Round.FAILED }) continue
-                caseRounds += round(case)
+                val round = round(case)
+                job.throwIfCanceled() // in the background the phone slows the app down, so that round does not count
+                caseRounds += round
                 onRow(Row.of(model, case, caseRounds))
             }
             job.report(1, 1)

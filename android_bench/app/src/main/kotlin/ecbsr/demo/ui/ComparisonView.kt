@@ -24,7 +24,7 @@ class ComparisonView(context: Context, attributes: AttributeSet?) : DividedView(
         if (this.overview === overview) return
         val isFirst = this.overview == null
         this.overview = overview
-        setPicture(width, height, isOther = true, isFirst = isFirst)
+        setPicture(width, height, isFirst = isFirst)
     }
 
     fun showComparison(comparison: Comparison?) {

@@ -59,6 +59,7 @@ abstract class DividedView(context: Context, attributes: AttributeSet?) : View(c
 
     private val zoomDetector = ScaleGestureDetector(context, object : ScaleGestureDetector.SimpleOnScaleGestureListener() {
         override fun onScale(detector: ScaleGestureDetector): Boolean {
+            movedByUser = true
             zoomTo(zoom * detector.scaleFactor, detector.focusX, detector.focusY)
             return true
         }
@@ -68,6 +69,7 @@ abstract class DividedView(context: Context, attributes: AttributeSet?) : View(c
 
         override fun onScroll(start: MotionEvent?, event: MotionEvent, dx: Float, dy: Float): Boolean {
             if (!draggingDivider) {
+                movedByUser = true
                 position.moveTo(position.centerX + dx / zoom, position.centerY + dy / zoom)
                 onMoved()
             }
@@ -75,6 +77,7 @@ abstract class DividedView(context: Context, attributes: AttributeSet?) : View(c
         }
 
         override fun onDoubleTap(event: MotionEvent): Boolean {
+            movedByUser = true
             zoomTo(if (zoom > position.minZoom * 1.5f) position.minZoom else position.minZoom * 4, event.x, event.y)
             return true
         }
@@ -85,13 +88,14 @@ abstract class DividedView(context: Context, attributes: AttributeSet?) : View(c
         contentDescription = context.getString(R.string.comparison_description)
     }
 
-    /** A new picture of [width] x [height] pixels; [isOther] if it is not the next one of a video. */
-    protected fun setPicture(width: Int, height: Int, isOther: Boolean, isFirst: Boolean) {
+    /** Another picture, of [width] x [height] pixels; [isFirst] if the view had none before. */
+    protected fun setPicture(width: Int, height: Int, isFirst: Boolean) {
         val isRestored = isFirst && zoom > 0
         position.setPicture(width, height)
         if (isRestored) {
             position.moveTo(position.centerX, position.centerY)
-        } else if (isOther) {
+        } else {
+            movedByUser = false
             position.restore(0f, 0f, 0f)
             resetViewport()
         }
@@ -126,7 +130,6 @@ abstract class DividedView(context: Context, attributes: AttributeSet?) : View(c
         if (!hasPicture || zoom == 0f) return false
         if (event.actionMasked == MotionEvent.ACTION_DOWN) {
             draggingDivider = abs(event.x - divider * width) < GRIP_RADIUS * density
-            movedByUser = true
             parent?.requestDisallowInterceptTouchEvent(true)
         }
         if (event.pointerCount > 1) draggingDivider = false

@@ -94,7 +94,7 @@ class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
         return if (row.note.isEmpty()) details else "$details\n${row.note}"
     }
 
-    override val canExport get() = viewModel.timing != null && !isMeasuring
+    override val canExport get() = viewModel.timing?.rows?.isNotEmpty() == true && !isMeasuring
 
     override fun onOptionsItemSelected(item: MenuItem): Boolean {
         when (item.itemId) {

@@ -142,7 +142,7 @@ class VideoOverlay(context: Context, private val onMoved: (viewport: Viewport, d
         val isFirst = this.size == null
         this.size = size
         setScale(scale)
-        setPicture(size.width, size.height, isOther = true, isFirst = isFirst)
+        setPicture(size.width, size.height, isFirst = isFirst)
         invalidate()
     }
 

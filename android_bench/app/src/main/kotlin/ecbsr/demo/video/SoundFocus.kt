@@ -21,18 +21,21 @@ class SoundFocus(private val context: Context, private val onLost: (isTransient:
         override fun onReceive(context: Context, intent: Intent) = onLost(false)
     }
 
-    fun request() {
-        if (request != null) return
+    /** Asks to play sound; returns whether it may be played. */
+    fun request(): Boolean {
+        if (request != null) return true
         val attributes = AudioAttributes.Builder().setUsage(AudioAttributes.USAGE_MEDIA).build()
-        request = AudioFocusRequest.Builder(AudioManager.AUDIOFOCUS_GAIN)
+        val asked = AudioFocusRequest.Builder(AudioManager.AUDIOFOCUS_GAIN)
             .setAudioAttributes(attributes).setOnAudioFocusChangeListener(::onChange).build()
-        manager.requestAudioFocus(request!!)
+        if (manager.requestAudioFocus(asked) != AudioManager.AUDIOFOCUS_REQUEST_GRANTED) return false
+        request = asked
         val filter = IntentFilter(AudioManager.ACTION_AUDIO_BECOMING_NOISY)
         if (Build.VERSION.SDK_INT >= 33) {
             context.registerReceiver(unplugged, filter, Context.RECEIVER_NOT_EXPORTED)
         } else {
             context.registerReceiver(unplugged, filter)
         }
+        return true
     }
 
     fun abandon() {

@@ -179,7 +179,7 @@ class VideoPlayer(
                 camera = CameraSource(context, pipeline, { displayRotation }, ::onFailed).also { it.start() }
                 return
             }
-            if (isPlaying) focus.request()
+            if (isPlaying && !focus.request()) this.isPlaying = false
             val media = MediaSource(context, (source as? VideoSource.File)?.let { Uri.parse(it.uri) })
             val open = {
                 val decoder = openDecoder(media)
@@ -195,7 +195,10 @@ class VideoPlayer(
             isPlaying = playing
             if (isLive) return
             if (!playing) return playback.pause()
-            focus.request()
+            if (!focus.request()) {
+                isPlaying = false
+                return
+            }
             if (!awaitsPicture) playback.start()
         }
 

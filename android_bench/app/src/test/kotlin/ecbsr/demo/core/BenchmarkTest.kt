@@ -55,6 +55,13 @@ class BenchmarkTest {
     }
 
     @Test
+    fun theRoundInWhichItIsCanceledDoesNotCount() {
+        val job = Job()
+        val canceling = EngineFactory { _, _ -> NoEngine(1).also { job.cancel() } }
+        assertEquals(emptyList<Row>(), benchmark(canceling).run(gpu, job) {})
+    }
+
+    @Test
     fun aFallbackHasNoTimes() {
         val row = benchmark({ _, _ -> NoEngine(model.nodes) }).run(gpu, Job()) {}.single()
         assertEquals("fallback", row.status)

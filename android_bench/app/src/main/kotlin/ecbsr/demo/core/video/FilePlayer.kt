@@ -92,6 +92,7 @@ class FilePlayer(
             if (jump != null) {
                 decoder.seek(jump)
                 skipUntil = jump
+                count = 0
             }
             val hasMore = decoder.next { timeMicros, size, fill ->
                 val generation = pipeline.generation // before the check: a jump after it makes the picture obsolete
@@ -105,9 +106,13 @@ class FilePlayer(
                 }
             }
             if (!hasMore && synchronized(lock) { target == null }) {
-                if (count == 0 && skipUntil == 0L) throw UserFacingException("The video has no pictures.")
-                count = 0
-                awaitEnd(decoder.durationMicros)
+                if (count > 0) {
+                    awaitEnd(decoder.durationMicros)
+                } else if (skipUntil > 0) {
+                    seek(0) // behind the last picture: only a picture starts the clock, whose end could be waited for
+                } else {
+                    throw UserFacingException("The video has no pictures.")
+                }
             }
         }
     }

@@ -1,9 +1,7 @@
 package ecbsr.demo.core.video
 
-import java.io.Serializable
-
 /** Durations, counted in steps of 0.05 ms up to 2 s, so that a session of any length needs the same memory. */
-class Histogram : Serializable {
+class Histogram {
     private val counts = IntArray(STEPS)
     var count = 0
         private set

@@ -62,6 +62,7 @@ class VideoPipeline(
     private var upscaler: LumaUpscaler? = null
     private var hasFailed = false
     private var isOdd = false
+    private var lastGeneration = -1
     private var number = 0L
     private val thread = Thread(::run, "inference")
 
@@ -127,11 +128,13 @@ class VideoPipeline(
         measureInterval(frame.timeMicros)
         updateGovernor()
         isOdd = !isOdd
+        val isFirst = frame.generation != lastGeneration // after a jump, which waits for it
+        lastGeneration = frame.generation
         if (pacer?.isLate(frame.timeMicros) == true) {
             statistics.dropped()
             return pool.release(frame)
         }
-        if (governor.effort == Effort.HALF_RATE && isOdd) {
+        if (governor.effort == Effort.HALF_RATE && isOdd && !isFirst) {
             statistics.skipped()
             return pool.release(frame)
         }

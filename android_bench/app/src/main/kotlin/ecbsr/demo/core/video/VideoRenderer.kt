@@ -15,6 +15,7 @@ class VideoRenderer(private val gl: Gl) {
     private val composite = gl.createProgram(VERTEX, COMPOSITE)
     private var textures: Textures? = null
     private var uploaded = 0L
+    private var uploadedFrame: YuvFrame? = null
 
     /**
      * Draws [shown] into the current framebuffer of [window].
@@ -25,10 +26,11 @@ class VideoRenderer(private val gl: Gl) {
     fun draw(shown: ShownFrame, viewport: Viewport, window: Size, divider: Float, nearestFrom: Float, background: FloatArray) {
         val frame = shown.frame ?: return
         val textures = texturesFor(frame.size, shown.scale)
-        if (uploaded != shown.number) {
+        if (uploaded != shown.number || uploadedFrame !== frame) { // numbers begin anew with each session
             upload(textures, shown, frame)
             drawBicubic(textures)
             uploaded = shown.number
+            uploadedFrame = frame
         }
         gl.bindFramebuffer(0, window)
         gl.useProgram(composite)

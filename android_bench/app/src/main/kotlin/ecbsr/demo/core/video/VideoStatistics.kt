@@ -48,8 +48,8 @@ class VideoStatistics(private val nanoTime: () -> Long = System::nanoTime) {
     }
 
     @Synchronized
-    fun dropped(count: Int = 1) {
-        droppedCount += count
+    fun dropped() {
+        droppedCount++
     }
 
     @Synchronized

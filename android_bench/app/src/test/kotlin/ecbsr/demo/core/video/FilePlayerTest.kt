@@ -72,6 +72,16 @@ class FilePlayerTest {
         assertEquals(520_000L, playback.positionMicros)
     }
 
+    /** Only a picture starts the clock, and there is none there. */
+    @Test
+    fun aJumpBehindTheLastPictureStartsAgain() {
+        play(decoder(), atMicros = 3_990_000)
+        assertEquals(0L, pictures.take())
+        player.seek(4_000_000)
+        assertEquals(0L, pictures.take())
+        assertEquals(0L, playback.positionMicros)
+    }
+
     @Test
     fun aFileCanStartInTheMiddle() {
         play(decoder(), atMicros = 1_240_000)

@@ -57,6 +57,7 @@ class VideoRendererTest {
             check(gl, renderer, shown(Size(24, 14), 2, LIMITED, 1, seed = 1), 0f, 90f)
             check(gl, renderer, shown(Size(24, 14), 2, LIMITED, 2, seed = 2), 0f, 90f)
             check(gl, renderer, shown(Size(20, 10), 4, LIMITED, 3, seed = 3), 0f, 90f)
+            check(gl, renderer, shown(Size(20, 10), 4, LIMITED, 3, seed = 4), 0f, 90f) // of another session
         }
     }
 
