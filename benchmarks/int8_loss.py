@@ -9,16 +9,19 @@ loss, and the time and the memory of the whole export (fp32 and int8, one size, 
 from __future__ import annotations
 
 import argparse
-import resource
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from interleaved import processor
 
 from ecbsr_mobile.cli import common
+from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils.text import last_line
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -49,17 +52,28 @@ def _row(weights: str, options: argparse.Namespace) -> list[str]:
         if options.finetune is not None:
             command += ["--finetune", str(options.finetune)]
         started = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
+        memory = _run(command)
         seconds = time.perf_counter() - started
         files = {"int8" if "int8" in path.name else "fp32": path for path in Path(folder).glob("*.tflite")}
         entry = (recipe.read(tflite.read(files["int8"].read_bytes())) or {})["calibration"]
         exact, quantized = EightBitInput(TfliteModel(files["fp32"])), TfliteModel(files["int8"])
         psnrs = [(mean_psnr(exact, data), mean_psnr(quantized, data)) for data in options.data]
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     cells = [f"`{Path(weights).name}`", entry.get("prelu", "-")]
     cells += [f"{exact:.3f}" for exact, _ in psnrs]
     cells += [f"{exact - quantized:.3f}" for exact, quantized in psnrs]
     return [*cells, f"{seconds:.0f}", f"{memory:.0f}"]
+
+
+def _run(command: Sequence[str]) -> float:
+    """Run a command, and return its peak memory in MiB."""
+    with TemporaryFile() as errors:
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            errors.seek(0)
+            raise EcbsrError(last_line(errors.read(), f"exit code {child.returncode}"))
+    return usage.ru_maxrss / 1024
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -136,9 +136,14 @@ def with_residual(graph: Graph, residual: str) -> Graph:
 
 
 def best_variant(reports: Mapping[str, CompileReport]) -> str:
-    """The variant of the same function with the fewest bytes; of those within 5 %, the one nearest to float."""
+    """The variant of the same function with the fewest bytes; of those within 5 %, the one nearest to float.
+
+    "none" where the NPU runs none of them whole.
+    """
     same_function = {name: report for name, report in reports.items() if not name.startswith("one slope")}
     fewest = min(_megabytes(report) for report in same_function.values())
+    if fewest == float("inf"):
+        return "none"
     near = {
         name: _fidelity(report)
         for name, report in same_function.items()

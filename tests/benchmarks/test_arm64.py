@@ -20,17 +20,11 @@ from ai_edge_litert.interpreter import Interpreter
 
 from ecbsr_mobile import images, tflite, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from tests.helpers.paths import ROOT
 
 SIZE = (97, 61)  # odd, so that the remainder loops of the kernels run, too
 ON_LINUX = pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the emulator runs on Linux x86-64"
 )
-
-
-@pytest.fixture(autouse=True)
-def _scripts_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks" / "arm64")
 
 
 @pytest.fixture

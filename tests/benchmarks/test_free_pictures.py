@@ -20,11 +20,6 @@ pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="the pictures li
 REPOSITORY = "someone/photos"
 
 
-@pytest.fixture(autouse=True)
-def _scripts_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-
-
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in place of GitHub with one repository, whose second commit no longer has the pictures."""

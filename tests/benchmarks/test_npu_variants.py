@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from ecbsr_mobile import tflite
 from ecbsr_mobile.tflite import interpreter
+from export.npu.results import CompileReport, EmulationResult
+from export.validation.difference import Difference
 from export.validation.sample_images import Sample
 from tests.helpers.networks import net, photo
-from tests.helpers.paths import ROOT
 
 
-def test_variants_of_the_same_function_give_the_same_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+def test_variants_of_the_same_function_give_the_same_output() -> None:
     import npu_variants
 
     image = (photo(1, 48, 64) * 255).round().astype(np.uint8)
@@ -35,3 +34,17 @@ def test_variants_of_the_same_function_give_the_same_output(monkeypatch: pytest.
         assert (np.abs(float_result - expected).max() < 1e-5) == (activation != "one slope")
         error = np.mean(np.square(np.clip(interpreter.run(int8, pixels), 0, 1) - float_result))
         assert -10 * np.log10(error) > 30
+
+
+def test_the_best_variant_is_one_that_the_npu_runs_whole() -> None:
+    import npu_variants
+
+    def report(megabytes: float | None, psnr: float) -> CompileReport:
+        status = "ok" if megabytes is not None else "partial"
+        emulated = EmulationResult(fp32=Difference(1.0, psnr))
+        return CompileReport(status, (96, 64), "int8", 1.0, read_mb=megabytes, write_mb=0.0, emulated=emulated)
+
+    few, near, many, none = report(1.0, 40.0), report(1.04, 50.0), report(2.0, 60.0), report(None, 70.0)
+    assert npu_variants.best_variant({"one slope, a": report(0.1, 90.0), "few": few, "many": many, "no": none}) == "few"
+    assert npu_variants.best_variant({"few": few, "near": near, "many": many}) == "near"
+    assert npu_variants.best_variant({"one": none, "two": none}) == "none"

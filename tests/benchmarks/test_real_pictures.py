@@ -15,17 +15,11 @@ from skimage.metrics import peak_signal_noise_ratio
 from ecbsr_mobile import EcbsrError, Picture, UsageError, images, zoo
 from ecbsr_mobile.evaluation import evaluate
 from ecbsr_mobile.upscaling import open_model
-from tests.helpers.paths import ROOT
 
 av = pytest.importorskip("av", reason="clips need PyAV")
 
 MODEL, INT8 = "ecbsr-m4c8-x2", "ecbsr-m4c8-x2-int8"
 NAMES = ("chelsea", "coffee", "rocket")
-
-
-@pytest.fixture(autouse=True)
-def _scripts_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compile
 PLANE = np.random.default_rng(0).integers(0, 256, (9, 13), np.uint8)
 
 
-@pytest.fixture(autouse=True)
-def _scripts_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-
-
 def _saved(table: np.ndarray, path: Path) -> Path:
     np.save(path, table.astype(np.int8))
     return path

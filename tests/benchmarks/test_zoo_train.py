@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,8 @@ from safetensors.torch import load as load_bytes
 
 from ecbsr_mobile import EcbsrError, Picture, Settings, UsageError, images, load, zoo
 from ecbsr_mobile.cli.train import _values, parser
-from tests.helpers.paths import ROOT
 
 TINY = "--steps 2 --batch 2 --patch 8 --validate-every 1 --device cpu --threads 1"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _scripts_can_be_imported() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "benchmarks")
-        yield
 
 
 @pytest.fixture(scope="module")
