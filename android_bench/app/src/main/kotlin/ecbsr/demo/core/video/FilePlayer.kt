@@ -74,6 +74,8 @@ class FilePlayer(
             fail(error.message)
         } catch (error: RuntimeException) { // of the phone's media classes, which can throw anything for a strange file
             fail("The video cannot be played: $error")
+        } catch (_: OutOfMemoryError) {
+            fail("The phone has not enough memory for this video.")
         }
     }
 
