@@ -100,14 +100,17 @@ class Queues:
             self.journal.add_device(info)
             self.progress(info.text)
             queue = list(schedule.shuffled(cases, self.options.rounds, self.options.seed))
-            left = [run for run in queue if not schedule.is_done(self.journal.runs_of(run[1]), run[0])]
-            began = time.monotonic()
-            for measured, (number, case) in enumerate(left, 1):
+            began, measured = time.monotonic(), 0
+            for position, (number, case) in enumerate(queue, 1):
+                if self._is_done(number, case):
+                    continue
                 run = runner.measure(case, number)
                 self.journal.add_run(run)
-                remaining = (time.monotonic() - began) / measured * (len(left) - measured)
+                measured += 1
+                left = sum(not self._is_done(*later) for later in queue[position:])
+                remaining = (time.monotonic() - began) / measured * left
                 if self.step:
-                    self.step(name, _step_text(run), len(queue) - len(left) + measured, len(queue))
+                    self.step(name, _step_text(run), position, len(queue))
                 else:
                     self.progress(_progress_line(run, self.options.rounds, remaining))
             for case in cases:
@@ -117,6 +120,9 @@ class Queues:
                     self.journal.add_profile(case, runner.profile(case))
                 if self._needs_energy(case):
                     self.journal.add_energy(case, runner.energy(case))
+
+    def _is_done(self, number: int, case: Case) -> bool:
+        return schedule.is_done(self.journal.runs_of(case), number)
 
     def _runner(self, name: str) -> Runner:
         if name == HOST:

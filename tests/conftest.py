@@ -21,8 +21,11 @@ from tests.helpers.paths import REFERENCE
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime is first imported
 
-# A run started in the background ignores Ctrl-C, and so would every command that the tests start.
+# A run started in the background ignores Ctrl-C, one under nohup the end of its terminal; every command that the tests
+# start would do so, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # Whether a test passes must not depend on the speed of the machine.

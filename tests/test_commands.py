@@ -191,7 +191,7 @@ def test_nothing_is_written_over_unasked(picture: Path, tmp_path: Path) -> None:
     (out / "results.csv").write_bytes(b"mine")
     refused(call_here("ecbsr-bench", model, "--size", "32x24", "--out", out), 2, "results.csv exists")
     (out / "best.safetensors").write_bytes(b"mine")
-    refused(call_here("ecbsr-train", *training(picture, out)), 1, "best.safetensors exists")
+    refused(call_here("ecbsr-train", *training(picture, out)), 2, "best.safetensors exists")
     assert {path.name: path.read_bytes() for path in out.iterdir()} == dict.fromkeys(
         ("b.png", "ecbsr-m4c16-x2-fp32-480x270.tflite", "results.csv", "best.safetensors"), b"mine"
     )
@@ -351,7 +351,7 @@ def test_train_is_interrupted_and_resumed(picture: Path, tmp_path: Path) -> None
     assert (code, output) == (128 + signal.SIGTERM, "")
     assert not DEFECT.search(errors)
     assert torch.load(tmp_path / "cut" / "last.ckpt", weights_only=True)["step"] == 20
-    refused(call_here("ecbsr-train", *cut), 1, "--resume")
+    refused(call_here("ecbsr-train", *cut), 2, "--resume")
     reports = [json.loads(call_here("ecbsr-train", *run).stdout) for run in ([*cut, "--resume"], whole)]
     for report in reports:
         del report["seconds_left"], report["weights"]
