@@ -71,6 +71,8 @@ def watch(arguments: list[str], target: Path) -> tuple[list[int], int]:
                 peaks = [int(line.split()[1]) for line in status if line.startswith("VmHWM")]
         except (psutil.Error, OSError):
             break
+        if not resident:  # it has ended since the poll
+            break
         largest = max(largest, resident, *(1024 * peak for peak in peaks))
         written = len(list(target.glob("[!.]*"))) if count and target.is_dir() else 0
         if count and written >= (len(seen) + 1) * count / 10:
