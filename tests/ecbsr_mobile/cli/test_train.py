@@ -58,17 +58,18 @@ def test_the_loss_is_shown_from_the_first_step_and_bicubic_beside_each_result(
     assert all(f"bicubic {bicubic:.3f} dB" in line for line in (*validations, result.stdout))
 
 
-@pytest.mark.parametrize("threads", ["0", "-1", "1025", "100000", "all"])
-def test_threads_that_are_no_number_of_them(threads: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["--data", "d", "--val", "v", "--out", "o", f"--threads={threads}"])
-    assert ended.value.code == 2
-    assert f"{threads!r} is not a number of threads, 1 to 1024" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "soon"])
-def test_minutes_that_are_no_time(minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["--data", "d", "--val", "v", "--out", "o", f"--minutes={minutes}"])
-    assert ended.value.code == 2
-    assert f"{minutes!r} is not a number of minutes" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("option", "values", "meant"),
+    [
+        ("--threads", ("0", "-1", "1025", "100000", "all"), "a number of threads, 1 to 1024"),
+        ("--minutes", ("0", "-1", "nan", "inf", "soon"), "a number of minutes"),
+    ],
+)
+def test_values_that_are_no_such_number(
+    option: str, values: tuple[str, ...], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for value in values:
+        with pytest.raises(SystemExit) as ended:
+            main(["--data", "d", "--val", "v", "--out", "o", f"{option}={value}"])
+        assert ended.value.code == 2
+        assert f"{value!r} is not {meant}" in capsys.readouterr().err

@@ -60,6 +60,7 @@ class VideoPipelineTest {
             }
         }
         assertEquals(0, statistics.droppedCount)
+        assertEquals(20, statistics.recentInferences().size)
     }
 
     @Test
