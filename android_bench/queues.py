@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from ecbsr_mobile.utils.progress import Notify
 from ecbsr_mobile.utils.subprocess_runner import Canceled
 
 from . import schedule
@@ -15,9 +16,6 @@ from .config import HOST, Case
 from .models import Model
 from .results.journal import Journal
 from .results.types import TIMED, Check, DeviceInfo, Energy, OperatorTime, Run
-
-Notify = Callable[[str], None]
-"""Called with one line of text, from several threads."""
 
 Step = Callable[[str, str, int, int], None]
 """Called after each run with the device, the outcome, the number of runs that are done, and of all; from threads."""

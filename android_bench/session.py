@@ -16,12 +16,13 @@ import msgspec
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.lock import locked
+from ecbsr_mobile.utils.progress import Notify
 from ecbsr_mobile.utils.text import from_utf8, to_utf8
 
 from . import schedule
 from .config import HOST, Options
 from .models import Model, read_models
-from .queues import Notify, Queues, Step
+from .queues import Queues, Step
 from .results import aggregate, serialize
 from .results.baseline import Comparison
 from .results.journal import RUNS, Journal, ModelFile, Session, reopen

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.utils.progress import Notify
 
 from .npu.socs import QUALCOMM, vendor_of
 from .options import ExportOptions
@@ -52,9 +53,7 @@ def check_available(options: ExportOptions) -> None:
             raise EcbsrError(f"the GPU delegate cannot be asked: {adapter}; {INSTALL}")
 
 
-def device_reports(
-    models: Mapping[str, bytes], options: ExportOptions, progress: Callable[[str], None]
-) -> dict[str, DeviceReports]:
+def device_reports(models: Mapping[str, bytes], options: ExportOptions, progress: Notify) -> dict[str, DeviceReports]:
     """Ask about each of `models`, file name → bytes; the reports do not depend on the recipe, which is added later."""
     npu: Mapping[str, CompileReports] = {}
     gpu: Mapping[str, GpuReport] = {}

@@ -20,6 +20,7 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.tflite import interpreter, recipe
 from ecbsr_mobile.tflite.four_pixels import with_four_pixels
 from ecbsr_mobile.utils.files import check_outputs, check_writable, write_bytes
+from ecbsr_mobile.utils.progress import Notify
 
 from . import resolutions
 from .audit.model_audit import audit
@@ -55,7 +56,7 @@ def export(
     out: str | os.PathLike[str] = ".",
     options: ExportOptions | None = None,
     *,
-    progress: Callable[[str], None] | None = None,
+    progress: Notify | None = None,
     **changes: Any,
 ) -> Exported:
     """Write a network as TFLite files and as ONNX; nothing is written unless every file passes its checks.
@@ -100,7 +101,7 @@ class _Run:
     net: PlainNet
     folder: Path
     options: ExportOptions
-    progress: Callable[[str], None]
+    progress: Notify
 
 
 @dataclass(frozen=True)

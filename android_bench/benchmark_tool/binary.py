@@ -9,13 +9,14 @@ import json
 import shlex
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import download
 from ecbsr_mobile.utils.files import atomic_write, write_bytes
+from ecbsr_mobile.utils.progress import Notify
 
 from ..config import DOWNLOADED
 from ..results.types import Tool
@@ -54,7 +55,7 @@ class Binary:
 def find(
     tool: str,
     abis: Sequence[str],
-    progress: Callable[[str], None],
+    progress: Notify,
     sha256: str = "",
     stop: threading.Event | None = None,
 ) -> Binary:
@@ -162,7 +163,7 @@ def _is_intact(path: Path, sha256: str) -> bool:
         return False
 
 
-def _download(address: str, path: Path, sha256: str, progress: Callable[[str], None], stop: threading.Event) -> None:
+def _download(address: str, path: Path, sha256: str, progress: Notify, stop: threading.Event) -> None:
     progress(f"downloading {address}")
     recorded = _record(path)["sha256"]
     with atomic_write(path) as temporary:

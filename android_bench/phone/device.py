@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.guard import TemporaryFolder
+from ecbsr_mobile.utils.progress import Notify
 
 from ..benchmark_tool import binary
 from ..config import Options
@@ -33,7 +34,7 @@ T = TypeVar("T")
 class Device:
     """The phone `serial` with the benchmark tool on it. A context manager: leaving it restores the phone."""
 
-    def __init__(self, serial: str, options: Options, stop: threading.Event, progress: Callable[[str], None]) -> None:
+    def __init__(self, serial: str, options: Options, stop: threading.Event, progress: Notify) -> None:
         self.serial, self.options, self.stop, self.progress = serial, options, stop, progress
         self.adb = self._client(stop)
         self.properties = device_info.parse_properties("")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.utils import subprocess_runner
+from ecbsr_mobile.utils.progress import Notify
 
 from .. import schedule
 from ..benchmark_tool import binary
@@ -61,9 +62,7 @@ class RecordingAdb(Adb):
 class DryRunDevice(Device):
     """A current phone that is cool, unused, and has none of our files."""
 
-    def __init__(
-        self, serial: str, options: Options, progress: Callable[[str], None], commands: list[tuple[str, ...]]
-    ) -> None:
+    def __init__(self, serial: str, options: Options, progress: Notify, commands: list[tuple[str, ...]]) -> None:
         self.commands = commands
         super().__init__(serial, options, threading.Event(), progress)
 

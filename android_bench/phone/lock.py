@@ -13,11 +13,11 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.lock import user
+from ecbsr_mobile.utils.progress import Notify
 from ecbsr_mobile.utils.text import last_line, printable
 
 from ..config import Limits
@@ -52,7 +52,7 @@ class Lock:
         self.boot = boot
         self.tried = self.acquired = False
 
-    def acquire(self, adb: Adb, limits: Limits, stop: threading.Event, progress: Callable[[str], None]) -> None:
+    def acquire(self, adb: Adb, limits: Limits, stop: threading.Event, progress: Notify) -> None:
         """Acquire the lock; wait at most `limits.lock` seconds for another benchmark to end.
 
         Raises:

@@ -10,10 +10,11 @@ import hashlib
 import re
 import threading
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ecbsr_mobile.utils.files import write_bytes
+from ecbsr_mobile.utils.progress import Notify
 
 from ..benchmark_tool import binary
 from ..config import QNN_FETCH
@@ -92,7 +93,7 @@ _CAUSES = (
 """Patterns of log lines, the status of the run, and its note; the first that matches is the cause."""
 
 
-def find(source: str, temporary: Path, progress: Callable[[str], None], stop: threading.Event) -> dict[str, Path]:
+def find(source: str, temporary: Path, progress: Notify, stop: threading.Event) -> dict[str, Path]:
     """The libraries for Android in the folder `source`, or in the downloaded archives for `QNN_FETCH`, by name.
 
     Archives (.aar) are unpacked into the folder `temporary`.

@@ -6,12 +6,12 @@ import hashlib
 import json
 import threading
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import download
 from ecbsr_mobile.utils.files import atomic_write, write_bytes
+from ecbsr_mobile.utils.progress import Notify
 
 from ..benchmark_tool import binary
 from .refused import Refused
@@ -45,7 +45,7 @@ def _is_intact(path: Path) -> bool:
     return path.exists() and _recorded(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def fetched(progress: Callable[[str], None], stop: threading.Event) -> Path:
+def fetched(progress: Notify, stop: threading.Event) -> Path:
     """The folder of the downloaded archives; each is downloaded once, and its recorded SHA-256 is required.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import isolated
 from ecbsr_mobile.tflite.image_io import ImageIO
 from ecbsr_mobile.utils.guard import TemporaryFolder
+from ecbsr_mobile.utils.progress import Notify
 
 from .. import output_check
 from ..benchmark_tool import flags
@@ -42,7 +43,7 @@ class PhoneRunner:
         *,
         stop: threading.Event,
         started: float,
-        progress: Callable[[str], None],
+        progress: Notify,
     ) -> None:
         self.models, self.options, self.stop, self.started, self.progress = models, options, stop, started, progress
         self.device = self._device(serial)

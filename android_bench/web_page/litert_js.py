@@ -7,12 +7,13 @@ import hashlib
 import json
 import tarfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import download
 from ecbsr_mobile.utils.files import atomic_write
+from ecbsr_mobile.utils.progress import Notify
 
 REGISTRY = "https://registry.npmjs.org"
 VERSION = "2.5.3"
@@ -46,7 +47,7 @@ ADVICE = (
 )
 
 
-def files(folder: Path | None, progress: Callable[[str], None]) -> dict[str, bytes]:
+def files(folder: Path | None, progress: Notify) -> dict[str, bytes]:
     """The files of LiteRT.js that the page needs: those of `FILES`, and the license.
 
     `folder` is a `node_modules` with the packages, or None for the archives in the cache, which are fetched where they
@@ -91,7 +92,7 @@ def _from_folder(folder: Path) -> Mapping[str, bytes]:
     return found
 
 
-def _from_npm(progress: Callable[[str], None]) -> Mapping[str, bytes]:
+def _from_npm(progress: Notify) -> Mapping[str, bytes]:
     found = {}
     for package, integrity in PACKAGES.items():
         path = cache_folder() / f"{package}-{VERSION}.tgz"
@@ -106,7 +107,7 @@ def _from_npm(progress: Callable[[str], None]) -> Mapping[str, bytes]:
     return found
 
 
-def _download(package: str, path: Path, integrity: str, progress: Callable[[str], None]) -> None:
+def _download(package: str, path: Path, integrity: str, progress: Notify) -> None:
     address = f"{REGISTRY}/@litertjs/{package}/-/{package}-{VERSION}.tgz"
     progress(f"downloading {address}")
     with atomic_write(path) as temporary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,6 +17,7 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.images.color import RGB_TO_YCBCR, YCBCR_TO_RGB
 from ecbsr_mobile.utils import guard
 from ecbsr_mobile.utils.files import check_writable, umask
+from ecbsr_mobile.utils.progress import Notify
 from export.resolutions import SIZES
 
 from ..config import DEFAULT_SIZES, Options
@@ -50,7 +51,7 @@ def write_site(
     folder: str | os.PathLike[str],
     models: Sequence[str | os.PathLike[str]] = (),
     litert: str | os.PathLike[str] | None = None,
-    progress: Callable[[str], None] = lambda line: None,
+    progress: Notify = lambda line: None,
 ) -> Site:
     """Write the page into a new folder, which any static web server can serve.
 

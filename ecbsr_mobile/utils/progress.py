@@ -23,6 +23,9 @@ T = TypeVar("T")
 Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 """`progress(items, label)` iterates over the items and shows how many are done."""
 
+Notify = Callable[[str], None]
+"""`notify(text)` shows one line of text; several threads may call it."""
+
 _PERCENT = re.compile(r",? (\d+) %")
 _REFRESH_SECONDS = 0.1
 
@@ -91,7 +94,7 @@ def counting(label: str, unit: str, total: int | None) -> Iterator[Callable[[int
 
 
 @contextmanager
-def messages(line: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
+def messages(line: Notify) -> Iterator[Notify]:
     """Yield a function that shows what a long piece of work does now.
 
     A message may have a percentage ("fine-tuning, 40 %: expected loss 0.1 dB"): the bar shows it. Without a terminal,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.tflite.reader import read_bytes
-from ecbsr_mobile.utils.progress import Progress
+from ecbsr_mobile.utils.progress import Notify, Progress
 from ecbsr_mobile.utils.scheduling import usable_cores
 
 from ..resolutions import Size, sized
@@ -67,7 +67,7 @@ def audit_all(
     sample_crops: bool = False,
     gpu: str | None = None,
     value_range: float | None = None,
-    notice: Callable[[str], None] = lambda _text: None,
+    notice: Notify = lambda _text: None,
     progress: Progress = lambda items, _label: items,
 ) -> Audits:
     """Audit files, and the `.tflite` files in folders.

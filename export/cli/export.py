@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ecbsr_mobile import zoo
@@ -51,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     return common.DONE
 
 
-def _export(arguments: argparse.Namespace, chosen: options.ExportOptions, show: Callable[[str], None]) -> Exported:
+def _export(arguments: argparse.Namespace, chosen: options.ExportOptions, show: progress.Notify) -> Exported:
     """Export; a failure is written to the files for CI as well."""
     from ..pipeline import export
     from ..validation.quality import QualityError

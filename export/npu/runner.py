@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.files import check_outputs, write_bytes
 from ecbsr_mobile.utils.guard import TemporaryFolder
-from ecbsr_mobile.utils.progress import Progress
+from ecbsr_mobile.utils.progress import Notify, Progress
 from ecbsr_mobile.utils.scheduling import usable_cores
 
 from ..validation.sample_crop import SampleCrop
@@ -32,7 +32,7 @@ def compile_models(
     crops: Mapping[str, SampleCrop | str] | None = None,
     keep: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    notice: Callable[[str], None] = lambda _text: None,
+    notice: Notify = lambda _text: None,
     progress: Progress = lambda items, _label: items,
 ) -> Mapping[str, CompileReports]:
     """Compile each model for each SoC with its vendor's compiler; only Qualcomm's has an emulator.

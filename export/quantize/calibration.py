@@ -11,7 +11,7 @@ closer to the float network's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import product
@@ -21,6 +21,7 @@ import numpy as np
 
 from ecbsr_mobile import images
 from ecbsr_mobile.tflite import Graph, interpreter
+from ecbsr_mobile.utils.progress import Notify
 
 from ..validation.sample_images import Sample
 from .distillation import Target, expected_loss
@@ -42,8 +43,6 @@ MIN_GAIN = 0.9995  # a move must lower the error to this share: smaller gains do
 
 ROWS_AT_ONCE = 4 * BLOCK  # of the sheet, whose activations are in memory together
 KEPT = 16  # extreme values of a channel; the sheet has 10 beyond the lower percentile
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +89,7 @@ def calibrate(
     graph: Graph,
     samples: Sequence[Sample],
     measured: Sequence[Target],
-    progress: Progress | None = None,
+    progress: Notify | None = None,
 ) -> Calibration:
     """The best ranges of a float network; the same images give the same ranges.
 
@@ -190,7 +189,7 @@ def search(
     graph: Graph,
     samples: Sequence[Sample],
     measured: Sequence[Target],
-    progress: Progress | None = None,
+    progress: Notify | None = None,
 ) -> Calibration:
     """Move each end of each range for as long as the result gets closer to the float network's.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import numpy as np
 
 from ecbsr_mobile import images
 from ecbsr_mobile.utils.one_thread import one_thread
+from ecbsr_mobile.utils.progress import Notify
 
 from ..validation.sample_images import Sample
 from .distillation import expected_loss, targets
@@ -42,8 +43,6 @@ it falls with the square root of channels times layers."""
 SLOPE_RATE, RANGE_RATE = 0.1, 0.1
 """The same of slopes, relative to 1, and of the ranges of tensors, relative to the learning rate. The ranges of single
 channels stay as calibrated: crops do not contain the rare values that decide them."""
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +87,7 @@ def finetune(
     start: Int8Weights,
     samples: Sequence[Sample],
     steps: int,
-    progress: Progress | None = None,
+    progress: Notify | None = None,
     held_out: Sequence[Sample] | None = None,
     rate: float = LEARNING_RATE,
 ) -> FinetuneResult:

@@ -8,7 +8,7 @@ int64 (https://ai.google.dev/edge/litert/models/post_training_integer_quant_16x8
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization import qparams
 from ecbsr_mobile.quantization.qparams import IMAGE_RANGE, MIN_RANGE_WIDTH
 from ecbsr_mobile.tflite import Graph, Node, Quantization, Tensor, interpreter
+from ecbsr_mobile.utils.progress import Notify
 
 from ..transforms.maximum import prelu_as_maximum
 from ..transforms.prelu import decompose_prelu, fold_steep_slopes
@@ -44,9 +45,7 @@ HEADROOM = 2.0
 """Largest value of an activation over the largest that was seen: costs one bit of 16, where clipping would be seen."""
 
 
-def int16x8_graph(
-    graph: Graph, samples: Sequence[Sample], progress: Callable[[str], None]
-) -> tuple[Graph, dict[str, Any]]:
+def int16x8_graph(graph: Graph, samples: Sequence[Sample], progress: Notify) -> tuple[Graph, dict[str, Any]]:
     """Quantize a converted float graph to 16-bit activations.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.tflite import recipe
+from ecbsr_mobile.utils.progress import Notify
 
 from ..convert.onnx_builder import onnx_model
 from ..validation import quality
@@ -30,8 +31,6 @@ MAX_SINGLE_LOSS_DB = 0.03
 
 HOPELESS = 4.0
 """A search of ranges does not make up for an expected loss this many times as large."""
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def int8_graph(
     samples: Sequence[Sample],
     candidates: Sequence[PReLUDecomposition],
     finetune_steps: int | None,
-    progress: Progress,
+    progress: Notify,
 ) -> Int8Result:
     """Quantize the converted float graph of a network.
 
@@ -122,7 +121,7 @@ def _calibrated(
     net: PlainNet,
     samples: Sequence[Sample],
     candidates: Sequence[PReLUDecomposition],
-    progress: Progress,
+    progress: Notify,
 ) -> tuple[Calibration, dict[str, float], str]:
     """The calibration of the best candidate, the expected loss of each in dB, and why it was chosen."""
     measured = targets(net, samples)

@@ -13,13 +13,14 @@ Two steps, of which the second runs on a few blocks of real images; both give th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ecbsr_mobile.tflite import Graph, Node, Tensor, interpreter
+from ecbsr_mobile.utils.progress import Notify
 
 from ..transforms.channels import convolution_before, scale_channels
 from .quantizer import copies_image
@@ -70,7 +71,7 @@ def round_to_nearest(graph: Graph) -> RoundedWeights:
     return RoundedWeights(replace(graph, tensors=tuple(tensors)), scales)
 
 
-def round_weights(graph: Graph, image: NDArray[np.float32], progress: Callable[[str], None]) -> RoundedWeights:
+def round_weights(graph: Graph, image: NDArray[np.float32], progress: Notify) -> RoundedWeights:
     """Round the weights of a float graph, except those of convolutions that copy the image.
 
     Args:
