@@ -67,7 +67,7 @@ class TfliteModel:
             except EcbsrError:
                 if self._graph is not None:
                     raise
-                graph = self._measured(graph)
+                graph = self._with_shapes_of_litert(graph)
                 self._io = image_io(graph, value_range)
             self.scale, self.colors = self._io.scale, self._io.colors
             self.radius, self.step = receptive_field(graph)
@@ -165,10 +165,11 @@ class TfliteModel:
                 interpreter.allocate_tensors()
         return interpreter
 
-    def _measured(self, graph: tflite.Graph) -> tflite.Graph:
-        """A graph whose shapes only LiteRT knows, at 48x32."""
+    def _with_shapes_of_litert(self, graph: tflite.Graph) -> tflite.Graph:
+        """A graph whose shapes only LiteRT knows, at `PROBE_SIZE`."""
         _, _, channels = tflite.image_shape(graph)
-        shape = (1, channels, 32, 48) if tflite.is_channels_first(graph) else (1, 32, 48, channels)
+        width, height = tflite.PROBE_SIZE
+        shape = (1, channels, height, width) if tflite.is_channels_first(graph) else (1, height, width, channels)
         with _named(self._path), litert_errors("resize it"):
             self._interpreter.resize_tensor_input(graph.inputs[0], shape)
             with without_info():

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ecbsr_mobile.architecture import PRELU_DECOMPOSITIONS
 from ecbsr_mobile.errors import UsageError
 
 from . import resolutions
@@ -36,7 +37,7 @@ INT8_OPTIONS = ("target", "prelu", "io_dtype", "finetune", "fixed_size")
 TFLITE_OPTIONS = ("sizes", "calibration", "max_drop", "npu", "gpu")
 """Fields of `ExportOptions` that only TFLite files depend on."""
 
-PRELU = ("auto", "single", "double", "native")
+PRELU = ("auto", *PRELU_DECOMPOSITIONS)
 """How an int8 file writes PReLU: see `ecbsr_mobile.architecture.PReLUDecomposition`; "auto" measures and chooses."""
 
 

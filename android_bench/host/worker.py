@@ -28,8 +28,8 @@ def main(model: str, threads: int, iterations: int, max_seconds: float, builtin:
     """Load, warm up and time `model`.
 
     Times at most `iterations` inferences, and starts none after `max_seconds`, except the first; `builtin` leaves
-    XNNPACK out. Returns `init_ms`,
-    `times_ms` of each inference, `peak_memory_mb`, the `input_shape` [1, H, W, C] and the `nodes` after delegation.
+    XNNPACK out. Returns `init_ms`, `times_ms` of each inference, `peak_memory_mb`, the `input_shape` [1, H, W, C] and
+    the `nodes` after delegation.
     """
     start = time.perf_counter()
     kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if builtin else OpResolverType.AUTO

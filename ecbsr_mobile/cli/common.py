@@ -25,6 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from ..architecture import ACTIVATIONS
 from ..errors import EcbsrError
 from ..utils import verbosity
 from ..utils.extras import extra_of, how_to_install
@@ -199,9 +200,7 @@ def add_weights_options(parser: argparse.ArgumentParser) -> None:
         choices=(1, 255),
         help="the network's values are in [0, RANGE] (default: by layout; .tflite: what gives the best image)",
     )
-    group.add_argument(
-        "--activation", choices=("prelu", "relu", "leaky"), help="activation of a file without slopes (default: relu)"
-    )
+    group.add_argument("--activation", choices=ACTIVATIONS, help="activation of a file without slopes (default: relu)")
 
 
 def weights_options(options: argparse.Namespace) -> dict[str, Any]:

@@ -97,8 +97,9 @@ class _Models:
     """The networks for clips: of a bundled model, int8 for 8 bits in limited range and float for others."""
 
     def __init__(self, name: str, weights_options: dict[str, Any], scale: int | None) -> None:
-        self.name, self._loaded = name, {}  # type: tuple[str, dict[bool, Model]]
-        self._weights_options = weights_options
+        self.name, self._weights_options = name, weights_options
+        self._opened: Model | None = None  # of the user
+        self._bundled_by_floats: dict[bool, Model] = {}  # by whether it reads floats
         self._bundled = name in zoo.names() and not any(value is not None for value in weights_options.values())
         self.scale = int(name[-1]) if self._bundled else self._own().scale
         if scale and scale != self.scale:
@@ -114,16 +115,16 @@ class _Models:
                 common.notice(f"note: {note}")
             return model
         floats = upscaler.needs_floats(clip)
-        if floats not in self._loaded:
-            self._loaded[floats] = upscaler.bundled_model(clip, self.name)
-        return self._loaded[floats]
+        if floats not in self._bundled_by_floats:
+            self._bundled_by_floats[floats] = upscaler.bundled_model(clip, self.name)
+        return self._bundled_by_floats[floats]
 
     def _own(self) -> Model:
         from ..upscaling import open_model
 
-        if False not in self._loaded:
-            self._loaded[False] = open_model(self.name, **self._weights_options)
-        return self._loaded[False]
+        if self._opened is None:
+            self._opened = open_model(self.name, **self._weights_options)
+        return self._opened
 
 
 def _upscale(clip: Clip, target: Path, model: Model, settings: Options, overwrite: bool, label: str) -> Result:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import images
 from ..images import Picture
+from ..utils.templates import environment
 from ..utils.text import to_utf8
 
 if TYPE_CHECKING:
@@ -101,18 +102,10 @@ def page(samples: Sequence[Sample], model: str, total: int) -> bytes:
         model: name of the model.
         total: how many images were upscaled.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader(__package__, "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["data_url"] = lambda jpeg: f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
-    environment.filters["name"] = to_utf8
-    template = environment.get_template("comparison.html.j2")
+    templates = environment(__package__)
+    templates.filters["data_url"] = lambda jpeg: f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    templates.filters["name"] = to_utf8
+    template = templates.get_template("comparison.html.j2")
     return template.render(samples=samples, model=to_utf8(model), total=total).encode()
 
 

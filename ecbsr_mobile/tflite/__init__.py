@@ -21,10 +21,11 @@ from .graph import (
     with_metadata,
 )
 from .reader import read, read_bytes
-from .resize import at_size, scale_of
+from .resize import PROBE_SIZE, at_size, scale_of
 from .writer import write
 
 __all__ = [
+    "PROBE_SIZE",
     "Graph",
     "Node",
     "Quantization",

@@ -12,6 +12,9 @@ from .four_pixels import with_four_pixels, without_four_pixels
 from .graph import Graph, Node, Tensor, image_input, image_shape, input_size, is_channels_first
 
 MAX_SIDE = 2**16
+PROBE_SIZE = (48, 32)
+"""Width and height at which a graph of no fixed size is tried: small, and no square, so that a swap of both shows."""
+
 CALLS = frozenset(("CALL", "CALL_ONCE", "IF", "WHILE", "STABLEHLO_COMPOSITE", "STABLEHLO_WHILE", "STABLEHLO_REDUCE"))
 """Operators that run another subgraph."""
 
@@ -67,7 +70,7 @@ def scale_of(graph: Graph) -> int:
         EcbsrError: the output is not an image, or not an integer multiple of the input.
     """
     if any(tensor.dynamic for tensor in graph.tensors) or min(input_size(graph)) <= 1:
-        graph = at_size(graph, 48, 32)
+        graph = at_size(graph, *PROBE_SIZE)
     height, width, channels = image_shape(graph)
     shape = graph.tensors[graph.outputs[0]].shape if graph.outputs else ()
     found = _image_of(shape, is_channels_first(graph, "output")) if len(shape) == 4 else (0, 0, 0)

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from ..errors import UsageError
+from ..utils.templates import environment
 from . import (
     FOLDER,
     LOSS_SET,
@@ -180,16 +181,8 @@ class ModelCard:
 
     def markdown(self, *, front_matter: bool = True) -> str:
         """The card as Markdown; with the YAML that model hubs read, unless `front_matter` is false."""
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-
-        environment = Environment(
-            loader=PackageLoader("ecbsr_mobile.zoo", "."),
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=StrictUndefined,
-            keep_trailing_newline=True,
-        )
-        return environment.get_template("card.md.j2").render(card=self, front_matter=front_matter, loss_set=LOSS_SET)
+        template = environment("ecbsr_mobile.zoo", escape=False).get_template("card.md.j2")
+        return template.render(card=self, front_matter=front_matter, loss_set=LOSS_SET)
 
 
 def recommended_at(scale: int) -> dict[str, tuple[str, ...]]:

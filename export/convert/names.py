@@ -28,7 +28,8 @@ def with_our_names(graph: tflite.Graph) -> tflite.Graph:
             if graph.tensors[index].data is not None:
                 names.setdefault(index, f"{name}/{part}")
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise EcbsrError(f"onnx2tf wrote {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, not 1 and 1")
+        ends = f"{len(graph.inputs)} inputs and {len(graph.outputs)} outputs"
+        raise EcbsrError(f"the converted graph has {ends}, not one of each")
     names |= {graph.inputs[0]: INPUT, graph.outputs[0]: OUTPUT}
     tensors = tuple(replace(tensor, name=names.get(i, tensor.name)) for i, tensor in enumerate(graph.tensors))
     signature = tflite.Signature("serving_default", {INPUT: graph.inputs[0]}, {OUTPUT: graph.outputs[0]})

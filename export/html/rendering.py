@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ecbsr_mobile.utils.templates import environment
+
 from ..resolutions import SIZES, Size, name
 
 if TYPE_CHECKING:
@@ -46,20 +48,12 @@ def render(package: str, template: str, document: Mapping[str, Any] | None = Non
 
 @cache
 def _environment(package: str) -> Environment:
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader(folder, ".") for folder in (package, "export.html", "ecbsr_mobile.html")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["columns"] = columns
-    environment.globals["signs"] = SIGNS
+    templates = environment(package, "export.html", "ecbsr_mobile.html")
+    templates.globals["columns"] = columns
+    templates.globals["signs"] = SIGNS
     for function in (json_text, lookup, paths, pointer, size_name):
-        environment.filters[function.__name__] = function
-    return environment
+        templates.filters[function.__name__] = function
+    return templates
 
 
 def columns(texts: Iterable[str], numbers: Iterable[str] = (), notes: Iterable[str] = ()) -> list[Column]:

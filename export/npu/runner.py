@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,8 +54,8 @@ def compile_models(
         UsageError: the compiled files of two models would have the same name, or one exists already.
         EcbsrError: Qualcomm's compiler is not installed, one does not load, or a compiled file cannot be written.
     """
-    names = [Path(path).stem for path in models]
-    if keep is not None and len(set(names)) < len(names):
+    stems = [Path(path).stem for path in models]
+    if keep is not None and len(set(stems)) < len(stems):
         raise UsageError(
             "two of the models have the same file name, and so would their compiled files; compile them separately"
         )
@@ -62,34 +63,47 @@ def compile_models(
         check_outputs([_kept(keep, path, soc) for path in models for soc in socs], overwrite)
     reports: dict[str, dict[str, CompileReport]] = {path: {} for path in models}
     notices: set[str] = set()
-    for (vendor, version), names in _groups(socs).items():
-        why = "" if vendor == QUALCOMM else vendors.missing(vendor)
-        if why:
+    for (vendor, version), socs_of_vendor in _groups(socs).items():
+        reason = "" if vendor == QUALCOMM else vendors.missing(vendor)
+        if reason:
             for path, model in models.items():
-                reports[path][vendor] = report_on("not_installed", tflite.read(model), why)
+                reports[path][vendor] = report_on("not_installed", tflite.read(model), reason)
             continue
+        emulated = crops if crops and vendor == QUALCOMM else {}
         with toolchain() if vendor == QUALCOMM else vendors.toolchain(vendor, version) as tools:
             if tools.notice not in notices:  # once for the versions of an SDK
                 notices.add(tools.notice)
                 notice(tools.notice)
-            stop = threading.Event()
-            compilation = _Compilation(tools, stop)
-            pool = ThreadPoolExecutor(max_workers=len(usable_cores()))
-            emulated = crops if vendor == QUALCOMM else None
-            try:
-                work = [
-                    (path, soc, pool.submit(compilation.run, soc, model, emulated.get(path) if emulated else None))
-                    for path, model in models.items()
-                    for soc in names
-                ]
-                for path, soc, future in progress(work, "compiling"):
-                    reports[path][soc], compiled = future.result()
+            with closing(_compiled(tools, models, socs_of_vendor, emulated, progress)) as results:
+                for path, soc, report, compiled in results:
+                    reports[path][soc] = report
                     if keep is not None and compiled is not None:
                         write_bytes(_kept(keep, path, soc), compiled, overwrite)
-            finally:
-                stop.set()
-                pool.shutdown(cancel_futures=True)
     return reports
+
+
+def _compiled(
+    tools: Toolchain,
+    models: Mapping[str, bytes],
+    socs: Sequence[str],
+    crops: Mapping[str, SampleCrop | str],
+    progress: Progress,
+) -> Generator[tuple[str, str, CompileReport, bytes | None], None, None]:
+    """Compile each model for each SoC of a vendor, one on each core; yields path, SoC, report and compiled file."""
+    stop = threading.Event()
+    compilation = _Compilation(tools, stop)
+    pool = ThreadPoolExecutor(max_workers=len(usable_cores()))
+    try:
+        work = [
+            (path, soc, pool.submit(compilation.run, soc, model, crops.get(path)))
+            for path, model in models.items()
+            for soc in socs
+        ]
+        for path, soc, future in progress(work, "compiling"):
+            yield path, soc, *future.result()
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def _groups(socs: Sequence[str]) -> dict[tuple[str, str], list[str]]:

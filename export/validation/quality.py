@@ -14,7 +14,7 @@ import numpy as np
 
 from ecbsr_mobile import images, metrics
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.tflite import Graph, interpreter, read
+from ecbsr_mobile.tflite import PROBE_SIZE, Graph, interpreter, read
 
 from .sample_images import Sample
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FLOAT_TOLERANCE = 1e-5
 """Largest error of a float file, relative to white, or to the largest value where that is above white."""
 
-CHECK_SIZE = (48, 32)
+CHECK_SIZE = PROBE_SIZE
 """(width, height) of the small image on which a graph of any size is checked."""
 
 FLOAT_ROUNDING_DB = 100.0
@@ -93,10 +93,7 @@ class Loss:
 
 
 def measure(graph: Graph, expected: Sequence[NDArray[np.float32]], samples: Sequence[Sample]) -> Loss:
-    """The loss of a graph over whole images; `expected` is the float network's result [s·h, s·w, C] for each.
-
-    Calibration uses at most 24 blocks of 64x64 LR pixels of the same images.
-    """
+    """The loss of a graph over whole images; `expected` is the float network's result [s·h, s·w, C] for each."""
     float_psnrs, psnrs, errors = [], [], []
     for sample, float_result in zip(samples, expected, strict=True):
         clipped = np.clip(float_result, 0, 1)

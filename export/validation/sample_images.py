@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecbsr_mobile import dataset, images, zoo
+from ecbsr_mobile.architecture import SCALES
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.reference_picture import reduced
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_IMAGES = 24
-SCALES = (2, 3, 4)  # every scale that a network can have
 MIN_SIDE = 64  # HR pixels: a smaller image is mostly border
 MAX_SIDE = 768  # HR pixels: a larger image is cropped to its center, to keep measuring short
 
@@ -30,7 +30,7 @@ class Sample:
         name: file name.
         lr: [h, w, colors], 8 bits, luma or RGB; the MATLAB-compatible bicubic reduction of HR.
         hr_luma: [scale·h, scale·w], 8 bits.
-        views: reductions of the same image by each of `SCALES`, like `lr`, to calibrate and fine-tune on.
+        views: reductions of the same image by each of `architecture.SCALES`, like `lr`, to calibrate and fine-tune on.
     """
 
     name: str
@@ -44,20 +44,19 @@ class Sample:
         return self.lr.astype(np.float32) / np.float32(255)
 
 
-def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int, most: int = MAX_IMAGES) -> list[Sample]:
-    """Samples of the images in a folder, spread evenly over their sorted names.
+def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int) -> list[Sample]:
+    """Samples of at most `MAX_IMAGES` images of a folder, spread evenly over their sorted names.
 
     Args:
         folder: folder of images, or a data set, of which HR is used (see `dataset.pairs`); None for the bundled ones.
         scale: upscaling factor of the network.
         colors: 1 for luma, 3 for RGB.
-        most: largest number of images.
 
     Raises:
         EcbsrError: the folder is missing or has no image of at least 64x64 pixels, or an image cannot be read.
     """
     paths = zoo.pictures() if folder is None else [hr for hr, _ in dataset.paths(folder, scale)]
-    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), most)).round().astype(int)]
+    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), MAX_IMAGES)).round().astype(int)]
     found = [sample for path in chosen if (sample := _sample(path, scale, colors)) is not None]
     if not found:
         raise EcbsrError(
