@@ -36,10 +36,9 @@ MAX_SECONDS = 1e7
 class Delegate:
     """A TFLite delegate as the options name it.
 
-    `name` is one of `DELEGATES`; "cpu" is XNNPACK. `argument` is the kernel of the CPU or
-    the precision of the GPU where they are not the usual ones (`VARIANTS`), the NNAPI accelerator, the backend of
-    Qualcomm's delegate (`QNN_BACKENDS`), or the library of an external delegate; `options` are key-value pairs for the
-    last two.
+    `name` is one of `DELEGATES`; "cpu" is XNNPACK. `argument` is the kernel of the CPU or the precision of the GPU,
+    where they are not the usual ones (`VARIANTS`), the NNAPI accelerator, the backend of Qualcomm's delegate
+    (`QNN_BACKENDS`), or the library of an external delegate; `options` are key-value pairs for the last two.
     """
 
     name: str
@@ -61,6 +60,11 @@ class Case:
     delegate: str
     threads: int
     size: tuple[int, int]
+
+    @property
+    def parsed_delegate(self) -> Delegate:
+        """`delegate` as its name, argument and options."""
+        return _parse_delegate(self.delegate)
 
     @property
     def threads_text(self) -> str:

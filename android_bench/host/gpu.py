@@ -36,7 +36,7 @@ def measure(run: Run, model: bytes, iterations: int, limits: Limits, stop: threa
     graph = tflite.read(model)
     tensors = [graph.tensors[index] for index in graph.inputs]
     inputs = tuple(random_input(tensor.shape, tensor.dtype, seed=0) for tensor in tensors)
-    fp32 = run.case.delegate.endswith(":fp32")
+    fp32 = run.case.parsed_delegate.argument == "fp32"
     precision = "fp16" if adapter.fp16 and not fp32 else "fp32"
     query = Query(model, inputs, iterations, limits.timed)
     (answer,) = accelerator.run([query], precision, adapter.environment, limits.run, stop)

@@ -27,7 +27,7 @@ from ecbsr_mobile.utils.text import last_line
 
 from .. import output_check
 from ..benchmark_tool.run_status import builtin_status, xnnpack_status
-from ..config import HOST, Case, Options, parse_delegates
+from ..config import HOST, Case, Options
 from ..models import Model, resized_file
 from ..results import explanations
 from ..results.types import Check, Core, DeviceInfo, Energy, OperatorTime, Run, State, Tool
@@ -74,7 +74,7 @@ class HostRunner:
             Canceled: the session is being stopped.
         """
         run = Run(case, number, "failed", before=self._state())
-        delegate = parse_delegates([case.delegate])[0]
+        delegate = case.parsed_delegate
         if delegate.name not in ("cpu", "gpu"):
             return replace(run, status="unsupported", note="this machine runs models on its CPU and its GPU only")
         try:
@@ -129,7 +129,7 @@ def _with_outcome(run: Run, ended: subprocess_runner.Completed, shape: tuple[int
         note = f"it ran with the input shape {output['input_shape']}, not {list(shape)}"
         return replace(run, status="mismatch", note=note)
     nodes, kernels = delegated_nodes(output["nodes"])
-    if run.case.delegate == "cpu:builtin":
+    if run.case.parsed_delegate.argument == "builtin":
         status = builtin_status(bool(nodes), len(output["nodes"]) - kernels)
     else:
         status = xnnpack_status(len(nodes), len(output["nodes"]) - kernels, kernels)

@@ -89,7 +89,7 @@ class Device:
 
     def sample(self, flags: list[str] | None, libraries: str = "") -> tuple[str, int | None]:
         """Run the tool as `run` does, or nothing for None, and read the fuel gauge about once a second meanwhile."""
-        limit = int(self.options.limits.run if flags else energy.SECONDS + energy.MARGIN)
+        limit = int(self.options.limits.run if flags else energy.MEASURED_SECONDS + energy.MARGIN)
         tool = f"({self._starting(flags, libraries)} >energy.log 2>&1; echo $? >energy.code) &" if flags else ""
         script = f"""cd {FOLDER} && rm -f energy.log energy.code
 {screen.KEEP_AWAKE}

@@ -18,7 +18,7 @@ from ..results import stats
 from ..results.types import Energy
 
 BLOCKS = 3  # blocks of inferences; one more without
-SECONDS = 30.0  # the part of each block that counts
+MEASURED_SECONDS = 30.0  # the part of each block that counts
 MARGIN = 3.0  # seconds of a block before that part
 SOURCE = "fuel gauge"
 
@@ -61,9 +61,9 @@ def window(text: str) -> tuple[float, float]:
         NoFigureError: the block was shorter than that.
     """
     times = [float(seconds) for seconds in re.findall(r"^@@sample ([0-9.]+) ", text, re.MULTILINE)][:-1]
-    if not times or times[-1] - times[0] < SECONDS:
-        raise NoFigureError(f"a block has less than {SECONDS:g} s")
-    return times[-1] - SECONDS, times[-1]
+    if not times or times[-1] - times[0] < MEASURED_SECONDS:
+        raise NoFigureError(f"a block has less than {MEASURED_SECONDS:g} s")
+    return times[-1] - MEASURED_SECONDS, times[-1]
 
 
 def obstacle(network: bool, battery: str) -> str:
@@ -114,8 +114,8 @@ def energy(idle: Sequence[Sequence[Sample]], loaded: Sequence[Sequence[Sample]],
     try:
         blocks = [*idle, *loaded]
         scale, volt = _units(blocks)
-        if any(_length(_window(block)) < SECONDS for block in blocks):
-            raise NoFigureError(f"a block has less than {SECONDS:g} s of readings")
+        if any(_length(_window(block)) < MEASURED_SECONDS for block in blocks):
+            raise NoFigureError(f"a block has less than {MEASURED_SECONDS:g} s of readings")
         rest, work = ([_watts(_window(block), scale, volt) for block in kind] for kind in (idle, loaded))
         return figure(rest, work, ms, SOURCE)
     except NoFigureError as error:
@@ -148,9 +148,10 @@ def _units(blocks: Sequence[Sequence[Sample]]) -> tuple[float, float]:
 
 
 def _window(block: Sequence[Sample]) -> Sequence[Sample]:
-    """The last `SECONDS` of a block, without its last reading, which may be after its end."""
+    """The last `MEASURED_SECONDS` of a block, without its last reading, which may be after its end."""
     inside = block[:-1]
-    start = next((i for i in range(len(inside) - 1, -1, -1) if inside[-1].seconds - inside[i].seconds >= SECONDS), 0)
+    backwards = range(len(inside) - 1, -1, -1)
+    start = next((i for i in backwards if inside[-1].seconds - inside[i].seconds >= MEASURED_SECONDS), 0)
     return inside[start:]
 
 

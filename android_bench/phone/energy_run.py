@@ -96,7 +96,7 @@ def _run(runner: PhoneRunner, case: Case) -> _Blocks:
         NoFigureError: a run failed, or the screen went off.
     """
     model = runner.model_file(case)
-    changed = flags.energy_flags(energy.SECONDS + energy.MARGIN)
+    changed = flags.energy_flags(energy.MEASURED_SECONDS + energy.MARGIN)
     blocks = _Blocks()
     for number in range(NUMBER):
         busy = number % 2 == 1

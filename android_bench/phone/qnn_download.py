@@ -28,7 +28,7 @@ LICENSE = (
 )
 
 MAX_BYTES = 400_000_000  # the runtime's archive has some 70 million bytes
-SECONDS = 1800
+TIMEOUT_SECONDS = 1800
 _downloading = threading.Lock()
 
 
@@ -42,7 +42,10 @@ def _cached(address: str) -> Path:
 
 
 def _is_intact(path: Path) -> bool:
-    return path.exists() and _recorded(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        return _recorded(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return False
 
 
 def fetched(progress: Notify, stop: threading.Event) -> Path:
@@ -60,17 +63,19 @@ def fetched(progress: Notify, stop: threading.Event) -> Path:
             progress(f"downloading {address}; {LICENSE}")
             try:
                 with atomic_write(path) as temporary:
-                    fetched = download.fetch(address, temporary, max_bytes=MAX_BYTES, seconds=SECONDS, stop=stop)
-                    if recorded and fetched.sha256 != recorded:
-                        raise EcbsrError(f"{address} has the SHA-256 {fetched.sha256}, not {recorded} as at first")
+                    archive = download.fetch(
+                        address, temporary, max_bytes=MAX_BYTES, seconds=TIMEOUT_SECONDS, stop=stop
+                    )
+                    if recorded and archive.sha256 != recorded:
+                        raise EcbsrError(f"{address} has the SHA-256 {archive.sha256}, not {recorded} as at first")
                     if not zipfile.is_zipfile(temporary):
-                        raise EcbsrError(f"{address} gave {fetched.bytes} bytes that are not an archive")
+                        raise EcbsrError(f"{address} gave {archive.bytes} bytes that are not an archive")
             except EcbsrError as error:
                 note = f"library missing: {error}; download it elsewhere, and give its folder with --qnn"
                 raise Refused("failed", note) from None
-            record = {"address": address, "sha256": fetched.sha256}
+            record = {"address": address, "sha256": archive.sha256}
             write_bytes(path.with_suffix(".json"), json.dumps(record).encode())
-            progress(f"downloaded {path}; SHA-256 {fetched.sha256}")
+            progress(f"downloaded {path}; SHA-256 {archive.sha256}")
     return _cached(ADDRESSES[0]).parent
 
 

@@ -20,7 +20,7 @@ from .. import output_check
 from ..benchmark_tool import flags
 from ..benchmark_tool.log_parser import ToolLog, parse_log
 from ..benchmark_tool.run_status import Expected, RunStatus, run_status, with_timing
-from ..config import Case, Delegate, Options, parse_delegates
+from ..config import Case, Options
 from ..models import Model, resized_file
 from ..results.types import Check, DeviceInfo, Energy, OperatorTime, Run, State
 from . import check, energy, energy_run, litert_npu, qnn
@@ -92,7 +92,7 @@ class PhoneRunner:
             EcbsrError: the phone can no longer be used.
             Canceled: the session is being stopped.
         """
-        reason = flags.unsupported_reason(self._kind(), _delegate(case), self.device.properties.api)
+        reason = flags.unsupported_reason(self._kind(), case.parsed_delegate, self.device.properties.api)
         if reason:
             return Run(case, number, "unsupported", reason)
         try:
@@ -153,7 +153,7 @@ class PhoneRunner:
         self, case: Case, model: Path, changed: Sequence[str] = (), *, sampled: bool = False
     ) -> tuple[str, int | None]:
         """Run the tool with the flags for the case, and those in `changed`; pushes the files that they name."""
-        delegate = _delegate(case)
+        delegate = case.parsed_delegate
         local = Path(delegate.argument)
         library = folder = ""
         if delegate.name == "external" and local.is_file():  # on this machine; otherwise it is on the phone
@@ -170,7 +170,7 @@ class PhoneRunner:
 
     def run_model(self, case: Case, model: Path, program: str, inputs: str) -> tuple[str, int | None]:
         """Run LiteRT's `run_model`, `program` on the phone, with the input files in its folder `inputs`."""
-        delegate, remote = _delegate(case), self.device.push(model, "model.tflite")
+        delegate, remote = case.parsed_delegate, self.device.push(model, "model.tflite")
         folder = self._push_npu(case.model) if delegate.name == "npu" else ""
         return self.device.run(flags.run_model_flags(delegate, remote, inputs, folder), folder, program)
 
@@ -211,7 +211,7 @@ class PhoneRunner:
 
     def _explained(self, case: Case, status: RunStatus, output: str) -> RunStatus:
         """The status of a run on an NPU that took no node, with the cause where the logs show it."""
-        causes = {"qnn": qnn.cause, "npu": litert_npu.cause}.get(_delegate(case).name)
+        causes = {"qnn": qnn.cause, "npu": litert_npu.cause}.get(case.parsed_delegate.name)
         if causes is None or status.status not in ("fallback", "failed", "crashed"):
             return status
         cause = causes(output + self.device.system_log())
@@ -223,12 +223,12 @@ class PhoneRunner:
             return RunStatus("timeout", f"not finished within {self.options.limits.run:g} s; it was killed")
         graph = tflite.read(model)
         shape = tflite.image_input(graph).shape
-        expected = Expected(_delegate(case), model.stat().st_size, len(graph.nodes), shape[1:])
+        expected = Expected(case.parsed_delegate, model.stat().st_size, len(graph.nodes), shape[1:])
         return run_status(log, code, expected)
 
     def _with_notes(self, run: Run) -> Run:
         """The run with the notes about its delegate and threads, and as "throttled" where the phone was."""
-        notes = [run.note, flags.delegate_note(_delegate(run.case), self.device.properties.api)]
+        notes = [run.note, flags.delegate_note(run.case.parsed_delegate, self.device.properties.api)]
         mask = self.device.mask
         usable = bin(int(mask, 16)).count("1") if mask else len(self.device.properties.cores)
         if usable and run.case.threads > usable:
@@ -284,7 +284,3 @@ class PhoneRunner:
             if now < start * THROTTLED:
                 return f"a core is limited to {now} of {start} MHz"
         return ""
-
-
-def _delegate(case: Case) -> Delegate:
-    return parse_delegates([case.delegate])[0]

@@ -41,7 +41,7 @@ CHANGED = "// Changed for this page: the import of @litertjs/wasm-utils names th
 _IMPORT, _LOCAL_IMPORT = b'from "@litertjs/wasm-utils"', b'from "./wasm-utils.js"'
 
 MAX_BYTES = 50_000_000  # the larger archive has 12 million bytes
-SECONDS = 600  # 12 million bytes at 20 KB/s
+TIMEOUT_SECONDS = 600  # 12 million bytes at 20 KB/s
 ADVICE = (
     f"where there is a network, run npm install @litertjs/core@{VERSION}, and give its node_modules: --litert-js DIR"
 )
@@ -112,7 +112,7 @@ def _download(package: str, path: Path, integrity: str, progress: Notify) -> Non
     progress(f"downloading {address}")
     with atomic_write(path) as temporary:
         try:
-            download.fetch(address, temporary, max_bytes=MAX_BYTES, seconds=SECONDS, stop=threading.Event())
+            download.fetch(address, temporary, max_bytes=MAX_BYTES, seconds=TIMEOUT_SECONDS, stop=threading.Event())
         except EcbsrError as error:
             raise EcbsrError(f"{error}; {ADVICE}") from None
         if _integrity(temporary) != integrity:

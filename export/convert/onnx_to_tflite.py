@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ecbsr_mobile.architecture import Architecture
 
-TIMEOUT_S = 600  # a conversion takes ten seconds on a desktop, and minutes with a cold start from a slow disk
+TIMEOUT_SECONDS = 600  # a conversion takes ten seconds on a desktop, and minutes with a cold start from a slow disk
 PACKAGES = ("onnx2tf", "tensorflow")
 WORKER = "export.convert.onnx2tf_worker"
 
@@ -57,12 +57,12 @@ class Converter:
             The float32 graph, NHWC, with input `image` and output `upscaled`.
 
         Raises:
-            EcbsrError: the conversion failed, or took longer than `TIMEOUT_S`.
+            EcbsrError: the conversion failed, or took longer than `TIMEOUT_SECONDS`.
         """
         try:
-            _, errors = self._process.communicate(model.SerializeToString(), timeout=TIMEOUT_S)
+            _, errors = self._process.communicate(model.SerializeToString(), timeout=TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
-            raise EcbsrError(f"the conversion to TFLite did not end within {TIMEOUT_S} s") from None
+            raise EcbsrError(f"the conversion to TFLite did not end within {TIMEOUT_SECONDS} s") from None
         if self._process.returncode or not self._result.exists():
             reason = text.last_line(errors, f"exit code {self._process.returncode}")
             reason = reason.replace(f"{self._result.parent}{os.sep}", "")  # a name that is another in every export

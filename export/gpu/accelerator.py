@@ -27,7 +27,7 @@ from .accelerator_log import AcceleratorLog
 from .accelerator_worker import ANSWERS
 
 WORKER = Path(__file__).with_name("accelerator_worker.py")
-SECONDS = 300.0  # a bundled model at 96x64 takes 2 s on a software adapter
+TIMEOUT_SECONDS = 300.0  # a bundled model at 96x64 takes 2 s on a software adapter
 # Drivers of real GPUs reserve far more addresses than they use.
 LIMITS = Limits(memory_bytes=8 * 2**30, address_space=False)
 
@@ -109,7 +109,7 @@ def run(
     queries: Sequence[Query],
     precision: str,
     environment: Mapping[str, str],
-    seconds: float = SECONDS,
+    seconds: float = TIMEOUT_SECONDS,
     stop: threading.Event | None = None,
 ) -> list[Answer]:
     """Open and run models one after the other in one process; the list ends with the first that ends the process.

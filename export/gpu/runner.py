@@ -16,7 +16,7 @@ from ecbsr_mobile.utils.progress import Progress
 from ..resolutions import sized
 from ..validation.difference import difference
 from ..validation.sample_crop import SampleCrop
-from .accelerator import SECONDS, Adapter, Answer, Query, find_adapter, run
+from .accelerator import TIMEOUT_SECONDS, Adapter, Answer, Query, find_adapter, run
 from .accelerator_log import AcceleratorLog
 from .results import INSTALL, GpuReport, RefusedOp
 from .single_nodes import single_node
@@ -30,7 +30,7 @@ def query_models(
     models: Mapping[str, bytes],
     precision: str = "fp32",
     crops: Mapping[str, SampleCrop | str] | None = None,
-    seconds: float = SECONDS,
+    seconds: float = TIMEOUT_SECONDS,
     progress: Progress = lambda items, _label: items,
     adapter: Adapter | str | None = None,
 ) -> dict[str, GpuReport]:

@@ -19,7 +19,7 @@ from .compiler_log import CompilerLog
 from .qualcomm_sdk import LIBRARIES, Toolchain
 from .results import MAX_NOTE, CompileReport, RejectedOp
 
-SECONDS = 300.0  # bundled models take 1 to 4 s at 960x540 on an idle machine
+TIMEOUT_SECONDS = 300.0  # bundled models take 1 to 4 s at 960x540 on an idle machine
 FLOATS = (FLOAT32, "FLOAT16", "FLOAT64")
 
 
@@ -28,7 +28,7 @@ def compile_for(
     soc: str,
     model: bytes,
     folder: Path,
-    seconds: float = SECONDS,
+    seconds: float = TIMEOUT_SECONDS,
     stop: threading.Event | None = None,
 ) -> tuple[CompileReport, bytes | None]:
     """Compile a model of fixed size in an empty folder: the report, and the compiled file if there is one.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..validation.sample_crop import SampleCrop
 
 WORKER = Path(__file__).with_name("emulator_worker.py")
-SECONDS = 300.0  # a crop of 96x64 takes half a second, an image of 960x540 half a minute
+TIMEOUT_SECONDS = 300.0  # a crop of 96x64 takes half a second, an image of 960x540 half a minute
 
 
 def emulate(
@@ -52,9 +52,9 @@ def emulate(
     source, target = _with_tensor(crop.io.input, image), _with_tensor(crop.io.output, result)
     _write_job(partitions[0], source.store(crop.lr.astype(np.float32) / np.float32(255)), folder)
     try:
-        code, _, errors = tools.run([sys.executable, "-P", str(WORKER), "job.json"], folder, SECONDS, stop)
+        code, _, errors = tools.run([sys.executable, "-P", str(WORKER), "job.json"], folder, TIMEOUT_SECONDS, stop)
     except subprocess_runner.TimedOut:
-        return EmulationResult(note=f"the emulator did not end within {SECONDS:g} s")
+        return EmulationResult(note=f"the emulator did not end within {TIMEOUT_SECONDS:g} s")
     output = folder / "output.bin"
     size = int(np.prod(result.shape)) * result.dtype.itemsize
     if code or not output.exists() or output.stat().st_size != size:

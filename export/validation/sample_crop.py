@@ -24,7 +24,7 @@ from ..resolutions import Size
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TIMEOUT_S = 120.0
+TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ def _stored_result(model: bytes, stored: NDArray[Any], io: ImageIO, stop: thread
     with TemporaryFolder("ecbsr-crop-") as name:
         path = Path(name) / "model.tflite"
         path.write_bytes(model)
-        output = isolated.run(path, stored.tobytes(), Path(name), TIMEOUT_S, stop or threading.Event())
+        output = isolated.run(path, stored.tobytes(), Path(name), TIMEOUT_SECONDS, stop or threading.Event())
     return io.output.array(output)
 
 

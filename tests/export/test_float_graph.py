@@ -133,13 +133,13 @@ def test_a_converter_that_dies_or_hangs_is_replaced(options, monkeypatch: pytest
     use_graph(monkeypatch, networks.graph(1, 2, "prelu"))
     expected = export(plain, tmp_path / "converted", options)
     monkeypatch.undo()
-    monkeypatch.setattr(onnx_to_tflite, "TIMEOUT_S", 0.01)
+    monkeypatch.setattr(onnx_to_tflite, "TIMEOUT_SECONDS", 0.01)
     with pytest.warns(UserWarning, match="did not end within 0.01 s; the graph was built directly instead"):
         exported = export(plain, tmp_path / "hung", options)
     for one, other in zip(expected.files, exported.files, strict=True):
         assert (one.operators, one.loss, one.max_abs_error) == (other.operators, other.loss, other.max_abs_error)
     monkeypatch.setattr(onnx_to_tflite, "WORKER", "no.such.module")
-    monkeypatch.setattr(onnx_to_tflite, "TIMEOUT_S", 600)
+    monkeypatch.setattr(onnx_to_tflite, "TIMEOUT_SECONDS", 600)
     with pytest.warns(UserWarning, match="could not convert the model: .*no.*; the graph was built directly instead"):
         check_files(plain, export(plain, tmp_path / "dead", options, precisions=["fp32"], finetune=None))
 
