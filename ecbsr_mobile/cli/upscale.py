@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import zoo
+from .. import image_formats, zoo
 from ..errors import EcbsrError, UsageError
 from ..utils.files import check_outputs, write_bytes
 from ..utils.text import printable
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from ..upscaling import Model
     from ..utils.progress import Progress
 
-_FORMATS = ("png", "jpg", "webp", "tif", "bmp", "ppm", "pgm")
-_WITH_QUALITY = ("jpg", "webp")
+_FORMATS = tuple(extension.removeprefix(".") for extension in image_formats.FORMATS)
 _COMPRESSED = 85
 """The JPEG quality below which a model for compressed pictures is better (benchmarks/real_pictures.py)."""
 _FAMILY = zoo.DEFAULT.rpartition("-x")[0]
@@ -156,7 +155,7 @@ def _tiles_with_bar(update: Callable[..., None], label: str, before: int, total:
 
 def _check_options(options: argparse.Namespace, clips: bool) -> None:
     """Refuse what contradicts itself, before anything is read."""
-    if options.quality is not None and options.format and options.format not in _WITH_QUALITY:
+    if options.quality is not None and options.format and not image_formats.FORMATS[f".{options.format}"].quality:
         raise UsageError(f"--quality: {options.format} has none; leave it out, or add --format jpg or --format webp")
     if options.compare and not clips and not options.compare.lower().endswith((".html", ".htm")):
         raise UsageError(f"--compare {options.compare}: is not the name of a page; use NAME.html")
@@ -210,7 +209,7 @@ def _quality(text: str) -> int:
 
 
 def _format(text: str) -> str:
-    name = {"jpeg": "jpg", "tiff": "tif"}.get(text.lower().lstrip("."), text.lower().lstrip("."))
+    name = image_formats.normalized(f".{text.lstrip('.')}").removeprefix(".")
     if name not in _FORMATS:
         raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(_FORMATS)}")
     return name

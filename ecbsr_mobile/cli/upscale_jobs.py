@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EcbsrError, UsageError
+from ..image_formats import normalized
 from ..utils.files import check_outputs
 from ..utils.text import printable, to_utf8
 from . import common
@@ -109,7 +110,7 @@ def plan(
     """
     if out is not None and _is_file_name(out, sources, kind):
         target = Path(out)
-        if ending and _format(target.suffix) != _format(ending):
+        if ending and normalized(target.suffix) != normalized(ending):
             raise UsageError(f"{out}: is not named as {ending[1:]}; leave out --format, or name the file NAME{ending}")
         jobs = [(source.path, target) for source in sources]
     else:
@@ -212,10 +213,6 @@ def _check_names(jobs: Iterable[Job]) -> None:
         other = sources.setdefault(target, path)
         if other != path:
             raise UsageError(f"{other} and {path} would both be written as {target}; rename one")
-
-
-def _format(ending: str) -> str:
-    return {".jpeg": ".jpg", ".tiff": ".tif"}.get(ending.lower(), ending.lower())
 
 
 def _same(source: Path, target: Path) -> bool:

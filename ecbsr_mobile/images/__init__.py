@@ -25,8 +25,6 @@ from .windows import most_detailed_corner as most_detailed_corner
 from .windows import most_detailed_crop as most_detailed_crop
 from .windows import pad_to_size as pad_to_size
 from .windows import tiles as tiles
-from .writing import WITH_QUALITY as WITH_QUALITY
-from .writing import WRITABLE as WRITABLE
 from .writing import check_format as check_format
 from .writing import open_writer as open_writer
 from .writing import write as write

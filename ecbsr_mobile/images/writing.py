@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..errors import EcbsrError, UsageError
+from ..image_formats import FORMATS, WRITABLE, normalized
 from ..utils.files import atomic_write
 from ..utils.opencv import opencv
 from . import metadata, png
@@ -20,24 +21,8 @@ from .picture import Picture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
-"""File name extensions of the formats that can be written."""
-
-WITH_QUALITY = (".jpg", ".jpeg", ".webp")
-"""Those that have a quality."""
-
-_WITHOUT_16_BIT = (".jpg", ".jpeg", ".webp", ".bmp")
-_WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
-_WITHOUT_METADATA = (".bmp", ".ppm", ".pgm")
-_BY_ROWS = (".png", ".ppm", ".pgm")
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # of Pillow, by the number of channels
 _WEBP_BYTES = 24  # for a pixel; measured
-_MAX_SIDE = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": 95},
-    "WEBP": {"lossless": True, "exact": True},
-    "TIFF": {"compression": "tiff_lzw"},
-}
 MAX_MEMORY = 1_200_000_000
 """Bytes for an image whose encoder needs it whole."""
 
@@ -103,28 +88,28 @@ def open_writer(
 
 
 def check_format(path: str | os.PathLike[str], quality: int | None = None) -> str:
-    """The lower-case extension of `path`, such as `.png`.
+    """The extension of `path` as it stands in `image_formats.FORMATS`, such as `.png`.
 
     Raises:
         UsageError: it is not the extension of a format that can be written, or a format without quality gets one.
     """
-    ending = Path(path).suffix.lower()
-    if ending not in WRITABLE:
+    ending = normalized(Path(path).suffix)
+    if ending not in FORMATS:
         raise UsageError(f"{path}: cannot write the image format {ending!r}; use one of {', '.join(WRITABLE)}")
-    if quality is not None and ending not in WITH_QUALITY:
-        raise UsageError(
-            f"{path}: a {ending} file has no quality; leave it out, or write one of {', '.join(WITH_QUALITY)}"
-        )
+    if quality is not None and not FORMATS[ending].quality:
+        others = ", ".join(extension for extension, kind in FORMATS.items() if kind.quality)
+        raise UsageError(f"{path}: a {ending} file has no quality; leave it out, or write one of {others}")
     return ending
 
 
 def _check(path: str | os.PathLike[str], ending: str, like: Picture, size: tuple[int, int]) -> bool:
     """Whether the file gets alpha; refuses what the format cannot hold."""
-    if like.pixels.dtype == np.uint16 and ending in _WITHOUT_16_BIT:
+    kind = FORMATS[ending]
+    if like.pixels.dtype == np.uint16 and not kind.sixteen_bit:
         raise UsageError(f"{path}: a {ending} file cannot have 16 bits per channel; write a .png")
-    if not like.is_opaque and ending in _WITHOUT_ALPHA:
+    if not like.is_opaque and not kind.alpha:
         raise UsageError(f"{path}: a {ending} file cannot have transparency; write a .png")
-    if like.pixels.shape[2] == 3 and ending == ".pgm":
+    if like.pixels.shape[2] == 3 and not kind.color:
         raise UsageError(f"{path}: a .pgm file cannot have color; write a .ppm")
     memory = _memory(ending, size, like)
     if memory > MAX_MEMORY:
@@ -132,17 +117,17 @@ def _check(path: str | os.PathLike[str], ending: str, like: Picture, size: tuple
             f"{path}: to write {size[0]}x{size[1]} pixels, a {ending} file needs {memory / 1e9:.1f} GB of memory, more "
             f"than the limit of {MAX_MEMORY / 1e9:.1f}; write a .png, which is written row by row"
         )
-    limit = _MAX_SIDE.get(ending)
-    if limit and max(size) > limit:
+    if kind.max_side and max(size) > kind.max_side:
         raise UsageError(f"{path}: a {ending} file cannot have {size[0]}x{size[1]} pixels; write a .png")
-    return like.alpha is not None and ending not in _WITHOUT_ALPHA
+    return like.alpha is not None and kind.alpha
 
 
 def _memory(ending: str, size: tuple[int, int], like: Picture) -> int:
     """About how many bytes the encoder needs, beside a strip."""
-    if ending in _BY_ROWS:
+    kind = FORMATS[ending]
+    if not kind.pillow:
         return 0
-    channels = like.pixels.shape[2] + (like.alpha is not None and ending not in _WITHOUT_ALPHA)
+    channels = like.pixels.shape[2] + (like.alpha is not None and kind.alpha)
     if like.pixels.dtype == np.uint16:
         each = 5 * (channels if channels != 2 else 4)  # the pixels, and the file
     elif ending == ".webp":
@@ -158,11 +143,11 @@ def _metadata(
     """The color profile and EXIF that the file gets; warns of what is left out."""
     icc, exif = like.icc, metadata.exif_for(like.exif, size) if like.exif else None
     lost = []
-    deep_tiff = ending in (".tif", ".tiff") and like.pixels.dtype == np.uint16
-    if ending in _WITHOUT_METADATA or deep_tiff:
+    deep_tiff = ending == ".tif" and like.pixels.dtype == np.uint16
+    if not FORMATS[ending].metadata or deep_tiff:
         lost = [name for name, value in (("color profile", icc), ("EXIF", exif)) if value]
         icc = exif = None
-    elif exif and ending in (".jpg", ".jpeg") and len(exif) > _MAX_JPEG_EXIF:
+    elif exif and ending == ".jpg" and len(exif) > _MAX_JPEG_EXIF:
         lost, exif = ["EXIF"], None
     if lost:
         kind = f"16-bit {ending}" if deep_tiff else ending
@@ -208,7 +193,7 @@ class _Whole:
     ) -> None:
         from PIL import Image
 
-        self._file, self._ending, self._filled = file, ending, 0
+        self._file, self._format, self._filled = file, FORMATS[ending], 0
         self._options = {name: value for name, value in options.items() if value}
         self._deep = np.empty((size[1], size[0], channels), dtype) if dtype == np.uint16 else None
         # Filled directly: an array would need its memory beside that of Pillow's image.
@@ -228,10 +213,8 @@ class _Whole:
         if self._image is None:
             self._file.write(_deep_tiff(self._deep).data)  # type: ignore[arg-type]
             return
-        formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
-        name = formats[self._ending]
-        options = _OPTIONS.get(name, {})
-        if name == "WEBP" and "quality" in self._options:
+        name, options = self._format.pillow, self._format.options
+        if "quality" in self._options:
             options = {}
         if name == "TIFF" and "exif" in self._options:
             options = {}  # Pillow's compressed TIFF cannot hold it
