@@ -15,7 +15,7 @@ from ecbsr_mobile.utils import verbosity
 from .. import resolutions
 from ..html.rendering import SIGNS
 from ..npu.socs import VENDORS, title_of, vendor_of
-from .gpu_report import print_report
+from .gpu_report import difference_cells, print_report
 
 if TYPE_CHECKING:
     from ecbsr_mobile.tflite.xnnpack_probe import XnnpackReport
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from ..audit.model_audit import Audit
     from ..audit.verdicts import Verdict
     from ..npu.results import CompileReport, CompileReports
-    from ..validation.difference import Difference
 
-COMPILER_COLUMNS = ("status", "supported", "partitions", "read MB", "write MB", "spill MB")
+COMPILER_COLUMNS = ("status", "delegated", "partitions", "read MB", "write MB", "spill MB")
 _SUPPORT = {"refused": "stays on the CPU", "fatal": "accepted, then fails", "unknown": "not verified"}
 
 
@@ -180,16 +179,9 @@ def compiler_cells(report: CompileReport) -> list[str]:
 def _npu_row(soc: str, report: CompileReport, emulated: bool) -> list[str]:
     cells = [soc, *compiler_cells(report), f"{report.seconds:.1f}"]
     if emulated:
-        cells += _difference_cells(report.emulated.cpu if report.emulated else None)
-        cells += _difference_cells(report.emulated.fp32 if report.emulated else None)
+        cells += difference_cells(report.emulated.cpu if report.emulated else None)
+        cells += difference_cells(report.emulated.fp32 if report.emulated else None)
     return cells
-
-
-def _difference_cells(difference: Difference | None) -> list[str]:
-    if difference is None:
-        return ["-", "-"]
-    psnr = "equal" if difference.psnr_db is None else f"{difference.psnr_db:.2f}"
-    return [psnr, f"{difference.max_abs_diff:.1f}"]
 
 
 def _print_npu_notes(reports: CompileReports) -> None:

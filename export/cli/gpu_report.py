@@ -20,8 +20,9 @@ def print_report(report: GpuReport) -> None:
 
     where = f" on {report.adapter}" if report.adapter else ""
     common.print_line(f"\nML Drift, LiteRT's GPU delegate, in {report.precision}{where}, on this machine")
-    header = ["status", "taken", "partitions", "dB to CPU", "max difference", "dB to fp32", "max difference"]
-    tables.print_table(header, [[report.status, *counts(report), *_cells(report.cpu), *_cells(report.fp32)]])
+    header = ["status", "delegated", "partitions", "dB to CPU", "max difference", "dB to fp32", "max difference"]
+    differences = [*difference_cells(report.cpu), *difference_cells(report.fp32)]
+    tables.print_table(header, [[report.status, *counts(report), *differences]])
     common.print_line(f"{report.status}: {STATUSES[report.status]}{f' ({report.note})' if report.note else ''}")
     if report.software:
         common.print_line(SOFTWARE)
@@ -37,19 +38,20 @@ def print_reports(reports: Mapping[str, GpuReport]) -> None:
     rows = [[name, report.adapter or "-", report.precision, report.status, *counts(report)]
             for name, report in reports.items()]  # fmt: skip
     common.print_line()
-    tables.print_table(["GPU delegate", "adapter", "precision", "status", "taken", "partitions"], rows)
+    tables.print_table(["GPU delegate", "adapter", "precision", "status", "delegated", "partitions"], rows)
     for note in dict.fromkeys(report.note for report in reports.values() if report.note):
         common.print_line(note)
 
 
 def counts(report: GpuReport) -> list[str]:
-    """The operators that are taken of the total, and the partitions; "-" where the delegate says nothing."""
+    """The operators that the delegate runs of the total, and the partitions; "-" where the delegate says nothing."""
     if report.taken is None:
         return ["-", "-"]
     return [f"{report.taken}/{report.total}", str(report.partitions)]
 
 
-def _cells(difference: Difference | None) -> list[str]:
+def difference_cells(difference: Difference | None) -> list[str]:
+    """PSNR in dB and the largest difference on the scale 0..255; "-" where nothing was compared."""
     if difference is None:
         return ["-", "-"]
     psnr = "equal" if difference.psnr_db is None else f"{difference.psnr_db:.2f}"
