@@ -47,8 +47,9 @@ def run(
     arguments = [str(folder), flag, str(limits.memory_bytes // 2**10), str(limits.file_bytes // 512)]
     limited = ["/bin/sh", "-c", _SCRIPT, "sh", *arguments, *command]
     completed = subprocess_runner.run(limited, seconds, stop or threading.Event(), environment)
-    return completed.code, _content(folder / "out"), _content(folder / "err")
+    return completed.code, content(folder / "out"), content(folder / "err")
 
 
-def _content(path: Path) -> bytes:
+def content(path: Path) -> bytes:
+    """The content of a file; empty where there is none."""
     return path.read_bytes() if path.exists() else b""

@@ -6,6 +6,9 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+MAX_NOTE = 300
+"""Longest note of a report that quotes a program, in characters."""
+
 
 def printable(text: str, limit: int | None = None) -> str:
     """`text` with `?` for every character that is not printable, cut to `limit` characters and `…`.

@@ -20,7 +20,7 @@ from ecbsr_mobile.utils import limited, subprocess_runner
 from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.limited import Limits
 from ecbsr_mobile.utils.signals import signal_name
-from ecbsr_mobile.utils.text import last_line, printable
+from ecbsr_mobile.utils.text import MAX_NOTE, last_line, printable
 
 from . import accelerator_log
 from .accelerator_log import AcceleratorLog
@@ -143,16 +143,16 @@ def _write(query: Query, number: int, folder: Path) -> dict[str, Any]:
 def _failure(code: int, errors: bytes) -> tuple[str, str]:
     if code < 0:
         return "crashed", f"ended by {signal_name(-code)}"
-    return "failed", last_line(errors, f"exit code {code}")[:300]
+    return "failed", last_line(errors, f"exit code {code}")[:MAX_NOTE]
 
 
 def _answers(folder: Path, queries: Sequence[Query], failure: tuple[str, str] | None) -> list[Answer]:
-    logs = accelerator_log.parse(_content(folder / "err"))
+    logs = accelerator_log.parse(limited.content(folder / "err"))
     answers = []
-    for number, line in enumerate(_content(folder / ANSWERS).splitlines()[: len(queries)]):
+    for number, line in enumerate(limited.content(folder / ANSWERS).splitlines()[: len(queries)]):
         try:
             said = json.loads(line)
-            opens, whole, error = bool(said["opens"]), bool(said["whole"]), printable(said.get("error", ""), 300)
+            opens, whole, error = bool(said["opens"]), bool(said["whole"]), printable(said.get("error", ""), MAX_NOTE)
         except (ValueError, KeyError, TypeError):  # cut off
             break
         output, times = folder / f"{number}-output.bin", tuple(said.get("milliseconds", ()))
@@ -165,10 +165,6 @@ def _answers(folder: Path, queries: Sequence[Query], failure: tuple[str, str] | 
 
 
 _NO_LOG = AcceleratorLog(None, False, (), None, None, 0, "", "")
-
-
-def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
 
 
 def find_adapter() -> Adapter | str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ecbsr_mobile.utils.text import printable
+from ecbsr_mobile.utils.text import MAX_NOTE, printable
 
 from .accelerator_worker import MARK
 
@@ -83,6 +83,6 @@ def _parse_attempts(texts: list[str], adapter: str | None, software: bool) -> Ac
         None if counts is None else int(counts[2] or 0),
         None if counts is None else int(counts[3]),
         len(_PARTITION.findall(last)),
-        printable(programs[1], 300) if programs else "",
-        printable(errors[0].strip(), 300) if errors else "",
+        printable(programs[1], MAX_NOTE) if programs else "",
+        printable(errors[0].strip(), MAX_NOTE) if errors else "",
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..resolutions import Size
-from ..validation.difference import Difference
+from ..validation.difference import Difference, differences_to_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,12 +87,7 @@ class GpuReport:
         """Plain values for JSON; `max_abs_diff` and `psnr_db` are the difference from the CPU."""
         fields: dict[str, Any] = msgspec.to_builtins(replace(self, pixels=None, cpu=None, fp32=None))
         del fields["pixels"], fields["cpu"]
-        no_difference = {"max_abs_diff": None, "psnr_db": None}
-        return {
-            **fields,
-            **(self.cpu.to_json() if self.cpu else no_difference),
-            "fp32": self.fp32 and self.fp32.to_json(),
-        }
+        return {**fields, **differences_to_json(self.cpu, self.fp32)}
 
 
 def for_recipe(report: GpuReport) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite.graph import Graph, folded_constants, short_name
 from ecbsr_mobile.tflite.partitioning import partitions
 from ecbsr_mobile.utils.progress import Progress
+from ecbsr_mobile.utils.text import MAX_NOTE
 
 from ..resolutions import sized
 from ..validation.difference import difference
@@ -96,7 +97,7 @@ def _opened(empty: GpuReport, graph: Graph, answer: Answer) -> GpuReport:
     if answer.failure is not None:
         status, note = answer.failure
         return replace(
-            empty, status=status, note=f"{note}{f'; its first error: {log.error}' if log.error else ''}"[:300]
+            empty, status=status, note=f"{note}{f'; its first error: {log.error}' if log.error else ''}"[:MAX_NOTE]
         )
     if log.program_error or not answer.opens:
         return replace(empty, status="failed", note=log.program_error or log.error or answer.error)
@@ -144,7 +145,7 @@ def _with_result(report: GpuReport, crop: SampleCrop, answer: Answer) -> GpuRepo
     """The report with the result for the crop, compared with the CPU and with the float network."""
     if answer.output is None or answer.log.program_error:
         status, why = answer.failure or ("failed", answer.log.program_error or answer.error or answer.log.error)
-        return replace(report, status=status, note=f"the crop: {why}"[:300])
+        return replace(report, status=status, note=f"the crop: {why}"[:MAX_NOTE])
     pixels = np.clip(crop.io.output.load(crop.io.output.array(answer.output), np.float64), 0, 1) * 255
     height, width = crop.lr.shape[:2]
     return replace(

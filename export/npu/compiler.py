@@ -12,12 +12,13 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite.graph import FLOAT32, Graph
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.signals import signal_name
+from ecbsr_mobile.utils.text import MAX_NOTE
 
 from . import compiler_log
 from .compiled_model import remaining_nodes
 from .compiler_log import CompilerLog
 from .qualcomm_sdk import LIBRARIES, Toolchain
-from .results import MAX_NOTE, CompileReport, RejectedOp
+from .results import CompileReport, RejectedOp
 
 TIMEOUT_SECONDS = 300.0  # bundled models take 1 to 4 s at 960x540 on an idle machine
 FLOATS = (FLOAT32, "FLOAT16", "FLOAT64")

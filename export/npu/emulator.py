@@ -13,13 +13,13 @@ import numpy as np
 
 from ecbsr_mobile import tflite
 from ecbsr_mobile.utils import subprocess_runner
-from ecbsr_mobile.utils.text import last_line
+from ecbsr_mobile.utils.text import MAX_NOTE, last_line
 
 from ..validation.difference import difference
 from .compiled_model import CompiledPartition, compiled_partitions
 from .emulator_worker import ONNX_TYPES
 from .qualcomm_sdk import Toolchain
-from .results import MAX_NOTE, EmulationResult
+from .results import EmulationResult
 
 if TYPE_CHECKING:
     from ecbsr_mobile.tflite.image_io import ImageTensor

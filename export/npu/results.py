@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from ..resolutions import Size
-from ..validation.difference import Difference
+from ..validation.difference import Difference, differences_to_json
 from .socs import VENDORS, vendor_of
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ STATUSES = {
     "unreadable": "the output of the compiler is not understood",
     "not_installed": "the vendor's SDK is not installed",
 }
-MAX_NOTE = 300
-"""Longest note of a report that quotes a program, in characters."""
 
 STATIC = "compiler, static"
 """Source of the compiler's figures: an estimate of memory traffic, made without running anything."""
@@ -65,10 +63,8 @@ class EmulationResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        no_difference = {"max_abs_diff": None, "psnr_db": None}
         return {
-            **(self.cpu.to_json() if self.cpu else no_difference),
-            "fp32": self.fp32 and self.fp32.to_json(),
+            **differences_to_json(self.cpu, self.fp32),
             "size": self.size and list(self.size),
             "source": EMULATED,
             "note": self.note,

@@ -25,6 +25,12 @@ class Difference:
         return {"max_abs_diff": float(f"{self.max_abs_diff:.4g}"), "psnr_db": self.psnr_db and round(self.psnr_db, 3)}
 
 
+def differences_to_json(cpu: Difference | None, fp32: Difference | None) -> dict[str, Any]:
+    """The difference from the CPU, with values of None where there is none; that from the float file as "fp32"."""
+    none = {"max_abs_diff": None, "psnr_db": None}
+    return {**(cpu.to_json() if cpu else none), "fp32": fp32 and fp32.to_json()}
+
+
 def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:
     """The difference of two results [H, W, C] in 0..255."""
     error = np.abs(first - second)
