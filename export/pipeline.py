@@ -6,7 +6,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -195,8 +195,10 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
     baseline = _Baseline(reference, sample_images, [reference.run(sample.image) for sample in sample_images])
     warning = quality.below_bicubic_warning(baseline.expected, sample_images)
     if warning:  # before anything is learned from a network that may be misread
-        warnings.warn(warning, UserWarning, stacklevel=3)
-        run = replace(run, options=_without_finetuning(options))
+        careful = _without_finetuning(options)
+        left_out = "" if careful is options else ". It is not fine-tuned (--finetune STEPS does it all the same)"
+        warnings.warn(warning + left_out, UserWarning, stacklevel=3)
+        run = replace(run, options=careful)
     made = float_graph(run.net, converter, reference, sample_images[0])
     if made.failure:
         warnings.warn(f"{made.failure}; the graph was built directly instead", UserWarning, stacklevel=3)
@@ -247,7 +249,23 @@ def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: Float
     run.progress(f"{precision}: measuring on {len(baseline.samples)} images")
     loss = quality.measure(graph, baseline.expected, baseline.samples)
     quality.check_drop(loss, options.max_drop, f"{run.net.name} in {precision}", advice)
+    if precision in QUANTIZED and options.calibration is not None:
+        _warn_of_others(run, baseline.reference, graph, precision)
     return _PrecisionGraph(precision, target, graph, loss, calibration, reference, made.to_json())
+
+
+def _warn_of_others(run: _Run, reference: Reference, graph: tflite.Graph, precision: str) -> None:
+    """Warn where a file that is good on the user's images is not on the bundled ones."""
+    arch = run.net.architecture
+    others = samples(None, arch.scale, arch.colors)
+    loss = quality.measure(graph, [reference.run(sample.image) for sample in others], others)
+    if loss.drop_db > run.options.max_drop:
+        warnings.warn(
+            f"in {precision} {run.net.name} loses {loss.drop_db:.2f} dB on the bundled images, which it was not "
+            f"calibrated on: give more and other images with --calibration, or leave it out",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _advice(run: _Run, baseline: _Baseline, graph: tflite.Graph, refused: Int8Result) -> list[str]:
@@ -264,8 +282,9 @@ def _advice(run: _Run, baseline: _Baseline, graph: tflite.Graph, refused: Int8Re
         advice.append("let PReLU be written as double (--prelu double)")
     if not refused.finetuned_steps:
         advice.append("fine-tune it (--finetune STEPS)")
-    half = quality.measure(with_fp16_constants(graph), baseline.expected, baseline.samples)
-    advice.append(f"use float16 weights (--fp16, which lose {half.drop_db:.2f} dB)")
+    with suppress(EcbsrError):  # a weight beyond float16's range
+        half = quality.measure(with_fp16_constants(graph), baseline.expected, baseline.samples)
+        advice.append(f"use float16 weights (--fp16, which lose {half.drop_db:.2f} dB)")
     if options.target in INT16_TARGETS:
         advice.append("use 16-bit activations (--activations 16)")
     if options.calibration is None:

@@ -12,6 +12,7 @@ ICCV 2019. Here the tail below zero, which a small slope makes unimportant, is n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -47,6 +48,15 @@ MIN_LIMIT = 1e-4
 
 MIN_SCALE = 2.0**-10
 """Smallest scale of a channel, relative to the largest in its layer: a channel that is never active has none."""
+
+MAX_SPREAD = 2.0**9
+"""Largest ratio of the peaks of two channels of a layer that the functions below handle as they are."""
+
+MIN_PEAK = 2.0**-8
+"""Smallest largest peak of a layer that they handle."""
+
+DEAD = 2.0**-40
+"""A channel whose peak is below this share of the largest one in its layer is never active."""
 
 EXTREMES = 4096  # values that are kept of each channel at each end
 CHUNK_PIXELS = 2**17
@@ -100,6 +110,34 @@ def channel_statistics(net: PlainNet, images: Sequence[Tensor]) -> list[ChannelS
         )
         for low, high, positive in zip(lowest, highest, positives, strict=True)
     ]
+
+
+@torch.no_grad()
+def balanced(net: PlainNet, images: Sequence[Tensor]) -> PlainNet:
+    """The network with channels of one magnitude in each layer where their peaks are far apart, or all very small.
+
+    It computes the same: channels are scaled by powers of two, which change no digit of a weight. Other people's
+    weights can have any scales, since nothing in training prefers one; what follows looks for limits and scales that
+    are sensible beside each other.
+
+    Args:
+        net: the float network with slopes of at most 1 (see `fold_steep_slopes`), which stays as it is.
+        images: typical LR images, each [N, colors, H, W].
+    """
+    result = deepcopy(net).requires_grad_(False).eval()
+    statistics = channel_statistics(result, images)
+    scales = []
+    for found, (_, _, slope) in zip(statistics, result.layers()[:-1], strict=True):
+        low, high = found.lowest[:, 0], found.highest[:, 0].clamp(min=0)
+        peak = high if slope is None else torch.maximum(high, (slope * low).abs())
+        alive = peak > DEAD * peak.max()
+        powers = torch.exp2(torch.floor(torch.log2(torch.where(alive, peak, 1))))
+        usual = not alive.any() or (peak.max() <= MAX_SPREAD * peak[alive].min() and peak.max() >= MIN_PEAK)
+        scales.append(torch.ones_like(peak) if usual else powers)
+    if all((scale == 1).all() for scale in scales):
+        return net
+    _divide_channels(result, scales)
+    return result
 
 
 @dataclass(frozen=True, eq=False)

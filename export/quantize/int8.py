@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
@@ -100,6 +102,7 @@ def int8_graph(
     if trained and not finetune_steps:
         method = {"method": "learned in training", "prelu": trained[0]}
         return _result(graph, net.int8[trained[0]], samples[0], method, {}, 0)
+    net = _balanced(net, samples)
     calibration, losses, why = _calibrated(graph, net, samples, candidates, progress)
     weights = calibration.weights
     entry: dict[str, Any] = {**calibration.to_json(), "pictures": [sample.name for sample in samples]}
@@ -114,6 +117,19 @@ def int8_graph(
     ended = ", interrupted, the best so far is kept" if tuned.interrupted else ""
     progress(f"fine-tuned {tuned.taken} steps{ended}: expected loss on held-out images {before:.3f} → {after:.3f} dB")
     return _result(graph, tuned.weights, samples[0], {**entry, "finetune": tuned.to_json()}, losses, tuned.taken)
+
+
+def _balanced(net: PlainNet, samples: Sequence[Sample]) -> PlainNet:
+    """The network to quantize: `net` itself, unless the magnitudes of its channels are unusual."""
+    import torch
+
+    from ecbsr_mobile.quantization.channel_scales import balanced
+    from ecbsr_mobile.quantization.fake_quant import fold_steep_slopes
+
+    pixels = [torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))[None] for sample in samples]
+    folded = fold_steep_slopes(net)
+    result = balanced(folded, pixels)
+    return net if result is folded else result
 
 
 def _calibrated(

@@ -31,6 +31,12 @@ CHECK_SIZE = PROBE_SIZE
 FLOAT_ROUNDING_DB = 100.0
 """PSNR from which two results differ by the rounding of float32 alone, which depends on the processor."""
 
+SAME_DB = 50.0
+"""PSNR to HR that counts at most: above it nobody sees a difference, and the rounding of a few pixels decides."""
+
+MIN_FIDELITY_DB = 25.0
+"""Least PSNR of a file's result against its network's: further away, it is another network, whatever HR says."""
+
 WINDOW = 64  # LR pixels along a side of a corner; of a large image, only two corners are compared
 
 
@@ -63,8 +69,8 @@ class Loss:
     """PSNR of the float network and of a file made from it, in dB.
 
     Attributes:
-        psnr_float: mean PSNR of the float network against HR over the images, on luma rounded to 8 bits without a
-            border of `scale` pixels.
+        psnr_float: mean PSNR of the float network against HR over the images, each at most `SAME_DB`, on luma rounded
+            to 8 bits without a border of `scale` pixels.
         psnr: the same of the file, from the same 8-bit LR images.
         fidelity_db: mean PSNR of the file's result against the float network's, both clipped to [0, 1] and not
             rounded; None where that is at least `FLOAT_ROUNDING_DB`.
@@ -125,8 +131,8 @@ def below_bicubic_warning(expected: Sequence[NDArray[np.float32]], samples: Sequ
     if psnr >= bicubic:
         return None
     return (
-        f"the network gives {psnr:.2f} dB where bicubic gives {bicubic:.2f} dB: either it is not trained, "
-        "or its weights were misread (--identity, --range, --activation)"
+        f"the network gives {psnr:.2f} dB where bicubic gives {bicubic:.2f} dB: it is not trained, or not for "
+        "PSNR, or its weights were misread (--identity, --range, --activation)"
     )
 
 
@@ -135,7 +141,7 @@ class QualityError(EcbsrError):
 
 
 def check_drop(loss: Loss, max_drop: float, name: str, advice: Callable[[], list[str]] = list) -> None:
-    """The quality gate: refuse a file that loses more than `max_drop` dB.
+    """The quality gate: refuse a file that loses more than `max_drop` dB, or is another network than it should be.
 
     Args:
         loss: the measured loss.
@@ -144,8 +150,14 @@ def check_drop(loss: Loss, max_drop: float, name: str, advice: Callable[[], list
         advice: called for what would lose less, if it is refused.
 
     Raises:
-        QualityError: it loses more.
+        QualityError: it loses more, or its result is less than `MIN_FIDELITY_DB` from the float network's.
     """
+    if loss.fidelity_db is not None and loss.fidelity_db < MIN_FIDELITY_DB:
+        raise QualityError(
+            f"{name} is {loss.fidelity_db:.1f} dB from the float network on {loss.pictures} images, less than "
+            f"{MIN_FIDELITY_DB:g} dB: it computes something else, so nothing was written; "
+            + (", ".join(advice()) or "its values do not suit this precision")
+        )
     if not loss.drop_db <= max_drop:
         raise QualityError(
             f"{name} loses {loss.drop_db:.2f} dB ({loss.psnr:.2f} instead of {loss.psnr_float:.2f} dB on "
@@ -238,4 +250,5 @@ def _windows(height: int, width: int) -> list[tuple[slice, slice]]:
 def _psnr_to_hr(result: NDArray[np.float32], sample: Sample) -> float:
     pixels = images.round_to(result * 255, np.uint8)
     luma = pixels[:, :, 0] if pixels.shape[2] == 1 else images.round_to(images.luma(pixels), np.uint8)
-    return metrics.psnr(luma, sample.hr_luma, border=sample.hr_luma.shape[0] // sample.lr.shape[0])
+    psnr = metrics.psnr(luma, sample.hr_luma, border=sample.hr_luma.shape[0] // sample.lr.shape[0])
+    return min(psnr, SAME_DB)

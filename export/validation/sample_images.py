@@ -53,14 +53,18 @@ def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int) -> l
         colors: 1 for luma, 3 for RGB.
 
     Raises:
-        EcbsrError: the folder is missing or has no image of at least 64x64 pixels, or an image cannot be read.
+        EcbsrError: the folder is missing or has no image of at least 64x64 pixels that is not flat, or an image cannot
+            be read.
     """
     paths = zoo.pictures() if folder is None else [hr for hr, _ in dataset.paths(folder, scale)]
+    paths = [path for path in paths if min(images.header_size(path)) >= MIN_SIDE]
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), MAX_IMAGES)).round().astype(int)]
-    found = [sample for path in chosen if (sample := _sample(path, scale, colors)) is not None]
+    read = [_sample(path, scale, colors) for path in chosen]
+    found = [sample for sample in read if sample.lr.min() < sample.lr.max()]  # a flat image tells nothing
     if not found:
         raise EcbsrError(
-            f"{folder or 'this installation'} has no image of at least {MIN_SIDE}x{MIN_SIDE} pixels to calibrate on"
+            f"{folder or 'this installation'} has no image of at least {MIN_SIDE}x{MIN_SIDE} pixels to calibrate on, "
+            "or only flat ones"
         )
     return found
 
@@ -70,10 +74,8 @@ def frame(sample: Sample, size: tuple[int, int]) -> NDArray[np.float32]:
     return images.pad_to_size(sample.image, size)[: size[1], : size[0]]
 
 
-def _sample(path: Path, scale: int, colors: int) -> Sample | None:
+def _sample(path: Path, scale: int, colors: int) -> Sample:
     rgb = images.read(path).rgb()
-    if min(rgb.shape[:2]) < MIN_SIDE:
-        return None
     rgb = images.center_crop(rgb, (MAX_SIDE, MAX_SIDE))
     views = {reduction: reduced(rgb, reduction, colors) for reduction in SCALES}
     hr_luma = images.round_to(images.luma(images.crop_to_multiple(rgb, scale)), np.uint8)

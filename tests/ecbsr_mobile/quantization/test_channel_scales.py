@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from copy import deepcopy
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -11,6 +14,7 @@ from ecbsr_mobile.architecture import Activation
 from ecbsr_mobile.network import Int8Weights
 from ecbsr_mobile.quantization.channel_scales import (
     NormalizedLayer,
+    balanced,
     channel_statistics,
     normalize,
     normalize_partly,
@@ -90,6 +94,37 @@ def test_positive_values_pass_a_double_prelu_unchanged_where_the_scales_agree() 
     unchanged = ((x - y).abs() < 0.01 * step)[:, agreeing]
     assert unchanged[x[:, agreeing] > 0].float().mean() > 0.995
     assert ((x - y).abs() < 0.01 * step)[:, ~agreeing].float().mean() < 0.5
+
+
+@torch.no_grad()
+def with_magnitudes(plain: PlainNet, lowest: float, highest: float) -> PlainNet:
+    """An equal network whose channels have magnitudes from `lowest` to `highest` times those of `plain`."""
+    result = deepcopy(plain)
+    factors = torch.logspace(math.log10(lowest), math.log10(highest), plain.architecture.channels)
+    for conv, following in zip(result.convolutions, result.convolutions[1:], strict=False):
+        conv.weight *= factors[:, None, None, None]
+        conv.bias *= factors
+        following.weight /= factors[:, None, None]
+    return result
+
+
+@pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
+@pytest.mark.parametrize("magnitudes", [(1e-4, 1e4), (1e-5, 1e-5)])
+def test_channels_of_any_magnitude_are_balanced(activation: Activation, magnitudes: tuple[float, float]) -> None:
+    plain = fold_steep_slopes(net(1, 2, activation)).requires_grad_(False)
+    image = bundled_image(1)
+    assert balanced(plain, [image]) is plain
+    result = balanced(with_magnitudes(plain, *magnitudes), [image])
+    torch.testing.assert_close(result(image), plain(image), rtol=0, atol=2e-5)
+    peaks = [act.abs().amax((0, 2, 3)) for _, act in activations(result, image)]
+    assert all(((peak == 0) | (peak >= 1) & (peak < 2)).all() for peak in peaks), peaks  # 0: never active
+
+
+def test_int8_does_not_depend_on_the_magnitudes_of_channels() -> None:
+    plain = with_long_tails()
+    spread = balanced(with_magnitudes(plain, 1e-4, 1e4), [bundled_image(1)])
+    errors = [error(observed(each, "double").weights(), plain) for each in (plain, spread)]
+    assert errors[1] < 1.2 * errors[0]
 
 
 def error(weights: Int8Weights, plain: PlainNet) -> float:

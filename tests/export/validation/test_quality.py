@@ -124,6 +124,12 @@ def test_the_quality_gate(drop: float, passes: bool) -> None:
         quality.check_drop(loss, 0.25, "net in int8")
 
 
+def test_another_network_does_not_pass_the_gate_because_it_is_nearer_to_hr() -> None:
+    loss = Loss(psnr_float=10.0, psnr=10.3, fidelity_db=17.0, pictures=5)
+    with pytest.raises(EcbsrError, match=r"net in int8 is 17.0 dB from the float network on 5 images"):
+        quality.check_drop(loss, 0.25, "net in int8")
+
+
 def test_a_network_below_bicubic_is_warned_of() -> None:
     sample = samples(None, 2, 1)[0]
     height, width = sample.hr_luma.shape

@@ -17,6 +17,7 @@ from export.validation.sample_images import frame, samples
         ("empty", "contains no image"),
         ("damaged", "a.png"),
         ("tiny", "at least 64x64"),
+        ("flat", "or only flat ones"),
     ],
 )
 def test_images_that_cannot_be_used_are_refused(kind: str, message: str, tmp_path: Path) -> None:
@@ -27,6 +28,8 @@ def test_images_that_cannot_be_used_are_refused(kind: str, message: str, tmp_pat
         (folder / "a.png").write_bytes(zoo.pictures()[0].read_bytes()[:200])
     if kind == "tiny":
         images.write(Picture(np.zeros((20, 90, 3), np.uint8)), folder / "a.png")
+    if kind == "flat":
+        images.write(Picture(np.full((90, 90, 3), 7, np.uint8)), folder / "a.png")
     with pytest.raises(EcbsrError, match=message):
         samples(folder, 2, 1)
 
@@ -53,10 +56,17 @@ def test_a_frame_has_the_size_and_the_pixels_of_the_sample() -> None:
 
 def test_many_images_are_thinned_out_evenly(tmp_path: Path) -> None:
     for number in range(30):
-        images.write(Picture(np.full((64, 64, 1), number, np.uint8)), tmp_path / f"{number:02}.png")
+        images.write(Picture(255 * np.eye(64, dtype=np.uint8)[:, :, None]), tmp_path / f"{number:02}.png")
+        images.write(Picture(255 * np.eye(48, dtype=np.uint8)[:, :, None]), tmp_path / f"{number:02}-small.png")
     names = [sample.name for sample in samples(tmp_path, 4, 1)]
     assert len(names) == 24
     assert (names[0], names[-1]) == ("00.png", "29.png")
+
+
+def test_a_flat_image_among_others_is_left_out(tmp_path: Path) -> None:
+    images.write(Picture(np.zeros((90, 90, 3), np.uint8)), tmp_path / "black.png")
+    images.write(Picture(255 * np.eye(90, dtype=np.uint8)[:, :, None]), tmp_path / "line.png")
+    assert [sample.name for sample in samples(tmp_path, 2, 1)] == ["line.png"]
 
 
 def test_lr_images_beside_hr_are_not_samples(tmp_path: Path, random: np.random.Generator) -> None:
