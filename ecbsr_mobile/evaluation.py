@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ def evaluate(
     for hr, lr in progress(paths, f"evaluating {name}") if progress else paths:
         try:
             pair = dataset.read_pair(hr, lr, scale)
+            check_size(pair, scale, folder)
         except EcbsrError as error:
             if failures is None or len(paths) == 1:
                 raise
@@ -69,6 +71,20 @@ def evaluate(
     if not scores:
         raise EcbsrError(f"{folder}: none of its {len(paths)} images can be used; the first: {(failures or ['-'])[0]}")
     return mean(name, scores), scores
+
+
+def check_size(pair: dataset.Pair, scale: int, folder: str | os.PathLike[str]) -> None:
+    """Check that something of an image is left inside the border of `scale` pixels.
+
+    Raises:
+        EcbsrError: nothing is.
+    """
+    if min(pair.hr.shape[:2]) <= 2 * scale:
+        least = 3 * scale
+        raise EcbsrError(
+            f"{Path(folder, pair.name)}: is smaller than {least}x{least} pixels, too small to be measured at x{scale}; "
+            "remove it"
+        )
 
 
 def score(model: Model, pair: dataset.Pair) -> Score:
@@ -95,7 +111,8 @@ def score(model: Model, pair: dataset.Pair) -> Score:
 
 
 def mean(name: str, scores: Sequence[Score]) -> Score:
-    """The arithmetic means of PSNR and SSIM over a set, as in papers."""
+    """The arithmetic means of PSNR and SSIM over a set, as in papers; that of SSIM over the images that have one."""
     columns = ([getattr(s, field) for s in scores] for field in ("psnr", "ssim", "bicubic_psnr", "bicubic_ssim"))
-    psnr, ssim, bicubic_psnr, bicubic_ssim = (float(np.mean(values)) for values in columns)
+    known = ([value for value in values if not math.isnan(value)] for values in columns)
+    psnr, ssim, bicubic_psnr, bicubic_ssim = (float(np.mean(values)) if values else math.nan for values in known)
     return Score(name, len(scores), psnr, ssim, bicubic_psnr, bicubic_ssim)

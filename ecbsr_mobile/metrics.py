@@ -13,16 +13,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+MAX_PSNR = 100.0
+"""dB of equal planes: infinity would make the mean over a set infinite, however bad the other images are."""
+
+
 def psnr(a: NDArray[Any], b: NDArray[Any], border: int = 0) -> float:
     """Peak signal-to-noise ratio in dB of two planes [H, W] in 0..255, without `border` pixels on each side.
 
-    Infinite for equal planes.
+    At most `MAX_PSNR`, which equal planes have.
 
     Raises:
         UsageError: the planes differ in shape, or nothing is left inside the border.
     """
     a, b = _inner(a, b, border)
-    return psnr_from_mse(float(np.mean(np.square(a - b))))
+    return min(psnr_from_mse(float(np.mean(np.square(a - b)))), MAX_PSNR)
 
 
 def psnr_from_mse(mse: float, peak: float = 255.0) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -53,6 +52,6 @@ def run(options: argparse.Namespace) -> int:
             rows += [["", f"#{each.frame}", f"{each.psnr:.2f}", f"{each.ssim:.4f}"] for each in score.each]
         title = f"{Path(path).name} against {Path(reference).name}, luma"
         tables.print_table(["", "frames", "PSNR dB", "SSIM"], rows, title)
-    if options.min_psnr is not None and not (math.isinf(score.psnr) or score.psnr >= options.min_psnr):
+    if options.min_psnr is not None and not score.psnr >= options.min_psnr:
         raise EcbsrError(f"{path}: has {score.psnr:.2f} dB, less than --min-psnr {options.min_psnr:g}")
     return common.DONE

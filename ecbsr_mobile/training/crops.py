@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -65,17 +66,26 @@ class Crops:
         self.white = np.float32(255 if colors == 3 else 255 * 256)
         self.images: list[tuple[NDArray[Any], NDArray[Any]]] = []
         numbers = range(len(paths(folder, scale)))
-        shown = progress(numbers, "reading images") if progress else numbers
+        shown, used = progress(numbers, "reading images") if progress else numbers, 0
         for number, pair in zip(shown, pairs(folder, scale), strict=True):
             if min(pair.lr.shape[:2]) >= patch:
+                used += 1
                 seeds = [(seed, number, version) for version in range(VERSIONS)]
                 versions = [degrade(pair.lr, degradations, seed) for seed in seeds] if degradations else [pair.lr]
                 hr = _planes(pair.hr, colors)
                 for lr in versions:
                     target = hr if teacher is None else _taught(hr, lr, teacher)
                     self.images.append((target, _planes(lr, colors)))
+        left_out = len(numbers) - used
         if not self.images:
             raise EcbsrError(f"{folder}: every image is smaller than a crop of {patch * scale}x{patch * scale}")
+        if left_out:
+            side = patch * scale
+            warnings.warn(
+                f"{folder}: without {left_out} of {len(numbers)} images: smaller than a crop of {side}x{side}",
+                UserWarning,
+                stacklevel=2,
+            )
         # Weighted by area, so that all positions of all images have the same probability.
         areas = np.array([lr[0].size for _, lr in self.images], np.float64)
         self._probabilities = areas / areas.sum()

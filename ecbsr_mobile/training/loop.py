@@ -114,6 +114,8 @@ def train(
             _check_new(out)
         shown = progress if group.first else None
         val_pairs = degraded(pairs(val, settings.scale), settings.degradations) if group.first else []
+        for pair in val_pairs:
+            evaluation.check_size(pair, settings.scale, val)
 
         crops = partial(
             Crops, data, settings.scale, settings.colors, settings.patch, shown, settings.degradations, settings.seed,
@@ -219,6 +221,7 @@ def _loop(
                 if report and write_event:
                     _write(trainer, out, report)
                     trainer.save(out / CHECKPOINT)
+                    curves.plot(out / LOG, out / CURVES, settings.loss)
                     write_event(report)
                     if on_report:
                         on_report(report)
@@ -265,7 +268,7 @@ def _validate(
 
 
 def _write(trainer: Trainer, out: Path, report: Report) -> None:
-    """Write the weights if they are the best so far, the log and its curves."""
+    """Write the weights if they are the best so far, and the log."""
     if trainer.report is None or report.psnr > trainer.report["best_psnr"]:
         metadata = {
             "settings": json.dumps(asdict(trainer.settings)),
@@ -278,6 +281,5 @@ def _write(trainer: Trainer, out: Path, report: Report) -> None:
     lines = log.read_text().splitlines() if log.exists() else []
     lines = [*(line for line in lines if json.loads(line)["step"] < report.step), json.dumps(asdict(report))]
     write_bytes(log, "".join(f"{line}\n" for line in lines).encode())
-    curves.plot(log, out / CURVES, trainer.settings.loss)
     trainer.report = asdict(report)
     trainer.losses.zero_()

@@ -49,7 +49,7 @@ def score_clips(
 ) -> ClipScore:
     """PSNR and SSIM of a clip against a reference, on luma as it is stored, scaled to 8 bits; nothing is cut off.
 
-    The means are arithmetic. PSNR is infinite where all pixels are equal.
+    The means are arithmetic. A frame whose pixels are all equal has `metrics.MAX_PSNR`.
 
     Args:
         path: a clip.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from ecbsr_mobile import EcbsrError, Score, TorchModel, evaluate, images, load, upscale, zoo
+from ecbsr_mobile import EcbsrError, Picture, Score, TorchModel, evaluate, images, load, upscale, zoo
 from ecbsr_mobile.dataset import Pair
 from ecbsr_mobile.evaluation import mean, score
 from ecbsr_mobile.layers import bias_of
@@ -26,6 +27,30 @@ def test_published_weights_have_the_published_scores(
 def test_a_set_has_the_arithmetic_mean_of_each_score() -> None:
     scores = [Score("a", 1, 30.0, 0.8, 28.0, 0.7), Score("b", 1, 34.0, 0.9, 30.0, 0.8)]
     assert mean("set", scores) == Score("set", 2, 32.0, pytest.approx(0.85), 29.0, pytest.approx(0.75))
+
+
+def test_a_flat_image_and_a_narrow_one_do_not_decide_the_mean_of_a_set(tmp_path: Path) -> None:
+    cat = images.read(zoo.pictures()[0]).pixels
+    hr = {"cat": cat[:64, :64], "black": np.zeros((32, 32, 3), np.uint8), "narrow": cat[:64, :14]}
+    for name, pixels in hr.items():
+        images.write(Picture(pixels), tmp_path / f"{name}.png")
+    model = TorchModel(load("ecbsr-m4c8-x2"))
+    whole, (black, first, narrow) = evaluate(model, tmp_path)
+    assert black.bicubic_psnr == 100 and np.isnan(narrow.ssim)
+    assert whole.bicubic_psnr == pytest.approx((100 + first.bicubic_psnr + narrow.bicubic_psnr) / 3)
+    assert whole.ssim == pytest.approx((first.ssim + black.ssim) / 2)
+
+
+def test_an_image_without_a_pixel_inside_the_border_is_named(tmp_path: Path) -> None:
+    cat = images.read(zoo.pictures()[0]).pixels
+    images.write(Picture(cat[:64, :64]), tmp_path / "cat.png")
+    images.write(Picture(cat[:4, :64]), tmp_path / "flat.png")
+    failures: list[str] = []
+    whole, _ = evaluate(TorchModel(load("ecbsr-m4c8-x2")), tmp_path, failures=failures)
+    assert whole.pictures == 1
+    assert failures == [
+        f"{tmp_path / 'flat.png'}: is smaller than 6x6 pixels, too small to be measured at x2; remove it"
+    ]
 
 
 def test_results_that_are_no_pixels_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ecbsr_mobile import EcbsrError, upscale
+from ecbsr_mobile import EcbsrError, Picture, images, upscale
 from ecbsr_mobile.dataset import pairs
 from ecbsr_mobile.degradation import EXAMPLE, parse
 from ecbsr_mobile.images import luma
@@ -47,9 +48,13 @@ def test_every_image_and_orientation_is_chosen(train_images: Path) -> None:
     assert set(orientation) == set(range(8))
 
 
-def test_images_smaller_than_a_crop_are_left_out(train_images: Path) -> None:
+def test_images_smaller_than_a_crop_are_left_out(train_images: Path, tmp_path: Path) -> None:
     with pytest.raises(EcbsrError, match="smaller than a crop of 1000x1000"):
         Crops(train_images, 2, 1, 500)
+    folder = shutil.copytree(train_images, tmp_path / "train")
+    images.write(Picture(np.zeros((20, 60, 3), np.uint8)), folder / "small.png")
+    with pytest.warns(UserWarning, match="without 1 of 4 images: smaller than a crop of 24x24"):
+        assert len(Crops(folder, 2, 1, 12)) == 3
 
 
 @pytest.mark.parametrize("colors", [1, 3])

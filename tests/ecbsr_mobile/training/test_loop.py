@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from ecbsr_mobile import EcbsrError, Settings, TorchModel, UsageError, evaluate, images, load, train, zoo
+from ecbsr_mobile import EcbsrError, Picture, Settings, TorchModel, UsageError, evaluate, images, load, train, zoo
 from ecbsr_mobile.training.loop import saved_settings
 from ecbsr_mobile.training.settings import DEFAULT_LR, PRESETS, Report
 from tests.helpers.training import QUICK, assert_same_run
@@ -161,6 +161,17 @@ def test_starts_from_another_scale(train_images: Path, val_images: Path, tmp_pat
     net = load(tmp_path / "run" / "best.safetensors")
     for ours, expected in zip(net.convs[:-1], start.convs[:-1], strict=True):
         assert torch.allclose(ours.weight, expected.weight, atol=1e-5)
+
+
+def test_a_validation_image_that_cannot_be_measured_is_refused_before_the_first_step(
+    train_images: Path, val_images: Path, tmp_path: Path
+) -> None:
+    val = shutil.copytree(val_images, tmp_path / "val")
+    images.write(Picture(np.zeros((4, 40, 3), np.uint8)), val / "small.png")
+    steps: list[int] = []
+    with pytest.raises(EcbsrError, match=r"small\.png: is smaller than 6x6 pixels"):
+        train(train_images, val, tmp_path / "run", QUICK, on_step=lambda step, _loss: steps.append(step))
+    assert steps == []
 
 
 def test_refusals_of_folders_and_devices(train_images: Path, val_images: Path, tmp_path: Path) -> None:
