@@ -145,8 +145,27 @@ def _scale_of(path: Path) -> int | None:
     return int(number) if number else None
 
 
+def _are_only_names(found: list[Path]) -> bool:
+    """Whether what looks like a mark of HR or LR is just a name: "High tide" beside "beach", and no pair at all."""
+    marked = {_name(path) for path in found if _HR.search(path.stem)}
+    plain = [path.stem for path in found if not _HR.search(path.stem) and not _LR.search(path.stem)]
+    strangers = [name for name in plain if not any(name.startswith(f"{other}_") for other in marked)]
+    high = marked or {*plain}
+    return bool(strangers) and not any(_LR.search(path.stem) and _name(path) in high for path in found)
+
+
 def _side_by_side(folder: Path, found: list[Path], scale: int) -> list[tuple[Path, Path | None]]:
     """The pairs of a folder in which LR images may lie beside the HR images."""
+    if _are_only_names(found):
+        if named := [path.name for path in found if _LR.search(path.stem) and _scale_of(path) is None]:
+            text = f"{folder}: there is no HR image for {first_and_more(named)}, so each counts as one"
+            warnings.warn(text, UserWarning, stacklevel=3)
+        return [(path, None) for path in found]
+    return _told_apart(folder, found, scale)
+
+
+def _told_apart(folder: Path, found: list[Path], scale: int) -> list[tuple[Path, Path | None]]:
+    """The pairs of a folder by the marks in its names."""
     marked = {_name(path): path for path in found if _HR.search(path.stem)}
     unmarked = {path.stem: path for path in found if not _LR.search(path.stem)}
     high = marked or unmarked
@@ -182,5 +201,5 @@ def _side_by_side(folder: Path, found: list[Path], scale: int) -> list[tuple[Pat
         )
     if left_out := [*others, *other_scale]:
         names = first_and_more([path.name for path in left_out])
-        warnings.warn(f"{folder}: without {names}", UserWarning, stacklevel=3)
+        warnings.warn(f"{folder}: without {names}", UserWarning, stacklevel=4)
     return [(path, low.get(name)) for name, path in sorted(high.items(), key=lambda item: item[1])]

@@ -160,6 +160,8 @@ def upscale_strips(
     scale, step = model.scale, getattr(model, "step", 1)
     if model.radius is None:
         tile = max(width, height)
+    if image.alpha is not None:
+        image = replace(image, pixels=images.filled(image.pixels, image.alpha))
     halo = max(model.radius or 0, _BICUBIC_RADIUS) + step - 1
     min_rows, min_columns = (max(_MIN_SIDE, math.ceil(_MIN_SIDE**2 / side)) for side in (width, height))
     tiles = [(y, x) for y in images.tiles(height, tile) for x in images.tiles(width, tile)]

@@ -12,8 +12,8 @@ from ..errors import EcbsrError
 from ..utils.text import first_and_more
 
 READABLE = (
-    ".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
-    ".gif", ".heic", ".heif", ".avif",
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".gif", ".heic", ".heif", ".hif", ".avif",
 )  # fmt: skip
 """File name extensions of the images in a folder."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import EcbsrError
 from .opening import quiet
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Exif, Image
 
     from .pixels import Planes
 
-_ORIENTATION, _EXIF_IFD, _GPS_IFD = 0x0112, 0x8769, 0x8825
+_ORIENTATION, _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0x8825, 0xA005
 _WIDTH, _HEIGHT = 0xA002, 0xA003
 _EMPTY = 20  # bytes of EXIF without a tag
 
@@ -47,7 +47,7 @@ def exif_of(image: Image) -> tuple[bytes | None, str]:
                 if tag not in _OF_THE_FILE and tag not in (_EXIF_IFD, _GPS_IFD, _ORIENTATION):
                     kept[tag] = value
             for ifd in (_EXIF_IFD, _GPS_IFD):
-                if tags := dict(found.get_ifd(ifd)):
+                if tags := _tags(found, ifd):
                     kept[ifd] = tags
             if len(kept):
                 return _bytes(kept), ""
@@ -65,7 +65,7 @@ def exif_for(exif: bytes, size: tuple[int, int]) -> bytes:
     result = Exif()
     result.load(exif)
     result[_ORIENTATION] = 1
-    details = dict(result.get_ifd(_EXIF_IFD)) if _EXIF_IFD in result else {}
+    details = _tags(result, _EXIF_IFD) if _EXIF_IFD in result else {}
     for tag, value in zip((_WIDTH, _HEIGHT), size, strict=True):
         if tag in details:
             details[tag] = value
@@ -74,10 +74,18 @@ def exif_for(exif: bytes, size: tuple[int, int]) -> bytes:
     return _bytes(result)
 
 
+def _tags(exif: Exif, ifd: int) -> dict[int, Any]:
+    """The tags of an IFD, with those of the interoperability IFD within it, where cameras mark Adobe RGB."""
+    tags = dict(exif.get_ifd(ifd))
+    if tags.pop(_INTEROP_IFD, None) is not None and (within := dict(exif.get_ifd(_INTEROP_IFD))):
+        tags[_INTEROP_IFD] = within
+    return tags
+
+
 def icc_of(image: Image, planes: Planes) -> tuple[bytes | None, str]:
     """The color profile of the planes, and a note if the one in the file is not theirs."""
     profile = image.info.get("icc_profile")
-    if not profile or image.mode in ("CMYK", "LAB", "YCbCr"):  # converted to sRGB, which needs no profile
+    if not profile or image.mode in ("CMYK", "LAB"):  # converted to sRGB, which needs no profile
         return None, ""
     space = {1: b"GRAY", 3: b"RGB "}[planes.color.shape[2]]
     if len(profile) < 128 or profile[16:20] != space:

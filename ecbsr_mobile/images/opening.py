@@ -83,7 +83,8 @@ def _image(file: IO[bytes], path: str | os.PathLike[str]) -> ImageFile:
 
     start = file.read(64)
     file.seek(0)
-    reader_missing = _register_heif() if _brands(start) & _HEIF else ""
+    brands = _brands(start)
+    reader_missing = _register_heif() if brands & _HEIF and not brands & _AVIF else ""
     with quiet():
         # Pillow's own limit is a global variable; `max_pixels` takes its place.
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None

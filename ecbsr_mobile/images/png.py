@@ -16,6 +16,7 @@ _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels: gray, gray and alpha, RGB, 
 _BLOCK = 1 << 20  # bytes that are filtered at once
 _LEVEL = 4  # of zlib: a third of the time of the default, and 2 % larger files
 _SRGB_GAMMA = 45455
+_SRGB = bytes((1, 13, 0, 1))  # as cICP writes it, with the code points of ITU-T H.273
 
 
 def scan(file: IO[bytes]) -> tuple[list[str], bytes | None]:
@@ -37,7 +38,9 @@ def scan(file: IO[bytes]) -> tuple[list[str], bytes | None]:
         seen[kind] = small
         if kind == b"IEND":
             break
-    if b"cICP" in seen or (b"iCCP" not in seen and b"sRGB" not in seen and _other_gamma(seen.get(b"gAMA", b""))):
+    has_profile = b"iCCP" in seen or b"sRGB" in seen
+    other = seen[b"cICP"] != _SRGB if b"cICP" in seen else not has_profile and _other_gamma(seen.get(b"gAMA", b""))
+    if other:
         notes.append("its color information (cICP or gAMA) is not kept; convert it to sRGB for true colors")
     return notes, exif
 

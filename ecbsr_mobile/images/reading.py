@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 
+_HEIF_HEADER = 65536  # bytes in which its properties are
+
+
 def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
     """Read an image upright: the orientation that EXIF records is applied.
 
@@ -90,12 +93,34 @@ def _decoded(image: ImageFile, file: IO[bytes], notes: list[str]) -> Planes:
             image.info.setdefault("exif", exif or b"")  # Pillow would decode the image to look for EXIF behind it
     if planes := _deep_color(image, file):
         return planes
+    if image.format in ("AVIF", "HEIF"):
+        notes += _notes_on_heif(image, file)
     layout = str(image.tile[0].args) if image.tile else ""
     with native.messages(native.LIBTIFF) if image.format == "TIFF" else nullcontext(list) as damage:
         image.load()
     if found := damage():
         notes.append(f"is damaged, and parts of it may be wrong ({found[0]})")
     return planes_of(image, layout, notes)
+
+
+def _notes_on_heif(image: ImageFile, file: IO[bytes]) -> list[str]:
+    """Notes on colors of AVIF or HEIC that Pillow does not hand on: what is not in a profile, and more than 8 bits.
+
+    The boxes are those of ISO/IEC 23008-12 and 14496-12: `colr` of the kind `nclx` has the code points of ITU-T H.273.
+    """
+    file.seek(0)
+    start = file.read(_HEIF_HEADER)
+    notes = []
+    at = start.find(b"colrnclx") + 8
+    primaries, transfer = (int.from_bytes(start[at + i : at + i + 2], "big") for i in (0, 2))
+    plain = primaries in (1, 2) and transfer in (1, 2, 6, 13)  # those of sRGB, or nearly
+    if at > 8 and not plain and not image.info.get("icc_profile"):
+        notes.append("its color information (nclx) is not kept; convert it to sRGB for true colors")
+    at = start.find(b"pixi\0\0\0\0") + 8
+    depth = start[at + 1] if at > 8 and len(start) > at + 1 else 8
+    if depth > 8:
+        notes.append(f"has {depth} bits per channel, of which 8 are read")
+    return notes
 
 
 def _jpeg(image: ImageFile, file: IO[bytes], notes: list[str]) -> Planes:

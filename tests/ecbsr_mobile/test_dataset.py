@@ -104,6 +104,19 @@ def test_selfexsr_as_it_is_unpacked(train_images: Path, tmp_path: Path) -> None:
         list(pairs(tmp_path / "image_SRF_4", 2))
 
 
+def test_names_that_look_like_marks_are_names_where_nothing_is_a_pair(train_images: Path, tmp_path: Path) -> None:
+    names = [path.name for path in images.find(train_images)]
+    for word in ("High", "Low"):
+        folder = shutil.copytree(train_images, tmp_path / word)
+        shutil.copy(folder / names[0], folder / f"{word} tide.png")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert sorted(pair.name for pair in pairs(folder, 2)) == sorted([*names, f"{word} tide.png"])
+        assert [str(note.message) for note in caught] == (
+            [] if word == "High" else [f"{folder}: there is no HR image for Low tide.png, so each counts as one"]
+        )
+
+
 def test_hr_and_lr_that_cannot_be_told_apart_are_refused(train_images: Path, tmp_path: Path) -> None:
     made = lay_out(tmp_path / "set", train_images, "{}", "{}x3")
     with pytest.warns(UserWarning, match="set: without .*x3.png and"):  # LR of another scale

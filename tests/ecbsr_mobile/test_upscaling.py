@@ -93,6 +93,21 @@ def test_luma_network_keeps_colors(cat: Picture) -> None:
     assert np.abs(again.astype(int) - cat.pixels).mean() < 3
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_is_hidden_by_transparency_does_not_darken_edges(dtype: type) -> None:
+    """A white square on transparent black, as editors store a logo, stays white on a white page."""
+    peak = np.iinfo(dtype).max
+    alpha = np.zeros((32, 32), dtype)
+    alpha[8:24, 8:24] = peak
+    logo = Picture(np.repeat(alpha[:, :, None], 3, axis=2), alpha)
+    result = upscale(logo, load("ecbsr-m4c8-x2"))
+    assert result.alpha is not None
+    share = result.alpha[:, :, None] / peak
+    assert (result.pixels * share + peak * (1 - share)).min() > 0.98 * peak
+    other = upscale(Picture(np.where(alpha[:, :, None] > 0, logo.pixels, peak // 2), alpha), load("ecbsr-m4c8-x2"))
+    np.testing.assert_array_equal(other.pixels, result.pixels)
+
+
 def test_gray_is_color_without_chroma(cat: Picture) -> None:
     plane = cat.pixels[:40, :50, :1]
     for net in (load(zoo.DEFAULT), ECBSR(2, 8, 2, 3).collapse()):

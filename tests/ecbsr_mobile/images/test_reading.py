@@ -12,6 +12,7 @@ import warnings
 import zlib
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -265,7 +266,7 @@ def test_profiles_are_kept_where_they_describe_the_pixels(tmp_path: Path, cat: I
 @pytest.mark.parametrize(
     ("name", "data", "noted"),
     [(b"gAMA", struct.pack(">I", 100000), True), (b"gAMA", struct.pack(">I", 45455), False),
-     (b"cICP", bytes([12, 13, 0, 1]), True), (b"sRGB", b"\0", False)],
+     (b"cICP", bytes([12, 13, 0, 1]), True), (b"cICP", bytes([1, 13, 0, 1]), False), (b"sRGB", b"\0", False)],
 )  # fmt: skip
 def test_color_information_without_a_profile(
     tmp_path: Path, random: np.random.Generator, name: bytes, data: bytes, noted: bool
@@ -276,6 +277,42 @@ def test_color_information_without_a_profile(
             images.read(tmp_path / "p.png")
     else:
         images.read(tmp_path / "p.png")
+
+
+def test_the_mark_of_adobe_rgb_is_kept(tmp_path: Path, cat: Image.Image) -> None:
+    """Cameras write it as R03 in an IFD within that of EXIF (DCF 2.0, ColorSpace 65535)."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x8769] = "maker", {0xA001: 65535, 0xA002: cat.width, 0xA005: {1: "R03", 2: b"0100"}}
+    cat.save(tmp_path / "p.jpg", exif=exif)
+    picture = images.read(tmp_path / "p.jpg")
+    images.write(picture, tmp_path / "q.png")
+    with Image.open(tmp_path / "q.png") as written:
+        assert dict(written.getexif().get_ifd(0xA005)) == {1: "R03", 2: b"0100"}
+        assert written.getexif().get_ifd(0x8769)[0xA001] == 65535
+
+
+@pytest.mark.parametrize(
+    ("transfer", "primaries", "bits", "notes"),
+    [(13, 1, 8, []), (13, 12, 8, ["nclx"]), (16, 9, 10, ["nclx", "10 bits per channel"])],
+)
+def test_what_pillow_does_not_read_of_avif_is_noted(
+    tmp_path: Path, cat: Image.Image, transfer: int, primaries: int, bits: int, notes: list[str]
+) -> None:
+    if not features.check("avif"):
+        pytest.skip("Pillow is built without AVIF")
+    with av.open(str(tmp_path / "p.avif"), "w", format="avif") as container:
+        stream = container.add_stream("libsvtav1", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p10le" if bits == 10 else "yuv420p"
+        context = stream.codec_context
+        context.color_trc, context.color_primaries, context.colorspace, context.color_range = transfer, primaries, 1, 2
+        frame = av.VideoFrame.from_image(cat.resize((128, 96))).reformat(format=stream.pix_fmt)
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        images.read(tmp_path / "p.avif")
+    assert len(caught) == len(notes), [str(each.message) for each in caught]
+    for note, each in zip(notes, caught, strict=True):
+        assert note in str(each.message)
 
 
 def test_exif_behind_the_pixels(tmp_path: Path, random: np.random.Generator) -> None:
