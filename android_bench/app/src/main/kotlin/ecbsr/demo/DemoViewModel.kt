@@ -72,6 +72,13 @@ class DemoViewModel(
 
     fun selectModel(name: String) = tasks.start(R.string.task_model, { models.load(name) }, ::use)
 
+    /** Loads [preferred], or else the first model, if no model is loaded and no task runs. */
+    fun loadModelIfNone(preferred: String?) {
+        if (model != null || task != null) return
+        val names = models.names()
+        selectModel(preferred?.takeIf { it in names } ?: names.first())
+    }
+
     fun importModel(uri: Uri) = tasks.start(R.string.task_model, { models.add(uri, it) }, ::use)
 
     private fun use(selected: SrModel) {

@@ -37,7 +37,10 @@ class TaskRunner(private val onChange: () -> Unit) {
         execute {
             val result = catchErrors { started.job.report(0, 1); work(started.job) }
             post {
-                if (task !== started) return@post // canceled or replaced
+                if (task !== started) { // canceled or replaced: nobody receives the result
+                    result.onSuccess { if (it is AutoCloseable) execute(it::close) }
+                    return@post
+                }
                 task = null
                 result.onSuccess(onSuccess)
                 result.onFailure { if (it is UserFacingException) error = it.message }

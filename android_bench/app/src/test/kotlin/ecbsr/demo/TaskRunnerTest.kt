@@ -70,6 +70,18 @@ class TaskRunnerTest : PictureScreen() {
     }
 
     @Test
+    fun aResultThatNobodyReceivesIsClosed() {
+        val release = CountDownLatch(1)
+        val closed = CountDownLatch(1)
+        val tasks = TaskRunner {}
+        tasks.start(R.string.task_open, { release.await(); AutoCloseable(closed::countDown) }) { error("replaced") }
+        tasks.start(R.string.task_model, {}) {}
+        release.countDown()
+        waitUntil { tasks.task == null }
+        closed.await()
+    }
+
+    @Test
     fun theNextTaskClearsTheError() {
         val tasks = TaskRunner {}
         tasks.start(R.string.task_save, { throw IOException("disk full") }) {}

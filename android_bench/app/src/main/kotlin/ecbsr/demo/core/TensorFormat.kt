@@ -73,6 +73,7 @@ class TensorFormat private constructor(
                 ?: throw UserFacingException("The model's input or output is ${DTYPES[tensor.type]}, but the file has no scale for it.")
             val (low, high) = List(2) { (lowest(tensor.type) + 255 * it - quantization.zeroPoint) * quantization.scale }
             return when {
+                high > 2 && low < -2 -> TensorFormat(tensor.type, quantization, -128f, 127f) // pixels as 8 signed bits
                 high > 2 -> TensorFormat(tensor.type, quantization, 0f, 255f)
                 low < -0.5f -> TensorFormat(tensor.type, quantization, -1f, 1f)
                 else -> TensorFormat(tensor.type, quantization, 0f, 1f)

@@ -87,8 +87,7 @@ class PictureActivity : DemoActivity(R.layout.picture, R.menu.picture) {
         if (viewModel.picture == null) {
             pendingSave = null
         } else if (viewModel.model == null) {
-            val names = viewModel.models.names()
-            if (viewModel.error == null) viewModel.selectModel(restoredModel?.takeIf { it in names } ?: names.first())
+            if (viewModel.error == null) viewModel.loadModelIfNone(restoredModel)
         } else {
             pendingSave?.let { pendingSave = null; save(it) } ?: compare()
         }

@@ -17,6 +17,7 @@ import ecbsr.demo.thermalStatus
 
 /** Measures the latency of the selected model on this phone, per resolution and backend. */
 class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
+    private var restoredModel: String? = null
     private val isMeasuring get() = viewModel.task?.label == R.string.task_timing
 
     override fun onCreate(state: Bundle?) {
@@ -25,9 +26,8 @@ class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
         @Suppress("DEPRECATION") // the typed variant needs Android 13
         val record = state?.getSerializable(RECORD) as TimingRecord?
         if (record != null && viewModel.timing == null) viewModel.timing = record
-        if (viewModel.model == null && viewModel.task == null) {
-            viewModel.selectModel(state?.getString(MODEL) ?: viewModel.models.names().first())
-        }
+        restoredModel = state?.getString(MODEL)
+        viewModel.loadModelIfNone(restoredModel)
     }
 
     override fun onStop() {
@@ -52,6 +52,7 @@ class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
             setText(if (isMeasuring) R.string.stop else R.string.start)
             isEnabled = model != null
         }
+        if (viewModel.error == null) viewModel.loadModelIfNone(restoredModel) // a task ran when the screen opened
     }
 
     /** Updates the rows in place, so that a screen reader keeps its position. */

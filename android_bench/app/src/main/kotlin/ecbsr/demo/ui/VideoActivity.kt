@@ -40,6 +40,7 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
     private val handler = Handler(Looper.getMainLooper())
     private var isStarted = false
     private var isDragging = false
+    private var restoredModel: String? = null
 
     // What to play when the screen is visible and the model is loaded.
     private var source: VideoSource = VideoSource.Clip
@@ -59,9 +60,8 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
         findViewById<ImageButton>(R.id.play).setOnClickListener { if (player.isPlaying) player.pause() else player.play() }
         seekBar.setOnSeekBarChangeListener(seekListener)
         view.onFailed = player::fail
-        if (viewModel.model == null && viewModel.task == null) {
-            viewModel.selectModel(state?.getString(MODEL) ?: viewModel.models.names().first())
-        }
+        restoredModel = state?.getString(MODEL)
+        viewModel.loadModelIfNone(restoredModel)
     }
 
     override fun onConfigurationChanged(configuration: Configuration) {
@@ -157,6 +157,7 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
         view.overlay.rightText = getString(if (player.effort == Effort.BILINEAR || player.error != null) R.string.bilinear else R.string.super_resolution)
         showControls()
         showMessage()
+        if (viewModel.error == null) viewModel.loadModelIfNone(restoredModel) // a task ran when the screen opened
     }
 
     private fun showControls() {

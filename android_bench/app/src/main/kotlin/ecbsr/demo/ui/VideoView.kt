@@ -84,6 +84,7 @@ class VideoView(context: Context, attributes: AttributeSet?) : FrameLayout(conte
         private var window = Size(1, 1)
         private var shownNumber = 0L
         private var shownPictures: Pictures? = null
+        private var failedPictures: Pictures? = null
 
         override fun onSurfaceCreated(gl: GL10?, config: EGLConfig?) {
             renderer = try {
@@ -99,7 +100,7 @@ class VideoView(context: Context, attributes: AttributeSet?) : FrameLayout(conte
         }
 
         override fun onDrawFrame(gl: GL10?) {
-            val pictures = pictures ?: return
+            val pictures = pictures?.takeIf { it !== failedPictures } ?: return
             val shown = pictures.latest()
             val frame = shown.frame ?: return
             val isTurned = frame.rotation % 180 == 90
@@ -110,7 +111,13 @@ class VideoView(context: Context, attributes: AttributeSet?) : FrameLayout(conte
                 return // the new look requests the picture again
             }
             val look = look ?: return
-            renderer?.draw(shown, look.viewport, window, look.divider, NEAREST_FROM * resources.displayMetrics.density, background)
+            try {
+                renderer?.draw(shown, look.viewport, window, look.divider, NEAREST_FROM * resources.displayMetrics.density, background)
+            } catch (error: UserFacingException) {
+                failedPictures = pictures
+                post { onFailed(error.message) }
+                return
+            }
             if (shown.number != shownNumber || pictures !== shownPictures) pictures.onShown(frame.captureNanos)
             shownNumber = shown.number
             shownPictures = pictures

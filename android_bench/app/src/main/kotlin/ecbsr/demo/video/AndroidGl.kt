@@ -8,6 +8,8 @@ import java.nio.ByteBuffer
 
 /** The phone's OpenGL ES. */
 class AndroidGl : Gl {
+    override val maxTextureSide get() = IntArray(1).also { GLES30.glGetIntegerv(GLES30.GL_MAX_TEXTURE_SIZE, it, 0) }.single()
+
     override fun createProgram(vertex: String, fragment: String): Int {
         val program = GLES30.glCreateProgram()
         for ((type, source) in listOf(GLES30.GL_VERTEX_SHADER to vertex, GLES30.GL_FRAGMENT_SHADER to fragment)) {

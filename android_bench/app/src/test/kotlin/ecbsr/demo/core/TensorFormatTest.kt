@@ -26,4 +26,15 @@ class TensorFormatTest {
         model.input.write(listOf(floatArrayOf(0f, 1f), floatArrayOf(2f, 3f), floatArrayOf(4f, 5f)), buffer)
         assertEquals(listOf(0, 2, 4, 1, 3, 5), List(6) { buffer.get(it).toInt() })
     }
+
+    @Test
+    fun pixelsStoredAsSignedBytesAreReadBack() {
+        for ((type, zeroPoint) in listOf(TensorFormat.UINT8 to 128, TensorFormat.INT8 to 0)) {
+            val format = TensorFormat.of(Tensor(listOf(1, 1, 256, 1), type, false, Quantization(1f, zeroPoint), null, null))
+            val buffer = format.buffer(256)
+            val plane = FloatArray(256) { it.toFloat() }
+            format.write(listOf(plane), buffer)
+            assertEquals(plane.toList(), format.read(buffer, 1, 256).single().toList())
+        }
+    }
 }

@@ -45,6 +45,14 @@ class TimingActivityTest : Screen() {
     }
 
     @Test
+    fun aScreenThatOpensDuringATaskLoadsItsModelAfterwards() {
+        viewModel.openSample()
+        val activity = start(TimingActivity::class.java)
+        assertTrue(activity.text(R.id.model), activity.text(R.id.model).isNotEmpty())
+        assertTrue(activity.findViewById<View>(R.id.start).isEnabled)
+    }
+
+    @Test
     fun stopsInTheBackgroundAndKeepsItsRows() {
         val engines = GatedEngineFactory(Semaphore(4)) // the runs of one round
         app.engines = engines

@@ -5,6 +5,9 @@ import java.nio.ByteBuffer
 
 /** The functions of OpenGL ES 3.0 that the renderer needs. All calls happen on the thread of its context. */
 interface Gl {
+    /** The largest width and height of a texture. */
+    val maxTextureSide: Int
+
     /** Compiles and links a program. @throws ecbsr.demo.core.UserFacingException with the compiler's message. */
     fun createProgram(vertex: String, fragment: String): Int
 

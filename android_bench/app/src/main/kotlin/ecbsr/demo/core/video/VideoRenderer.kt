@@ -1,6 +1,7 @@
 package ecbsr.demo.core.video
 
 import ecbsr.demo.core.Size
+import ecbsr.demo.core.UserFacingException
 import ecbsr.demo.core.Viewport
 
 /**
@@ -22,6 +23,7 @@ class VideoRenderer(private val gl: Gl) {
      *
      * @param divider the column of the divider, in pixels of the screen.
      * @param nearestFrom the size of a pixel of the result on the screen from which pixels are drawn as squares.
+     * @throws UserFacingException when the result is larger than the GPU's textures.
      */
     fun draw(shown: ShownFrame, viewport: Viewport, window: Size, divider: Float, nearestFrom: Float, background: FloatArray) {
         val frame = shown.frame ?: return
@@ -69,12 +71,17 @@ class VideoRenderer(private val gl: Gl) {
     private fun texturesFor(size: Size, scale: Int): Textures {
         textures?.takeIf { it.size == size && it.scale == scale }?.let { return it }
         textures?.delete()
+        textures = null
         uploaded = 0
         return Textures(size, scale).also { textures = it }
     }
 
     private inner class Textures(val size: Size, val scale: Int) {
-        val large = Size(size.width * scale, size.height * scale)
+        val large = Size(size.width * scale, size.height * scale).also {
+            if (maxOf(it.width, it.height) > gl.maxTextureSide) {
+                throw UserFacingException("The result has $it pixels, and this phone's GPU draws up to ${gl.maxTextureSide} on a side: choose a smaller video.")
+            }
+        }
         private val chroma = Size((size.width + 1) / 2, (size.height + 1) / 2)
         val luma = gl.createTexture(size)
         val cb = gl.createTexture(chroma)

@@ -37,6 +37,8 @@ class SoftwareGl private constructor(private val display: Long, private val cont
     Gl, AutoCloseable {
     val renderer: String = glGetString(GL_RENDERER).orEmpty()
 
+    override val maxTextureSide get() = glGetInteger(GL_MAX_TEXTURE_SIZE)
+
     override fun createProgram(vertex: String, fragment: String): Int {
         val program = glCreateProgram()
         for ((type, source) in listOf(GL_VERTEX_SHADER to vertex, GL_FRAGMENT_SHADER to fragment)) {

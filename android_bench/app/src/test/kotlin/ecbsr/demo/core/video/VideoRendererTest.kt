@@ -62,6 +62,17 @@ class VideoRendererTest {
     }
 
     @Test
+    fun aResultLargerThanATextureIsRefused() {
+        SoftwareGl.open(window).use { gl ->
+            val renderer = VideoRenderer(gl)
+            val wide = shown(Size(gl.maxTextureSide / 2 + 2, 2), 2, LIMITED, 1)
+            val error = assertThrows(UserFacingException::class.java) { check(gl, renderer, wide, 0f, 90f) }
+            assertTrue(error.message, "${gl.maxTextureSide + 4}x4" in error.message)
+            check(gl, renderer, shown(Size(24, 14), 2, LIMITED, 2), 0f, 90f)
+        }
+    }
+
+    @Test
     fun errorsOfTheCompilerAreReported() {
         SoftwareGl.open(window).use { gl ->
             assertTrue(gl.renderer, gl.renderer.isNotEmpty())
