@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ _HAL_TEMPERATURE = re.compile(
     r"Temperature\{mValue=(-?[0-9]{1,9}(?:\.[0-9]+)?), mType=(-?[0-9]{1,9}), mName=[^,]*, mStatus=[0-9]+\}"
 )
 _CELSIUS = (-50, 150)  # readings outside of it are no temperatures
+SERIAL_DIGITS = 12  # hexadecimal; enough to tell phones apart
 _SKIN = 3  # android.os.Temperature.TYPE_SKIN
 
 
@@ -50,6 +52,11 @@ class PhoneProperties:
     boot: str  # identifies the current boot
     serial: str  # of the phone itself, whatever its address is
     battery_saver: bool
+
+    @property
+    def serial_hash(self) -> str:
+        """The beginning of the SHA-256 of the serial number, for a report that others read; "" where it has none."""
+        return hashlib.sha256(self.serial.encode()).hexdigest()[:SERIAL_DIGITS] if self.serial else ""
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ class PhoneRunner:
             cores=properties.cores,
             tool=self.device.tool.info,
             notes=tuple(notes),
+            serial_hash=properties.serial_hash,
         )
 
     def measure(self, case: Case, number: int) -> Run:

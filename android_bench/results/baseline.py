@@ -9,6 +9,8 @@ from . import stats
 from .types import DeviceInfo, Results, Row, Tool
 
 _MISSING = "in the baseline, but not measured now"
+_NOT_KNOWN = "not known"
+_SERIAL = "hash of the serial number"
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ def differences(now: Results, before: Results) -> list[str]:
     shared = {row.case for row in now.results} & {row.case for row in before.results}
     found = []
     for name in sorted({case.device for case in shared}):
-        pairs = zip(_identity(now, name).items(), _identity(before, name).values(), strict=True)
-        found += [_difference(f"{what} of {name}", ours, theirs) for (what, ours), theirs in pairs if ours != theirs]
+        identities = (_identity(_device(each, name), str(each.settings.get("cores", ""))) for each in (now, before))
+        found += [_difference(f"{what} of {name}", *values) for what, values in _unequal(*identities)]
     for name in sorted({case.model for case in shared}):
         ours, theirs = (str(each.models.get(name, {}).get("sha256") or "not known") for each in (now, before))
         if ours != theirs:
@@ -112,12 +114,29 @@ def differences(now: Results, before: Results) -> list[str]:
     return found
 
 
+def device_changes(now: DeviceInfo, before: DeviceInfo) -> list[str]:
+    """What makes it wrong to add runs of the device `now` to those of `before`, which has its name, in words."""
+    ours, theirs = _identity(now, ""), _identity(before, "")
+    if now.kind == "phone":  # cores that are offline are not listed; the build tells processors apart
+        ours["processor"] = theirs["processor"]
+    return [f"the {what} is {new}, and was {old}" for what, (new, old) in _unequal(ours, theirs)]
+
+
 def _difference(what: str, ours: str, theirs: str) -> str:
     return f"the {what} is {ours}, and {theirs} in the baseline"
 
 
-def _identity(results: Results, name: str) -> dict[str, str]:
-    device = results.devices.get(name, DeviceInfo())
+def _unequal(ours: dict[str, str], theirs: dict[str, str]) -> list[tuple[str, tuple[str, str]]]:
+    """What differs, with both values. Older files lack the hash of the serial number, which then tells nothing."""
+    pairs = [(what, (value, theirs[what])) for what, value in ours.items() if value != theirs[what]]
+    return [(what, values) for what, values in pairs if what != _SERIAL or _NOT_KNOWN not in values]
+
+
+def _device(results: Results, name: str) -> DeviceInfo:
+    return results.devices.get(name, DeviceInfo())
+
+
+def _identity(device: DeviceInfo, chosen_cores: str) -> dict[str, str]:
     tool = device.tool or Tool("", "")
     clock = max((core.max_mhz or 0 for core in device.cores), default=0)
     cores = f"{' '.join(device.abis)} with {len(device.cores)} cores" + (f" up to {clock} MHz" if clock else "")
@@ -126,8 +145,9 @@ def _identity(results: Results, name: str) -> dict[str, str]:
         "processor": cores if device.cores else "",
         "instruction set": " ".join(device.cpu_flags),  # a virtual machine names its processor by the maker alone
         "system": device.fingerprint,
+        _SERIAL: device.serial_hash,
         "runtime": f"{tool.kind} {tool.version}",
         "tool": tool.sha256[:12],
-        "choice of cores": str(results.settings.get("cores", "")) if device.kind == "phone" else "",
+        "choice of cores": chosen_cores if device.kind == "phone" else "",
     }
-    return {what: value.strip() or "not known" for what, value in values.items()}
+    return {what: value.strip() or _NOT_KNOWN for what, value in values.items()}

@@ -65,6 +65,51 @@ def test_a_phone_that_stays_away_keeps_its_runs_and_resume_finishes_them(
     device.assert_clean()
 
 
+@pytest.mark.parametrize(
+    ("what", "old", "new"),
+    [
+        ("the hash of the serial number is", "ro.serialno]: [", "ro.serialno]: [other"),
+        ("the system is standin/s/s:15", "standin/s/s:14", "standin/s/s:15"),
+        ("the model is Other", "manufacturer]: [Standin", "manufacturer]: [Other"),
+        ("the tool is", "", ""),
+    ],
+)
+def test_resume_does_not_mix_runs_of_two_phones_systems_or_tools(
+    device: Device, bench: Bench, tmp_path: Path, what: str, old: str, new: str
+) -> None:
+    tool, out = tmp_path / "tool", tmp_path / "out"
+    tool.write_bytes(elf())
+    device.away = None
+    device.set_tool({"hang": [3], "ms": 5})
+    device.during_run(lambda script, number: "--graph" in script and number == 3, device.pull_the_cable)
+    begun = bench(rounds=4, limits=replace(QUICK, reconnect=0.5), out=out, tool=str(tool))
+    properties = device.root / "properties"
+    properties.write_text(properties.read_text().replace(old, new))
+    tool.write_bytes(elf(extra=b"" if old else b"another release"))
+    device.set_tool({"ms": 50})
+    device.plug_in()
+    refused = session.resume(out)
+    message = refused.failures[device.serial]
+    assert what in message and "and was" in message and message.endswith("start a new benchmark")
+    assert (refused.results, refused.devices) == (begun.results, begun.devices)
+    assert not any(text in (out / "results.json").read_text() for text in (device.properties["ro.serialno"], "50.0"))
+    device.assert_clean()
+
+
+def test_resume_reads_a_journal_without_the_hash_of_the_serial_number(
+    device: Device, bench: Bench, tmp_path: Path
+) -> None:
+    bench(rounds=2, out=tmp_path / "out")
+    journal = tmp_path / "out/runs.jsonl"
+    first, *lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    first["session"]["settings"]["rounds"] = 3
+    for line in lines:
+        line.get("device", {}).pop("serial_hash", None)
+    journal.write_text("".join(json.dumps(line) + "\n" for line in [first, *lines]))
+    finished = session.resume(tmp_path / "out")
+    assert (finished.results[0].runs, finished.failures) == (3, {})
+
+
 def test_a_run_that_disconnects_the_phone_every_time_is_lost(device: Device, bench: Bench) -> None:
     device.reboots = True
     device.set_tool({"hang_with": "use_gpu"})

@@ -96,6 +96,15 @@ def test_another_machine_or_tool_is_named(change: Callable[[DeviceInfo], DeviceI
     assert baseline.differences(replace(now, results=()), before) == [], "only shared rows count"
 
 
+def test_another_phone_of_the_same_model_at_the_address_is_named() -> None:
+    def of(serial_hash: str) -> Results:
+        return replace(results(10), devices={"phone": replace(PHONE, serial_hash=serial_hash)})
+
+    (found,) = baseline.differences(of("12"), of("34"))
+    assert found == "the hash of the serial number of phone is 12, and 34 in the baseline"
+    assert baseline.differences(of("12"), of("")) == [], "files of earlier versions have no hash"
+
+
 def test_another_model_file_or_choice_of_cores_is_named() -> None:
     before = replace(results(10), devices={"phone": PHONE}, models={"m": {"sha256": "12"}}, settings={"cores": "all"})
     for now, words in (
