@@ -209,6 +209,7 @@ class DeviceInfo:
     tool: Tool | None = None
     notes: tuple[str, ...] = ()
     cpu_flags: tuple[str, ...] = ()  # those of `explanations.KNOWN_FLAGS` that all cores have; empty: not known
+    imported: bool = False  # its rows come from another session's file
     serial_hash: str = ""  # tells phones apart, whatever their address is; "": not known
 
     @property

@@ -240,6 +240,40 @@ def test_imported_rows_of_several_files_are_in_one_report(tmp_path: Path, capsys
     assert json.loads((out / "results.json").read_text()) == document
 
 
+def test_rows_of_three_machines_stay_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = []
+    for name, ms in (("a", 10.0), ("b", 20.0), ("c", 30.0)):
+        (row,) = results(ms).results
+        document = Results(
+            (replace(row, device="host", delegate="cpu"),),
+            {"host": types.DeviceInfo("host", "host", f"CPU of {name}")},
+            {"m": {"sha256": "ab" if name == "c" else name, "precision": "int8"}},
+            failures={"R58M": f"of {name}"},
+        ).as_json()
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps(document))
+        arguments += ["--import", str(tmp_path / name / "results.json")]
+    assert cli.main([*arguments, "--json", "--quiet", "--out", str(tmp_path / "out")]) == 1
+    document = json.loads(capsys.readouterr().out)
+    rows = [(document["devices"][row["device"]]["model"], row["median_ms"]) for row in document["results"]]
+    assert rows == [("CPU of a", 10), ("CPU of b", 20), ("CPU of c", 30)]
+    assert [row["device"] for row in document["results"]] == ["host", "host (results)", "host (results 2)"]
+    assert [document["models"][row["model"]]["sha256"] for row in document["results"]] == ["a", "b", "ab"]
+    assert sorted(document["failures"].values()) == ["of a", "of b", "of c"]
+    assert [answer["target"] for answer in document["answers"]] == [f"CPU of {name}, CPU" for name in "abc"]
+    assert "this machine" not in (tmp_path / "out/report.html").read_text()
+
+
+def test_one_model_of_two_files_keeps_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = {"m": {"sha256": "ab"}}
+    for name, known in (("a", models), ("b", models), ("unknown", {})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(replace(results(10.0), models=known).as_json()))
+    arguments = [part for name in ("a", "b", "unknown") for part in ("--import", str(tmp_path / f"{name}.json"))]
+    assert cli.main([*arguments, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {row["model"] for row in document["results"]} == set(document["models"]) == {"m"}
+
+
 def test_escape_sequences_of_an_imported_file_do_not_reach_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
