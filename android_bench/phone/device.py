@@ -48,6 +48,7 @@ class Device:
     def __enter__(self) -> Device:
         try:
             self._connect()
+            self._wait_until_started()
             self.properties = device_info.parse_properties(self.adb.shell_output(device_info.READ_PROPERTIES))
             self.lock = Lock(self.properties.boot)
             self.mask = self._mask()
@@ -189,6 +190,30 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
             raise EcbsrError(f"adb sees no phone {self.serial}; ecbsr-bench --list shows those that it sees")
         raise EcbsrError(f"{self.serial} is {state}; {ADVICE.get(state, 'start Android on it')}")
 
+    def _wait_until_started(self) -> None:
+        """Wait until Android has started: before, no service answers, and everything that starts takes the cores.
+
+        Raises:
+            EcbsrError: it has not within the limit.
+        """
+        limits = self.options.limits
+        end = time.monotonic() + limits.reconnect
+        reported = False
+        while True:
+            with suppress(PhoneLost):  # adb restarts while a phone starts
+                if self._has_started():
+                    return
+            if time.monotonic() >= end:
+                message = f"{self.serial} has not started within {limits.reconnect:g} s"
+                raise EcbsrError(f"{message}; wait until it shows its home screen, and try again")
+            if not reported:
+                self.progress(f"{self.serial} is still starting; waiting up to {limits.reconnect:g} s")
+                reported = True
+            self.stop.wait(limits.poll)
+
+    def _has_started(self) -> bool:
+        return device_info.has_started(self.adb.shell(device_info.READ_STARTED).out)
+
     def _prepare(self) -> None:
         """Everything that a phone needs before its first run, and again after a reboot."""
         self.lock.acquire(self.adb, self.options.limits, self.stop, self.progress)
@@ -269,5 +294,5 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
     def _reconnect(self) -> None:
         ensure_server()
         self.adb.connect()
-        if self.adb.shell_output("getprop sys.boot_completed").split()[-1:] == ["0"]:
+        if not self._has_started():
             raise AdbError(f"{self.serial} is still starting")

@@ -22,6 +22,8 @@ echo @@power
 settings get global low_power 2>/dev/null
 true"""
 
+READ_STARTED = "getprop sys.boot_completed; getprop dev.bootcomplete; echo @@animation; getprop init.svc.bootanim"
+
 READ_CONDITION = f"""dumpsys battery
 echo @@thermal
 dumpsys thermalservice
@@ -115,6 +117,15 @@ def parse_reading(text: str) -> Reading:
         max_mhz=tuple(khz // 1000 for _, rest in numbered if rest and (khz := _number(rest[0])) is not None),
         governors=tuple(dict.fromkeys(rest[1] for _, rest in numbered if len(rest) > 1)),
     )
+
+
+def has_started(text: str) -> bool:
+    """Whether Android has started, from the output of `READ_STARTED`; each property is unset before.
+
+    Some builds set only one of the first two, and all of them show an animation until the home screen can be drawn.
+    """
+    parts = _sections(text)
+    return "1" in parts[""].split() or parts.get("animation", "").split()[-1:] == ["stopped"]
 
 
 def boot_id(text: str) -> str:

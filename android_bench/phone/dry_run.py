@@ -72,6 +72,10 @@ class DryRunDevice(Device):
     def _connect(self) -> None:
         self.adb.connect()
 
+    def _has_started(self) -> bool:
+        super()._has_started()
+        return True
+
     def _find_tool(self) -> binary.Binary:
         return binary.find_for_dry_run(self.options.tool)
 

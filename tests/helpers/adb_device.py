@@ -37,7 +37,12 @@ PROPERTIES = {
     "ro.build.version.sdk": "34",
     "ro.build.fingerprint": "standin/s/s:14/TEST/1:user/release-keys",
     "sys.boot_completed": "1",
+    "dev.bootcomplete": "1",
+    "init.svc.bootanim": "stopped",
 }
+BOOT_PROPERTIES = ("sys.boot_completed", "dev.bootcomplete", "init.svc.bootanim")
+"""Those that a phone sets when it has started."""
+
 PLACES = (
     *("/sys/devices/system/cpu", "/sys/class/power_supply", "/proc/sys/kernel/random/boot_id", "/proc/uptime"),
     "/data/misc/perfetto-traces",
@@ -64,7 +69,7 @@ class Device:
         cut_push_after: bytes of pushed data after which the cable is pulled, once.
         away: seconds until the cable is plugged in again after it was pulled; None for never.
         space: bytes that may still be pushed.
-        reboots: whether the phone reboots when its cable is pulled.
+        reboots: whether the phone reboots when its cable is pulled; see `start_booting`.
         watcher: called with each shell script, and with "push PATH", when it begins.
     """
 
@@ -93,6 +98,7 @@ class Device:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._plugging = threading.Lock()
         self._listener: socket.socket | None = None
+        self._queries_of_boot: int | None = None  # that find the phone still booting; None: it has booted
         self._furnish()
         self.set_tool(tool or {})
         self._reserved = _bound(0)  # keeps the port while nothing listens on it
@@ -231,8 +237,28 @@ class Device:
         if self.reboots:
             self._end_processes()
             self.path("/proc/sys/kernel/random/boot_id").write_text(f"{uuid.uuid4()}\n")
+            self.start_booting()
         if self.away is not None:
             threading.Timer(self.away, self.plug_in).start()
+
+    def start_booting(self, queries: int = 2) -> None:
+        """Be as a phone is before it has started, until its boot properties were asked for so many times.
+
+        They are unset, except for the boot animation, which runs; no service of the framework answers.
+        """
+        path = self.root / "properties"
+        kept = [line for line in path.read_text().splitlines() if not any(name in line for name in BOOT_PROPERTIES)]
+        path.write_text("".join(f"{line}\n" for line in (*kept, "[init.svc.bootanim]: [running]")))
+        (self.root / "dumpsys").rename(self.root / "dumpsys.later")
+        self._queries_of_boot = queries
+
+    def _finish_booting(self) -> None:
+        path = self.root / "properties"
+        kept = [line for line in path.read_text().splitlines() if "init.svc.bootanim" not in line]
+        set_now = [f"[{name}]: [{self.properties[name]}]" for name in BOOT_PROPERTIES if name in self.properties]
+        path.write_text("".join(f"{line}\n" for line in (*kept, *set_now)))
+        (self.root / "dumpsys.later").rename(self.root / "dumpsys")
+        self._queries_of_boot = None
 
     def close(self) -> None:
         """Turn the phone off."""
@@ -295,6 +321,11 @@ class Device:
     def start_shell(self, script: str, *, merged: bool) -> subprocess.Popen[bytes]:
         """Start a shell on the phone; paths of the phone are replaced by those of its folder."""
         self.shells.append(script)
+        if self._queries_of_boot is not None and BOOT_PROPERTIES[0] in script:
+            if self._queries_of_boot == 0:
+                self._finish_booting()
+            else:
+                self._queries_of_boot -= 1
         self.watcher(script)
         number = len(self.runs()) + 1
         for when, action in self._actions:

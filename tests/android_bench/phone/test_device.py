@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,7 +41,29 @@ def test_cable_pulled_or_reboot_during_a_run(device: Device, bench: Bench, reboo
     results = bench(progress=lines.append)
     assert (results.results[0].status, results.results[0].runs) == ("ok", 2)
     assert any("it is back after a reboot" in line for line in lines) == reboots
+    states = results.states[device.serial]
+    assert [state.thermal_status for state in states] == [0] * len(states), "no run begins before it has started"
     device.assert_clean()
+
+
+@pytest.mark.parametrize("lacking", [(), ("dev.bootcomplete", "init.svc.bootanim"), ("sys.boot_completed",)])
+def test_a_phone_that_is_still_starting_is_waited_for(
+    new_device: Callable[..., Device], bench: Bench, lacking: tuple[str, ...]
+) -> None:
+    device = new_device(**dict.fromkeys(lacking, ""))
+    device.start_booting()
+    lines: list[str] = []
+    results = bench(devices=[device.serial], rounds=1, progress=lines.append)
+    assert results.results[0].status == "ok" and results.devices[device.serial].notes == ()
+    assert f"{device.serial} is still starting; waiting up to 90 s" in lines
+    device.assert_clean()
+
+
+def test_a_phone_that_does_not_start_is_refused(device: Device, bench: Bench) -> None:
+    device.start_booting(queries=10**6)
+    with pytest.raises(EcbsrError, match=r"has not started within 0\.2 s; wait until it shows its home screen"):
+        bench(limits=replace(QUICK, reconnect=0.2))
+    assert device.pushes == []
 
 
 def test_a_phone_that_stays_away_keeps_its_runs_and_resume_finishes_them(
