@@ -40,7 +40,7 @@ class Device:
         self.properties = device_info.parse_properties("")
         self.lock = Lock("")
         self.mask: str | None = None
-        self.clocks: tuple[int, ...] = ()  # the highest allowed clock of each core at the start, in MHz
+        self.clocks: dict[int, int] = {}  # the highest allowed clock of each core at the start, in MHz
         self.notes: list[str] = []
         self._pushed: dict[Path, str] = {}
         self._remote_tool = ""
@@ -224,7 +224,11 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         self.adb.shell_output(f"chmod 755 {shlex.quote(self._remote_tool)}")
         self._add_note(screen.note(self.adb.shell(screen.turn_on(FOLDER)).out))
         condition = self.read_condition()
-        self.clocks = condition.max_mhz
+        designed = {core.index: core.max_mhz for core in self.properties.cores if core.max_mhz}
+        limit = device_info.limited(condition.clocks, designed)
+        self._add_note(f"{limit} from the start: it is throttled or saves power" if limit else "")
+        # A reboot in the heat can leave it limited: the clocks of the first start remain the usual ones.
+        self.clocks |= {core: max(mhz, self.clocks.get(core, 0)) for core, mhz in condition.clocks.items()}
         if condition.thermal_status is None:
             signs = "only its clocks show" if self.clocks else "nothing shows"
             self._add_note(f"it reports no thermal status (Android 10 and later do): {signs} whether it is throttled")

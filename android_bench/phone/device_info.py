@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ecbsr_mobile.errors import EcbsrError
@@ -36,6 +36,7 @@ _HAL_TEMPERATURE = re.compile(
     r"Temperature\{mValue=(-?[0-9]{1,9}(?:\.[0-9]+)?), mType=(-?[0-9]{1,9}), mName=[^,]*, mStatus=[0-9]+\}"
 )
 _CELSIUS = (-50, 150)  # readings outside of it are no temperatures
+THROTTLED = 0.9  # of a core's usual clock; below, it is throttled
 SERIAL_DIGITS = 12  # hexadecimal; enough to tell phones apart
 _SKIN = 3  # android.os.Temperature.TYPE_SKIN
 
@@ -71,6 +72,12 @@ class Reading:
     skin_celsius: float | None
     max_mhz: tuple[int, ...]
     governors: tuple[str, ...]
+    cores: tuple[int, ...]  # the index of each core in max_mhz
+
+    @property
+    def clocks(self) -> dict[int, int]:
+        """The highest clock that is currently allowed, by the index of the core, in MHz."""
+        return dict(zip(self.cores, self.max_mhz, strict=True))
 
 
 def parse_properties(text: str) -> PhoneProperties:
@@ -108,14 +115,16 @@ def parse_reading(text: str) -> Reading:
     skins = [float(value) for value, kind in _HAL_TEMPERATURE.findall(current) if int(kind) == _SKIN]
     skins = [celsius for celsius in skins if _CELSIUS[0] < celsius < _CELSIUS[1]]
     lines = [line.split() for line in parts.get("cores", "").splitlines()]
-    numbered = sorted((_index(line[0]), line[1:]) for line in lines if line and _index(line[0]) is not None)
+    numbered = sorted((index, line[1:]) for line in lines if line and (index := _index(line[0])) is not None)
+    clocks = {index: khz // 1000 for index, rest in numbered if rest and (khz := _number(rest[0])) is not None}
     return Reading(
         battery_celsius=tenths / 10 if tenths is not None and _CELSIUS[0] < tenths / 10 < _CELSIUS[1] else None,
         battery_percent=_integer(r"^\s*level: ([0-9]{1,2}|100)\s*$", battery),
         thermal_status=_integer(r"^\s*Thermal Status: ([0-9]{1,3})\s*$", thermal),
         skin_celsius=max(skins) if skins else None,
-        max_mhz=tuple(khz // 1000 for _, rest in numbered if rest and (khz := _number(rest[0])) is not None),
+        max_mhz=tuple(clocks.values()),
         governors=tuple(dict.fromkeys(rest[1] for _, rest in numbered if len(rest) > 1)),
+        cores=tuple(clocks),
     )
 
 
@@ -132,6 +141,17 @@ def boot_id(text: str) -> str:
     """The identifier of a boot in the output of a shell; "" if there is none."""
     match = re.search(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", text)
     return match[0] if match else ""
+
+
+def limited(clocks: Mapping[int, int], usual: Mapping[int, int]) -> str:
+    """Which core is limited to less than its usual clock, in words; "" where none is. Both are MHz by core.
+
+    A core that is offline has no clock, and is not limited.
+    """
+    for core, mhz in usual.items():
+        if clocks.get(core, mhz) < mhz * THROTTLED:
+            return f"a core is limited to {clocks[core]} of {mhz} MHz"
+    return ""
 
 
 def cpu_mask(cores: Sequence[Core], option: str) -> str | None:

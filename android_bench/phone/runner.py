@@ -23,13 +23,12 @@ from ..benchmark_tool.run_status import Expected, RunStatus, run_status, with_ti
 from ..config import Case, Options
 from ..models import Model, resized_file
 from ..results.types import Check, DeviceInfo, Energy, OperatorTime, Run, State
-from . import check, energy, energy_run, litert_npu, qnn
+from . import check, device_info, energy, energy_run, litert_npu, qnn
 from .adb import PhoneLost
 from .device import FOLDER, TRIES, Device
 from .refused import Refused
 
 HOT_BATTERY = 42.0  # degrees Celsius; phones with a hotter battery begin to throttle
-THROTTLED = 0.9  # of the clock that was allowed at the session's start
 
 
 class PhoneRunner:
@@ -234,6 +233,8 @@ class PhoneRunner:
         usable = bin(int(mask, 16)).count("1") if mask else len(self.device.properties.cores)
         if usable and run.case.threads > usable:
             notes.append(f"more threads than the {usable} usable cores")
+        if run.before and _is_hot(run.before):
+            notes.append(f"its battery had {HOT_BATTERY:g} °C or more when the run began")
         status, reason = run.status, self._throttling(run.before) or self._throttling(run.after)
         if status in ("ok", "partial") and reason:
             status = "throttled"
@@ -266,7 +267,7 @@ class PhoneRunner:
         while True:
             state = self._state()
             reason = self._throttling(state)
-            if not reason and (state.battery_celsius or 0) >= HOT_BATTERY:
+            if not reason and _is_hot(state):
                 reason = f"its battery has {state.battery_celsius} °C"
             remaining = end - time.monotonic()
             if not reason or remaining <= 0:
@@ -281,7 +282,8 @@ class PhoneRunner:
             return ""
         if state.thermal_status:
             return f"thermal status {state.thermal_status}"
-        for now, start in zip(state.max_mhz, self.device.clocks, strict=False):
-            if now < start * THROTTLED:
-                return f"a core is limited to {now} of {start} MHz"
-        return ""
+        return device_info.limited(dict(zip(state.cores, state.max_mhz, strict=True)), self.device.clocks)
+
+
+def _is_hot(state: State) -> bool:
+    return (state.battery_celsius or 0) >= HOT_BATTERY

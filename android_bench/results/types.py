@@ -57,6 +57,7 @@ class State:
     battery_percent: int | None = None
     governors: tuple[str, ...] = ()
     max_mhz: tuple[int, ...] = ()  # the highest clock that is currently allowed, per core
+    cores: tuple[int, ...] = ()  # the index of each core in max_mhz, which has no cores that are offline
 
 
 @dataclass(frozen=True)
