@@ -145,8 +145,8 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         return self.adb.shell(f"p=$(cat {FOLDER}/pid 2>/dev/null) && logcat -d -t 2000 --pid=$p").out
 
     def read_condition(self) -> device_info.Reading:
-        """The condition of the phone now. Also refreshes the lock and keeps the screen on."""
-        script = f"{REFRESH}\n{screen.KEEP_AWAKE}\n{device_info.READ_CONDITION}"
+        """The condition of the phone now. Also refreshes the lock, and then turns the screen on where it is off."""
+        script = f"{REFRESH}\n{screen.READ}\n{screen.KEEP_AWAKE}\n{device_info.READ_CONDITION}"
         return device_info.parse_reading(self.adb.shell(script).out)
 
     def retrying(self, action: Callable[[], T]) -> T:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ecbsr_mobile.errors import EcbsrError
 
 from ..results.types import Core
+from . import screen
 
 _CPU = "/sys/devices/system/cpu"
 
@@ -73,6 +74,7 @@ class Reading:
     max_mhz: tuple[int, ...]
     governors: tuple[str, ...]
     cores: tuple[int, ...]  # the index of each core in max_mhz
+    wakefulness: str  # Android's word: "Awake", "Asleep", "Dozing", "Dreaming"
 
     @property
     def clocks(self) -> dict[int, int]:
@@ -107,7 +109,7 @@ def parse_properties(text: str) -> PhoneProperties:
 
 
 def parse_reading(text: str) -> Reading:
-    """Parse the output of `READ_CONDITION`."""
+    """Parse the output of `READ_CONDITION`, and of `screen.READ` before it."""
     parts = _sections(text)
     battery, thermal = parts[""], parts.get("thermal", "")
     tenths = _integer(r"^\s*temperature: (-?[0-9]{1,9})\s*$", battery)
@@ -125,6 +127,7 @@ def parse_reading(text: str) -> Reading:
         max_mhz=tuple(clocks.values()),
         governors=tuple(dict.fromkeys(rest[1] for _, rest in numbered if len(rest) > 1)),
         cores=tuple(clocks),
+        wakefulness=screen.wakefulness(battery),
     )
 
 

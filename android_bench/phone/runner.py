@@ -23,7 +23,7 @@ from ..benchmark_tool.run_status import Expected, RunStatus, run_status, with_ti
 from ..config import Case, Options
 from ..models import Model, resized_file
 from ..results.types import Check, DeviceInfo, Energy, OperatorTime, Run, State
-from . import check, device_info, energy, energy_run, litert_npu, qnn
+from . import check, device_info, energy, energy_run, litert_npu, qnn, screen
 from .adb import PhoneLost
 from .device import FOLDER, TRIES, Device
 from .refused import Refused
@@ -233,6 +233,8 @@ class PhoneRunner:
         usable = bin(int(mask, 16)).count("1") if mask else len(self.device.properties.cores)
         if usable and run.case.threads > usable:
             notes.append(f"more threads than the {usable} usable cores")
+        if run.after and run.after.wakefulness not in ("", "Awake"):
+            notes.append(screen.WENT_OFF)
         if run.before and _is_hot(run.before):
             notes.append(f"its battery had {HOT_BATTERY:g} °C or more when the run began")
         status, reason = run.status, self._throttling(run.before) or self._throttling(run.after)

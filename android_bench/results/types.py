@@ -58,6 +58,7 @@ class State:
     governors: tuple[str, ...] = ()
     max_mhz: tuple[int, ...] = ()  # the highest clock that is currently allowed, per core
     cores: tuple[int, ...] = ()  # the index of each core in max_mhz, which has no cores that are offline
+    wakefulness: str = ""  # of a phone, before its screen is turned on: "Awake", "Asleep", "Dozing", "Dreaming"
 
 
 @dataclass(frozen=True)

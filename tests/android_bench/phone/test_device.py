@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from android_bench import session
-from android_bench.phone import adb
+from android_bench.phone import adb, screen
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device
 from tests.helpers.bench import QUICK, Bench, command
@@ -240,6 +240,10 @@ def test_a_screen_that_turns_off_between_two_runs_is_turned_on_again(device: Dev
             (device.root / "dumpsys/power").write_text("  mWakefulness=Dozing\n")
 
     device.watcher = sleep_after_a_run
-    assert bench().results[0].status == "ok"
+    results = bench()
+    (row,) = results.results
+    assert (row.status, row.note) == ("ok", screen.WENT_OFF)
+    states = [state.wakefulness for state in results.states[device.serial]]
+    assert states == ["Awake", "Dozing"] * 2, "each state is that before the screen is turned on again"
     assert device.actions().count("input keyevent KEYCODE_WAKEUP") >= 3  # at the start, and after each run
     device.assert_clean()

@@ -37,7 +37,7 @@ def test_masks_of_cores() -> None:
 def test_a_phone_without_output_has_no_properties() -> None:
     empty = device_info.parse_properties("")
     assert (empty.model, empty.soc, empty.api, empty.abis, empty.cores) == ("", "", None, (), ())
-    assert device_info.parse_reading("") == device_info.Reading(None, None, None, None, (), (), ())
+    assert device_info.parse_reading("") == device_info.Reading(None, None, None, None, (), (), (), "")
 
 
 def test_clocks_belong_to_their_cores() -> None:
@@ -58,7 +58,7 @@ def test_a_reading_that_is_no_number_is_unknown(value: str) -> None:
         f"  level: {value}\n  temperature: {value}\n@@thermal\nThermal Status: {value}\n"
         f"\tTemperature{{mValue={value}, mType=3, mName=skin, mStatus=0}}\n"
     )
-    assert reading == device_info.Reading(None, None, None, None, (), (), ())
+    assert reading == device_info.Reading(None, None, None, None, (), (), (), "")
 
 
 READINGS = [
