@@ -285,6 +285,12 @@ def test_a_tool_that_fails(device: Device, bench: Bench, behavior: dict[str, Any
     device.assert_clean()
 
 
+def test_nnapi_of_an_old_phone_may_be_its_cpu(new_device: Callable[..., Device], bench: Bench) -> None:
+    old = new_device(**{"ro.build.version.sdk": "28"})
+    (row,) = bench(devices=[old.serial], delegates=["nnapi"], rounds=1).results
+    assert row.status == "ok" and "NNAPI can run nodes on the CPU" in row.note
+
+
 def test_a_tool_without_the_delegate(device: Device, bench: Bench) -> None:
     device.set_tool({"unknown": ["use_gpu"]})
     rows = bench(delegates=["cpu,gpu"]).results
