@@ -139,13 +139,15 @@ def main(argv: list[str] | None = None) -> int:
         common.print_json(serialize.document(results, comparisons))
     else:
         text_report.print_results(results, comparisons)
-    gate_report.write(arguments, text_report.gate(results, comparisons))
-    text_report.notice_next_step(results, folder)
+    reason = ""
     if refused:
-        reasons = "; ".join(different[:3])
-        raise EcbsrError(f"{arguments.baseline} is not comparable: {reasons}; --allow-different compares all the same")
-    if before and all(comparison.before_ms is None for comparison in comparisons):
-        raise EcbsrError(f"{arguments.baseline} has no latency of the same model, size, device, delegate and threads")
+        reason = f"is not comparable: {'; '.join(different[:3])}; --allow-different compares all the same"
+    elif before and all(comparison.before_ms is None for comparison in comparisons):
+        reason = "has no latency of the same model, size, device, delegate and threads"
+    gate_report.write(arguments, text_report.gate(results, comparisons, reason))
+    text_report.notice_next_step(results, folder)
+    if reason:
+        raise EcbsrError(f"{arguments.baseline} {reason}")
     _notice_comparisons(comparisons, different)
     failed = any(comparison.failed for comparison in comparisons)
     return common.DONE if results.answered and not failed else common.FAILED

@@ -174,9 +174,11 @@ def test_a_baseline_of_another_machine_is_refused_unless_allowed(
     now = replace(results(10.0), devices={"phone": replace(phone, model="Another")})
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: now)
     arguments = [model, "--baseline", str(before), "--fail-above", "1.05"]
+    files = _gate_files(tmp_path)
     with pytest.raises(EcbsrError, match="phone is Another, and A phone in the baseline; --allow-different"):
-        cli.main([*arguments, "--out", str(out)])
+        cli.main([*arguments, "--out", str(out), *files])
     assert "10.0 " in capsys.readouterr().out, "what was measured is shown"
+    _assert_the_gate_says(tmp_path, "the baseline is not comparable: the model of phone is Another")
     assert cli.main([*arguments, "--allow-different"]) == 0
     assert "all the same: the model of phone is Another" in capsys.readouterr().err
 
@@ -219,8 +221,24 @@ def test_a_baseline_without_a_matching_row_is_an_error(
     before = tmp_path / "results.json"
     before.write_text(json.dumps(results(10.0).as_json()).replace('"model": "m"', '"model": "other"'))
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(12.0))
-    with pytest.raises(EcbsrError, match="no latency of the same model"):
-        cli.main([model, "--baseline", str(before), "--quiet", "--fail-above", "1.05"])
+    arguments = [model, "--baseline", str(before), "--quiet", "--fail-above", "1.05"]
+    with pytest.raises(EcbsrError, match=r"results\.json has no latency of the same model"):
+        cli.main([*arguments, *_gate_files(tmp_path)])
+    _assert_the_gate_says(tmp_path, "the baseline has no latency of the same model")
+
+
+def _gate_files(folder: Path) -> list[str]:
+    return ["--junit", str(folder / "j.xml"), "--markdown", str(folder / "m.md")]
+
+
+def _assert_the_gate_says(folder: Path, error: str) -> None:
+    """The files for CI fail, as the exit code does, for this reason."""
+    (suite,) = ET.parse(folder / "j.xml").getroot()
+    (found,) = suite.iter("error")
+    assert suite.get("errors") == "1" and (found.get("message") or "").startswith(error)
+    assert (folder / "m.md").read_text().startswith("### ❌ ecbsr-bench") and "comparison" in (
+        folder / "m.md"
+    ).read_text()
 
 
 def test_imported_rows_of_several_files_are_in_one_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
