@@ -23,7 +23,9 @@ from ecbsr_mobile.utils.text import last_line
 
 from ..config import Limits
 
-NETWORK_SERIAL = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
+ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+(?:%[\w.-]+)?\]):\d{1,5}")
+WIRELESS_DEBUGGING = re.compile(r".+\._adb(?:-tls-connect)?\._tcp\.?")
+"""The serial of a phone that adb has found on the network and connected to, as Android 11 and later offer."""
 
 # The exit status of the shell is sent in its output: the failures of adb and of the command share exit code 1,
 # and phones before Android 7 send no status.
@@ -119,8 +121,8 @@ class Adb:
 
     @property
     def is_network(self) -> bool:
-        """Whether the serial is HOST:PORT."""
-        return NETWORK_SERIAL.fullmatch(self.serial) is not None
+        """Whether the phone is connected by the network: its serial is HOST:PORT, or that of wireless debugging."""
+        return bool(ADDRESS.fullmatch(self.serial) or WIRELESS_DEBUGGING.fullmatch(self.serial))
 
     def shell(self, script: str, limit: float | None = None) -> ShellResult:
         """Run a script in the shell of the phone; the caller quotes its arguments.
@@ -181,11 +183,11 @@ class Adb:
         return known[1].removeprefix("still ") if known else ""
 
     def connect(self) -> None:
-        """Connect to a phone on the network, whose serial is HOST:PORT; does nothing for other phones.
+        """Connect to a phone whose serial is HOST:PORT; does nothing for others, which adb finds without help.
 
         The exit code of adb is 0 even for a dead address, so only `state` tells whether the phone is connected.
         """
-        if not self.is_network:
+        if not ADDRESS.fullmatch(self.serial):
             return
         state = self.state()
         if state == "offline":  # "adb connect" treats it as connected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from ..config import Case
@@ -49,7 +50,7 @@ class Comparison:
 def compare(
     now: Results, before: Results, fail_above: float | None = None, *, strict: bool = False
 ) -> tuple[Comparison, ...]:
-    """Compare each row of `now` with the row of the same case in `before`.
+    """Compare each row of `now` with the row of the same case in `before`, also if a phone's address has changed.
 
     With `fail_above`, a row is "slower" and fails if its ratio is above `fail_above` and its confidence interval (if
     there is one) lies above 1: noise alone does not fail a row. A row is "inconclusive" if its interval is too wide to
@@ -58,7 +59,7 @@ def compare(
     With `strict`, inconclusive rows fail, and so does every row without a partner with a latency; the rows that only
     `before` has follow at the end.
     """
-    earlier = {row.case: row for row in before.results}
+    earlier = {row.case: row for row in _renamed(now, before).results}
     compared = [_compare(row, earlier.pop(row.case, None), fail_above) for row in now.results]
     if strict:
         missing = [row for row in earlier.values() if row.median_ms is not None]
@@ -102,6 +103,7 @@ def _verdict(
 
 def differences(now: Results, before: Results) -> list[str]:
     """What makes the rows of both incomparable, in words: another machine, system, runtime, tool or model file."""
+    before = _renamed(now, before)
     shared = {row.case for row in now.results} & {row.case for row in before.results}
     found = []
     for name in sorted({case.device for case in shared}):
@@ -120,6 +122,30 @@ def device_changes(now: DeviceInfo, before: DeviceInfo) -> list[str]:
     if now.kind == "phone":  # cores that are offline are not listed; the build tells processors apart
         ours["processor"] = theirs["processor"]
     return [f"the {what} is {new}, and was {old}" for what, (new, old) in _unequal(ours, theirs)]
+
+
+def _renamed(now: Results, before: Results) -> Results:
+    """`before`, in which phones have the names of `now`: wireless debugging has another port after each start.
+
+    Only a phone whose name the other document lacks, and which has one partner there, is renamed.
+    """
+    new = [name for name in now.devices if name not in before.devices]
+    gone = [name for name in before.devices if name not in now.devices]
+    pairs = [(name, old) for name in new for old in gone if _is_same_phone(now.devices[name], before.devices[old])]
+    counts = Counter(name for pair in pairs for name in pair)
+    names = {old: name for name, old in pairs if counts[old] == counts[name] == 1}
+    rows = tuple(replace(row, device=names.get(row.device, row.device)) for row in before.results)
+    devices = {names.get(name, name): device for name, device in before.devices.items()}
+    return replace(before, results=rows, devices=devices)
+
+
+def _is_same_phone(one: DeviceInfo, other: DeviceInfo) -> bool:
+    """Whether both are one phone, or, in files without hashes of the serial number, phones that do not differ."""
+    if one.kind != "phone" or other.kind != "phone":
+        return False
+    if one.serial_hash and other.serial_hash:
+        return one.serial_hash == other.serial_hash
+    return bool(one.fingerprint) and (one.fingerprint, one.model) == (other.fingerprint, other.model)
 
 
 def _difference(what: str, ours: str, theirs: str) -> str:

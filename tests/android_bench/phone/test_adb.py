@@ -22,6 +22,25 @@ def adb(device: Device) -> Adb:
     return client
 
 
+@pytest.mark.parametrize(
+    ("serial", "is_network"),
+    [
+        ("192.168.1.7:5555", True),
+        ("my_phone.local:5555", True),
+        ("[fe80::1%wlan0]:5555", True),
+        ("[2001:db8::1]:5555", True),
+        ("adb-R58N123ABC-x1Y2zZ._adb-tls-connect._tcp", True),
+        ("adb-R58N123ABC-x1Y2zZ (2)._adb-tls-connect._tcp.", True),
+        ("adb-R58N123ABC._adb._tcp", True),
+        ("R58N123ABC", False),
+        ("emulator-5554", False),
+        ('it\'s a "serial"', False),
+    ],
+)
+def test_phones_on_the_network_are_known_by_their_serial(serial: str, is_network: bool) -> None:
+    assert Adb(serial).is_network == is_network
+
+
 def test_exit_code_and_both_streams_of_a_script(adb: Adb) -> None:
     result = adb.shell("echo out; echo err >&2; exit 7")
     assert (result.code, result.out, result.err) == (7, "out\n", "err\n")
