@@ -14,6 +14,7 @@ import shlex
 import shutil
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,13 +175,31 @@ class Adb:
         self._copy(["pull", remote, str(local)], limit)
 
     def state(self) -> str:
-        """The state that adb reports: "device" where the phone is ready, "" where adb does not see it."""
-        ended = self._run(self._command("get-state"))
+        """The state that adb reports: "device" where the phone is ready, "" where adb does not see it.
+
+        Raises:
+            AdbError: adb gives another reason.
+        """
+        command = self._command("get-state")
+        ended = self._run(command)
         if ended.code == 0:
             return ended.out.decode(errors="replace").strip()
         error = ended.err.decode(errors="replace")
         known = re.search(r"device (unauthorized|offline|still authorizing|still connecting)", error)
-        return known[1].removeprefix("still ") if known else ""
+        if known:
+            return known[1].removeprefix("still ")
+        if re.search(r"insufficient permissions|no permissions", error):
+            return "no permissions"
+        if re.search(r"not found|no devices/emulators", error):
+            return ""
+        reason = error.strip().splitlines() or [f"exit code {ended.code}"]
+        message = f"adb cannot use {self.serial}: {reason[0].removeprefix('error: ')}"
+        raise AdbError(message, command=command, streams=("", error), code=ended.code, serial=self.serial)
+
+    def _is_ready(self) -> bool:
+        with suppress(AdbError):
+            return self.state() == "device"
+        return False
 
     def connect(self) -> None:
         """Connect to a phone whose serial is HOST:PORT; does nothing for others, which adb finds without help.
@@ -229,7 +248,7 @@ class Adb:
         reason = last_line(errors[-1] if errors else err.strip() or out, f"exit code {ended.code}")
         reason = reason.removeprefix("adb: ").removeprefix("error: ")
         # A shell without an exit status was disconnected, whatever message adb gives.
-        lost = "shell" in command or _DISCONNECTED.search(err + out) or self.state() != "device"
+        lost = "shell" in command or _DISCONNECTED.search(err + out) or not self._is_ready()
         kind = PhoneLost if lost else AdbError
         if "unauthorized" in err:
             kind, reason = AdbError, f"the phone does not trust this computer: {ADVICE['unauthorized']}"
