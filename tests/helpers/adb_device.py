@@ -155,7 +155,7 @@ class Device:
         gauge.mkdir(parents=True)
         (gauge / "voltage_now").write_text(f"{volts}\n")
         self.path("/proc/uptime").write_text("1000.00 5000.00\n")
-        self._program("sleep", android_programs.SLEEP.format(
+        self.replace_program("sleep", android_programs.SLEEP.format(
             idle=idle_ma, loaded=loaded_ma, sign=sign, unit=unit, constant=constant, step=step))  # fmt: skip
         subprocess.run([self.root / "bin/sleep", "0"], check=True)
         if not readable:
@@ -166,7 +166,7 @@ class Device:
         (self.root / "rails.json").write_text(json.dumps(rails))
         self.path("/data/misc/perfetto-traces").mkdir(parents=True, exist_ok=True)
         script = Path(__file__).with_name("standin_perfetto.py")
-        self._program("perfetto", f'exec {shlex.quote(sys.executable)} {script} "$ROOT" "$@"')
+        self.replace_program("perfetto", f'exec {shlex.quote(sys.executable)} {script} "$ROOT" "$@"')
 
     def runs(self) -> list[dict[str, str]]:
         """The flags of each run of the tool so far; a run is added when the tool has started."""
@@ -185,7 +185,7 @@ class Device:
         """Refuse every change below /data/local/tmp."""
         self.read_only = True
         for name, text in android_programs.READ_ONLY.items():
-            self._program(name, text)
+            self.replace_program(name, text)
 
     def remove(self, *names: str) -> None:
         """Remove programs."""
@@ -195,7 +195,7 @@ class Device:
     def refuse(self, *names: str) -> None:
         """Let programs of the framework end with a SecurityException."""
         for name in names:
-            self._program(name, android_programs.REFUSED)
+            self.replace_program(name, android_programs.REFUSED)
 
     def actions(self) -> list[str]:
         """The commands that changed the screen, the settings and the cores."""
@@ -286,12 +286,12 @@ class Device:
             if found:
                 (self.root / "bin" / name).symlink_to(found)
         if "md5" in names:
-            self._program("md5", 'exec md5sum "$@"')
+            self.replace_program("md5", 'exec md5sum "$@"')
         if self.api >= android_programs.TOYBOX_SINCE:
-            self._program("toybox", f"TOYBOX='{' '.join(names)}'{android_programs.TOYBOX}")
+            self.replace_program("toybox", f"TOYBOX='{' '.join(names)}'{android_programs.TOYBOX}")
         for name, text in android_programs.PROGRAMS.items():
             if name != "taskset" or name in names:
-                self._program(name, text)
+                self.replace_program(name, text)
         lines = [f"[{name}]: [{value}]\n" for name, value in self.properties.items()]
         (self.root / "properties").write_text("".join(lines))
         self.set_heat(0)
@@ -305,7 +305,8 @@ class Device:
             (folder / "scaling_max_freq").write_text(f"{mhz}000\n")
             (folder / "scaling_governor").write_text("schedutil\n")
 
-    def _program(self, name: str, text: str) -> None:
+    def replace_program(self, name: str, text: str) -> None:
+        """Let a program be this shell script, which finds all programs of this machine."""
         path = self.root / "bin" / name
         path.unlink(missing_ok=True)
         path.write_text(f"#!/bin/sh\nROOT='{self.root}'\nPATH='{os.environ['PATH']}'\n{text}\n")
