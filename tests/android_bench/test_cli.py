@@ -106,6 +106,24 @@ def test_misuse_is_exit_code_2(files: dict[str, Path]) -> None:
         assert 2 in (getattr(error.value, "exit_code", None), getattr(error.value, "code", None)), arguments
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--device", "host"], ["--size", "360p"], ["--delegate", "cpu,gpu"], ["--threads", "4"], ["--cores", "big"],
+        ["--rounds", "3"], ["--runs", "5"], ["--tool", "litert"], ["--tool-sha256", "ab" * 32], ["--check"],
+        ["--profile"], ["--energy"], ["--cooldown", "9"], ["--out", "elsewhere"],
+    ],
+)  # fmt: skip
+def test_resume_refuses_what_it_would_ignore(tmp_path: Path, option: list[str]) -> None:
+    with pytest.raises(UsageError, match=rf"began with; remove {option[0]}, or start a new benchmark"):
+        cli.main(["--resume", str(tmp_path), *option])
+
+
+def test_resume_takes_options_of_the_results(tmp_path: Path) -> None:
+    with pytest.raises(EcbsrError, match="needs the --out folder of a benchmark"):
+        cli.main(["--resume", str(tmp_path), "--json", "--quiet", "--rounds", "6", "--junit", str(tmp_path / "j.xml")])
+
+
 def test_fail_above_decides_the_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
