@@ -56,6 +56,7 @@ class PhoneProperties:
     boot: str  # identifies the current boot
     serial: str  # of the phone itself, whatever its address is
     battery_saver: bool
+    is_emulator: bool
 
     @property
     def serial_hash(self) -> str:
@@ -104,6 +105,7 @@ def parse_properties(text: str) -> PhoneProperties:
         cores=tuple(_cores(parts.get("cores", ""))),
         boot=boot_id(parts.get("boot", "")),
         serial=first("ro.serialno", "ro.boot.serialno"),
+        is_emulator="1" in (first("ro.kernel.qemu"), first("ro.boot.qemu")),
         battery_saver=parts.get("power", "").split()[-1:] == ["1"],
     )
 

@@ -71,6 +71,11 @@ class PhoneRunner:
         notes = [*self.device.notes]
         if properties.battery_saver:
             notes.append("the battery saver is on, which lowers the clocks")
+        if properties.is_emulator:
+            notes.append("it is an emulator: its times are not those of a phone")
+        abi, native = self.device.tool.abi, properties.abis[:1]
+        if abi.startswith("arm") and native and native[0].startswith("x86"):
+            notes.append(f"its processor is {native[0]}: the tool for {abi} is translated, which takes its own time")
         return DeviceInfo(
             name=self.device.serial,
             kind="phone",

@@ -29,7 +29,7 @@ settings get global stay_on_while_plugged_in > $s 2>/dev/null
 dumpsys power | grep mWakefulness= >> $s
 fi
 svc power stayon true >/dev/null 2>&1
-if grep -q -e Asleep -e Dozing $s; then
+if grep -q -e Asleep -e Dozing -e Dreaming $s; then
 {_WAKE}
 for second in 1 2 3; do dumpsys power | grep -q mWakefulness=Awake && break; sleep 1; done
 fi

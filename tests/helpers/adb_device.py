@@ -246,6 +246,8 @@ class Device:
 
         They are unset, except for the boot animation, which runs; no service of the framework answers.
         """
+        if self._queries_of_boot is not None:
+            self._finish_booting()
         path = self.root / "properties"
         kept = [line for line in path.read_text().splitlines() if not any(name in line for name in BOOT_PROPERTIES)]
         path.write_text("".join(f"{line}\n" for line in (*kept, "[init.svc.bootanim]: [running]")))
