@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -51,35 +51,7 @@ def parser() -> argparse.ArgumentParser:
     add("models", nargs="*", metavar="MODEL", type=paths.TFLITE,
         help=".tflite files, or NAME-int8 and NAME-fp32 of bundled models (default: those of the recommended "
         "ones)")  # fmt: skip
-    add = parser.add_argument_group("what is measured").add_argument
-    add("--device", action="append", metavar="SERIAL", help="a phone's serial or host:port; host; all (default: host)")
-    add("--size", metavar="SIZE,…", help="low-resolution input: 270p, 360p, 540p, 720p, 1080p or WIDTHxHEIGHT "
-        f"(default: the file's; {', '.join(DEFAULT_SIZES)} if it is dynamic)")  # fmt: skip
-    add("--delegate", default="cpu", metavar="NAME,…",
-        help="cpu[:builtin], gpu[:fp32], nnapi[:ACCELERATOR], npu, qnn[:htp|gpu|dsp][:k=v,…], "
-        "external:/path.so[:k=v,…] (default: %(default)s)")  # fmt: skip
-    add("--threads", default="1", metavar="N,…", help="CPU threads (default: 1)")
-    add("--cores", default=Options.cores, metavar="CORES",
-        help="phones: big, little, all or a hexadecimal mask (default: %(default)s)")  # fmt: skip
-    add("--rounds", type=_count, default=Options.rounds, metavar="N",
-        help="processes for each row, in shuffled order (default: %(default)s)")  # fmt: skip
-    add("--runs", dest="iterations", type=_count, default=Options.iterations, metavar="N",
-        help="timed inferences in each process (default: %(default)s)")  # fmt: skip
-    add("--tool", default=Options.tool, metavar="TOOL", type=_TOOL,
-        help="phones: tflite, litert, or the path of a benchmark_model or its folder, where --check finds LiteRT's "
-        "run_model, and the delegate npu LiteRT's libraries (default: %(default)s, fetched once: TensorFlow's newest "
-        "nightly build)")  # fmt: skip
-    add("--tool-sha256", default="", metavar="HEX", help="phones: SHA-256 that the tool must have")
-    add("--qnn", default="", metavar="DIR", type=_QNN,
-        help="phones: Qualcomm's delegate and runtime for the delegate qnn: a folder with their .aar files, these "
-        "unpacked, or the SDK; or fetch, which downloads them once under Qualcomm's license")  # fmt: skip
-    add("--check", action="store_true", help="phones: compare the output for a real image with this machine's")
-    add("--profile", action="store_true", help="phones: the time of each operator type")
-    add("--energy", action="store_true",
-        help="phones: millijoules an image by the power rails, or by the fuel gauge of a phone on Wi-Fi that does not "
-        "charge; 4 minutes a row")  # fmt: skip
-    add("--cooldown", type=_seconds, default=Limits.cooldown, metavar="SECONDS",
-        help="longest wait for a hot phone (default: %(default)g)")  # fmt: skip
+    _add_measured(parser.add_argument_group("what is measured").add_argument)
     add = parser.add_argument_group("results").add_argument
     add("--out", metavar="DIR", type=paths.OUTPUT_FOLDER,
         help="new folder for results.json, results.csv, report.html and runs.jsonl")  # fmt: skip
@@ -100,6 +72,38 @@ def parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="list the phones that adb sees")
     add("--dry-run", action="store_true", help="print every adb command, ready for a shell; run none")
     return parser
+
+
+def _add_measured(add: Callable[..., argparse.Action]) -> None:
+    """Add the options of what is measured, which belong to a benchmark: `--resume` takes none of them."""
+    add("--device", action="append", metavar="SERIAL", help="a phone's serial or host:port; host; all (default: host)")
+    add("--size", metavar="SIZE,…", help="low-resolution input: 270p, 360p, 540p, 720p, 1080p or WIDTHxHEIGHT "
+        f"(default: the file's; {', '.join(DEFAULT_SIZES)} if it is dynamic)")  # fmt: skip
+    add("--delegate", default="cpu", metavar="NAME,…",
+        help="cpu[:builtin], gpu[:fp32], nnapi[:ACCELERATOR], npu, qnn[:htp|gpu|dsp][:k=v,…], "
+        "external:/path.so[:k=v,…] (default: %(default)s)")  # fmt: skip
+    add("--threads", default="1", metavar="N,…", help="CPU threads (default: 1)")
+    add("--cores", default=Options.cores, metavar="CORES",
+        help="phones: big, little, all or a hexadecimal mask (default: %(default)s)")  # fmt: skip
+    add("--rounds", type=_count, default=Options.rounds, metavar="N",
+        help="processes for each row, in shuffled order (default: %(default)s)")  # fmt: skip
+    add("--runs", type=_count, default=Options.iterations, metavar="N",
+        help="timed inferences in each process (default: %(default)s)")  # fmt: skip
+    add("--tool", default=Options.tool, metavar="TOOL", type=_TOOL,
+        help="phones: tflite, litert, or the path of a benchmark_model or its folder, where --check finds LiteRT's "
+        "run_model, and the delegate npu LiteRT's libraries (default: %(default)s, fetched once: TensorFlow's newest "
+        "nightly build)")  # fmt: skip
+    add("--tool-sha256", default="", metavar="HEX", help="phones: SHA-256 that the tool must have")
+    add("--qnn", default="", metavar="DIR", type=_QNN,
+        help="phones: Qualcomm's delegate and runtime for the delegate qnn: a folder with their .aar files, these "
+        "unpacked, or the SDK; or fetch, which downloads them once under Qualcomm's license")  # fmt: skip
+    add("--check", action="store_true", help="phones: compare the output for a real image with this machine's")
+    add("--profile", action="store_true", help="phones: the time of each operator type")
+    add("--energy", action="store_true",
+        help="phones: millijoules an image by the power rails, or by the fuel gauge of a phone on Wi-Fi that does not "
+        "charge; 4 minutes a row")  # fmt: skip
+    add("--cooldown", type=_seconds, default=Limits.cooldown, metavar="SECONDS",
+        help="longest wait for a hot phone (default: %(default)g)")  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -139,13 +143,15 @@ def main(argv: list[str] | None = None) -> int:
         common.print_json(serialize.document(results, comparisons))
     else:
         text_report.print_results(results, comparisons)
-    gate_report.write(arguments, text_report.gate(results, comparisons))
-    text_report.notice_next_step(results, folder)
+    reason = ""
     if refused:
-        reasons = "; ".join(different[:3])
-        raise EcbsrError(f"{arguments.baseline} is not comparable: {reasons}; --allow-different compares all the same")
-    if before and all(comparison.before_ms is None for comparison in comparisons):
-        raise EcbsrError(f"{arguments.baseline} has no latency of the same model, size, device, delegate and threads")
+        reason = f"is not comparable: {'; '.join(different[:3])}; --allow-different compares all the same"
+    elif before and all(comparison.before_ms is None for comparison in comparisons):
+        reason = "has no latency of the same model, size, device, delegate and threads"
+    gate_report.write(arguments, text_report.gate(results, comparisons, reason))
+    text_report.notice_next_step(results, folder)
+    if reason:
+        raise EcbsrError(f"{arguments.baseline} {reason}")
     _notice_comparisons(comparisons, different)
     failed = any(comparison.failed for comparison in comparisons)
     return common.DONE if results.answered and not failed else common.FAILED
@@ -179,26 +185,38 @@ def _models(arguments: argparse.Namespace) -> list[str | os.PathLike[str]]:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    same_names = ("cores", "rounds", "iterations", "tool", "tool_sha256", "qnn", "check", "profile", "energy")
+    same_names = ("cores", "rounds", "tool", "tool_sha256", "qnn", "check", "profile", "energy")
     values = {name: getattr(arguments, name) for name in same_names}
     return Options(
         devices=arguments.device or (HOST,),
         sizes=arguments.size.split(",") if arguments.size else (),
         delegates=arguments.delegate,
         threads=arguments.threads.split(","),
+        iterations=arguments.runs,
         limits=Limits(cooldown=arguments.cooldown),
         **values,
     )
 
 
 def _validate(arguments: argparse.Namespace) -> None:
-    if arguments.resume and (arguments.models or arguments.device or arguments.out):
-        raise UsageError(
-            "--resume uses the models, devices and folder of the benchmark in DIR; remove MODEL, --device and --out"
-        )
+    if arguments.resume:
+        _validate_resume(arguments)
     for option in ("fail_above", "strict", "allow_different"):
         if getattr(arguments, option) and not arguments.baseline:
             raise UsageError(f"--{option.replace('_', '-')} needs a --baseline to compare with")
+
+
+def _validate_resume(arguments: argparse.Namespace) -> None:
+    measured = argparse.ArgumentParser()
+    _add_measured(measured.add_argument)
+    defaults = vars(measured.parse_args([]))
+    given = [f"--{name.replace('_', '-')}" for name, value in defaults.items() if getattr(arguments, name) != value]
+    given = [*(["MODEL"] if arguments.models else []), *given, *(["--out"] if arguments.out else [])]
+    if given:
+        raise UsageError(
+            f"--resume measures what the benchmark in {arguments.resume} began with; "
+            f"remove {', '.join(given)}, or start a new benchmark"
+        )
 
 
 def _list_phones(*, as_json: bool) -> int:

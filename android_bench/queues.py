@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.progress import Notify
 from ecbsr_mobile.utils.subprocess_runner import Canceled
 
 from . import schedule
 from .config import HOST, Case
 from .models import Model
+from .results import baseline
 from .results.journal import Journal
 from .results.types import TIMED, Check, DeviceInfo, Energy, OperatorTime, Run
 
@@ -95,6 +97,7 @@ class Queues:
             return
         with self._runner(name) as runner:
             info = runner.describe()
+            self._check_unchanged(info)
             self.journal.add_device(info)
             self.progress(info.text)
             queue = list(schedule.shuffled(cases, self.options.rounds, self.options.seed))
@@ -118,6 +121,21 @@ class Queues:
                     self.journal.add_profile(case, runner.profile(case))
                 if self._needs_energy(case):
                     self.journal.add_energy(case, runner.energy(case))
+
+    def _check_unchanged(self, info: DeviceInfo) -> None:
+        """Check that the runs of an interrupted session come from this device, system and tool.
+
+        Raises:
+            EcbsrError: they do not, and a row would mix both.
+        """
+        before = self.journal.devices.get(info.name)
+        if before and any(case.device == info.name for case, _ in self.journal.runs):
+            changes = baseline.device_changes(info, before)
+            if changes:
+                raise EcbsrError(
+                    f"{info.name} is not what it was when this benchmark began: {'; '.join(changes)}; "
+                    "start a new benchmark"
+                )
 
     def _is_done(self, number: int, case: Case) -> bool:
         return schedule.is_done(self.journal.runs_of(case), number)

@@ -71,7 +71,7 @@ def start(
     `step` is called after each run instead of `progress`.
     """
     models = read_models(paths)
-    options = replace(options, devices=_connected(options.devices))
+    options = replace(options, devices=_connected(options.devices, progress or (lambda _line: None)))
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     files = tuple(ModelFile(to_utf8(str(model.path)), model.sha256) for model in models.values())
     journal = Journal(Session(options, files, started), Path(out) if out is not None else None)
@@ -134,16 +134,13 @@ def publish(folder: Path | None, results: Results, comparisons: Sequence[Compari
         write_bytes(folder / name, content.encode())
 
 
-def _connected(devices: Sequence[str]) -> tuple[str, ...]:
-    """The devices, with "all" replaced by the phones that are ready."""
+def _connected(devices: Sequence[str], progress: Notify) -> tuple[str, ...]:
+    """The devices, with "all" replaced by the phones that are ready; those that are not are named by `progress`."""
     if "all" not in devices:
         return tuple(devices)
-    from .phone.adb_server import phones
+    from .phone.ready import ready_phones
 
-    ready = [phone.serial for phone in phones() if phone.state == "device"]
-    if not ready:
-        raise EcbsrError("no phone is ready; connect one, allow USB debugging on it, and see ecbsr-bench --list")
-    return tuple(dict.fromkeys([name for name in devices if name != "all"] + ready))
+    return tuple(dict.fromkeys([name for name in devices if name != "all"] + ready_phones(progress)))
 
 
 def _run(models: Mapping[str, Model], journal: Journal, progress: Notify | None, step: Step | None = None) -> Results:

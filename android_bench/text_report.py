@@ -64,8 +64,11 @@ def notice_next_step(results: Results, folder: str | Path | None) -> None:
         common.notice(f"phones to measure on: {common.command_line('bench', '--list')}")
 
 
-def gate(results: Results, comparisons: Sequence[Comparison]) -> GateReport:
-    """The decisions of a session: of each comparison with a baseline, or else whether each row has an answer."""
+def gate(results: Results, comparisons: Sequence[Comparison], refusal: str = "") -> GateReport:
+    """The decisions of a session: of each comparison with a baseline, or else whether each row has an answer.
+
+    `refusal` says why there is no comparison with the baseline, although one was asked for.
+    """
     checks = [_row_check(row) for row in results.results]
     for comparison in comparisons:
         outcome: Outcome = "failed" if comparison.failed else "passed"
@@ -73,6 +76,8 @@ def gate(results: Results, comparisons: Sequence[Comparison]) -> GateReport:
             outcome = "skipped"
         checks.append(Check(comparison.label, "baseline", outcome, comparison.note or comparison.text))
     checks += [Check(name, "device", "error", reason) for name, reason in results.failures.items()]
+    if refusal:
+        checks.append(Check("baseline", "comparison", "error", f"the baseline {refusal}"))
     said = "; ".join(f"{answer.target}: {answer.word}: {answer.text}" for answer in answers(results))
     header, lines = _table(results, comparisons)
     return GateReport("ecbsr-bench", said or "no rows", checks, header, lines)

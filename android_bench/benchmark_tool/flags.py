@@ -9,7 +9,7 @@ from ..config import VARIANTS, Case, Delegate, Options
 SAMPLE_SIZE = 30_000
 """How many values `run_model` prints of the beginning, of the middle and of the end of an output: some megabytes."""
 
-NNAPI_SINCE, NNAPI_PRELU_SINCE, NNAPI_DEPRECATED_SINCE = 27, 29, 35  # API levels
+NNAPI_SINCE, NNAPI_1_2_SINCE, NNAPI_DEPRECATED_SINCE = 27, 29, 35  # API levels
 
 
 def unsupported_reason(kind: str, delegate: Delegate, api: int | None) -> str:
@@ -30,8 +30,11 @@ def delegate_note(delegate: Delegate, api: int | None) -> str:
     if delegate.name == "nnapi" and api is not None:
         if api >= NNAPI_DEPRECATED_SINCE:
             return "NNAPI is deprecated since Android 15; prefer gpu or a delegate of the vendor"
-        if api < NNAPI_PRELU_SINCE:
-            return f"NNAPI supports PRELU and LEAKY_RELU from API level {NNAPI_PRELU_SINCE} on"
+        if api < NNAPI_1_2_SINCE:
+            return (
+                f"before API level {NNAPI_1_2_SINCE} (Android 10), NNAPI can run nodes on the CPU, which cannot be "
+                "excluded or seen, and does not support PRELU and LEAKY_RELU"
+            )
     return ""
 
 
@@ -65,7 +68,8 @@ def _delegate_flags(kind: str, delegate: Delegate, library: str) -> list[str]:
     if delegate.name == "npu":
         return ["--use_npu=true", f"--dispatch_library_path={library}", f"--compiler_plugin_library_path={library}"]
     if delegate.name == "nnapi":
-        # Without this flag, the reference implementation of NNAPI on the CPU counts as an accelerator.
+        # Without this flag, the reference implementation of NNAPI on the CPU counts as an accelerator. TFLite can
+        # exclude it only from API level 29 on (`ShouldUseTargetDevices` in nnapi_delegate.cc): see `delegate_note`.
         accelerator = [f"--nnapi_accelerator_name={delegate.argument}"] if delegate.argument else []
         return ["--use_nnapi=true", "--disable_nnapi_cpu=true", *accelerator]
     backend = [("backend_type", delegate.argument)] if delegate.name == "qnn" else []

@@ -47,6 +47,7 @@ _NODES_DELEGATED = re.compile(  # delegates of vendors: Hexagon, QNN, Ethos-U, .
 _UNSUPPORTED = re.compile(
     r"^.* (?:is unsupported on this platform|delegate is not (?:supported|linked)|not built with).*"
 )
+_RESTORED = re.compile(r"Restored original execution plan after delegate application failure")
 _UNKNOWN_FLAGS = re.compile(r"Unconsumed cmdline flags: (.*)")
 _MODEL_SIZE = re.compile(r"The input model file size \(MB\): (\S+)$")
 _INPUT_SHAPES = re.compile(r"Input shapes: \[([\d,: -]*)\]$")
@@ -94,6 +95,7 @@ class ToolLog:
     delegations: tuple[Delegation, ...] = ()
     fully_delegated: tuple[str, ...] = ()  # delegates that run the whole model, as the tool reports
     not_delegated: tuple[str, ...] = ()  # delegates that run no node, as the tool reports
+    restored: bool = False  # a delegate failed, and the graph runs without any
     unsupported: tuple[str, ...] = ()  # lines about an unavailable delegate
     unknown_flags: tuple[str, ...] = ()
     model_megabytes: float | None = None
@@ -121,6 +123,7 @@ def parse_log(text: str) -> ToolLog:
         delegations=tuple(_delegations(lines)),
         fully_delegated=tuple(match[1] for match in _all(_FULLY_DELEGATED, lines)),
         not_delegated=tuple(match[1] for match in _all(_NOT_DELEGATED, lines)),
+        restored=_first(_RESTORED, lines) is not None,
         unsupported=tuple(line for line in lines if _UNSUPPORTED.match(line)),
         unknown_flags=tuple(flag for match in _all(_UNKNOWN_FLAGS, lines) for flag in match[1].split()),
         model_megabytes=size and _number(size[1]),

@@ -14,6 +14,7 @@ import shlex
 import shutil
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from ecbsr_mobile.utils.text import last_line
 
 from ..config import Limits
 
-NETWORK_SERIAL = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
+ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+(?:%[\w.-]+)?\]):\d{1,5}")
+WIRELESS_DEBUGGING = re.compile(r".+\._adb(?:-tls-connect)?\._tcp\.?")
+"""The serial of a phone that adb has found on the network and connected to, as Android 11 and later offer."""
 
 # The exit status of the shell is sent in its output: the failures of adb and of the command share exit code 1,
 # and phones before Android 7 send no status.
@@ -119,8 +122,8 @@ class Adb:
 
     @property
     def is_network(self) -> bool:
-        """Whether the serial is HOST:PORT."""
-        return NETWORK_SERIAL.fullmatch(self.serial) is not None
+        """Whether the phone is connected by the network: its serial is HOST:PORT, or that of wireless debugging."""
+        return bool(ADDRESS.fullmatch(self.serial) or WIRELESS_DEBUGGING.fullmatch(self.serial))
 
     def shell(self, script: str, limit: float | None = None) -> ShellResult:
         """Run a script in the shell of the phone; the caller quotes its arguments.
@@ -172,20 +175,38 @@ class Adb:
         self._copy(["pull", remote, str(local)], limit)
 
     def state(self) -> str:
-        """The state that adb reports: "device" where the phone is ready, "" where adb does not see it."""
-        ended = self._run(self._command("get-state"))
+        """The state that adb reports: "device" where the phone is ready, "" where adb does not see it.
+
+        Raises:
+            AdbError: adb gives another reason.
+        """
+        command = self._command("get-state")
+        ended = self._run(command)
         if ended.code == 0:
             return ended.out.decode(errors="replace").strip()
         error = ended.err.decode(errors="replace")
         known = re.search(r"device (unauthorized|offline|still authorizing|still connecting)", error)
-        return known[1].removeprefix("still ") if known else ""
+        if known:
+            return known[1].removeprefix("still ")
+        if re.search(r"insufficient permissions|no permissions", error):
+            return "no permissions"
+        if re.search(r"not found|no devices/emulators", error):
+            return ""
+        reason = error.strip().splitlines() or [f"exit code {ended.code}"]
+        message = f"adb cannot use {self.serial}: {reason[0].removeprefix('error: ')}"
+        raise AdbError(message, command=command, streams=("", error), code=ended.code, serial=self.serial)
+
+    def _is_ready(self) -> bool:
+        with suppress(AdbError):
+            return self.state() == "device"
+        return False
 
     def connect(self) -> None:
-        """Connect to a phone on the network, whose serial is HOST:PORT; does nothing for other phones.
+        """Connect to a phone whose serial is HOST:PORT; does nothing for others, which adb finds without help.
 
         The exit code of adb is 0 even for a dead address, so only `state` tells whether the phone is connected.
         """
-        if not self.is_network:
+        if not ADDRESS.fullmatch(self.serial):
             return
         state = self.state()
         if state == "offline":  # "adb connect" treats it as connected
@@ -227,7 +248,7 @@ class Adb:
         reason = last_line(errors[-1] if errors else err.strip() or out, f"exit code {ended.code}")
         reason = reason.removeprefix("adb: ").removeprefix("error: ")
         # A shell without an exit status was disconnected, whatever message adb gives.
-        lost = "shell" in command or _DISCONNECTED.search(err + out) or self.state() != "device"
+        lost = "shell" in command or _DISCONNECTED.search(err + out) or not self._is_ready()
         kind = PhoneLost if lost else AdbError
         if "unauthorized" in err:
             kind, reason = AdbError, f"the phone does not trust this computer: {ADVICE['unauthorized']}"

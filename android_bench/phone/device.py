@@ -40,7 +40,7 @@ class Device:
         self.properties = device_info.parse_properties("")
         self.lock = Lock("")
         self.mask: str | None = None
-        self.clocks: tuple[int, ...] = ()  # the highest allowed clock of each core at the start, in MHz
+        self.clocks: dict[int, int] = {}  # the highest allowed clock of each core at the start, in MHz
         self.notes: list[str] = []
         self._pushed: dict[Path, str] = {}
         self._remote_tool = ""
@@ -48,6 +48,7 @@ class Device:
     def __enter__(self) -> Device:
         try:
             self._connect()
+            self._wait_until_started()
             self.properties = device_info.parse_properties(self.adb.shell_output(device_info.READ_PROPERTIES))
             self.lock = Lock(self.properties.boot)
             self.mask = self._mask()
@@ -144,8 +145,8 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         return self.adb.shell(f"p=$(cat {FOLDER}/pid 2>/dev/null) && logcat -d -t 2000 --pid=$p").out
 
     def read_condition(self) -> device_info.Reading:
-        """The condition of the phone now. Also refreshes the lock and keeps the screen on."""
-        script = f"{REFRESH}\n{screen.KEEP_AWAKE}\n{device_info.READ_CONDITION}"
+        """The condition of the phone now. Also refreshes the lock, and then turns the screen on where it is off."""
+        script = f"{REFRESH}\n{screen.READ}\n{screen.KEEP_AWAKE}\n{device_info.READ_CONDITION}"
         return device_info.parse_reading(self.adb.shell(script).out)
 
     def retrying(self, action: Callable[[], T]) -> T:
@@ -189,6 +190,30 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
             raise EcbsrError(f"adb sees no phone {self.serial}; ecbsr-bench --list shows those that it sees")
         raise EcbsrError(f"{self.serial} is {state}; {ADVICE.get(state, 'start Android on it')}")
 
+    def _wait_until_started(self) -> None:
+        """Wait until Android has started: before, no service answers, and everything that starts takes the cores.
+
+        Raises:
+            EcbsrError: it has not within the limit.
+        """
+        limits = self.options.limits
+        end = time.monotonic() + limits.reconnect
+        reported = False
+        while True:
+            with suppress(PhoneLost):  # adb restarts while a phone starts
+                if self._has_started():
+                    return
+            if time.monotonic() >= end:
+                message = f"{self.serial} has not started within {limits.reconnect:g} s"
+                raise EcbsrError(f"{message}; wait until it shows its home screen, and try again")
+            if not reported:
+                self.progress(f"{self.serial} is still starting; waiting up to {limits.reconnect:g} s")
+                reported = True
+            self.stop.wait(limits.poll)
+
+    def _has_started(self) -> bool:
+        return device_info.has_started(self.adb.shell(device_info.READ_STARTED).out)
+
     def _prepare(self) -> None:
         """Everything that a phone needs before its first run, and again after a reboot."""
         self.lock.acquire(self.adb, self.options.limits, self.stop, self.progress)
@@ -199,7 +224,11 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         self.adb.shell_output(f"chmod 755 {shlex.quote(self._remote_tool)}")
         self._add_note(screen.note(self.adb.shell(screen.turn_on(FOLDER)).out))
         condition = self.read_condition()
-        self.clocks = condition.max_mhz
+        designed = {core.index: core.max_mhz for core in self.properties.cores if core.max_mhz}
+        limit = device_info.limited(condition.clocks, designed)
+        self._add_note(f"{limit} from the start: it is throttled or saves power" if limit else "")
+        # A reboot in the heat can leave it limited: the clocks of the first start remain the usual ones.
+        self.clocks |= {core: max(mhz, self.clocks.get(core, 0)) for core, mhz in condition.clocks.items()}
         if condition.thermal_status is None:
             signs = "only its clocks show" if self.clocks else "nothing shows"
             self._add_note(f"it reports no thermal status (Android 10 and later do): {signs} whether it is throttled")
@@ -269,5 +298,5 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
     def _reconnect(self) -> None:
         ensure_server()
         self.adb.connect()
-        if self.adb.shell_output("getprop sys.boot_completed").split()[-1:] == ["0"]:
+        if not self._has_started():
             raise AdbError(f"{self.serial} is still starting")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ecbsr_mobile.errors import EcbsrError
 
 from ..results.types import Core
+from . import screen
 
 _CPU = "/sys/devices/system/cpu"
 
@@ -20,6 +22,8 @@ cat /proc/sys/kernel/random/boot_id
 echo @@power
 settings get global low_power 2>/dev/null
 true"""
+
+READ_STARTED = "getprop sys.boot_completed; getprop dev.bootcomplete; echo @@animation; getprop init.svc.bootanim"
 
 READ_CONDITION = f"""dumpsys battery
 echo @@thermal
@@ -33,6 +37,8 @@ _HAL_TEMPERATURE = re.compile(
     r"Temperature\{mValue=(-?[0-9]{1,9}(?:\.[0-9]+)?), mType=(-?[0-9]{1,9}), mName=[^,]*, mStatus=[0-9]+\}"
 )
 _CELSIUS = (-50, 150)  # readings outside of it are no temperatures
+THROTTLED = 0.9  # of a core's usual clock; below, it is throttled
+SERIAL_DIGITS = 12  # hexadecimal; enough to tell phones apart
 _SKIN = 3  # android.os.Temperature.TYPE_SKIN
 
 
@@ -50,6 +56,12 @@ class PhoneProperties:
     boot: str  # identifies the current boot
     serial: str  # of the phone itself, whatever its address is
     battery_saver: bool
+    is_emulator: bool
+
+    @property
+    def serial_hash(self) -> str:
+        """The beginning of the SHA-256 of the serial number, for a report that others read; "" where it has none."""
+        return hashlib.sha256(self.serial.encode()).hexdigest()[:SERIAL_DIGITS] if self.serial else ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,13 @@ class Reading:
     skin_celsius: float | None
     max_mhz: tuple[int, ...]
     governors: tuple[str, ...]
+    cores: tuple[int, ...]  # the index of each core in max_mhz
+    wakefulness: str  # Android's word: "Awake", "Asleep", "Dozing", "Dreaming"
+
+    @property
+    def clocks(self) -> dict[int, int]:
+        """The highest clock that is currently allowed, by the index of the core, in MHz."""
+        return dict(zip(self.cores, self.max_mhz, strict=True))
 
 
 def parse_properties(text: str) -> PhoneProperties:
@@ -86,12 +105,13 @@ def parse_properties(text: str) -> PhoneProperties:
         cores=tuple(_cores(parts.get("cores", ""))),
         boot=boot_id(parts.get("boot", "")),
         serial=first("ro.serialno", "ro.boot.serialno"),
+        is_emulator="1" in (first("ro.kernel.qemu"), first("ro.boot.qemu")),
         battery_saver=parts.get("power", "").split()[-1:] == ["1"],
     )
 
 
 def parse_reading(text: str) -> Reading:
-    """Parse the output of `READ_CONDITION`."""
+    """Parse the output of `READ_CONDITION`, and of `screen.READ` before it."""
     parts = _sections(text)
     battery, thermal = parts[""], parts.get("thermal", "")
     tenths = _integer(r"^\s*temperature: (-?[0-9]{1,9})\s*$", battery)
@@ -99,21 +119,44 @@ def parse_reading(text: str) -> Reading:
     skins = [float(value) for value, kind in _HAL_TEMPERATURE.findall(current) if int(kind) == _SKIN]
     skins = [celsius for celsius in skins if _CELSIUS[0] < celsius < _CELSIUS[1]]
     lines = [line.split() for line in parts.get("cores", "").splitlines()]
-    numbered = sorted((_index(line[0]), line[1:]) for line in lines if line and _index(line[0]) is not None)
+    numbered = sorted((index, line[1:]) for line in lines if line and (index := _index(line[0])) is not None)
+    clocks = {index: khz // 1000 for index, rest in numbered if rest and (khz := _number(rest[0])) is not None}
     return Reading(
         battery_celsius=tenths / 10 if tenths is not None and _CELSIUS[0] < tenths / 10 < _CELSIUS[1] else None,
         battery_percent=_integer(r"^\s*level: ([0-9]{1,2}|100)\s*$", battery),
         thermal_status=_integer(r"^\s*Thermal Status: ([0-9]{1,3})\s*$", thermal),
         skin_celsius=max(skins) if skins else None,
-        max_mhz=tuple(khz // 1000 for _, rest in numbered if rest and (khz := _number(rest[0])) is not None),
+        max_mhz=tuple(clocks.values()),
         governors=tuple(dict.fromkeys(rest[1] for _, rest in numbered if len(rest) > 1)),
+        cores=tuple(clocks),
+        wakefulness=screen.wakefulness(battery),
     )
+
+
+def has_started(text: str) -> bool:
+    """Whether Android has started, from the output of `READ_STARTED`; each property is unset before.
+
+    Some builds set only one of the first two, and all of them show an animation until the home screen can be drawn.
+    """
+    parts = _sections(text)
+    return "1" in parts[""].split() or parts.get("animation", "").split()[-1:] == ["stopped"]
 
 
 def boot_id(text: str) -> str:
     """The identifier of a boot in the output of a shell; "" if there is none."""
     match = re.search(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", text)
     return match[0] if match else ""
+
+
+def limited(clocks: Mapping[int, int], usual: Mapping[int, int]) -> str:
+    """Which core is limited to less than its usual clock, in words; "" where none is. Both are MHz by core.
+
+    A core that is offline has no clock, and is not limited.
+    """
+    for core, mhz in usual.items():
+        if clocks.get(core, mhz) < mhz * THROTTLED:
+            return f"a core is limited to {clocks[core]} of {mhz} MHz"
+    return ""
 
 
 def cpu_mask(cores: Sequence[Core], option: str) -> str | None:

@@ -17,7 +17,7 @@ from ..benchmark_tool import binary
 from ..config import HOST, QNN_FETCH, Case, Options
 from ..models import Model, read_models
 from . import file_check, qnn_download
-from .adb import Adb, ShellResult
+from .adb import ADDRESS, Adb, ShellResult
 from .device import Device
 from .refused import Refused
 from .runner import PhoneRunner
@@ -47,8 +47,8 @@ class RecordingAdb(Adb):
         return "device"
 
     def connect(self) -> None:
-        """Record the command that connects to a phone on the network."""
-        if self.is_network:
+        """Record the command that connects to a phone whose serial is HOST:PORT."""
+        if ADDRESS.fullmatch(self.serial):
             self._run([self.program, "connect", self.serial])
 
     def _find_program(self) -> str:
@@ -71,6 +71,10 @@ class DryRunDevice(Device):
 
     def _connect(self) -> None:
         self.adb.connect()
+
+    def _has_started(self) -> bool:
+        super()._has_started()
+        return True
 
     def _find_tool(self) -> binary.Binary:
         return binary.find_for_dry_run(self.options.tool)

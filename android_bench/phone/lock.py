@@ -39,6 +39,7 @@ REFRESH = f"touch {FOLDER}/owner"
 """A script line that refreshes the lock."""
 
 UNKNOWN = "a benchmark that left no name"
+UNKNOWN_POLLS = 3  # after which the name is not being written at this moment
 
 _active: set[str] = set()
 """The tokens of the sessions of this process that are still running."""
@@ -60,14 +61,15 @@ class Lock:
             AdbError: the folder cannot be created on the phone.
         """
         end = time.monotonic() + limits.lock
-        reported = ""
+        reported, polls = "", 0
         while not self._try_acquire(adb):
             owner = self._owner(adb, stop)
             if owner is None or self.acquired:
                 continue  # stale, or acquired by this session before the connection broke
             if time.monotonic() >= end:
                 raise EcbsrError(f"{adb.serial} is in use by {owner}; wait for that benchmark to end, or end it")
-            if owner not in (reported, UNKNOWN):
+            polls += 1
+            if owner != reported and (owner != UNKNOWN or polls >= UNKNOWN_POLLS):
                 progress(f"{adb.serial} is in use by {owner}; waiting up to {limits.lock:g} s")
                 reported = owner
             stop.wait(limits.poll)
@@ -92,7 +94,9 @@ class Lock:
         _active.add(self.token)
         owner = {"who": f"{user()}@{socket.gethostname()}", "machine": machine_id(), "pid": os.getpid()}
         text = shlex.quote(json.dumps({**owner, "boot": self.boot, "token": self.token}))
-        result = adb.shell(f"mkdir {FOLDER} && echo {text} > {FOLDER}/owner")
+        # A folder without an owner, as on a full storage, would keep everybody waiting until it is stale.
+        written = f"echo {text} > {FOLDER}/owner && [ -s {FOLDER}/owner ]"
+        result = adb.shell(f"mkdir {FOLDER} && {{ {written} || {{ rm -rf {FOLDER}; false; }}; }}")
         if result.code == 0:
             self.acquired = True
             return True
@@ -142,8 +146,12 @@ def _parse_owner(text: str) -> dict[str, Any]:
 
 
 def machine_id() -> str:
-    """An identifier of this computer."""
-    return f"{uuid.getnode():x}"
+    """An identifier of this computer and its process ids: containers can share a MAC, but not their processes."""
+    try:
+        processes = os.readlink("/proc/self/ns/pid")
+    except OSError:  # not Linux
+        processes = ""
+    return f"{uuid.getnode():x} {socket.gethostname()} {processes}".strip()
 
 
 def _is_running(pid: int, token: str) -> bool:

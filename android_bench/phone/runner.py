@@ -23,13 +23,12 @@ from ..benchmark_tool.run_status import Expected, RunStatus, run_status, with_ti
 from ..config import Case, Options
 from ..models import Model, resized_file
 from ..results.types import Check, DeviceInfo, Energy, OperatorTime, Run, State
-from . import check, energy, energy_run, litert_npu, qnn
+from . import check, device_info, energy, energy_run, litert_npu, qnn, screen
 from .adb import PhoneLost
 from .device import FOLDER, TRIES, Device
 from .refused import Refused
 
 HOT_BATTERY = 42.0  # degrees Celsius; phones with a hotter battery begin to throttle
-THROTTLED = 0.9  # of the clock that was allowed at the session's start
 
 
 class PhoneRunner:
@@ -72,6 +71,11 @@ class PhoneRunner:
         notes = [*self.device.notes]
         if properties.battery_saver:
             notes.append("the battery saver is on, which lowers the clocks")
+        if properties.is_emulator:
+            notes.append("it is an emulator: its times are not those of a phone")
+        abi, native = self.device.tool.abi, properties.abis[:1]
+        if abi.startswith("arm") and native and native[0].startswith("x86"):
+            notes.append(f"its processor is {native[0]}: the tool for {abi} is translated, which takes its own time")
         return DeviceInfo(
             name=self.device.serial,
             kind="phone",
@@ -83,6 +87,7 @@ class PhoneRunner:
             cores=properties.cores,
             tool=self.device.tool.info,
             notes=tuple(notes),
+            serial_hash=properties.serial_hash,
         )
 
     def measure(self, case: Case, number: int) -> Run:
@@ -233,6 +238,10 @@ class PhoneRunner:
         usable = bin(int(mask, 16)).count("1") if mask else len(self.device.properties.cores)
         if usable and run.case.threads > usable:
             notes.append(f"more threads than the {usable} usable cores")
+        if run.after and run.after.wakefulness not in ("", "Awake"):
+            notes.append(screen.WENT_OFF)
+        if run.before and _is_hot(run.before):
+            notes.append(f"its battery had {HOT_BATTERY:g} °C or more when the run began")
         status, reason = run.status, self._throttling(run.before) or self._throttling(run.after)
         if status in ("ok", "partial") and reason:
             status = "throttled"
@@ -265,7 +274,7 @@ class PhoneRunner:
         while True:
             state = self._state()
             reason = self._throttling(state)
-            if not reason and (state.battery_celsius or 0) >= HOT_BATTERY:
+            if not reason and _is_hot(state):
                 reason = f"its battery has {state.battery_celsius} °C"
             remaining = end - time.monotonic()
             if not reason or remaining <= 0:
@@ -280,7 +289,8 @@ class PhoneRunner:
             return ""
         if state.thermal_status:
             return f"thermal status {state.thermal_status}"
-        for now, start in zip(state.max_mhz, self.device.clocks, strict=False):
-            if now < start * THROTTLED:
-                return f"a core is limited to {now} of {start} MHz"
-        return ""
+        return device_info.limited(dict(zip(state.cores, state.max_mhz, strict=True)), self.device.clocks)
+
+
+def _is_hot(state: State) -> bool:
+    return (state.battery_celsius or 0) >= HOT_BATTERY

@@ -13,6 +13,10 @@ _WAKE = "input keyevent KEYCODE_WAKEUP >/dev/null 2>&1"
 KEEP_AWAKE = f"dumpsys power | grep -q mWakefulness=Awake || {_WAKE}"
 """Only a charging phone stays awake by the setting: one on the network may have turned its screen off since."""
 
+READ = "dumpsys power | grep mWakefulness="
+
+WENT_OFF = "its screen was off at the end of the run, which can lower the clocks: set a longer screen timeout"
+
 
 def turn_on(folder: str) -> str:
     """The script that turns the screen on; `note` reads its output.
@@ -25,7 +29,7 @@ settings get global stay_on_while_plugged_in > $s 2>/dev/null
 dumpsys power | grep mWakefulness= >> $s
 fi
 svc power stayon true >/dev/null 2>&1
-if grep -q -e Asleep -e Dozing $s; then
+if grep -q -e Asleep -e Dozing -e Dreaming $s; then
 {_WAKE}
 for second in 1 2 3; do dumpsys power | grep -q mWakefulness=Awake && break; sleep 1; done
 fi
@@ -50,7 +54,12 @@ true"""
 
 def note(output: str) -> str:
     """A note about a screen that stays off, from the output of `turn_on`; "" where it is on or not known."""
-    states = re.findall(r"mWakefulness=(\w+)", output)
-    if states and states[-1] != "Awake":
+    if wakefulness(output) not in ("", "Awake"):
         return "its screen is off and it refuses to turn it on, which can lower the clocks; turn it on by hand"
     return ""
+
+
+def wakefulness(output: str) -> str:
+    """The last state of the screen in the output of `READ`; "" where it is not known."""
+    states = re.findall(r"\bmWakefulness=([A-Za-z]{1,20})", output)
+    return states[-1] if states else ""

@@ -65,7 +65,7 @@ def _status(runs: Sequence[Run]) -> str:
 
 
 def _note(status: str, runs: Sequence[Run], timed: Sequence[Run], rounds: int, check: Check | None) -> str:
-    notes = [run.note for run in runs if run.status == status and run.note][:1]
+    notes = _run_notes([run for run in runs if run.status == status], status)
     others = Counter(run.status for run in runs if run.status != status)
     notes += [f"{count} of {rounds} runs: {other}" for other, count in others.items()]
     if status in TIMED and len(runs) < rounds:
@@ -75,6 +75,14 @@ def _note(status: str, runs: Sequence[Run], timed: Sequence[Run], rounds: int, c
     if check is not None and check.note:
         notes.append(check.note)
     return "; ".join(notes)
+
+
+def _run_notes(runs: Sequence[Run], status: str) -> list[str]:
+    """What the runs note: of runs that failed, the first one's reason; of others, each note, and of how many runs."""
+    if status not in TIMED:
+        return [run.note for run in runs if run.note][:1]
+    counts = Counter(note for run in runs for note in dict.fromkeys(run.note.split("; ")) if note)
+    return [note if count == len(runs) else f"{note} ({count} of {len(runs)} runs)" for note, count in counts.items()]
 
 
 def _median(values: Iterable[float | None]) -> float | None:

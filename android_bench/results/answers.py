@@ -48,10 +48,13 @@ def answers(results: Results) -> tuple[Answer, ...]:
 
 
 def device_title(results: Results, name: str) -> str:
-    """The model of a phone, or its address if another device is of the same model; "this machine" for the host."""
+    """The model of a device, or its name if another device is of the same model; "this machine" for the host.
+
+    The host of an imported file is another machine, or this one at another time.
+    """
     models = [device.model for device in results.devices.values()]
     device = results.devices.get(name, DeviceInfo())
-    if device.kind == "host":
+    if device.kind == "host" and not device.imported:
         return "this machine"
     return device.model if device.model and models.count(device.model) == 1 else name
 

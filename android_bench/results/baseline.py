@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from ..config import Case
@@ -9,6 +10,8 @@ from . import stats
 from .types import DeviceInfo, Results, Row, Tool
 
 _MISSING = "in the baseline, but not measured now"
+_NOT_KNOWN = "not known"
+_SERIAL = "hash of the serial number"
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Comparison:
 def compare(
     now: Results, before: Results, fail_above: float | None = None, *, strict: bool = False
 ) -> tuple[Comparison, ...]:
-    """Compare each row of `now` with the row of the same case in `before`.
+    """Compare each row of `now` with the row of the same case in `before`, also if a phone's address has changed.
 
     With `fail_above`, a row is "slower" and fails if its ratio is above `fail_above` and its confidence interval (if
     there is one) lies above 1: noise alone does not fail a row. A row is "inconclusive" if its interval is too wide to
@@ -56,7 +59,7 @@ def compare(
     With `strict`, inconclusive rows fail, and so does every row without a partner with a latency; the rows that only
     `before` has follow at the end.
     """
-    earlier = {row.case: row for row in before.results}
+    earlier = {row.case: row for row in _renamed(now, before).results}
     compared = [_compare(row, earlier.pop(row.case, None), fail_above) for row in now.results]
     if strict:
         missing = [row for row in earlier.values() if row.median_ms is not None]
@@ -100,11 +103,12 @@ def _verdict(
 
 def differences(now: Results, before: Results) -> list[str]:
     """What makes the rows of both incomparable, in words: another machine, system, runtime, tool or model file."""
+    before = _renamed(now, before)
     shared = {row.case for row in now.results} & {row.case for row in before.results}
     found = []
     for name in sorted({case.device for case in shared}):
-        pairs = zip(_identity(now, name).items(), _identity(before, name).values(), strict=True)
-        found += [_difference(f"{what} of {name}", ours, theirs) for (what, ours), theirs in pairs if ours != theirs]
+        identities = (_identity(_device(each, name), str(each.settings.get("cores", ""))) for each in (now, before))
+        found += [_difference(f"{what} of {name}", *values) for what, values in _unequal(*identities)]
     for name in sorted({case.model for case in shared}):
         ours, theirs = (str(each.models.get(name, {}).get("sha256") or "not known") for each in (now, before))
         if ours != theirs:
@@ -112,12 +116,53 @@ def differences(now: Results, before: Results) -> list[str]:
     return found
 
 
+def device_changes(now: DeviceInfo, before: DeviceInfo) -> list[str]:
+    """What makes it wrong to add runs of the device `now` to those of `before`, which has its name, in words."""
+    ours, theirs = _identity(now, ""), _identity(before, "")
+    if now.kind == "phone":  # cores that are offline are not listed; the build tells processors apart
+        ours["processor"] = theirs["processor"]
+    return [f"the {what} is {new}, and was {old}" for what, (new, old) in _unequal(ours, theirs)]
+
+
+def _renamed(now: Results, before: Results) -> Results:
+    """`before`, in which phones have the names of `now`: wireless debugging has another port after each start.
+
+    Only a phone whose name the other document lacks, and which has one partner there, is renamed.
+    """
+    new = [name for name in now.devices if name not in before.devices]
+    gone = [name for name in before.devices if name not in now.devices]
+    pairs = [(name, old) for name in new for old in gone if _is_same_phone(now.devices[name], before.devices[old])]
+    counts = Counter(name for pair in pairs for name in pair)
+    names = {old: name for name, old in pairs if counts[old] == counts[name] == 1}
+    rows = tuple(replace(row, device=names.get(row.device, row.device)) for row in before.results)
+    devices = {names.get(name, name): device for name, device in before.devices.items()}
+    return replace(before, results=rows, devices=devices)
+
+
+def _is_same_phone(one: DeviceInfo, other: DeviceInfo) -> bool:
+    """Whether both are one phone, or, in files without hashes of the serial number, phones that do not differ."""
+    if one.kind != "phone" or other.kind != "phone":
+        return False
+    if one.serial_hash and other.serial_hash:
+        return one.serial_hash == other.serial_hash
+    return bool(one.fingerprint) and (one.fingerprint, one.model) == (other.fingerprint, other.model)
+
+
 def _difference(what: str, ours: str, theirs: str) -> str:
     return f"the {what} is {ours}, and {theirs} in the baseline"
 
 
-def _identity(results: Results, name: str) -> dict[str, str]:
-    device = results.devices.get(name, DeviceInfo())
+def _unequal(ours: dict[str, str], theirs: dict[str, str]) -> list[tuple[str, tuple[str, str]]]:
+    """What differs, with both values. Older files lack the hash of the serial number, which then tells nothing."""
+    pairs = [(what, (value, theirs[what])) for what, value in ours.items() if value != theirs[what]]
+    return [(what, values) for what, values in pairs if what != _SERIAL or _NOT_KNOWN not in values]
+
+
+def _device(results: Results, name: str) -> DeviceInfo:
+    return results.devices.get(name, DeviceInfo())
+
+
+def _identity(device: DeviceInfo, chosen_cores: str) -> dict[str, str]:
     tool = device.tool or Tool("", "")
     clock = max((core.max_mhz or 0 for core in device.cores), default=0)
     cores = f"{' '.join(device.abis)} with {len(device.cores)} cores" + (f" up to {clock} MHz" if clock else "")
@@ -126,8 +171,9 @@ def _identity(results: Results, name: str) -> dict[str, str]:
         "processor": cores if device.cores else "",
         "instruction set": " ".join(device.cpu_flags),  # a virtual machine names its processor by the maker alone
         "system": device.fingerprint,
+        _SERIAL: device.serial_hash,
         "runtime": f"{tool.kind} {tool.version}",
         "tool": tool.sha256[:12],
-        "choice of cores": str(results.settings.get("cores", "")) if device.kind == "phone" else "",
+        "choice of cores": chosen_cores if device.kind == "phone" else "",
     }
-    return {what: value.strip() or "not known" for what, value in values.items()}
+    return {what: value.strip() or _NOT_KNOWN for what, value in values.items()}

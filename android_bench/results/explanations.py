@@ -55,13 +55,21 @@ def _slow_int8(results: Results, rows: Mapping[Case, Row]) -> Iterator[str]:
         what = f"{device}: int8 takes up to {ratio:.2f} times as long as fp32 ({row.model})"
         cpu = _flags_of(results.devices.get(device))
         if row.status == "partial" or (row.partitions or 1) > 1:
-            yield f"{what}: XNNPACK runs it in {row.partitions} pieces; ecbsr-audit says why"
+            yield f"{what}: XNNPACK runs {_part(row)}; ecbsr-audit says why"
         elif cpu and not DOT_PRODUCT & set(cpu):
             yield f"{what}: this CPU has no byte dot product ({', '.join(cpu)}). {_PHONES}"
         elif cpu:
             yield f"{what}, although this CPU has a byte dot product ({', '.join(sorted(DOT_PRODUCT & set(cpu)))})"
         else:
             yield f"{what}: whether this CPU has a byte dot product is not known"
+
+
+def _part(row: Row) -> str:
+    if (row.partitions or 0) > 1:
+        return f"it in {row.partitions} pieces"
+    if row.nodes_delegated == 0:
+        return "none of its operators"
+    return "only some of its operators"
 
 
 def _slow_threads(results: Results, rows: Mapping[Case, Row]) -> Iterator[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -147,18 +148,49 @@ def _named(device: DeviceInfo, name: str) -> DeviceInfo:
 
 
 def merge(first: Results, second: Results, suffix: str) -> Results:
-    """Both results as one; a device of `second` whose name `first` also has gets `suffix`."""
-    names = {name: f"{name} ({suffix})" if name in first.devices else name for name in second.devices}
-    rows = tuple(replace(row, device=names.get(row.device, row.device)) for row in second.results)
-    devices = {names[name]: replace(device, name=names[name]) for name, device in second.devices.items()}
-    states = {names.get(name, name): states for name, states in second.states.items()}
+    """Both results as one, for those of a file that is imported.
+
+    A device of `second` whose name `first` also has, and a model of the same name but of another file, get `suffix`,
+    with a number where that is taken, too.
+    """
+    devices = _new_names(_device_names(second), _device_names(first), suffix)
+    clashing = [name for name, info in second.models.items() if _is_another_file(info, first.models.get(name, {}))]
+    taken = {*first.models, *second.models, *(row.model for row in first.results + second.results)}
+    models = {name: name for name in second.models} | _new_names(clashing, taken, suffix)
+    rows = tuple(
+        replace(row, device=devices[row.device], model=models.get(row.model, row.model)) for row in second.results
+    )
+    imported = {
+        devices[name]: replace(device, name=devices[name], imported=True) for name, device in second.devices.items()
+    }
     return replace(
         first,
         results=first.results + rows,
-        devices={**first.devices, **devices},
-        models={**second.models, **first.models},
-        states={**first.states, **states},
+        devices={**first.devices, **imported},
+        models={**{models[name]: info for name, info in second.models.items()}, **first.models},
+        states={**first.states, **{devices[name]: states for name, states in second.states.items()}},
         settings=first.settings or second.settings,
         started=first.started or second.started,
-        failures={**first.failures, **{names.get(name, name): text for name, text in second.failures.items()}},
+        failures={**first.failures, **{devices[name]: text for name, text in second.failures.items()}},
     )
+
+
+def _device_names(results: Results) -> list[str]:
+    names = [*results.devices, *(row.device for row in results.results), *results.states, *results.failures]
+    return list(dict.fromkeys(names))
+
+
+def _is_another_file(info: dict[str, Any], other: dict[str, Any]) -> bool:
+    hashes = info.get("sha256"), other.get("sha256")
+    return all(hashes) and hashes[0] != hashes[1]
+
+
+def _new_names(names: Sequence[str], taken: Collection[str], suffix: str) -> dict[str, str]:
+    """The names, with those that are taken made unique by the suffix: "host (a)", "host (a 2)"."""
+    used = {*taken, *names}
+    new: dict[str, str] = {}
+    for name in names:
+        candidates = (f"{name} ({suffix}{f' {number}' if number > 1 else ''})" for number in itertools.count(1))
+        new[name] = next(other for other in candidates if other not in used) if name in taken else name
+        used.add(new[name])
+    return new

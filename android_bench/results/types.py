@@ -57,6 +57,8 @@ class State:
     battery_percent: int | None = None
     governors: tuple[str, ...] = ()
     max_mhz: tuple[int, ...] = ()  # the highest clock that is currently allowed, per core
+    cores: tuple[int, ...] = ()  # the index of each core in max_mhz, which has no cores that are offline
+    wakefulness: str = ""  # of a phone, before its screen is turned on: "Awake", "Asleep", "Dozing", "Dreaming"
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,8 @@ class DeviceInfo:
     tool: Tool | None = None
     notes: tuple[str, ...] = ()
     cpu_flags: tuple[str, ...] = ()  # those of `explanations.KNOWN_FLAGS` that all cores have; empty: not known
+    imported: bool = False  # its rows come from another session's file
+    serial_hash: str = ""  # tells phones apart, whatever their address is; "": not known
 
     @property
     def text(self) -> str:

@@ -106,6 +106,24 @@ def test_misuse_is_exit_code_2(files: dict[str, Path]) -> None:
         assert 2 in (getattr(error.value, "exit_code", None), getattr(error.value, "code", None)), arguments
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--device", "host"], ["--size", "360p"], ["--delegate", "cpu,gpu"], ["--threads", "4"], ["--cores", "big"],
+        ["--rounds", "3"], ["--runs", "5"], ["--tool", "litert"], ["--tool-sha256", "ab" * 32], ["--check"],
+        ["--profile"], ["--energy"], ["--cooldown", "9"], ["--out", "elsewhere"],
+    ],
+)  # fmt: skip
+def test_resume_refuses_what_it_would_ignore(tmp_path: Path, option: list[str]) -> None:
+    with pytest.raises(UsageError, match=rf"began with; remove {option[0]}, or start a new benchmark"):
+        cli.main(["--resume", str(tmp_path), *option])
+
+
+def test_resume_takes_options_of_the_results(tmp_path: Path) -> None:
+    with pytest.raises(EcbsrError, match="needs the --out folder of a benchmark"):
+        cli.main(["--resume", str(tmp_path), "--json", "--quiet", "--rounds", "6", "--junit", str(tmp_path / "j.xml")])
+
+
 def test_fail_above_decides_the_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
@@ -174,9 +192,11 @@ def test_a_baseline_of_another_machine_is_refused_unless_allowed(
     now = replace(results(10.0), devices={"phone": replace(phone, model="Another")})
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: now)
     arguments = [model, "--baseline", str(before), "--fail-above", "1.05"]
+    files = _gate_files(tmp_path)
     with pytest.raises(EcbsrError, match="phone is Another, and A phone in the baseline; --allow-different"):
-        cli.main([*arguments, "--out", str(out)])
+        cli.main([*arguments, "--out", str(out), *files])
     assert "10.0 " in capsys.readouterr().out, "what was measured is shown"
+    _assert_the_gate_says(tmp_path, "the baseline is not comparable: the model of phone is Another")
     assert cli.main([*arguments, "--allow-different"]) == 0
     assert "all the same: the model of phone is Another" in capsys.readouterr().err
 
@@ -219,8 +239,24 @@ def test_a_baseline_without_a_matching_row_is_an_error(
     before = tmp_path / "results.json"
     before.write_text(json.dumps(results(10.0).as_json()).replace('"model": "m"', '"model": "other"'))
     monkeypatch.setattr("android_bench.session.start", lambda *_arguments: results(12.0))
-    with pytest.raises(EcbsrError, match="no latency of the same model"):
-        cli.main([model, "--baseline", str(before), "--quiet", "--fail-above", "1.05"])
+    arguments = [model, "--baseline", str(before), "--quiet", "--fail-above", "1.05"]
+    with pytest.raises(EcbsrError, match=r"results\.json has no latency of the same model"):
+        cli.main([*arguments, *_gate_files(tmp_path)])
+    _assert_the_gate_says(tmp_path, "the baseline has no latency of the same model")
+
+
+def _gate_files(folder: Path) -> list[str]:
+    return ["--junit", str(folder / "j.xml"), "--markdown", str(folder / "m.md")]
+
+
+def _assert_the_gate_says(folder: Path, error: str) -> None:
+    """The files for CI fail, as the exit code does, for this reason."""
+    (suite,) = ET.parse(folder / "j.xml").getroot()
+    (found,) = suite.iter("error")
+    assert suite.get("errors") == "1" and (found.get("message") or "").startswith(error)
+    assert (folder / "m.md").read_text().startswith("### ❌ ecbsr-bench") and "comparison" in (
+        folder / "m.md"
+    ).read_text()
 
 
 def test_imported_rows_of_several_files_are_in_one_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,6 +274,40 @@ def test_imported_rows_of_several_files_are_in_one_report(tmp_path: Path, capsys
     }
     assert "of second" in (out / "report.html").read_text()
     assert json.loads((out / "results.json").read_text()) == document
+
+
+def test_rows_of_three_machines_stay_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = []
+    for name, ms in (("a", 10.0), ("b", 20.0), ("c", 30.0)):
+        (row,) = results(ms).results
+        document = Results(
+            (replace(row, device="host", delegate="cpu"),),
+            {"host": types.DeviceInfo("host", "host", f"CPU of {name}")},
+            {"m": {"sha256": "ab" if name == "c" else name, "precision": "int8"}},
+            failures={"R58M": f"of {name}"},
+        ).as_json()
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps(document))
+        arguments += ["--import", str(tmp_path / name / "results.json")]
+    assert cli.main([*arguments, "--json", "--quiet", "--out", str(tmp_path / "out")]) == 1
+    document = json.loads(capsys.readouterr().out)
+    rows = [(document["devices"][row["device"]]["model"], row["median_ms"]) for row in document["results"]]
+    assert rows == [("CPU of a", 10), ("CPU of b", 20), ("CPU of c", 30)]
+    assert [row["device"] for row in document["results"]] == ["host", "host (results)", "host (results 2)"]
+    assert [document["models"][row["model"]]["sha256"] for row in document["results"]] == ["a", "b", "ab"]
+    assert sorted(document["failures"].values()) == ["of a", "of b", "of c"]
+    assert [answer["target"] for answer in document["answers"]] == [f"CPU of {name}, CPU" for name in "abc"]
+    assert "this machine" not in (tmp_path / "out/report.html").read_text()
+
+
+def test_one_model_of_two_files_keeps_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = {"m": {"sha256": "ab"}}
+    for name, known in (("a", models), ("b", models), ("unknown", {})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(replace(results(10.0), models=known).as_json()))
+    arguments = [part for name in ("a", "b", "unknown") for part in ("--import", str(tmp_path / f"{name}.json"))]
+    assert cli.main([*arguments, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {row["model"] for row in document["results"]} == set(document["models"]) == {"m"}
 
 
 def test_escape_sequences_of_an_imported_file_do_not_reach_the_terminal(

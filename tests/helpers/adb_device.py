@@ -37,7 +37,12 @@ PROPERTIES = {
     "ro.build.version.sdk": "34",
     "ro.build.fingerprint": "standin/s/s:14/TEST/1:user/release-keys",
     "sys.boot_completed": "1",
+    "dev.bootcomplete": "1",
+    "init.svc.bootanim": "stopped",
 }
+BOOT_PROPERTIES = ("sys.boot_completed", "dev.bootcomplete", "init.svc.bootanim")
+"""Those that a phone sets when it has started."""
+
 PLACES = (
     *("/sys/devices/system/cpu", "/sys/class/power_supply", "/proc/sys/kernel/random/boot_id", "/proc/uptime"),
     "/data/misc/perfetto-traces",
@@ -64,7 +69,7 @@ class Device:
         cut_push_after: bytes of pushed data after which the cable is pulled, once.
         away: seconds until the cable is plugged in again after it was pulled; None for never.
         space: bytes that may still be pushed.
-        reboots: whether the phone reboots when its cable is pulled.
+        reboots: whether the phone reboots when its cable is pulled; see `start_booting`.
         watcher: called with each shell script, and with "push PATH", when it begins.
     """
 
@@ -93,6 +98,7 @@ class Device:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._plugging = threading.Lock()
         self._listener: socket.socket | None = None
+        self._queries_of_boot: int | None = None  # that find the phone still booting; None: it has booted
         self._furnish()
         self.set_tool(tool or {})
         self._reserved = _bound(0)  # keeps the port while nothing listens on it
@@ -149,7 +155,7 @@ class Device:
         gauge.mkdir(parents=True)
         (gauge / "voltage_now").write_text(f"{volts}\n")
         self.path("/proc/uptime").write_text("1000.00 5000.00\n")
-        self._program("sleep", android_programs.SLEEP.format(
+        self.replace_program("sleep", android_programs.SLEEP.format(
             idle=idle_ma, loaded=loaded_ma, sign=sign, unit=unit, constant=constant, step=step))  # fmt: skip
         subprocess.run([self.root / "bin/sleep", "0"], check=True)
         if not readable:
@@ -160,7 +166,7 @@ class Device:
         (self.root / "rails.json").write_text(json.dumps(rails))
         self.path("/data/misc/perfetto-traces").mkdir(parents=True, exist_ok=True)
         script = Path(__file__).with_name("standin_perfetto.py")
-        self._program("perfetto", f'exec {shlex.quote(sys.executable)} {script} "$ROOT" "$@"')
+        self.replace_program("perfetto", f'exec {shlex.quote(sys.executable)} {script} "$ROOT" "$@"')
 
     def runs(self) -> list[dict[str, str]]:
         """The flags of each run of the tool so far; a run is added when the tool has started."""
@@ -179,7 +185,7 @@ class Device:
         """Refuse every change below /data/local/tmp."""
         self.read_only = True
         for name, text in android_programs.READ_ONLY.items():
-            self._program(name, text)
+            self.replace_program(name, text)
 
     def remove(self, *names: str) -> None:
         """Remove programs."""
@@ -189,7 +195,7 @@ class Device:
     def refuse(self, *names: str) -> None:
         """Let programs of the framework end with a SecurityException."""
         for name in names:
-            self._program(name, android_programs.REFUSED)
+            self.replace_program(name, android_programs.REFUSED)
 
     def actions(self) -> list[str]:
         """The commands that changed the screen, the settings and the cores."""
@@ -231,8 +237,30 @@ class Device:
         if self.reboots:
             self._end_processes()
             self.path("/proc/sys/kernel/random/boot_id").write_text(f"{uuid.uuid4()}\n")
+            self.start_booting()
         if self.away is not None:
             threading.Timer(self.away, self.plug_in).start()
+
+    def start_booting(self, queries: int = 2) -> None:
+        """Be as a phone is before it has started, until its boot properties were asked for so many times.
+
+        They are unset, except for the boot animation, which runs; no service of the framework answers.
+        """
+        if self._queries_of_boot is not None:
+            self._finish_booting()
+        path = self.root / "properties"
+        kept = [line for line in path.read_text().splitlines() if not any(name in line for name in BOOT_PROPERTIES)]
+        path.write_text("".join(f"{line}\n" for line in (*kept, "[init.svc.bootanim]: [running]")))
+        (self.root / "dumpsys").rename(self.root / "dumpsys.later")
+        self._queries_of_boot = queries
+
+    def _finish_booting(self) -> None:
+        path = self.root / "properties"
+        kept = [line for line in path.read_text().splitlines() if "init.svc.bootanim" not in line]
+        set_now = [f"[{name}]: [{self.properties[name]}]" for name in BOOT_PROPERTIES if name in self.properties]
+        path.write_text("".join(f"{line}\n" for line in (*kept, *set_now)))
+        (self.root / "dumpsys.later").rename(self.root / "dumpsys")
+        self._queries_of_boot = None
 
     def close(self) -> None:
         """Turn the phone off."""
@@ -260,12 +288,12 @@ class Device:
             if found:
                 (self.root / "bin" / name).symlink_to(found)
         if "md5" in names:
-            self._program("md5", 'exec md5sum "$@"')
+            self.replace_program("md5", 'exec md5sum "$@"')
         if self.api >= android_programs.TOYBOX_SINCE:
-            self._program("toybox", f"TOYBOX='{' '.join(names)}'{android_programs.TOYBOX}")
+            self.replace_program("toybox", f"TOYBOX='{' '.join(names)}'{android_programs.TOYBOX}")
         for name, text in android_programs.PROGRAMS.items():
             if name != "taskset" or name in names:
-                self._program(name, text)
+                self.replace_program(name, text)
         lines = [f"[{name}]: [{value}]\n" for name, value in self.properties.items()]
         (self.root / "properties").write_text("".join(lines))
         self.set_heat(0)
@@ -279,7 +307,8 @@ class Device:
             (folder / "scaling_max_freq").write_text(f"{mhz}000\n")
             (folder / "scaling_governor").write_text("schedutil\n")
 
-    def _program(self, name: str, text: str) -> None:
+    def replace_program(self, name: str, text: str) -> None:
+        """Let a program be this shell script, which finds all programs of this machine."""
         path = self.root / "bin" / name
         path.unlink(missing_ok=True)
         path.write_text(f"#!/bin/sh\nROOT='{self.root}'\nPATH='{os.environ['PATH']}'\n{text}\n")
@@ -295,6 +324,11 @@ class Device:
     def start_shell(self, script: str, *, merged: bool) -> subprocess.Popen[bytes]:
         """Start a shell on the phone; paths of the phone are replaced by those of its folder."""
         self.shells.append(script)
+        if self._queries_of_boot is not None and BOOT_PROPERTIES[0] in script:
+            if self._queries_of_boot == 0:
+                self._finish_booting()
+            else:
+                self._queries_of_boot -= 1
         self.watcher(script)
         number = len(self.runs()) + 1
         for when, action in self._actions:

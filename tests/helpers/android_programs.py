@@ -36,7 +36,7 @@ PROGRAMS = {
     "getprop": '[ $# = 0 ] || set -- "-n" "s/^\\[$1\\]: \\[\\(.*\\)\\]$/\\1/p"; sed "${@:-}" "$ROOT/properties"',
     # The file for the next reading replaces the one that was just read.
     "dumpsys": (
-        'f="$ROOT/dumpsys/$1"; cat "$f" 2>/dev/null || echo "No service $1"; '
+        'f="$ROOT/dumpsys/$1"; cat "$f" 2>/dev/null || echo "Can\'t find service: $1"; '
         'if [ -e "$f.next" ]; then mv "$f.next" "$f"; fi'
     ),
     "settings": (

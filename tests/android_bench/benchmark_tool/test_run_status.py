@@ -62,6 +62,26 @@ def test_status_and_nodes(name: str, delegate: Delegate, status: str, nodes: tup
     assert actual.note or status == "ok"
 
 
+@pytest.mark.parametrize(("delegate", "status"), [(GPU, "fallback"), (NNAPI, "fallback"), (CPU, "ok")])
+def test_a_delegate_that_failed_after_its_report_is_a_fallback(delegate: Delegate, status: str) -> None:
+    out, err = {GPU: logs.GPU, NNAPI: logs.NNAPI, CPU: logs.CPU}[delegate]
+    assert status_of((out, err), delegate).status == "ok"
+    line = "ERROR: Restored original execution plan after delegate application failure.\n"
+    actual = status_of((out, err + line), delegate)
+    assert actual.status == status and (actual.delegated == 0) == (status == "fallback")
+
+
+def test_a_precision_that_the_tool_does_not_know_is_not_measured() -> None:
+    out, err = logs.GPU
+    flag = "--gpu_precision_loss_allowed={}"
+    for delegate, value, status in (
+        (Delegate("gpu", "fp32"), "false", "unsupported"),
+        (GPU, "true", "ok"),
+    ):
+        actual = status_of((out + f"WARN: Unconsumed cmdline flags: {flag.format(value)}\n", err), delegate)
+        assert actual.status == status and (flag.format(value) in actual.note) == (status == "unsupported")
+
+
 def test_no_exit_code_but_0_is_ok() -> None:
     for code, status in ((1, "failed"), (139, "crashed"), (137, "crashed"), (255, "failed")):
         actual = status_of(logs.CPU, CPU, code)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import threading
 from pathlib import Path
 
@@ -20,6 +22,25 @@ def adb(device: Device) -> Adb:
     client.connect()
     assert client.state() == "device"
     return client
+
+
+@pytest.mark.parametrize(
+    ("serial", "is_network"),
+    [
+        ("192.168.1.7:5555", True),
+        ("my_phone.local:5555", True),
+        ("[fe80::1%wlan0]:5555", True),
+        ("[2001:db8::1]:5555", True),
+        ("adb-R58N123ABC-x1Y2zZ._adb-tls-connect._tcp", True),
+        ("adb-R58N123ABC-x1Y2zZ (2)._adb-tls-connect._tcp.", True),
+        ("adb-R58N123ABC._adb._tcp", True),
+        ("R58N123ABC", False),
+        ("emulator-5554", False),
+        ('it\'s a "serial"', False),
+    ],
+)
+def test_phones_on_the_network_are_known_by_their_serial(serial: str, is_network: bool) -> None:
+    assert Adb(serial).is_network == is_network
 
 
 def test_exit_code_and_both_streams_of_a_script(adb: Adb) -> None:
@@ -68,3 +89,39 @@ def test_a_disconnected_phone_is_lost(device: Device, adb: Adb) -> None:
     device.plug_in()
     adb.connect()
     assert adb.shell_output("echo again") == "again\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        ("error: device 'R58M' not found", ""),
+        ("error: no devices/emulators found", ""),
+        ("error: device offline", "offline"),
+        ("error: device still authorizing", "authorizing"),
+        ("error: device unauthorized.\nThis adb server's $ADB_VENDOR_KEYS is not set", "unauthorized"),
+        (
+            "error: insufficient permissions for device: user in plugdev group; are your udev rules wrong?\n"
+            "See [http://developer.android.com/tools/device.html] for more information",
+            "no permissions",
+        ),
+    ],
+)
+def test_what_adb_says_of_a_phone_is_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str, state: str
+) -> None:
+    _print_with_adb(tmp_path, monkeypatch, error)
+    assert Adb("R58M").state() == state
+
+
+def test_another_error_of_adb_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _print_with_adb(tmp_path, monkeypatch, "error: more than one device/emulator\nmore")
+    with pytest.raises(AdbError, match=r"^adb cannot use R58M: more than one device/emulator$"):
+        Adb("R58M").state()
+
+
+def _print_with_adb(folder: Path, monkeypatch: pytest.MonkeyPatch, error: str) -> None:
+    """Put a program named adb first on the PATH that fails with this message, as adb does."""
+    program = folder / "adb"
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' {shlex.quote(error)} >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")

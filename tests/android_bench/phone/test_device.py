@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from android_bench import session
-from android_bench.phone import adb
+from android_bench.phone import adb, screen
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device
 from tests.helpers.bench import QUICK, Bench, command
@@ -40,7 +41,29 @@ def test_cable_pulled_or_reboot_during_a_run(device: Device, bench: Bench, reboo
     results = bench(progress=lines.append)
     assert (results.results[0].status, results.results[0].runs) == ("ok", 2)
     assert any("it is back after a reboot" in line for line in lines) == reboots
+    states = results.states[device.serial]
+    assert [state.thermal_status for state in states] == [0] * len(states), "no run begins before it has started"
     device.assert_clean()
+
+
+@pytest.mark.parametrize("lacking", [(), ("dev.bootcomplete", "init.svc.bootanim"), ("sys.boot_completed",)])
+def test_a_phone_that_is_still_starting_is_waited_for(
+    new_device: Callable[..., Device], bench: Bench, lacking: tuple[str, ...]
+) -> None:
+    device = new_device(**dict.fromkeys(lacking, ""))
+    device.start_booting()
+    lines: list[str] = []
+    results = bench(devices=[device.serial], rounds=1, progress=lines.append)
+    assert results.results[0].status == "ok" and results.devices[device.serial].notes == ()
+    assert f"{device.serial} is still starting; waiting up to 90 s" in lines
+    device.assert_clean()
+
+
+def test_a_phone_that_does_not_start_is_refused(device: Device, bench: Bench) -> None:
+    device.start_booting(queries=10**6)
+    with pytest.raises(EcbsrError, match=r"has not started within 0\.2 s; wait until it shows its home screen"):
+        bench(limits=replace(QUICK, reconnect=0.2))
+    assert device.pushes == []
 
 
 def test_a_phone_that_stays_away_keeps_its_runs_and_resume_finishes_them(
@@ -63,6 +86,51 @@ def test_a_phone_that_stays_away_keeps_its_runs_and_resume_finishes_them(
     assert session.resume(tmp_path / "out").results == finished.results
     assert device.shells == [], "a phone with nothing left to do need not be connected"
     device.assert_clean()
+
+
+@pytest.mark.parametrize(
+    ("what", "old", "new"),
+    [
+        ("the hash of the serial number is", "ro.serialno]: [", "ro.serialno]: [other"),
+        ("the system is standin/s/s:15", "standin/s/s:14", "standin/s/s:15"),
+        ("the model is Other", "manufacturer]: [Standin", "manufacturer]: [Other"),
+        ("the tool is", "", ""),
+    ],
+)
+def test_resume_does_not_mix_runs_of_two_phones_systems_or_tools(
+    device: Device, bench: Bench, tmp_path: Path, what: str, old: str, new: str
+) -> None:
+    tool, out = tmp_path / "tool", tmp_path / "out"
+    tool.write_bytes(elf())
+    device.away = None
+    device.set_tool({"hang": [3], "ms": 5})
+    device.during_run(lambda script, number: "--graph" in script and number == 3, device.pull_the_cable)
+    begun = bench(rounds=4, limits=replace(QUICK, reconnect=0.5), out=out, tool=str(tool))
+    properties = device.root / "properties"
+    properties.write_text(properties.read_text().replace(old, new))
+    tool.write_bytes(elf(extra=b"" if old else b"another release"))
+    device.set_tool({"ms": 50})
+    device.plug_in()
+    refused = session.resume(out)
+    message = refused.failures[device.serial]
+    assert what in message and "and was" in message and message.endswith("start a new benchmark")
+    assert (refused.results, refused.devices) == (begun.results, begun.devices)
+    assert not any(text in (out / "results.json").read_text() for text in (device.properties["ro.serialno"], "50.0"))
+    device.assert_clean()
+
+
+def test_resume_reads_a_journal_without_the_hash_of_the_serial_number(
+    device: Device, bench: Bench, tmp_path: Path
+) -> None:
+    bench(rounds=2, out=tmp_path / "out")
+    journal = tmp_path / "out/runs.jsonl"
+    first, *lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    first["session"]["settings"]["rounds"] = 3
+    for line in lines:
+        line.get("device", {}).pop("serial_hash", None)
+    journal.write_text("".join(json.dumps(line) + "\n" for line in [first, *lines]))
+    finished = session.resume(tmp_path / "out")
+    assert (finished.results[0].runs, finished.failures) == (3, {})
 
 
 def test_a_run_that_disconnects_the_phone_every_time_is_lost(device: Device, bench: Bench) -> None:
@@ -172,6 +240,10 @@ def test_a_screen_that_turns_off_between_two_runs_is_turned_on_again(device: Dev
             (device.root / "dumpsys/power").write_text("  mWakefulness=Dozing\n")
 
     device.watcher = sleep_after_a_run
-    assert bench().results[0].status == "ok"
+    results = bench()
+    (row,) = results.results
+    assert (row.status, row.note) == ("ok", screen.WENT_OFF)
+    states = [state.wakefulness for state in results.states[device.serial]]
+    assert states == ["Awake", "Dozing"] * 2, "each state is that before the screen is turned on again"
     assert device.actions().count("input keyevent KEYCODE_WAKEUP") >= 3  # at the start, and after each run
     device.assert_clean()

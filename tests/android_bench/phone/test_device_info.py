@@ -37,7 +37,19 @@ def test_masks_of_cores() -> None:
 def test_a_phone_without_output_has_no_properties() -> None:
     empty = device_info.parse_properties("")
     assert (empty.model, empty.soc, empty.api, empty.abis, empty.cores) == ("", "", None, (), ())
-    assert device_info.parse_reading("") == device_info.Reading(None, None, None, None, (), ())
+    assert device_info.parse_reading("") == device_info.Reading(None, None, None, None, (), (), (), "")
+
+
+def test_clocks_belong_to_their_cores() -> None:
+    few, all_cores = (
+        device_info.parse_reading(
+            "@@cores\n" + "".join(f"/sys/devices/system/cpu/cpu{core}/cpufreq {mhz}000 x\n" for core, mhz in clocks)
+        )
+        for clocks in ([(0, 1550), (4, 2002)], [(4, 2002), (0, 1550), (1, 1550), (5, 1000)])
+    )
+    assert few.clocks == {0: 1550, 4: 2002} and all_cores.clocks == {0: 1550, 1: 1550, 4: 2002, 5: 1000}
+    assert device_info.limited(all_cores.clocks, few.clocks) == device_info.limited(few.clocks, all_cores.clocks) == ""
+    assert device_info.limited(all_cores.clocks, {5: 2002}) == "a core is limited to 1000 of 2002 MHz"
 
 
 @pytest.mark.parametrize("value", ["1.2.3", "9" * 5000, "nan", "1e5", "0x20", "٣", "", "99999999"])
@@ -46,7 +58,7 @@ def test_a_reading_that_is_no_number_is_unknown(value: str) -> None:
         f"  level: {value}\n  temperature: {value}\n@@thermal\nThermal Status: {value}\n"
         f"\tTemperature{{mValue={value}, mType=3, mName=skin, mStatus=0}}\n"
     )
-    assert reading == device_info.Reading(None, None, None, None, (), ())
+    assert reading == device_info.Reading(None, None, None, None, (), (), (), "")
 
 
 READINGS = [

@@ -86,6 +86,45 @@ def test_a_fresh_lock_with_an_unreadable_owner_is_waited_for(device: Device, ben
     device.assert_clean()
 
 
+def test_a_full_storage_leaves_no_lock_without_a_name(device: Device, bench: Bench) -> None:
+    device.replace_program(
+        "mkdir", '/bin/mkdir "$@" || exit $?; case "$1" in *bench.lock) ln -s /dev/full "$1/owner";; esac'
+    )
+    with pytest.raises(EcbsrError, match=r"cannot write to /data/local/tmp: .*; free or repair the phone's storage"):
+        bench()
+    assert device.left_behind() == []
+
+
+def test_a_lock_that_has_no_name_for_long_is_told(device: Device, bench: Bench) -> None:
+    lock = device.path("/data/local/tmp/ecbsr-bench.lock")
+    lock.mkdir()
+    lines: list[str] = []
+
+    def progress(line: str) -> None:
+        lines.append(line)
+        if "is in use by a benchmark that left no name; waiting up to 60 s" in line:
+            lock.rmdir()
+
+    assert bench(rounds=1, progress=progress).results[0].status == "ok"
+    assert sum("left no name" in line for line in lines) == 1
+
+
+def test_a_process_of_a_container_with_the_same_mac_is_not_known_to_have_ended(
+    device: Device, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = device.path("/data/local/tmp/ecbsr-bench.lock")
+    boot = device.path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with monkeypatch.context() as patch:
+        patch.setattr("socket.gethostname", lambda: "another-container")
+        machine = machine_id()
+    lock.mkdir()
+    (lock / "owner").write_text(
+        json.dumps({"who": "root@another-container", "machine": machine, "pid": 2**22 - 1, "boot": boot, "token": "x"})
+    )
+    with pytest.raises(EcbsrError, match="in use by root@another-container"):
+        bench(limits=replace(QUICK, lock=0))
+
+
 def test_a_lock_without_a_name_on_a_phone_that_tells_no_age_is_not_waited_for_without_end(
     new_device: Callable[..., Device], bench: Bench
 ) -> None:

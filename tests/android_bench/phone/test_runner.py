@@ -211,7 +211,9 @@ def test_a_hot_phone_is_waited_for_and_a_throttled_latency_is_marked(device: Dev
     assert throttled.status == "throttled" and throttled.median_ms and "thermal status 3" in throttled.note
     device.watcher = lambda _script: None
     device.set_heat(0, tenths=480)
-    assert row(0).status == "ok", "a hot battery alone does not throttle the phone"
+    hot = row(0)
+    assert hot.status == "ok", "a hot battery alone does not throttle the phone"
+    assert hot.note == "its battery had 42 °C or more when the run began"
     assert not any("waiting" in line for line in lines)
     assert row(60).status == "ok" and any("48.0 °C" in line for line in lines)
     device.assert_clean()
@@ -228,6 +230,40 @@ def test_a_core_with_a_lower_clock_marks_the_latency(device: Device, bench: Benc
     (row,) = bench(rounds=1, limits=replace(QUICK, cooldown=0)).results
     assert row.status == "throttled"
     assert "limited to 1500 of 3000 MHz" in row.note
+    device.watcher = lambda _script: None
+    results = bench(rounds=1)
+    assert results.results[0].status == "ok", "nothing shows whether a limit since the start is usual"
+    (note,) = results.devices[device.serial].notes
+    assert note == "a core is limited to 1500 of 3000 MHz from the start: it is throttled or saves power"
+
+
+def test_a_core_that_was_offline_marks_no_latency(device: Device, bench: Bench) -> None:
+    folder = device.path("/sys/devices/system/cpu/cpu0")
+    offline = folder / "cpufreq"
+    online = offline.rename(folder / "later")
+
+    def wake_the_core(script: str) -> None:
+        if "--graph" in script:
+            online.rename(offline)
+
+    device.watcher = wake_the_core
+    results = bench(rounds=1, limits=replace(QUICK, cooldown=0))
+    assert (results.results[0].status, results.results[0].note) == ("ok", "")
+    before, after = results.states[device.serial]
+    assert (before.cores, after.cores) == ((1, 2, 3), (0, 1, 2, 3))
+
+
+def test_a_phone_that_reboots_into_a_lower_clock_is_throttled(device: Device, bench: Bench) -> None:
+    device.reboots = True
+    device.set_tool({"hang": [2]})
+
+    def reboot() -> None:
+        device.path("/sys/devices/system/cpu/cpu3/cpufreq/scaling_max_freq").write_text("1500000\n")
+        device.pull_the_cable()
+
+    device.during_run(lambda script, number: "--graph" in script and number == 2, reboot)
+    (row,) = bench(limits=replace(QUICK, cooldown=0)).results
+    assert (row.status, row.runs) == ("ok", 1) and "1 of 2 runs: throttled" in row.note
 
 
 @pytest.mark.parametrize(
@@ -247,6 +283,12 @@ def test_a_tool_that_fails(device: Device, bench: Bench, behavior: dict[str, Any
     assert words in row.note
     assert len((device.root / "runs").read_text().splitlines()) <= 2, "a case that failed twice is not tried again"
     device.assert_clean()
+
+
+def test_nnapi_of_an_old_phone_may_be_its_cpu(new_device: Callable[..., Device], bench: Bench) -> None:
+    old = new_device(**{"ro.build.version.sdk": "28"})
+    (row,) = bench(devices=[old.serial], delegates=["nnapi"], rounds=1).results
+    assert row.status == "ok" and "NNAPI can run nodes on the CPU" in row.note
 
 
 def test_a_tool_without_the_delegate(device: Device, bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from ecbsr_mobile.errors import EcbsrError
 from tests.helpers import android_programs
 from tests.helpers.adb_device import Device
 from tests.helpers.bench import Bench
+from tests.helpers.standin_tool import elf
 
 pytestmark = pytest.mark.slow
 NOISE = 'WARNING: linker: "libfoo.so" unused DT entry: type 0x1 {arg 0x2}'
@@ -75,6 +77,27 @@ def test_a_phone_that_refuses_input_or_settings(device: Device, bench: Bench, re
     assert any("its screen is off" in note for note in notes) == ("input" in refused)
     assert device.left_behind() == [] and device.running() == []
     assert (device.root / "settings/stay_on_while_plugged_in").read_text().strip() == "0"
+
+
+def test_a_screensaver_is_ended(device: Device, bench: Bench) -> None:
+    (device.root / "dumpsys/power").write_text("  mWakefulness=Dreaming\n")
+    results = bench(rounds=1)
+    assert results.devices[device.serial].notes == () and "input keyevent KEYCODE_WAKEUP" in device.actions()
+    assert device.left_behind() == [] and "input keyevent KEYCODE_SLEEP" not in device.actions()
+
+
+@pytest.mark.parametrize("name", ["ro.kernel.qemu", "ro.boot.qemu"])
+def test_an_emulator_is_named(new_device: Callable[..., Device], bench: Bench, name: str) -> None:
+    device = new_device(**{name: "1"})
+    results = bench(devices=[device.serial], rounds=1)
+    assert results.devices[device.serial].notes == ("it is an emulator: its times are not those of a phone",)
+
+
+def test_a_translated_tool_is_named(new_device: Callable[..., Device], bench: Bench, tmp_path: Path) -> None:
+    device = new_device(**{"ro.product.cpu.abilist": "x86_64,arm64-v8a"})
+    (tmp_path / "arm").write_bytes(elf(machine=0xB7))  # which the stand-in cannot run
+    (note,) = bench(devices=[device.serial], rounds=1, tool=str(tmp_path / "arm")).devices[device.serial].notes
+    assert note.startswith("its processor is x86_64: the tool for arm64-v8a is translated")
 
 
 def test_cores_cannot_be_chosen_without_taskset(new_device: Callable[..., Device], bench: Bench) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from android_bench.report import page as report_page
-from android_bench.results import types
+from android_bench.results import aggregate, types
 from android_bench.results.types import Check, Results
-from tests.helpers.bench import row
+from tests.helpers.bench import CASE, row, runs
 
 
 def test_the_latency_is_the_median_of_the_ok_runs() -> None:
@@ -55,6 +57,14 @@ def test_a_row_with_a_wrong_output_has_no_latency() -> None:
     actual = row(("ok", 9.0), check=Check(200.0, 12.0, f"{types.WRONG_OUTPUT}: 12 dB"))
     assert (actual.status, actual.median_ms) == ("mismatch", None)
     assert row(("ok", 9.0), check=Check(1.0, 60.0)).status == "ok"
+
+
+def test_the_note_has_what_any_timed_run_notes() -> None:
+    first, second, third = runs(("ok", 9.0), ("ok", 9.0), ("ok", 9.0))
+    noted = [replace(first, note="a"), replace(second, note="a; b"), replace(third, note="a")]
+    assert aggregate.row(CASE, noted, 3, None, ()).note == "a; b (1 of 3 runs)"
+    failed = runs(("failed", None), ("failed", None))
+    assert aggregate.row(CASE, failed, 2, None, ()).note == "why"
 
 
 def test_the_note_counts_missing_rounds() -> None:

@@ -96,6 +96,50 @@ def test_another_machine_or_tool_is_named(change: Callable[[DeviceInfo], DeviceI
     assert baseline.differences(replace(now, results=()), before) == [], "only shared rows count"
 
 
+def test_another_phone_of_the_same_model_at_the_address_is_named() -> None:
+    def of(serial_hash: str) -> Results:
+        return replace(results(10), devices={"phone": replace(PHONE, serial_hash=serial_hash)})
+
+    (found,) = baseline.differences(of("12"), of("34"))
+    assert found == "the hash of the serial number of phone is 12, and 34 in the baseline"
+    assert baseline.differences(of("12"), of("")) == [], "files of earlier versions have no hash"
+
+
+def _at(address: str, ms: float = 10, **changes: str) -> Results:
+    """The results of a phone at an address."""
+    (row,) = results(ms).results
+    device = replace(PHONE, name=address, **changes)  # type: ignore[arg-type]
+    return Results((replace(row, device=address),), {address: device}, {"m": {"sha256": "12"}})
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("12", "12"), ("12", ""), ("", "")])
+def test_a_phone_at_another_address_is_the_same_phone(ours: str, theirs: str) -> None:
+    before, now = _at("192.0.2.1:37123", serial_hash=theirs), _at("192.0.2.1:40001", 12, serial_hash=ours)
+    assert baseline.differences(now, before) == []
+    (slower,) = baseline.compare(now, before, 1.05, strict=True)
+    assert (slower.ratio, slower.verdict, slower.case.device) == (pytest.approx(1.2), "slower", "192.0.2.1:40001")
+
+
+def test_the_same_phone_with_another_system_is_compared_and_named() -> None:
+    before, now = _at("a:1", serial_hash="12"), _at("a:2", serial_hash="12", fingerprint="a/b:15")
+    (found,) = baseline.differences(now, before)
+    assert found == "the system of a:2 is a/b:15, and a/b:14 in the baseline"
+
+
+def test_other_phones_at_another_address_have_no_partner() -> None:
+    before = _at("a:1", serial_hash="12")
+    for now in (
+        _at("a:2", serial_hash="34"),
+        _at("a:2", fingerprint="a/b:15"),
+        _at("a:2", model="Another"),
+        _at("a:2", kind="host", serial_hash="12"),
+    ):
+        assert [row.before_ms for row in baseline.compare(now, before)] == [None]
+    one, two = _at("a:2"), _at("a:3")
+    both = replace(one, results=one.results + two.results, devices={**one.devices, **two.devices})
+    assert [row.before_ms for row in baseline.compare(both, before)] == [None, None], "which one it is, is not known"
+
+
 def test_another_model_file_or_choice_of_cores_is_named() -> None:
     before = replace(results(10), devices={"phone": PHONE}, models={"m": {"sha256": "12"}}, settings={"cores": "all"})
     for now, words in (

@@ -52,6 +52,22 @@ def test_int8_in_pieces_is_explained_by_its_pieces() -> None:
 
 
 @pytest.mark.parametrize(
+    ("nodes", "partitions", "words"),
+    [
+        (0, 0, "XNNPACK runs none of its operators"),
+        (5, None, "XNNPACK runs only some of its operators"),
+        (None, None, "XNNPACK runs only some of its operators"),
+        (5, 1, "XNNPACK runs only some of its operators"),
+        (5, 2, "XNNPACK runs it in 2 pieces"),
+    ],
+)
+def test_int8_of_which_xnnpack_runs_a_part(nodes: int | None, partitions: int | None, words: str) -> None:
+    partial = row("int8", 15.0, partitions=partitions, nodes_delegated=nodes, nodes_total=8, status="partial")
+    (sentence,) = explain(partial, row("fp32", 10.0))
+    assert f"{words}; ecbsr-audit says why" in sentence
+
+
+@pytest.mark.parametrize(
     "rows",
     [
         (row("int8", 9.0), row("fp32", 10.0)),
