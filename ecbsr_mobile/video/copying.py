@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-_MICROSECOND = Fraction(1, 1_000_000)  # the time base of a container as a whole
+MICROSECOND = Fraction(1, 1_000_000)  # the time base of a container as a whole
 # What a muxer writes itself, or what was true of the source alone.
 _STALE = (
     "encoder", "duration", "number_of_frames", "number_of_bytes", "bps", "_statistics", "major_brand", "minor_version",
@@ -151,12 +151,14 @@ def _kept(metadata: dict[str, str]) -> dict[str, str]:
 
 
 def _in_span(chapters: list[Any], span: Span, start: Fraction) -> list[Any]:
-    """The chapters of a span, from its beginning."""
+    """The chapters of a span, from its beginning at `start`."""
+    if span.whole and not start:
+        return chapters
     kept = []
     for chapter in chapters:
-        base = chapter["time_base"] or _MICROSECOND
+        base = chapter["time_base"] or MICROSECOND
         begin, end = (chapter[key] * base - start for key in ("start", "end"))
         last = end if span.stop is None else min(end, span.stop - span.start)
         if last > max(begin, 0):
             kept.append({**chapter, "start": round(max(begin, 0) / base), "end": round(last / base)})
-    return kept if not span.whole else chapters
+    return kept

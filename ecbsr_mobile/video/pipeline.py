@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EcbsrError
 from ..utils.files import atomic_write
 from . import upscaler
-from .copying import Copier, copy_metadata
+from .copying import MICROSECOND, Copier, copy_metadata
 from .decode import Decoded, Decoder, Span, origin
 from .encode import Encoding, VideoEncoder, encoding_for
 from .files import check_format
 from .probe import Clip, ffmpeg_errors, opened, probe
 
 if TYPE_CHECKING:
-    from av.container import OutputContainer
+    from av.container import InputContainer, OutputContainer
 
     from ..upscaling import Model
 
@@ -81,6 +81,7 @@ def upscale_clip(
     """Upscale a clip; the output appears whole or not at all.
 
     Time stamps, audio, subtitles, attachments, chapters, titles, rotation, color tags and static HDR metadata are kept.
+    The earliest stream begins at 0 where the clip begins later.
 
     Args:
         path: the clip.
@@ -135,7 +136,7 @@ class _Job:
         clip, encoding, model = self._clip, self._encoding, self._model
         with opened(clip.path) as (source, stream), ExitStack() as stack:
             time_base = Fraction(stream.time_base or Fraction(1, 1000))
-            start = Fraction(0) if self._span.whole else origin(stream) * time_base + self._span.start
+            start = _beginning(source) if self._span.whole else origin(stream) * time_base + self._span.start
             with ffmpeg_errors(self._output, "written"):
                 encoder = VideoEncoder(self._target, clip, encoding, time_base, model.scale)
                 encoder.stream.disposition = stream.disposition
@@ -198,6 +199,15 @@ class _Job:
             yield lambda planes: pool.submit(work, planes), workers + 1
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _beginning(source: InputContainer) -> Fraction:
+    """The time of a clip that becomes 0, in seconds: recordings and broadcasts begin at any time of their clock.
+
+    Streams keep their distance, since it is the beginning of the earliest one. A time below 0 stays, since players skip
+    what lies there.
+    """
+    return max(Fraction(source.start_time or 0) * MICROSECOND, Fraction(0))
 
 
 def _beyond(packet: Any, span: Span, start: Fraction, time_base: Fraction) -> bool:

@@ -118,13 +118,32 @@ def _sound(index: int, pitch: int) -> Any:
     return frame
 
 
+def delayed(source: Path, target: Path, seconds: int) -> Path:
+    """The streams and chapters of a clip in another one, whose clock begins later."""
+    with av.open(str(source)) as clip, av.open(str(target), "w") as later:
+        streams = [later.add_stream_from_template(stream) for stream in clip.streams]
+        chapters = clip.chapters()
+        for chapter in chapters:
+            for key in ("start", "end"):
+                chapter[key] += round(seconds / chapter["time_base"])
+        if chapters:
+            later.set_chapters(chapters)
+        packets = [packet for packet in clip.demux() if packet.size]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            packet.pts, packet.dts = (time + round(seconds / packet.time_base) for time in (packet.pts, packet.dts))
+            packet.stream = streams[packet.stream.index]
+            later.mux(packet)
+    return target
+
+
 @dataclass(frozen=True)
 class Read:
-    """What PyAV reads of a clip: its decoded video frames and the bytes of the other streams."""
+    """What PyAV reads of a clip: its decoded video frames, and the packets of the other streams with their times."""
 
     frames: list[Any]
     times: list[float]
     packets: dict[int, list[bytes]]
+    packet_times: dict[int, list[float]]
     kinds: list[tuple[str, str, str | None]]
     chapters: list[tuple[float, float, str]]
     title: str | None
@@ -151,15 +170,18 @@ def read_clip(path: Path) -> Read:
         video = source.streams.video[0]
         frames: list[Any] = []
         packets: dict[int, list[bytes]] = {}
+        packet_times: dict[int, list[float]] = {}
         for packet in source.demux():
             if packet.stream.index == video.index:
                 frames += packet.decode()
             elif packet.size:
                 packets.setdefault(packet.stream.index, []).append(bytes(packet))
+                packet_times.setdefault(packet.stream.index, []).append(float(packet.pts * packet.time_base))
         return Read(
             frames,
             [float(frame.pts * video.time_base) for frame in frames],
             packets,
+            packet_times,
             [
                 (stream.type, stream.codec_context.name, stream.metadata.get("language"))
                 for stream in source.streams

@@ -14,7 +14,7 @@ from ecbsr_mobile import TfliteModel, TorchModel, load, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.layers import bias_of
 from ecbsr_mobile.utils.scheduling import usable_cores
-from tests.helpers.clips import TAGS, av, frame_in, picture, read_clip, write_clip
+from tests.helpers.clips import TAGS, av, delayed, frame_in, picture, read_clip, write_clip
 
 from ecbsr_mobile.video.network import luma_runner  # isort: skip
 from ecbsr_mobile.video.pipeline import Options, upscale_clip  # isort: skip
@@ -138,6 +138,31 @@ def test_variable_frame_rate_is_kept(tmp_path: Path, model: TfliteModel) -> None
         output = tmp_path / f"out-{name}"
         upscale_clip(source, output, model)
         assert read_clip(output).times == pytest.approx([time / 1000 for time in times], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.mpg", "a.mkv"])
+@pytest.mark.parametrize("ending", [".mkv", ".mp4"])
+def test_a_clip_whose_clock_begins_late_begins_at_0(tmp_path: Path, model: TfliteModel, name: str, ending: str) -> None:
+    codec, sound = ("mpeg2video", "mp2") if name == "a.mpg" else ("libx264", "aac")
+    chapters = name == "a.mkv"
+    source = write_clip(tmp_path / "early.mkv", frames=10, codec=codec, sounds=1, sound=sound, chapters=chapters)
+    late = delayed(source, tmp_path / name, 36000)
+    output = tmp_path / f"out{ending}"
+    upscale_clip(late, output, model)
+    before, after = read_clip(late), read_clip(output)
+    with av.open(str(late)) as clip:
+        begin = clip.start_time / 1e6
+    assert begin > 35000
+    assert after.times == pytest.approx([time - begin for time in before.times], abs=2e-3)
+    assert after.packet_times[1] == pytest.approx([time - begin for time in before.packet_times[1]], abs=2e-3)
+    assert len(after.packets[1]) == len(before.packets[1])
+    assert after.chapters == [
+        (pytest.approx(start - begin, abs=2e-3), pytest.approx(end - begin, abs=2e-3), title)
+        for start, end, title in before.chapters
+    ]
+    assert len(after.chapters) == 2 * chapters
+    with av.open(str(output)) as clip:
+        assert clip.duration < 1_000_000
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
