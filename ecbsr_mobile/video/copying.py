@@ -30,6 +30,7 @@ class Copier:
 
     Attributes:
         notes: what the output cannot hold, as parts of a sentence.
+        overlapping: packets left out because their stream has gone on to a later time.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class Copier:
             EcbsrError: the format of the output holds no audio or subtitles of this kind.
         """
         self.notes: list[str] = []
+        self.overlapping = 0
+        self._next: dict[int, int] = {}  # stream → the least decoding time that its next packet may have
         self._streams: dict[int, Stream] = {}
         self._span, self._start, self._path, self._output = span, start, path, output
         self._finished: set[int] = set()
@@ -98,6 +101,11 @@ class Copier:
         shift = round(self._start / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts - shift
         packet.dts = None if packet.dts is None else packet.dts - shift
+        if packet.dts is not None:
+            if packet.dts < self._next.get(stream.index, packet.dts):  # a muxer takes no time back
+                self.overlapping += 1
+                return
+            self._next[stream.index] = packet.dts + (stream.type == "audio")  # two subtitles may begin at once
         packet.stream = stream
         with ffmpeg_errors(self._output, "written"):
             target.mux_one(packet)

@@ -18,6 +18,7 @@ from ..utils.files import atomic_write
 from . import upscaler
 from .copying import MICROSECOND, Copier, copy_metadata
 from .decode import Decoded, Decoder, Span, origin
+from .demux import Demuxer
 from .encode import Encoding, VideoEncoder, encoding_for
 from .files import check_format
 from .probe import Clip, ffmpeg_errors, opened, probe
@@ -159,7 +160,8 @@ class _Job:
 
             if self._span.start:
                 source.seek(round(start / time_base), stream=stream)
-            for packet in source.demux(stream, *(source.streams[index] for index in copier.streams)):
+            demuxer = Demuxer(source, stream, tuple(source.streams[index] for index in copier.streams))
+            for packet in demuxer:
                 if packet.stream.index != stream.index:
                     copier.copy(packet, self._target)
                     continue
@@ -179,6 +181,10 @@ class _Job:
                 self._target.mux(encoder.flush())
                 self._target.close()
         notes = [*encoding.notes, *copier.notes, *_notes(clip, decoder.damaged, encoder.size, model.scale)]
+        if demuxer.restarts:
+            notes.append(f"time stamps that jump back go on instead ({demuxer.restarts} jumps)")
+        if copier.overlapping:
+            notes.append(f"{copier.overlapping} packets of sound or text that lie before others are left out")
         return Result(clip.size, encoder.size, self._written, encoding.name, encoding.crf, tuple(notes))
 
     @contextmanager

@@ -118,7 +118,7 @@ def _sound(index: int, pitch: int) -> Any:
     return frame
 
 
-def delayed(source: Path, target: Path, seconds: int) -> Path:
+def delayed(source: Path, target: Path, seconds: int | Fraction) -> Path:
     """The streams and chapters of a clip in another one, whose clock begins later."""
     with av.open(str(source)) as clip, av.open(str(target), "w") as later:
         streams = [later.add_stream_from_template(stream) for stream in clip.streams]

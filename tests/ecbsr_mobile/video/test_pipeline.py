@@ -165,6 +165,43 @@ def test_a_clip_whose_clock_begins_late_begins_at_0(tmp_path: Path, model: Tflit
         assert clip.duration < 1_000_000
 
 
+@pytest.mark.parametrize("name", ["a.ts", "a.mpg"])
+@pytest.mark.parametrize("ending", [".mkv", ".mp4"])
+def test_joined_clips_play_one_after_another(tmp_path: Path, model: TfliteModel, name: str, ending: str) -> None:
+    codec, sound = ("mpeg2video", "mp2") if name == "a.mpg" else ("libx264", "aac")
+    first = write_clip(tmp_path / name, frames=10, codec=codec, sounds=1, sound=sound)
+    joined = tmp_path / f"joined{first.suffix}"
+    joined.write_bytes(delayed(first, tmp_path / f"late{first.suffix}", 50).read_bytes() + first.read_bytes())
+    output = tmp_path / f"out{ending}"
+    result = upscale_clip(joined, output, model)
+    assert result.notes == ("time stamps that jump back go on instead (1 jumps)",)
+    once, after = read_clip(first), read_clip(output)
+    assert len(after.times) == 20
+    steps = np.diff(after.times)
+    assert np.delete(steps, 9) == pytest.approx([1 / 25] * 18, abs=2e-3)
+    assert 0.038 <= steps[9] < 0.1  # the later end of sound and video ends the first part
+    heard, lead = np.array(after.packet_times[1]), once.packet_times[1][0] - once.times[0]
+    assert len(heard) == 2 * len(once.packets[1])
+    begins = heard[[0, len(once.packets[1])]] - np.array(after.times)[[0, 10]]
+    assert begins == pytest.approx([lead, lead], abs=3e-3)
+
+
+def test_sound_that_steps_back_a_little_is_left_out(tmp_path: Path, model: TfliteModel) -> None:
+    first = write_clip(tmp_path / "a.ts", frames=10, sounds=1)
+    once = read_clip(first)
+    length = Fraction(round(1000 * (once.packet_times[1][-1] - once.packet_times[1][0])), 1000)
+    second = delayed(first, tmp_path / "b.ts", length - Fraction(1, 20))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    result = upscale_clip(joined, tmp_path / "out.mp4", model)
+    after = read_clip(tmp_path / "out.mp4")
+    (note,) = result.notes
+    left_out = int(note.split()[0])
+    assert note.endswith("packets of sound or text that lie before others are left out") and 2 <= left_out <= 4
+    assert len(after.packets[1]) == 2 * len(once.packets[1]) - left_out
+    assert (np.diff(after.packet_times[1]) > 0).all() and (np.diff(after.times) > 0).all()
+
+
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
 def test_clips_of_few_frames(tmp_path: Path, model: TfliteModel, codec: str) -> None:
     for frames in (1, 2, 3):
