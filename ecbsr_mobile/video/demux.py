@@ -1,10 +1,13 @@
-"""The packets of a clip, in the order of the file, on one clock."""
+"""The packets of a clip, in the order of the file, on one clock; and where to seek for a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .probe import decodable, opened
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -13,6 +16,34 @@ if TYPE_CHECKING:
 
 _BACK = Fraction(1, 10)  # seconds that decoding times fall where a clock starts anew: FFmpeg's own limit
 _LAG = 2  # seconds by which one stream may reach a new part of a clip after another
+# Seconds to seek before a time: formats without an index are sought without regard to key frames, and the first time
+# stamps behind a place in MPEG-PS are guesses.
+_EARLIER = (10, 60)
+
+
+def seek_target(path: Path, time: Fraction) -> int | None:
+    """The time stamp to seek to so that all frames from `time` on can be decoded; None: read from the beginning.
+
+    Args:
+        path: a clip, which is opened for this: a seek that fails leaves a clip anywhere.
+        time: of its video, in seconds.
+    """
+    import av
+
+    for earlier in _EARLIER:
+        with opened(path) as (source, stream):
+            time_base = Fraction(stream.time_base or Fraction(1, 1000))
+            target = round((time - earlier) / time_base)
+            if target <= (stream.start_time or 0):
+                return None
+            try:
+                source.seek(target, stream=stream)
+            except av.error.FFmpegError:  # such as that of H.264 without a container, which has no time stamps
+                return None
+            first = next(decodable(source, stream), None)
+            if first is not None and first.pts is not None and first.pts * time_base <= time:
+                return target
+    return None
 
 
 class Demuxer:
@@ -29,7 +60,7 @@ class Demuxer:
         from av.format import Flags
 
         self._packets = source.demux(video, *others)
-        self._may_restart = bool(source.format.flags & Flags.ts_discont.value)
+        self._may_restart = Flags.ts_discont in Flags(source.format.flags)
         self._video = video.index
         self._last: dict[int, Fraction] = {}  # stream → its last decoding time as stored, in seconds
         self._moved: dict[int, Fraction] = {}  # stream → what is added to its times, in seconds

@@ -18,7 +18,7 @@ from ..utils.files import atomic_write
 from . import upscaler
 from .copying import MICROSECOND, Copier, copy_metadata
 from .decode import Decoded, Decoder, Span, origin
-from .demux import Demuxer
+from .demux import Demuxer, seek_target
 from .encode import Encoding, VideoEncoder, encoding_for
 from .files import check_format
 from .probe import Clip, ffmpeg_errors, opened, probe
@@ -158,8 +158,9 @@ class _Job:
                 if count is not None:
                     count(self._written)
 
-            if self._span.start:
-                source.seek(round(start / time_base), stream=stream)
+            target = seek_target(clip.path, start) if self._span.start else None
+            if target is not None:
+                source.seek(target, stream=stream)
             demuxer = Demuxer(source, stream, tuple(source.streams[index] for index in copier.streams))
             for packet in demuxer:
                 if packet.stream.index != stream.index:
@@ -176,7 +177,8 @@ class _Job:
             while waiting:
                 write_first()
             if not self._written:
-                raise EcbsrError(f"{clip.path}: has no frame in this span; it lasts {clip.seconds or 0:g} s")
+                lasts = f"; it lasts {clip.seconds:g} s" if clip.seconds else ""
+                raise EcbsrError(f"{clip.path}: has no frame in this span{lasts}")
             with ffmpeg_errors(self._output, "written"), copier.refusals():
                 self._target.mux(encoder.flush())
                 self._target.close()

@@ -160,7 +160,7 @@ def probe(path: str | os.PathLike[str], max_pixels: int | None = None) -> Clip:
     """
     with opened(path) as (container, stream):
         check_size(path, stream.width, stream.height, max_pixels)
-        frames = list(islice(_decodable(container, stream), _PROBED_FRAMES))
+        frames = list(islice(decodable(container, stream), _PROBED_FRAMES))
         if not frames:
             raise EcbsrError(f"{path}: has no frame that can be decoded; it is damaged or encrypted")
         first = frames[0]
@@ -203,7 +203,7 @@ def check_size(path: str | os.PathLike[str], width: int, height: int, max_pixels
         )
 
 
-def _decodable(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+def decodable(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     """The frames, without those that are too damaged to be decoded."""
     import av
 

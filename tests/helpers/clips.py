@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ LOSSLESS = {
     "libvpx-vp9": {"lossless": "1", "cpu-used": "8"},
     "ffv1": {},
     "mpeg2video": {"qscale": "2"},
+    "mpeg4": {"qscale": "2"},
 }
 TAGS = {"color_range": 1, "colorspace": 1, "color_primaries": 1, "color_trc": 1}
 
@@ -32,8 +34,12 @@ TAGS = {"color_range": 1, "colorspace": 1, "color_primaries": 1, "color_trc": 1}
 def picture(size: tuple[int, int], shift: int = 0) -> np.ndarray:
     """RGB of a bundled image, [H, W, 3]."""
     width, height = size
-    pixels = images.read(next(path for path in zoo.pictures() if path.stem == "chelsea")).rgb()
-    return np.ascontiguousarray(pixels[40 + shift : 40 + shift + height, 60 + shift : 60 + shift + width])
+    return np.ascontiguousarray(_cat()[40 + shift : 40 + shift + height, 60 + shift : 60 + shift + width])
+
+
+@cache
+def _cat() -> np.ndarray:
+    return images.read(next(path for path in zoo.pictures() if path.stem == "chelsea")).rgb()
 
 
 def frame_in(pixel_format: str, planes: Sequence[np.ndarray]) -> Any:
@@ -90,7 +96,7 @@ def write_clip(  # noqa: PLR0912
             target.set_chapters([one, two])
         for index in range(frames if planes is None else len(planes)):
             if planes is None:
-                rgb = av.VideoFrame.from_ndarray(picture(size, 2 * index), "rgb24")
+                rgb = av.VideoFrame.from_ndarray(picture(size, 2 * index % 100), "rgb24")
                 wide = (tags or TAGS).get("color_range") == 2
                 frame = rgb.reformat(
                     format=pixel_format, dst_colorspace="ITU709", dst_color_range="JPEG" if wide else "MPEG"
@@ -179,7 +185,7 @@ def read_clip(path: Path) -> Read:
                 packet_times.setdefault(packet.stream.index, []).append(float(packet.pts * packet.time_base))
         return Read(
             frames,
-            [float(frame.pts * video.time_base) for frame in frames],
+            [float(frame.pts * video.time_base) for frame in frames if frame.pts is not None],
             packets,
             packet_times,
             [

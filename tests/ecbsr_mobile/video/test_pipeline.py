@@ -316,6 +316,25 @@ def test_a_span_is_cut_with_its_sound_and_chapters(tmp_path: Path, model: Tflite
     assert not (tmp_path / "none.mkv").exists()
 
 
+@pytest.mark.parametrize("name", ["a.ts", "a.mpg", "a.flv", "a.avi", "a.h264", "a.mkv"])
+def test_a_span_begins_at_its_frame_in_any_container(tmp_path: Path, model: TfliteModel, name: str) -> None:
+    codec, sounds = {"a.mpg": "mpeg2video", "a.avi": "mpeg4"}.get(name, "libx264"), name in ("a.ts", "a.mkv")
+    source = write_clip(tmp_path / name, frames=400, codec=codec, sounds=sounds, options={"g": "100"})
+    options = Options(codec="h264", crf=0, start=Fraction(305, 25), duration=Fraction(4, 25))
+    result = upscale_clip(source, tmp_path / "out.mkv", model, options)
+    before, after = read_clip(source), read_clip(tmp_path / "out.mkv")
+    assert result.frames == 4
+    assert after.times == pytest.approx([0, 0.04, 0.08, 0.12], abs=2e-3)
+    for index in range(4):
+        expected = model.run((before.planes(305 + index)[0][:, :, None] / 255).astype(np.float32))[:, :, 0] * 255
+        assert np.abs(after.planes(index)[0] - expected.clip(0, 255)).max() <= 0.51
+    if sounds:
+        heard = np.array(before.packet_times[1]) - before.times[305]
+        assert after.packet_times[1] == pytest.approx(heard[(heard >= 0) & (heard < 0.16)], abs=2e-3)
+    with pytest.raises(EcbsrError, match="no frame in this span"):
+        upscale_clip(source, tmp_path / "none.mkv", model, Options(start=Fraction(99)))
+
+
 def test_the_left_half_of_a_comparison_is_bicubic(tmp_path: Path, model: TfliteModel) -> None:
     from ecbsr_mobile import images
 
