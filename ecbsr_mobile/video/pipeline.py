@@ -41,7 +41,7 @@ class Options:
         start: seconds to skip.
         duration: seconds to use; None: all that are left.
         deinterlace: by bwdif; False refuses interlaced clips.
-        compare: the left half is bicubic.
+        compare: the left half is bicubic, as a player shows it.
         max_pixels: limit of width times height; None: `probe.MAX_PIXELS`.
     """
 

@@ -13,6 +13,7 @@ import pytest
 from ecbsr_mobile import TfliteModel, TorchModel, load, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.layers import bias_of
+from ecbsr_mobile.utils.opencv import opencv
 from ecbsr_mobile.utils.scheduling import usable_cores
 from tests.helpers.clips import TAGS, av, delayed, frame_in, picture, read_clip, write_clip
 
@@ -346,6 +347,27 @@ def test_the_left_half_of_a_comparison_is_bicubic(tmp_path: Path, model: TfliteM
     bicubic = images.resize_bicubic(before.astype(np.float64), (96, 64)).clip(0, 255)
     assert np.abs(both[:, :47] - bicubic[:, :47]).max() <= 0.51
     assert (both[:, 49:] == ours[:, 49:]).all() and (both[:, 47:49] == 255).all()
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, -90])
+def test_the_half_that_is_displayed_on_the_left_is_bicubic(tmp_path: Path, model: TfliteModel, rotation: int) -> None:
+    """OpenCV turns frames by the display matrix, as players do."""
+    cv2 = opencv()
+    source = write_clip(tmp_path / "a.mp4", (48, 32), 2, rotation=rotation)
+    upscale_clip(source, tmp_path / "ours.mp4", model, LOSSLESS)
+    upscale_clip(source, tmp_path / "both.mp4", model, Options(codec="h264", crf=0, compare=True))
+    shown = []
+    for name in ("ours.mp4", "both.mp4"):
+        capture = cv2.VideoCapture(str(tmp_path / name))
+        shown.append(capture.read()[1].astype(int))
+        capture.release()
+    ours, both = shown
+    height, width = both.shape[:2]
+    assert (width, height) == ((96, 64) if rotation in (0, 180) else (64, 96))
+    middle = width // 2
+    assert (ours[:, middle + 4 :] == both[:, middle + 4 :]).all()
+    assert (ours[:, : middle - 4] != both[:, : middle - 4]).any(axis=2).mean() > 0.5
+    assert (both[:, middle - 1 : middle + 1, 1:] > 250).all()  # red and green: only the luma of the line is white
 
 
 def test_the_same_clip_gives_the_same_bytes(tmp_path: Path, model: TfliteModel) -> None:
