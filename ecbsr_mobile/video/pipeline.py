@@ -182,7 +182,11 @@ class _Job:
             with ffmpeg_errors(self._output, "written"), copier.refusals():
                 self._target.mux(encoder.flush())
                 self._target.close()
-        notes = [*encoding.notes, *copier.notes, *_notes(clip, decoder.damaged, encoder.size, model.scale)]
+        notes = [
+            *encoding.notes,
+            *copier.notes,
+            *_notes(clip, decoder.damaged + copier.damaged, encoder.size, model.scale),
+        ]
         if demuxer.restarts:
             notes.append(f"time stamps that jump back go on instead ({demuxer.restarts} jumps)")
         if copier.overlapping:

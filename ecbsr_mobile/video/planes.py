@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LIMITED, FULL = 1, 2  # FFmpeg's AVColorRange
 BT709 = 1  # its AVColorSpace, ITU-T H.273
 
-_SUBSAMPLINGS = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (4, 1): "411", (4, 2): "410", (1, 2): "440"}
+_SUBSAMPLINGS = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (4, 1): "411", (4, 4): "410", (1, 2): "440"}
 _MAX_DEPTH = 12
 
 

@@ -27,6 +27,7 @@ LOSSLESS = {
     "ffv1": {},
     "mpeg2video": {"qscale": "2"},
     "mpeg4": {"qscale": "2"},
+    "png": {},
 }
 TAGS = {"color_range": 1, "colorspace": 1, "color_primaries": 1, "color_trc": 1}
 
@@ -64,6 +65,7 @@ def write_clip(  # noqa: PLR0912
     planes: Sequence[Sequence[np.ndarray]] | None = None,
     sounds: int = 0,
     sound: str = "aac",
+    rate: int = 48000,
     subtitles: bool = False,
     chapters: bool = False,
     rotation: int = 0,
@@ -84,7 +86,7 @@ def write_clip(  # noqa: PLR0912
             video.codec_context.sample_aspect_ratio = aspect
         if rotation:
             video.set_display_rotation(rotation)
-        audio = [target.add_stream(sound, rate=48000, layout="mono") for _ in range(sounds)]
+        audio = [target.add_stream(sound, rate=rate, layout="mono") for _ in range(sounds)]
         for number, stream in enumerate(audio):
             stream.metadata["language"] = ("eng", "deu", "fra")[number]
         script = av.open(io.BytesIO(_SUBTITLES), format="srt") if subtitles else None
@@ -122,6 +124,12 @@ def _sound(index: int, pitch: int) -> Any:
     frame = av.AudioFrame.from_ndarray(np.sin(2 * np.pi * pitch * times).astype(np.float32)[None] / 4, "fltp", "mono")
     frame.rate, frame.pts = 48000, index * 1920
     return frame
+
+
+def samples(path: Path) -> np.ndarray:
+    """The first audio track, as FFmpeg decodes it."""
+    with av.open(str(path)) as clip:
+        return np.concatenate([frame.to_ndarray().ravel() for frame in clip.decode(audio=0)])
 
 
 def delayed(source: Path, target: Path, seconds: int | Fraction) -> Path:
@@ -191,7 +199,7 @@ def read_clip(path: Path) -> Read:
             [
                 (stream.type, stream.codec_context.name, stream.metadata.get("language"))
                 for stream in source.streams
-                if stream.type in ("audio", "subtitle")
+                if stream.type in ("audio", "subtitle") and stream.codec_context is not None
             ],
             [
                 (float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"]), c["metadata"].get("title", ""))

@@ -15,8 +15,9 @@ from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.layers import bias_of
 from ecbsr_mobile.utils.opencv import opencv
 from ecbsr_mobile.utils.scheduling import usable_cores
-from tests.helpers.clips import TAGS, av, delayed, frame_in, picture, read_clip, write_clip
+from tests.helpers.clips import TAGS, av, delayed, frame_in, picture, read_clip, samples, write_clip
 
+from ecbsr_mobile.video import files  # isort: skip
 from ecbsr_mobile.video.network import luma_runner  # isort: skip
 from ecbsr_mobile.video.pipeline import Options, upscale_clip  # isort: skip
 from ecbsr_mobile.video.probe import probe  # isort: skip
@@ -47,6 +48,7 @@ def floats() -> TfliteModel:
         ("a.mp4", "libsvtav1", "yuv420p10le", "hevc"),
         ("a.ts", "mpeg2video", "yuv420p", "h264"),
         ("a.mkv", "ffv1", "yuv411p", "h264"),
+        ("a.mkv", "ffv1", "yuv410p", "h264"),
         ("a.mkv", "ffv1", "gray", "h264"),
         ("a.mkv", "ffv1", "bgr0", "h264"),
     ],
@@ -413,6 +415,75 @@ def test_sound_that_a_format_refuses_only_at_its_header_is_named(
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
     upscale_clip(source, tmp_path / "out.mkv", model)
     assert read_clip(tmp_path / "out.mkv").packets == read_clip(source).packets
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "sound"), [("a.m2ts", "libx264", "pcm_bluray"), ("a.vob", "mpeg2video", "pcm_dvd")]
+)
+def test_sound_that_matroska_does_not_hold_becomes_pcm(
+    tmp_path: Path, model: TfliteModel, name: str, codec: str, sound: str
+) -> None:
+    source = write_clip(tmp_path / name, codec=codec, frames=5, sounds=1, sound=sound)
+    output = tmp_path / f"out{files.ending(source)}"
+    assert upscale_clip(source, output, model).notes == (
+        f"audio in {sound}, which Matroska cannot hold, becomes pcm_s16le",
+    )
+    before, after = read_clip(source), read_clip(output)
+    assert after.kinds[0][1] == "pcm_s16le"
+    assert (samples(output) == samples(source)).all() and samples(source).any()
+    lead = before.packet_times[1][0] - before.times[0]
+    assert after.packet_times[1][0] - after.times[0] == pytest.approx(lead, abs=2e-3)
+    with pytest.raises(EcbsrError, match=rf"out.mp4 cannot hold its audio in {sound}; choose .* ends in .mkv"):
+        upscale_clip(source, tmp_path / "out.mp4", model)
+
+
+@pytest.mark.skipif("libopencore_amrnb" not in av.codecs_available, reason="FFmpeg without an encoder for AMR")
+def test_speech_of_3gp_is_copied_into_mov_and_becomes_pcm_in_matroska(tmp_path: Path, model: TfliteModel) -> None:
+    source = write_clip(tmp_path / "a.3gp", codec="mpeg4", frames=10, sounds=1, sound="libopencore_amrnb", rate=8000)
+    assert files.ending(source) == ".mov"
+    assert upscale_clip(source, tmp_path / "out.mov", model).notes == ()
+    assert read_clip(tmp_path / "out.mov").packets == read_clip(source).packets
+    with pytest.raises(
+        EcbsrError, match=r"out.mp4 cannot hold its audio in amr_nb; choose an output that ends in .mov"
+    ):
+        upscale_clip(source, tmp_path / "out.mp4", model)
+    (note,) = upscale_clip(source, tmp_path / "out.mkv", model).notes
+    assert note == "audio in amr_nb, which Matroska cannot hold, becomes pcm_f32le"
+    assert samples(tmp_path / "out.mkv") == pytest.approx(samples(source))
+
+
+def test_subtitles_that_matroska_does_not_hold_need_another_output(tmp_path: Path, model: TfliteModel) -> None:
+    with av.open(str(write_clip(tmp_path / "a.mkv"))) as video, av.open(str(tmp_path / "a.mp4"), "w") as target:
+        copied, text = target.add_stream_from_template(video.streams[0]), target.add_stream("mov_text")
+        text.codec_context.subtitle_header = (
+            b"[Script Info]\nScriptType: v4.00+\n[V4+ Styles]\nFormat: Name\n[Events]\n"
+        )
+        for packet in video.demux():
+            if packet.size:
+                packet.stream = copied
+                target.mux(packet)
+        words = av.Packet(b"\0\4Meow")
+        words.stream, words.time_base, words.pts, words.dts, words.duration = text, Fraction(1, 1000), 0, 0, 100
+        target.mux(words)
+    upscale_clip(tmp_path / "a.mp4", tmp_path / "out.mp4", model)
+    assert read_clip(tmp_path / "out.mp4").packets[1][0] == b"\0\4Meow"
+    with pytest.raises(EcbsrError, match=r"out.mkv cannot hold its subtitle in mov_text; choose .* ends in .mp4"):
+        upscale_clip(tmp_path / "a.mp4", tmp_path / "out.mkv", model)
+
+
+@pytest.mark.parametrize("ending", [".mov", ".mkv"])
+def test_sound_of_an_unknown_codec_is_left_out_with_a_note(tmp_path: Path, model: TfliteModel, ending: str) -> None:
+    """Such as the second track of newer phones, in Apple's own codec."""
+    source = write_clip(tmp_path / "a.mov", frames=5, sounds=2)
+    data = source.read_bytes()
+    last = data.rindex(b"stsd")
+    source.write_bytes(data[:last] + data[last:].replace(b"mp4a", b"apac").replace(b"esds", b"dapa"))
+    with av.open(str(source)) as clip:
+        assert [stream.codec_context is None for stream in clip.streams] == [False, False, True]
+    output = tmp_path / f"out{ending}"
+    assert upscale_clip(source, output, model).notes == ("audio of an unknown codec is left out",)
+    after = read_clip(output)
+    assert after.packets == {1: read_clip(source).packets[1]} and len(after.kinds) == 1
 
 
 def test_a_frame_that_is_no_picture_is_refused(tmp_path: Path) -> None:
