@@ -27,6 +27,7 @@ MICROSECOND = Fraction(1, 1_000_000)  # the time base of a container as a whole
 _STALE = (
     "encoder", "duration", "number_of_frames", "number_of_bytes", "bps", "_statistics", "major_brand", "minor_version",
     "compatible_brands", "rotate", "handler_name", "vendor_id", "timecode", "creation_time",
+    "alpha_mode",
 )  # fmt: skip
 _MUXERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}  # of outputs that are proposed
 _PCM = {"u8": "pcm_u8", "s16": "pcm_s16le", "s32": "pcm_s32le", "flt": "pcm_f32le", "dbl": "pcm_f64le"}

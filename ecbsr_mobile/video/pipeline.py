@@ -232,6 +232,8 @@ def _notes(clip: Clip, damaged: int, size: tuple[int, int], scale: int) -> list[
     notes = []
     if clip.dynamic_hdr:
         notes.append(f"dynamic HDR metadata ({', '.join(clip.dynamic_hdr)}) is left out")
+    if clip.captions:
+        notes.append("closed captions within the frames are left out")
     if damaged:
         notes.append(f"{damaged} damaged packets or frames")
     if size != (clip.size[0] * scale, clip.size[1] * scale):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,17 @@ def test_full_range_is_converted_for_the_network(tmp_path: Path, floats: TfliteM
     limited = 16 + before.planes(0)[0] * 219 / 255
     expected = (floats.run((limited[:, :, None] / 255).astype(np.float32))[:, :, 0] * 255 - 16) * 255 / 219
     assert np.abs(after.planes(0)[0] - expected.clip(0, 255)).max() <= 0.51
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "ffv1"), ("a.mov", "png")])
+def test_gray_is_displayed_as_before(tmp_path: Path, floats: TfliteModel, name: str, codec: str) -> None:
+    """FFmpeg takes gray of an unspecified range as full; PNG tags gray as RGB."""
+    steps = np.repeat(np.array([0, 60, 130, 255], np.uint8), 16)[None].repeat(32, 0)
+    source = write_clip(tmp_path / name, codec=codec, pixel_format="gray", planes=[[steps]] * 2, tags={})
+    upscale_clip(source, tmp_path / "out.mkv", floats, LOSSLESS)
+    before, after = (read_clip(path).frames[0].reformat(format="rgb24") for path in (source, tmp_path / "out.mkv"))
+    assert np.abs(after.to_ndarray()[32, 16::32].astype(int) - before.to_ndarray()[16, 8::16]).max() <= 3
+    assert read_clip(tmp_path / "out.mkv").frames[0].colorspace == 6
 
 
 @pytest.mark.parametrize("siting", ["left", "center", "topleft"])
@@ -265,6 +277,21 @@ def test_an_encoder_that_asks_for_real_time_does_not_get_it(tmp_path: Path, mode
     upscale_clip(source, tmp_path / "out.mkv", model, Options(codec="av1"), count=look)
     look(None)
     assert seen == before == {os.SCHED_OTHER}
+
+
+def test_transparency_and_captions_are_left_out_with_a_note(tmp_path: Path, model: TfliteModel) -> None:
+    clear = write_clip(tmp_path / "a.webm", codec="libvpx-vp9", pixel_format="yuva420p")
+    result = upscale_clip(clear, tmp_path / "clear.mkv", model)
+    assert result.notes == ("transparency is not kept",)
+    with av.open(str(tmp_path / "clear.mkv")) as clip:
+        assert "alpha_mode" not in {key.lower() for key in clip.streams.video[0].metadata}
+    captions = b"\xb5\x00\x31GA94\x03\xc1\xff\xfc\x94\x20\xff"  # ATSC A/53, one pair of CEA-608
+    sei = b"\x00\x00\x00\x01\x06\x04" + bytes([len(captions)]) + captions + b"\x80"
+    units = re.split(rb"(?=\x00\x00\x01[\x41\x65])", write_clip(tmp_path / "a.h264").read_bytes())
+    (tmp_path / "b.h264").write_bytes(units[0] + b"".join(sei + unit for unit in units[1:]))
+    assert any(data.type.name == "A53_CC" for data in read_clip(tmp_path / "b.h264").frames[0].side_data)
+    result = upscale_clip(tmp_path / "b.h264", tmp_path / "captions.mkv", model)
+    assert result.notes == ("closed captions within the frames are left out",)
 
 
 def test_odd_sizes_get_a_repeated_row_and_column(tmp_path: Path) -> None:
