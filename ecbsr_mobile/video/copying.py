@@ -123,26 +123,33 @@ class Copier:
 
     def _write(self, packet: Packet[Any], stream: Any, target: OutputContainer) -> None:
         """Write a packet as it is, or as PCM; the empty one at the end of a stream, too."""
+        packets: list[Packet[Any]] = []
+        if packet.stream not in self._copied:
+            packets = self._as_pcm(packet, stream)
+        elif packet.size:
+            packet.stream = stream
+            packets = [packet]
+        with ffmpeg_errors(self._output, "written"):
+            target.mux(packets)
+
+    def _as_pcm(self, packet: Packet[Any], stream: Any) -> list[Packet[Any]]:
+        """The packets of PCM that a packet of audio becomes; none where it is damaged."""
         import av
 
-        frames = []
-        if packet.stream not in self._copied:
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                self.damaged += 1
-        with ffmpeg_errors(self._output, "written"):
-            for frame in frames:
-                target.mux(stream.encode(frame))
-            if packet.stream in self._copied and packet.size:
-                packet.stream = stream
-                target.mux_one(packet)
+        try:
+            return [encoded for frame in packet.decode() for encoded in stream.encode(frame)]
+        except (av.error.FFmpegError, ValueError):  # damaged, or of another rate or layout than the first
+            self.damaged += 1
+            return []
 
-    def _wanted(self, stream: Stream) -> bool:
+    def _wanted(self, stream: Any) -> bool:
         from av.stream import Disposition
 
         if stream.type in ("audio", "subtitle") and stream.codec_context is None:
             self.notes.append(f"{stream.type} of an unknown codec is left out")
+            return False
+        if stream.type == "audio" and not (stream.rate and stream.channels):
+            self.notes.append(f"{_text(stream)} is left out, since none of it can be decoded")
             return False
         if stream.type in ("audio", "subtitle", "attachment"):
             return True
