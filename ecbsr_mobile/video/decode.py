@@ -77,10 +77,19 @@ class Decoder:
             self.damaged += 1
             frames = []
         for frame in frames:
+            if self._far_before(frame):
+                continue
             self._check(frame)
             yield from map(self._decoded, self._in_span(self._progressive(frame)))
         if packet.size == 0 and self._graph is not None:
             yield from map(self._decoded, self._in_span(self._drained()))
+
+    def _far_before(self, frame: av.VideoFrame) -> bool:
+        """Whether a frame lies so far before the span that it may be of any size; bwdif needs those just before."""
+        if frame.pts is None or (frame.pts - self._origin) * self._time_base >= self._span.start - 1:
+            return False
+        self._last = frame.pts
+        return True
 
     def _check(self, frame: av.VideoFrame) -> None:
         clip, self._read = self._clip, self._read + 1

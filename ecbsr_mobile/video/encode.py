@@ -87,7 +87,7 @@ def encoding_for(clip: Clip, codec: str | None = None, crf: int | None = None) -
         raise UsageError(f"the constant rate factor {crf} is not in {low}..{high}, those of {name}")
     depth = next((depth for depth in chosen.depths if depth >= source.depth), chosen.depths[-1])
     notes = [*clip.source.notes] + [f"{source.depth} bits become {depth}"] * (depth != source.depth)
-    subsampling = {None: (2, 2), (4, 1): (2, 1), (4, 2): (2, 2), (1, 2): (1, 1)}.get(
+    subsampling = {None: (2, 2), (4, 1): (2, 1), (4, 4): (2, 2), (1, 2): (1, 1)}.get(
         source.subsampling, source.subsampling
     )
     assert subsampling is not None

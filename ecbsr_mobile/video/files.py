@@ -37,8 +37,10 @@ def check_format(output: str | os.PathLike[str], codec: str | None = None) -> No
 def ending(path: str | os.PathLike[str], codec: str | None = None) -> str:
     """The extension of the output for a clip: MP4, MOV and (for AV1) WebM stay, the others become Matroska.
 
-    Matroska holds audio and subtitles of any kind.
+    Matroska holds most kinds of audio and subtitles. 3GP becomes MOV, which alone holds its speech codec (AMR).
     """
     suffix = Path(path).suffix.lower()
+    if suffix == ".3gp":
+        return ".mov"
     kept = suffix in WRITABLE and (suffix != ".webm" or codec == "av1")
     return suffix if kept else ".mkv"

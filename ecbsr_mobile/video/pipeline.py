@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EcbsrError
 from ..utils.files import atomic_write
 from . import upscaler
-from .copying import Copier, copy_metadata
+from .copying import MICROSECOND, Copier, copy_metadata
 from .decode import Decoded, Decoder, Span, origin
+from .demux import Demuxer, seek_target
 from .encode import Encoding, VideoEncoder, encoding_for
 from .files import check_format
 from .probe import Clip, ffmpeg_errors, opened, probe
 
 if TYPE_CHECKING:
-    from av.container import OutputContainer
+    from av.container import InputContainer, OutputContainer
 
     from ..upscaling import Model
 
@@ -40,7 +41,7 @@ class Options:
         start: seconds to skip.
         duration: seconds to use; None: all that are left.
         deinterlace: by bwdif; False refuses interlaced clips.
-        compare: the left half is bicubic.
+        compare: the left half is bicubic, as a player shows it.
         max_pixels: limit of width times height; None: `probe.MAX_PIXELS`.
     """
 
@@ -81,6 +82,7 @@ def upscale_clip(
     """Upscale a clip; the output appears whole or not at all.
 
     Time stamps, audio, subtitles, attachments, chapters, titles, rotation, color tags and static HDR metadata are kept.
+    The earliest stream begins at 0 where the clip begins later.
 
     Args:
         path: the clip.
@@ -135,7 +137,7 @@ class _Job:
         clip, encoding, model = self._clip, self._encoding, self._model
         with opened(clip.path) as (source, stream), ExitStack() as stack:
             time_base = Fraction(stream.time_base or Fraction(1, 1000))
-            start = Fraction(0) if self._span.whole else origin(stream) * time_base + self._span.start
+            start = _beginning(source) if self._span.whole else origin(stream) * time_base + self._span.start
             with ffmpeg_errors(self._output, "written"):
                 encoder = VideoEncoder(self._target, clip, encoding, time_base, model.scale)
                 encoder.stream.disposition = stream.disposition
@@ -156,9 +158,11 @@ class _Job:
                 if count is not None:
                     count(self._written)
 
-            if self._span.start:
-                source.seek(round(start / time_base), stream=stream)
-            for packet in source.demux(stream, *(source.streams[index] for index in copier.streams)):
+            target = seek_target(clip.path, start) if self._span.start else None
+            if target is not None:
+                source.seek(target, stream=stream)
+            demuxer = Demuxer(source, stream, tuple(source.streams[index] for index in copier.streams))
+            for packet in demuxer:
                 if packet.stream.index != stream.index:
                     copier.copy(packet, self._target)
                     continue
@@ -173,11 +177,20 @@ class _Job:
             while waiting:
                 write_first()
             if not self._written:
-                raise EcbsrError(f"{clip.path}: has no frame in this span; it lasts {clip.seconds or 0:g} s")
+                lasts = f"; it lasts {clip.seconds:g} s" if clip.seconds else ""
+                raise EcbsrError(f"{clip.path}: has no frame in this span{lasts}")
             with ffmpeg_errors(self._output, "written"), copier.refusals():
                 self._target.mux(encoder.flush())
                 self._target.close()
-        notes = [*encoding.notes, *copier.notes, *_notes(clip, decoder.damaged, encoder.size, model.scale)]
+        notes = [
+            *encoding.notes,
+            *copier.notes,
+            *_notes(clip, decoder.damaged + copier.damaged, encoder.size, model.scale),
+        ]
+        if demuxer.restarts:
+            notes.append(f"time stamps that jump back go on instead ({demuxer.restarts} jumps)")
+        if copier.overlapping:
+            notes.append(f"{copier.overlapping} packets of sound or text that lie before others are left out")
         return Result(clip.size, encoder.size, self._written, encoding.name, encoding.crf, tuple(notes))
 
     @contextmanager
@@ -200,6 +213,15 @@ class _Job:
             pool.shutdown(cancel_futures=True)
 
 
+def _beginning(source: InputContainer) -> Fraction:
+    """The time of a clip that becomes 0, in seconds: recordings and broadcasts begin at any time of their clock.
+
+    Streams keep their distance, since it is the beginning of the earliest one. A time below 0 stays, since players skip
+    what lies there.
+    """
+    return max(Fraction(source.start_time or 0) * MICROSECOND, Fraction(0))
+
+
 def _beyond(packet: Any, span: Span, start: Fraction, time_base: Fraction) -> bool:
     """Whether a packet lies so far behind a span that no audio of the span follows."""
     assert span.stop is not None
@@ -210,6 +232,8 @@ def _notes(clip: Clip, damaged: int, size: tuple[int, int], scale: int) -> list[
     notes = []
     if clip.dynamic_hdr:
         notes.append(f"dynamic HDR metadata ({', '.join(clip.dynamic_hdr)}) is left out")
+    if clip.captions:
+        notes.append("closed captions within the frames are left out")
     if damaged:
         notes.append(f"{damaged} damaged packets or frames")
     if size != (clip.size[0] * scale, clip.size[1] * scale):

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
     Plane = NDArray[np.unsignedinteger]
 
-LIMITED, FULL = 1, 2  # FFmpeg's AVColorRange
-BT709 = 1  # its AVColorSpace, ITU-T H.273
+UNSPECIFIED_RANGE, LIMITED, FULL = 0, 1, 2  # FFmpeg's AVColorRange
+GBR, BT709 = 0, 1  # its AVColorSpace, ITU-T H.273
 
-_SUBSAMPLINGS = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (4, 1): "411", (4, 2): "410", (1, 2): "440"}
+_SUBSAMPLINGS = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (4, 1): "411", (4, 4): "410", (1, 2): "440"}
 _MAX_DEPTH = 12
+TRANSPARENCY_LOST = "transparency is not kept"
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,13 @@ def source_of(frame: av.VideoFrame, siting: str) -> Source:
     notes = [] if bits <= _MAX_DEPTH else [f"{bits} bits become {_MAX_DEPTH}"]
     rgb = pixel_format.is_rgb or pixel_format.has_palette
     if name.startswith(("yuva", "ya", "rgba", "bgra", "argb", "abgr", "gbrap", "vuya", "ayuv")):
-        notes.append("transparency is not kept")
+        notes.append(TRANSPARENCY_LOST)
     if rgb:
         return Source(Layout(depth, (1, 1)), True, ("RGB becomes YCbCr 4:4:4", *notes))
     full = name.startswith("yuvj") or frame.color_range == FULL
     if name.startswith(("gray", "ya", "mono")):
-        return Source(Layout(depth, None, full), False, tuple(notes))
+        # FFmpeg and players take gray of an unspecified range as full, as a picture.
+        return Source(Layout(depth, None, full or frame.color_range == UNSPECIFIED_RANGE), False, tuple(notes))
     subsampling = (64 // (pixel_format.chroma_width(64) or 1), 64 // (pixel_format.chroma_height(64) or 1))
     if subsampling not in _SUBSAMPLINGS or name.startswith(("bayer", "xyz")):
         raise EcbsrError(f"has the pixel format {name}, which cannot be read; convert it to yuv420p")

@@ -7,7 +7,7 @@ import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ..errors import EcbsrError
 from ..utils.text import printable
 from .chroma import SITINGS
-from .planes import Source, source_of
+from .planes import GBR, TRANSPARENCY_LOST, Source, source_of
 from .rgb import UNSPECIFIED, usual_matrix
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Clip:
         color: its tags.
         hdr: static HDR metadata.
         dynamic_hdr: names of dynamic HDR metadata.
+        captions: there are closed captions within its frames (CEA-608 or CEA-708).
         interlaced: one of its first frames is.
         rate: frames a second, for rate control and the estimate of what is left; time stamps do not depend on it.
         seconds: its length; None if unknown.
@@ -86,6 +87,7 @@ class Clip:
     color: Color
     hdr: Hdr
     dynamic_hdr: tuple[str, ...]
+    captions: bool
     interlaced: bool
     rate: Fraction
     seconds: float | None
@@ -160,18 +162,19 @@ def probe(path: str | os.PathLike[str], max_pixels: int | None = None) -> Clip:
     """
     with opened(path) as (container, stream):
         check_size(path, stream.width, stream.height, max_pixels)
-        frames = list(islice(_decodable(container, stream), _PROBED_FRAMES))
+        frames = list(islice(decodable(container, stream), _PROBED_FRAMES))
         if not frames:
             raise EcbsrError(f"{path}: has no frame that can be decoded; it is damaged or encrypted")
         first = frames[0]
         check_size(path, first.width, first.height, max_pixels)
         side = {data.type.name: bytes(data) for frame in reversed(frames) for data in frame.side_data}
         try:
-            source = source_of(first, _siting(first))
+            source = _with_transparency(source_of(first, _siting(first)), stream)
         except EcbsrError as error:
             raise EcbsrError(f"{path}: {error}") from None
         size = (first.width, first.height)
-        matrix = usual_matrix(size) if first.colorspace == UNSPECIFIED else first.colorspace
+        no_matrix = (UNSPECIFIED,) if source.rgb else (UNSPECIFIED, GBR)  # gray PNG says GBR
+        matrix = usual_matrix(size) if first.colorspace in no_matrix else first.colorspace
         rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
         aspect = stream.sample_aspect_ratio
         return Clip(
@@ -181,6 +184,7 @@ def probe(path: str | os.PathLike[str], max_pixels: int | None = None) -> Clip:
             Color(first.color_range, matrix, first.color_primaries, first.color_trc),
             _hdr(side),
             tuple(sorted(name for name in side if name.startswith(("DYNAMIC_HDR", "DOVI")))),
+            "A53_CC" in side,
             any(frame.interlaced_frame for frame in frames),
             min(max(Fraction(rate), Fraction(1, 1000)), Fraction(1000)),
             _seconds(container, stream),
@@ -203,13 +207,21 @@ def check_size(path: str | os.PathLike[str], width: int, height: int, max_pixels
         )
 
 
-def _decodable(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+def decodable(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     """The frames, without those that are too damaged to be decoded."""
     import av
 
     for packet in container.demux(stream):
         with suppress(av.error.FFmpegError):
             yield from packet.decode()
+
+
+def _with_transparency(source: Source, stream: VideoStream) -> Source:
+    """With a note on the transparency that WebM stores beside VP8 and VP9: FFmpeg's own decoders do not see it."""
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    if tags.get("alpha_mode") != "1" or TRANSPARENCY_LOST in source.notes:
+        return source
+    return replace(source, notes=(*source.notes, TRANSPARENCY_LOST))
 
 
 def _siting(frame: av.VideoFrame) -> str:

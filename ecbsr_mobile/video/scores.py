@@ -14,6 +14,7 @@ import numpy as np
 from .. import metrics
 from ..errors import EcbsrError
 from .decode import Decoder, Span
+from .demux import Demuxer
 from .probe import Clip, opened, probe
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _luma(clip: Clip) -> Iterator[tuple[Fraction, NDArray[Any]]]:
     """Time in seconds from the first frame, and luma [H, W] in 0..255, of each frame."""
     with opened(clip.path) as (container, stream):
         decoder, first = Decoder(clip, stream, Span(), None), None
-        for packet in container.demux(stream):
+        for packet in Demuxer(container, stream):
             for decoded in decoder.feed(packet):
                 first = decoded.pts if first is None else first
                 time = (decoded.pts - first) * Fraction(stream.time_base or 1)

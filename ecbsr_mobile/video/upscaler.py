@@ -73,7 +73,7 @@ def maker(
         clip: the source of the planes.
         layout: of the upscaled planes.
         size: of the upscaled luma, at least `scale` times the clip's.
-        compare: the left half is bicubic.
+        compare: the half that is displayed on the left is bicubic.
         threads: of the network in each.
 
     Raises:
@@ -86,9 +86,32 @@ def maker(
     def make() -> Upscale:
         luma = luma_runner(model, clip.size, source, threads) if model.colors == 1 else None
         rgb = rgb_runner(model, clip, threads) if model.colors == 3 else None
-        return _Upscaling(luma, rgb, model.scale, source, layout, size, compare)
+        return _Upscaling(luma, rgb, model.scale, source, layout, size, _left_of(clip.matrix) if compare else None)
 
     return make
+
+
+@dataclass(frozen=True)
+class _Half:
+    """A half of a plane as it is coded: the first or the last along an axis (0: rows, 1: columns)."""
+
+    axis: int
+    first: bool
+
+    def of(self, one: Plane, two: Plane) -> Plane:
+        """A plane that is `one` in this half and `two` in the other."""
+        middle = one.shape[self.axis] // 2
+        before, after = (one, two) if self.first else (two, one)
+        parts = np.split(before, [middle], self.axis)[0], np.split(after, [middle], self.axis)[1]
+        return np.concatenate(parts, self.axis)
+
+
+def _left_of(matrix: tuple[int, ...] | None) -> _Half:
+    """The half that a display matrix shows on the left: (a, b, u, c, d, v, …) puts (x, y) at x' = a·x + c·y."""
+    if matrix is None:
+        return _Half(1, True)
+    across, down = matrix[0], matrix[3]
+    return _Half(1, across >= 0) if abs(across) >= abs(down) else _Half(0, down > 0)
 
 
 @dataclass(frozen=True)
@@ -101,14 +124,14 @@ class _Upscaling:
     source: Layout
     target: Layout
     size: tuple[int, int]
-    compare: bool
+    bicubic: _Half | None
 
     def __call__(self, planes: tuple[Plane, ...]) -> tuple[Plane, ...]:
         enlarged = (
             self._by_rgb(planes) if self.luma is None else (self._padded(self.luma(planes[0])), *self._chroma(planes))
         )
-        if self.compare:
-            enlarged = self._half_bicubic(planes, enlarged)
+        if self.bicubic is not None:
+            enlarged = self._half_bicubic(planes, enlarged, self.bicubic)
         return tuple(self._in_depth(plane) for plane in enlarged)
 
     def _by_rgb(self, planes: tuple[Plane, ...]) -> tuple[Plane, ...]:
@@ -127,16 +150,14 @@ class _Upscaling:
         missing = height - plane.shape[0], width - plane.shape[1]
         return np.pad(plane, [(0, after) for after in missing], mode="edge") if any(missing) else plane
 
-    def _half_bicubic(self, planes: tuple[Plane, ...], enlarged: tuple[Plane, ...]) -> tuple[Plane, ...]:
-        """The planes with a left half by bicubic, and a white line between."""
+    def _half_bicubic(self, planes: tuple[Plane, ...], enlarged: tuple[Plane, ...], half: _Half) -> tuple[Plane, ...]:
+        """The planes with one half by bicubic, and a white line between."""
         source, scale = self.source, self.scale
         size = (planes[0].shape[1] * scale, planes[0].shape[0] * scale)
         bicubic = self._padded(resample(planes[0], size, (LUMA, LUMA), (LUMA, LUMA), scale, source.peak))
-        luma, *chroma = (
-            np.hstack([left[:, : left.shape[1] // 2], right[:, left.shape[1] // 2 :]])
-            for left, right in zip((bicubic, *self._chroma(planes)), enlarged, strict=True)
-        )
-        luma[:, luma.shape[1] // 2 - 1 : luma.shape[1] // 2 + 1] = source.peak
+        luma, *chroma = (half.of(one, two) for one, two in zip((bicubic, *self._chroma(planes)), enlarged, strict=True))
+        middle = luma.shape[half.axis] // 2
+        np.moveaxis(luma, half.axis, 0)[middle - 1 : middle + 1] = source.peak
         return luma, *chroma
 
     def _chroma(self, planes: tuple[Plane, ...]) -> tuple[Plane, ...]:

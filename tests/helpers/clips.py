@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ LOSSLESS = {
     "libvpx-vp9": {"lossless": "1", "cpu-used": "8"},
     "ffv1": {},
     "mpeg2video": {"qscale": "2"},
+    "mpeg4": {"qscale": "2"},
+    "png": {},
 }
 TAGS = {"color_range": 1, "colorspace": 1, "color_primaries": 1, "color_trc": 1}
 
@@ -32,8 +35,12 @@ TAGS = {"color_range": 1, "colorspace": 1, "color_primaries": 1, "color_trc": 1}
 def picture(size: tuple[int, int], shift: int = 0) -> np.ndarray:
     """RGB of a bundled image, [H, W, 3]."""
     width, height = size
-    pixels = images.read(next(path for path in zoo.pictures() if path.stem == "chelsea")).rgb()
-    return np.ascontiguousarray(pixels[40 + shift : 40 + shift + height, 60 + shift : 60 + shift + width])
+    return np.ascontiguousarray(_cat()[40 + shift : 40 + shift + height, 60 + shift : 60 + shift + width])
+
+
+@cache
+def _cat() -> np.ndarray:
+    return images.read(next(path for path in zoo.pictures() if path.stem == "chelsea")).rgb()
 
 
 def frame_in(pixel_format: str, planes: Sequence[np.ndarray]) -> Any:
@@ -58,6 +65,7 @@ def write_clip(  # noqa: PLR0912
     planes: Sequence[Sequence[np.ndarray]] | None = None,
     sounds: int = 0,
     sound: str = "aac",
+    rate: int = 48000,
     subtitles: bool = False,
     chapters: bool = False,
     rotation: int = 0,
@@ -78,7 +86,7 @@ def write_clip(  # noqa: PLR0912
             video.codec_context.sample_aspect_ratio = aspect
         if rotation:
             video.set_display_rotation(rotation)
-        audio = [target.add_stream(sound, rate=48000, layout="mono") for _ in range(sounds)]
+        audio = [target.add_stream(sound, rate=rate, layout="mono") for _ in range(sounds)]
         for number, stream in enumerate(audio):
             stream.metadata["language"] = ("eng", "deu", "fra")[number]
         script = av.open(io.BytesIO(_SUBTITLES), format="srt") if subtitles else None
@@ -90,7 +98,7 @@ def write_clip(  # noqa: PLR0912
             target.set_chapters([one, two])
         for index in range(frames if planes is None else len(planes)):
             if planes is None:
-                rgb = av.VideoFrame.from_ndarray(picture(size, 2 * index), "rgb24")
+                rgb = av.VideoFrame.from_ndarray(picture(size, 2 * index % 100), "rgb24")
                 wide = (tags or TAGS).get("color_range") == 2
                 frame = rgb.reformat(
                     format=pixel_format, dst_colorspace="ITU709", dst_color_range="JPEG" if wide else "MPEG"
@@ -118,13 +126,38 @@ def _sound(index: int, pitch: int) -> Any:
     return frame
 
 
+def samples(path: Path) -> np.ndarray:
+    """The first audio track, as FFmpeg decodes it."""
+    with av.open(str(path)) as clip:
+        return np.concatenate([frame.to_ndarray().ravel() for frame in clip.decode(audio=0)])
+
+
+def delayed(source: Path, target: Path, seconds: int | Fraction) -> Path:
+    """The streams and chapters of a clip in another one, whose clock begins later."""
+    with av.open(str(source)) as clip, av.open(str(target), "w") as later:
+        streams = [later.add_stream_from_template(stream) for stream in clip.streams]
+        chapters = clip.chapters()
+        for chapter in chapters:
+            for key in ("start", "end"):
+                chapter[key] += round(seconds / chapter["time_base"])
+        if chapters:
+            later.set_chapters(chapters)
+        packets = [packet for packet in clip.demux() if packet.size]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            packet.pts, packet.dts = (time + round(seconds / packet.time_base) for time in (packet.pts, packet.dts))
+            packet.stream = streams[packet.stream.index]
+            later.mux(packet)
+    return target
+
+
 @dataclass(frozen=True)
 class Read:
-    """What PyAV reads of a clip: its decoded video frames and the bytes of the other streams."""
+    """What PyAV reads of a clip: its decoded video frames, and the packets of the other streams with their times."""
 
     frames: list[Any]
     times: list[float]
     packets: dict[int, list[bytes]]
+    packet_times: dict[int, list[float]]
     kinds: list[tuple[str, str, str | None]]
     chapters: list[tuple[float, float, str]]
     title: str | None
@@ -151,19 +184,22 @@ def read_clip(path: Path) -> Read:
         video = source.streams.video[0]
         frames: list[Any] = []
         packets: dict[int, list[bytes]] = {}
+        packet_times: dict[int, list[float]] = {}
         for packet in source.demux():
             if packet.stream.index == video.index:
                 frames += packet.decode()
             elif packet.size:
                 packets.setdefault(packet.stream.index, []).append(bytes(packet))
+                packet_times.setdefault(packet.stream.index, []).append(float(packet.pts * packet.time_base))
         return Read(
             frames,
-            [float(frame.pts * video.time_base) for frame in frames],
+            [float(frame.pts * video.time_base) for frame in frames if frame.pts is not None],
             packets,
+            packet_times,
             [
                 (stream.type, stream.codec_context.name, stream.metadata.get("language"))
                 for stream in source.streams
-                if stream.type in ("audio", "subtitle")
+                if stream.type in ("audio", "subtitle") and stream.codec_context is not None
             ],
             [
                 (float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"]), c["metadata"].get("title", ""))

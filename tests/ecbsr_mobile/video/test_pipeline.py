@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import pytest
 from ecbsr_mobile import TfliteModel, TorchModel, load, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.layers import bias_of
+from ecbsr_mobile.utils.opencv import opencv
 from ecbsr_mobile.utils.scheduling import usable_cores
-from tests.helpers.clips import TAGS, av, frame_in, picture, read_clip, write_clip
+from tests.helpers.clips import TAGS, av, delayed, frame_in, picture, read_clip, samples, write_clip
 
+from ecbsr_mobile.video import files  # isort: skip
 from ecbsr_mobile.video.network import luma_runner  # isort: skip
 from ecbsr_mobile.video.pipeline import Options, upscale_clip  # isort: skip
 from ecbsr_mobile.video.probe import probe  # isort: skip
@@ -46,6 +49,7 @@ def floats() -> TfliteModel:
         ("a.mp4", "libsvtav1", "yuv420p10le", "hevc"),
         ("a.ts", "mpeg2video", "yuv420p", "h264"),
         ("a.mkv", "ffv1", "yuv411p", "h264"),
+        ("a.mkv", "ffv1", "yuv410p", "h264"),
         ("a.mkv", "ffv1", "gray", "h264"),
         ("a.mkv", "ffv1", "bgr0", "h264"),
     ],
@@ -102,6 +106,17 @@ def test_full_range_is_converted_for_the_network(tmp_path: Path, floats: TfliteM
     assert np.abs(after.planes(0)[0] - expected.clip(0, 255)).max() <= 0.51
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "ffv1"), ("a.mov", "png")])
+def test_gray_is_displayed_as_before(tmp_path: Path, floats: TfliteModel, name: str, codec: str) -> None:
+    """FFmpeg takes gray of an unspecified range as full; PNG tags gray as RGB."""
+    steps = np.repeat(np.array([0, 60, 130, 255], np.uint8), 16)[None].repeat(32, 0)
+    source = write_clip(tmp_path / name, codec=codec, pixel_format="gray", planes=[[steps]] * 2, tags={})
+    upscale_clip(source, tmp_path / "out.mkv", floats, LOSSLESS)
+    before, after = (read_clip(path).frames[0].reformat(format="rgb24") for path in (source, tmp_path / "out.mkv"))
+    assert np.abs(after.to_ndarray()[32, 16::32].astype(int) - before.to_ndarray()[16, 8::16]).max() <= 3
+    assert read_clip(tmp_path / "out.mkv").frames[0].colorspace == 6
+
+
 @pytest.mark.parametrize("siting", ["left", "center", "topleft"])
 def test_chroma_lies_where_the_source_says(tmp_path: Path, model: TfliteModel, siting: str) -> None:
     """Each sample is the cubic interpolation at its place; FFmpeg's own scaler takes all chroma as centered."""
@@ -138,6 +153,68 @@ def test_variable_frame_rate_is_kept(tmp_path: Path, model: TfliteModel) -> None
         output = tmp_path / f"out-{name}"
         upscale_clip(source, output, model)
         assert read_clip(output).times == pytest.approx([time / 1000 for time in times], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.mpg", "a.mkv"])
+@pytest.mark.parametrize("ending", [".mkv", ".mp4"])
+def test_a_clip_whose_clock_begins_late_begins_at_0(tmp_path: Path, model: TfliteModel, name: str, ending: str) -> None:
+    codec, sound = ("mpeg2video", "mp2") if name == "a.mpg" else ("libx264", "aac")
+    chapters = name == "a.mkv"
+    source = write_clip(tmp_path / "early.mkv", frames=10, codec=codec, sounds=1, sound=sound, chapters=chapters)
+    late = delayed(source, tmp_path / name, 36000)
+    output = tmp_path / f"out{ending}"
+    upscale_clip(late, output, model)
+    before, after = read_clip(late), read_clip(output)
+    with av.open(str(late)) as clip:
+        begin = clip.start_time / 1e6
+    assert begin > 35000
+    assert after.times == pytest.approx([time - begin for time in before.times], abs=2e-3)
+    assert after.packet_times[1] == pytest.approx([time - begin for time in before.packet_times[1]], abs=2e-3)
+    assert len(after.packets[1]) == len(before.packets[1])
+    assert after.chapters == [
+        (pytest.approx(start - begin, abs=2e-3), pytest.approx(end - begin, abs=2e-3), title)
+        for start, end, title in before.chapters
+    ]
+    assert len(after.chapters) == 2 * chapters
+    with av.open(str(output)) as clip:
+        assert clip.duration < 1_000_000
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.mpg"])
+@pytest.mark.parametrize("ending", [".mkv", ".mp4"])
+def test_joined_clips_play_one_after_another(tmp_path: Path, model: TfliteModel, name: str, ending: str) -> None:
+    codec, sound = ("mpeg2video", "mp2") if name == "a.mpg" else ("libx264", "aac")
+    first = write_clip(tmp_path / name, frames=10, codec=codec, sounds=1, sound=sound)
+    joined = tmp_path / f"joined{first.suffix}"
+    joined.write_bytes(delayed(first, tmp_path / f"late{first.suffix}", 50).read_bytes() + first.read_bytes())
+    output = tmp_path / f"out{ending}"
+    result = upscale_clip(joined, output, model)
+    assert result.notes == ("time stamps that jump back go on instead (1 jumps)",)
+    once, after = read_clip(first), read_clip(output)
+    assert len(after.times) == 20
+    steps = np.diff(after.times)
+    assert np.delete(steps, 9) == pytest.approx([1 / 25] * 18, abs=2e-3)
+    assert 0.038 <= steps[9] < 0.1  # the later end of sound and video ends the first part
+    heard, lead = np.array(after.packet_times[1]), once.packet_times[1][0] - once.times[0]
+    assert len(heard) == 2 * len(once.packets[1])
+    begins = heard[[0, len(once.packets[1])]] - np.array(after.times)[[0, 10]]
+    assert begins == pytest.approx([lead, lead], abs=3e-3)
+
+
+def test_sound_that_steps_back_a_little_is_left_out(tmp_path: Path, model: TfliteModel) -> None:
+    first = write_clip(tmp_path / "a.ts", frames=10, sounds=1)
+    once = read_clip(first)
+    length = Fraction(round(1000 * (once.packet_times[1][-1] - once.packet_times[1][0])), 1000)
+    second = delayed(first, tmp_path / "b.ts", length - Fraction(1, 20))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    result = upscale_clip(joined, tmp_path / "out.mp4", model)
+    after = read_clip(tmp_path / "out.mp4")
+    (note,) = result.notes
+    left_out = int(note.split()[0])
+    assert note.endswith("packets of sound or text that lie before others are left out") and 2 <= left_out <= 4
+    assert len(after.packets[1]) == 2 * len(once.packets[1]) - left_out
+    assert (np.diff(after.packet_times[1]) > 0).all() and (np.diff(after.times) > 0).all()
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
@@ -202,6 +279,21 @@ def test_an_encoder_that_asks_for_real_time_does_not_get_it(tmp_path: Path, mode
     assert seen == before == {os.SCHED_OTHER}
 
 
+def test_transparency_and_captions_are_left_out_with_a_note(tmp_path: Path, model: TfliteModel) -> None:
+    clear = write_clip(tmp_path / "a.webm", codec="libvpx-vp9", pixel_format="yuva420p")
+    result = upscale_clip(clear, tmp_path / "clear.mkv", model)
+    assert result.notes == ("transparency is not kept",)
+    with av.open(str(tmp_path / "clear.mkv")) as clip:
+        assert "alpha_mode" not in {key.lower() for key in clip.streams.video[0].metadata}
+    captions = b"\xb5\x00\x31GA94\x03\xc1\xff\xfc\x94\x20\xff"  # ATSC A/53, one pair of CEA-608
+    sei = b"\x00\x00\x00\x01\x06\x04" + bytes([len(captions)]) + captions + b"\x80"
+    units = re.split(rb"(?=\x00\x00\x01[\x41\x65])", write_clip(tmp_path / "a.h264").read_bytes())
+    (tmp_path / "b.h264").write_bytes(units[0] + b"".join(sei + unit for unit in units[1:]))
+    assert any(data.type.name == "A53_CC" for data in read_clip(tmp_path / "b.h264").frames[0].side_data)
+    result = upscale_clip(tmp_path / "b.h264", tmp_path / "captions.mkv", model)
+    assert result.notes == ("closed captions within the frames are left out",)
+
+
 def test_odd_sizes_get_a_repeated_row_and_column(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "a.mkv", (47, 33), 2, "ffv1")
     x3 = TfliteModel(zoo.tflite("ecbsr-m4c16-x3"), threads=1)
@@ -254,6 +346,25 @@ def test_a_span_is_cut_with_its_sound_and_chapters(tmp_path: Path, model: Tflite
     assert not (tmp_path / "none.mkv").exists()
 
 
+@pytest.mark.parametrize("name", ["a.ts", "a.mpg", "a.flv", "a.avi", "a.h264", "a.mkv"])
+def test_a_span_begins_at_its_frame_in_any_container(tmp_path: Path, model: TfliteModel, name: str) -> None:
+    codec, sounds = {"a.mpg": "mpeg2video", "a.avi": "mpeg4"}.get(name, "libx264"), name in ("a.ts", "a.mkv")
+    source = write_clip(tmp_path / name, frames=400, codec=codec, sounds=sounds, options={"g": "100"})
+    options = Options(codec="h264", crf=0, start=Fraction(305, 25), duration=Fraction(4, 25))
+    result = upscale_clip(source, tmp_path / "out.mkv", model, options)
+    before, after = read_clip(source), read_clip(tmp_path / "out.mkv")
+    assert result.frames == 4
+    assert after.times == pytest.approx([0, 0.04, 0.08, 0.12], abs=2e-3)
+    for index in range(4):
+        expected = model.run((before.planes(305 + index)[0][:, :, None] / 255).astype(np.float32))[:, :, 0] * 255
+        assert np.abs(after.planes(index)[0] - expected.clip(0, 255)).max() <= 0.51
+    if sounds:
+        heard = np.array(before.packet_times[1]) - before.times[305]
+        assert after.packet_times[1] == pytest.approx(heard[(heard >= 0) & (heard < 0.16)], abs=2e-3)
+    with pytest.raises(EcbsrError, match="no frame in this span"):
+        upscale_clip(source, tmp_path / "none.mkv", model, Options(start=Fraction(99)))
+
+
 def test_the_left_half_of_a_comparison_is_bicubic(tmp_path: Path, model: TfliteModel) -> None:
     from ecbsr_mobile import images
 
@@ -265,6 +376,27 @@ def test_the_left_half_of_a_comparison_is_bicubic(tmp_path: Path, model: TfliteM
     bicubic = images.resize_bicubic(before.astype(np.float64), (96, 64)).clip(0, 255)
     assert np.abs(both[:, :47] - bicubic[:, :47]).max() <= 0.51
     assert (both[:, 49:] == ours[:, 49:]).all() and (both[:, 47:49] == 255).all()
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, -90])
+def test_the_half_that_is_displayed_on_the_left_is_bicubic(tmp_path: Path, model: TfliteModel, rotation: int) -> None:
+    """OpenCV turns frames by the display matrix, as players do."""
+    cv2 = opencv()
+    source = write_clip(tmp_path / "a.mp4", (48, 32), 2, rotation=rotation)
+    upscale_clip(source, tmp_path / "ours.mp4", model, LOSSLESS)
+    upscale_clip(source, tmp_path / "both.mp4", model, Options(codec="h264", crf=0, compare=True))
+    shown = []
+    for name in ("ours.mp4", "both.mp4"):
+        capture = cv2.VideoCapture(str(tmp_path / name))
+        shown.append(capture.read()[1].astype(int))
+        capture.release()
+    ours, both = shown
+    height, width = both.shape[:2]
+    assert (width, height) == ((96, 64) if rotation in (0, 180) else (64, 96))
+    middle = width // 2
+    assert (ours[:, middle + 4 :] == both[:, middle + 4 :]).all()
+    assert (ours[:, : middle - 4] != both[:, : middle - 4]).any(axis=2).mean() > 0.5
+    assert (both[:, middle - 1 : middle + 1, 1:] > 250).all()  # red and green: only the luma of the line is white
 
 
 def test_the_same_clip_gives_the_same_bytes(tmp_path: Path, model: TfliteModel) -> None:
@@ -310,6 +442,75 @@ def test_sound_that_a_format_refuses_only_at_its_header_is_named(
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
     upscale_clip(source, tmp_path / "out.mkv", model)
     assert read_clip(tmp_path / "out.mkv").packets == read_clip(source).packets
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "sound"), [("a.m2ts", "libx264", "pcm_bluray"), ("a.vob", "mpeg2video", "pcm_dvd")]
+)
+def test_sound_that_matroska_does_not_hold_becomes_pcm(
+    tmp_path: Path, model: TfliteModel, name: str, codec: str, sound: str
+) -> None:
+    source = write_clip(tmp_path / name, codec=codec, frames=5, sounds=1, sound=sound)
+    output = tmp_path / f"out{files.ending(source)}"
+    assert upscale_clip(source, output, model).notes == (
+        f"audio in {sound}, which Matroska cannot hold, becomes pcm_s16le",
+    )
+    before, after = read_clip(source), read_clip(output)
+    assert after.kinds[0][1] == "pcm_s16le"
+    assert (samples(output) == samples(source)).all() and samples(source).any()
+    lead = before.packet_times[1][0] - before.times[0]
+    assert after.packet_times[1][0] - after.times[0] == pytest.approx(lead, abs=2e-3)
+    with pytest.raises(EcbsrError, match=rf"out.mp4 cannot hold its audio in {sound}; choose .* ends in .mkv"):
+        upscale_clip(source, tmp_path / "out.mp4", model)
+
+
+@pytest.mark.skipif("libopencore_amrnb" not in av.codecs_available, reason="FFmpeg without an encoder for AMR")
+def test_speech_of_3gp_is_copied_into_mov_and_becomes_pcm_in_matroska(tmp_path: Path, model: TfliteModel) -> None:
+    source = write_clip(tmp_path / "a.3gp", codec="mpeg4", frames=10, sounds=1, sound="libopencore_amrnb", rate=8000)
+    assert files.ending(source) == ".mov"
+    assert upscale_clip(source, tmp_path / "out.mov", model).notes == ()
+    assert read_clip(tmp_path / "out.mov").packets == read_clip(source).packets
+    with pytest.raises(
+        EcbsrError, match=r"out.mp4 cannot hold its audio in amr_nb; choose an output that ends in .mov"
+    ):
+        upscale_clip(source, tmp_path / "out.mp4", model)
+    (note,) = upscale_clip(source, tmp_path / "out.mkv", model).notes
+    assert note == "audio in amr_nb, which Matroska cannot hold, becomes pcm_f32le"
+    assert samples(tmp_path / "out.mkv") == pytest.approx(samples(source))
+
+
+def test_subtitles_that_matroska_does_not_hold_need_another_output(tmp_path: Path, model: TfliteModel) -> None:
+    with av.open(str(write_clip(tmp_path / "a.mkv"))) as video, av.open(str(tmp_path / "a.mp4"), "w") as target:
+        copied, text = target.add_stream_from_template(video.streams[0]), target.add_stream("mov_text")
+        text.codec_context.subtitle_header = (
+            b"[Script Info]\nScriptType: v4.00+\n[V4+ Styles]\nFormat: Name\n[Events]\n"
+        )
+        for packet in video.demux():
+            if packet.size:
+                packet.stream = copied
+                target.mux(packet)
+        words = av.Packet(b"\0\4Meow")
+        words.stream, words.time_base, words.pts, words.dts, words.duration = text, Fraction(1, 1000), 0, 0, 100
+        target.mux(words)
+    upscale_clip(tmp_path / "a.mp4", tmp_path / "out.mp4", model)
+    assert read_clip(tmp_path / "out.mp4").packets[1][0] == b"\0\4Meow"
+    with pytest.raises(EcbsrError, match=r"out.mkv cannot hold its subtitle in mov_text; choose .* ends in .mp4"):
+        upscale_clip(tmp_path / "a.mp4", tmp_path / "out.mkv", model)
+
+
+@pytest.mark.parametrize("ending", [".mov", ".mkv"])
+def test_sound_of_an_unknown_codec_is_left_out_with_a_note(tmp_path: Path, model: TfliteModel, ending: str) -> None:
+    """Such as the second track of newer phones, in Apple's own codec."""
+    source = write_clip(tmp_path / "a.mov", frames=5, sounds=2)
+    data = source.read_bytes()
+    last = data.rindex(b"stsd")
+    source.write_bytes(data[:last] + data[last:].replace(b"mp4a", b"apac").replace(b"esds", b"dapa"))
+    with av.open(str(source)) as clip:
+        assert [stream.codec_context is None for stream in clip.streams] == [False, False, True]
+    output = tmp_path / f"out{ending}"
+    assert upscale_clip(source, output, model).notes == ("audio of an unknown codec is left out",)
+    after = read_clip(output)
+    assert after.packets == {1: read_clip(source).packets[1]} and len(after.kinds) == 1
 
 
 def test_a_frame_that_is_no_picture_is_refused(tmp_path: Path) -> None:
