@@ -13,6 +13,7 @@ from .. import image_formats, zoo
 from ..errors import EcbsrError, UsageError
 from ..utils.files import check_outputs, write_bytes
 from ..utils.text import printable
+from ..video import files
 from . import common, paths, upscale_clips
 from .upscale_jobs import Job, Kind, Source, find_sources, plan, remaining, report, split_output, upscale_each
 
@@ -193,7 +194,7 @@ def _jobs(
 def _images() -> Kind:
     from .. import images
 
-    return Kind("image", images.READABLE, images.check_format, lambda _: ".png")
+    return Kind("image", images.READABLE, images.check_format, lambda _: ".png", files.READABLE)
 
 
 def _pixels(text: str) -> int:

@@ -34,12 +34,14 @@ class Kind:
         endings: file name extensions, in lower case, that a folder is searched for.
         check_format: refuses a name of an output whose format cannot be written.
         ending: the extension of the output for a file, where none is asked for.
+        others: extensions of files in a folder that are upscaled in another call.
     """
 
     name: str
     endings: tuple[str, ...]
     check_format: Callable[[str], object]
     ending: Callable[[Path], str]
+    others: tuple[str, ...] = ()
 
 
 Job = tuple[Path, Path]
@@ -90,7 +92,7 @@ def find_sources(inputs: Iterable[str], out: str | None, kind: Kind) -> tuple[li
             continue
         if out is not None and _same(path, Path(out)):
             raise UsageError(f"{out}: is the input folder; choose another output folder")
-        found, unlisted = images.find_below(path, out, kind.endings, kind.name)
+        found, unlisted = images.find_below(path, out, kind.endings, kind.name, kind.others)
         name = Path(path.resolve().name) if len(paths) > 1 else Path()
         sources += [Source(file, path, name / file.parent.relative_to(path)) for file in found]
         failures += unlisted

@@ -48,16 +48,18 @@ def find_below(
     leave_out: str | os.PathLike[str] | None = None,
     endings: Sequence[str] = READABLE,
     kind: str = "image",
+    others: Sequence[str] = (),
 ) -> tuple[list[Path], list[str]]:
     """The image files in a folder and in the folders below it, by folder and name; links to folders are not followed.
 
-    Warns (`UserWarning`) of images whose format cannot be read.
+    Warns (`UserWarning`) of images whose format cannot be read, and of `others`.
 
     Args:
         folder: where to look. Hidden files and folders, and what is no regular file (a pipe), are left out.
         leave_out: a folder that is not searched, wherever it is.
         endings: file name extensions to look for, in lower case.
         kind: what files with these extensions are, for a message.
+        others: extensions of files that belong to another call.
 
     Returns:
         The files, and a sentence for each folder that cannot be listed.
@@ -68,6 +70,7 @@ def find_below(
     unlisted: list[str] = []
     paths: list[Path] = []
     unread: list[Path] = []
+    elsewhere: list[Path] = []
     left_out = None if leave_out is None else os.path.realpath(leave_out)
 
     def note(error: OSError) -> None:
@@ -81,11 +84,15 @@ def find_below(
         )
         candidates = [Path(root, name) for name in sorted(files) if not name.startswith(".")]
         paths += [path for path in candidates if path.suffix.lower() in endings and _may_be_read(path)]
+        elsewhere += [path for path in candidates if path.suffix.lower() in others]
         unread += [path for path in candidates if endings == READABLE and path.suffix.lower() in UNREADABLE]
     if unread:
         kinds = ", ".join(sorted({path.suffix.lower() for path in unread}))
         text = f"{folder}: without {first_and_more([path.name for path in unread])}, because {kinds} cannot be read"
         warnings.warn(text, UserWarning, stacklevel=2)
+    if paths and elsewhere:
+        names = first_and_more([path.name for path in elsewhere])
+        warnings.warn(f"{folder}: without {names}; upscale them in another call, by name", UserWarning, stacklevel=2)
     if not paths:
         raise EcbsrError(unlisted[0] if unlisted else f"{folder}: contains no {kind} ({', '.join(endings)})")
     return paths, unlisted

@@ -122,6 +122,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_upscaled(work: Path) -> No
     (work / "photos" / "gone.png").symlink_to("nowhere")
     (work / "photos" / "a.DNG").write_bytes(b"II*\0")
     (work / "photos" / "b.jp2").write_bytes(b"x")
+    (work / "photos" / "c.MP4").write_bytes(b"x")
     result = upscale("photos", "--json")
     document = json.loads(result.stdout)
     assert result.returncode == 1
@@ -129,6 +130,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_upscaled(work: Path) -> No
     assert [Path(failure.partition(":")[0]).name for failure in document["failed"]] == ["broken.png", "gone.png"]
     assert "2 images could not be used" in result.stderr
     assert "photos: without a.DNG and 1 more, because .dng, .jp2 cannot be read" in result.stderr
+    assert "photos: without c.MP4; upscale them in another call, by name" in result.stderr
     assert sizes(work / "photos-x2") == {"a.png": (48, 32), "z.png": (48, 32)}
 
 
