@@ -38,8 +38,8 @@ _MAX_RATIO = 32
 LEAKY_SLOPES = (1 / 32, 16.0)
 """The slopes that an int8 LEAKY_RELU can have; others need another operator.
 
-XNNPACK requires slope · in_scale/out_scale to lie in [1/256, 128] or in [-128, -1/256]. The limits here leave a factor
-of 8 on both sides for the ratio of the scales.
+XNNPACK requires slope · in_scale/out_scale to lie in [1/256, 128] or in [-127.996, -1/256]. The limits here leave a
+factor of 8 on both sides for the ratio of the scales.
 """
 
 

@@ -11,20 +11,20 @@ from .op_rules import NodeView, int16_slope
 from .quant_rules import (
     bias_scale,
     eight_bit,
-    input_scale_ratio,
     int16_zero_points,
     kernel_zero_point,
     leaky_relu_scales,
-    max_requantization_scale,
     normal_scales,
-    product_scale_ratio,
     same_quantization,
+    xnnpack_product_scales,
+    xnnpack_requantization,
+    xnnpack_sum_scales,
     zero_points_in_range,
 )
 
 _CONVOLUTION = (
     Rule(kernel_zero_point, "LiteRT tflite/kernels/kernel_util.cc PopulateConvolutionQuantizationParams"),
-    Rule(max_requantization_scale(256.0), "XNNPACK src/operators/convolution-nhwc.c"),
+    Rule(xnnpack_requantization, "XNNPACK src/operators/convolution-nhwc.c"),
     Rule(bias_scale(), "LiteRT tflite/kernels/kernel_util.cc GetQuantizedConvolutionMultipler"),
     Rule(int16_zero_points, "LiteRT tflite/kernels/conv.cc, depthwise_conv.cc"),
 )
@@ -32,8 +32,8 @@ _ELEMENTWISE = "XNNPACK src/operators/binary-elementwise-nd.c; measured"
 INVARIANTS: dict[str, tuple[Rule, ...]] = {
     "CONV_2D": _CONVOLUTION,
     "DEPTHWISE_CONV_2D": _CONVOLUTION,
-    **rules_for(_ELEMENTWISE, "ADD SUB", eight_bit(input_scale_ratio(2.0**-10, 2.0**8)), int16_zero_points),
-    **rules_for(_ELEMENTWISE, "MUL", eight_bit(product_scale_ratio(2.0**-16, 2.0**8))),
+    **rules_for(_ELEMENTWISE, "ADD SUB", eight_bit(xnnpack_sum_scales), int16_zero_points),
+    **rules_for(_ELEMENTWISE, "MUL", eight_bit(xnnpack_product_scales)),
     **rules_for("LiteRT tflite/kernels/maximum_minimum.cc: compares integers", "MAXIMUM MINIMUM", same_quantization(2)),
     **rules_for("XNNPACK src/subgraph/concatenate.c", "CONCATENATION", same_quantization(100)),
     **rules_for("XNNPACK src/subgraph", "DEPTH_TO_SPACE RESHAPE TRANSPOSE RESIZE_BILINEAR", same_quantization()),

@@ -240,3 +240,9 @@ def _outside(ratio: float, least: float, most: float, closed: bool, what: str) -
     if least <= ratio < most or (closed and ratio == most):
         return None
     return f"{what} is {ratio:.4g}, outside [{least:.4g}, {most:g}{']' if closed else ')'}"
+
+
+# The limits of XNNPACK, whose operators are refused, or which no quantized file should exceed.
+xnnpack_requantization = max_requantization_scale(256.0)
+xnnpack_sum_scales = input_scale_ratio(2.0**-10, 2.0**8)
+xnnpack_product_scales = product_scale_ratio(2.0**-16, 2.0**8)

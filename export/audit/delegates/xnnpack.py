@@ -28,12 +28,13 @@ from ..quant_rules import (
     kernel_channel_zero_points,
     kernel_zero_point,
     leaky_relu_scales,
-    max_requantization_scale,
     nonzero_alpha,
     per_channel_axis,
     per_tensor_activations,
-    product_scale_ratio,
     same_quantization,
+    xnnpack_product_scales,
+    xnnpack_requantization,
+    xnnpack_sum_scales,
     zero_points_in_range,
 )
 from .base import FUSED, NUMERIC, Delegate, NodeSupport, Rule, rules_for
@@ -60,7 +61,7 @@ def _convolution(axis: int, dynamic_range: bool, without_bias: NodeSupport) -> t
         Rule(per_channel_axis(axis), f"{_SOURCE} CheckTensorFloat32OrQCInt8Type"),
         Rule(fused_activation_in(FUSED), f"{_SOURCE} ConvertActivationToOutputRange"),
         Rule(kernel_zero_point, "XNNPACK src/subgraph/convolution-2d.c; measured", "fatal"),
-        Rule(max_requantization_scale(256.0), "XNNPACK src/operators/convolution-nhwc.c; measured", "fatal"),
+        Rule(xnnpack_requantization, "XNNPACK src/operators/convolution-nhwc.c; measured", "fatal"),
     )
 
 
@@ -96,7 +97,7 @@ XNNPACK = Delegate(
             _NUMERIC_TYPES,
             same_type(2),
             fused_activation_in(FUSED),
-            input_scale_ratio(2.0**-10, 2.0**8),
+            xnnpack_sum_scales,
         ),
         **rules_for(
             _ELEMENTWISE,
@@ -104,7 +105,7 @@ XNNPACK = Delegate(
             _NUMERIC_TYPES,
             same_type(2),
             fused_activation_in(FUSED),
-            product_scale_ratio(2.0**-16, 2.0**8),
+            xnnpack_product_scales,
         ),
         "CONCATENATION": (
             Rule(_NUMERIC_TYPES, f"{_SOURCE} VisitConcatenationNode"),
