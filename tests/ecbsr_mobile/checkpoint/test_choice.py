@@ -155,6 +155,18 @@ AVERAGES = {
             "model_ema.decay": torch.tensor(0.99), "model_ema.num_updates": torch.tensor(5),
         }
     },
+    "MMEngine's EMAHook": lambda a, b: {  # exchanges both before it saves
+        "meta": {"mmengine_version": "0.10.7"}, "message_hub": {}, "state_dict": named("generator.", b),
+        "ema_state_dict": {"steps": torch.tensor(3), **named("module.generator.", a)},
+    },
+    "Lightning's WeightAveraging": lambda a, b: {
+        "state_dict": named("net.", b), "current_model_state": named("net.", a),
+        "averaging_state": {"n_averaged": torch.tensor(3)},
+    },
+    "ema_pytorch beside the network": lambda a, b: {
+        "model": {name: value * 1 for name, value in a.items()},
+        "ema": {"initted": torch.tensor(True), **named("online_model.", a), **named("ema_model.", b)},
+    },
     "camel case": lambda a, b: {"netG": a, "netGEma": b},
     "without masks": lambda a, b: {"model": a, "ema": {name: v for name, v in b.items() if not name.endswith("mask")}},
 }  # fmt: skip
@@ -170,8 +182,56 @@ def test_averaged_weights_are_preferred_and_named(tmp_path: Path, kind: str, rev
     net, other = some_net(), some_net(seed=1)
     content = AVERAGES[kind](other.state_dict(), net.state_dict())
     (tmp_path / "w.pth").write_bytes(saved(dict(reversed(content.items())) if reverse else content))
-    with pytest.warns(UserWarning, match=r"with the averaged weights \(.*(ema|swa|Ema)"):
+    with pytest.warns(UserWarning, match=r"with the averaged weights \(.*(ema|swa|Ema|state_dict)"):
         assert same(load(tmp_path / "w.pth", value_range=1), net.collapse())
+
+
+NOT_BEGUN = {
+    "AveragedModel": lambda a, b: {"model": a, "swa_model": {"n_averaged": torch.tensor(0), **named("module.", b)}},
+    "Lightning's StochasticWeightAveraging": lambda a, b: {
+        "state_dict": named("net.", a),
+        "callbacks": {"StochasticWeightAveraging": {"n_averaged": 0, "average_model_state": named("net.", b)}},
+    },
+    "Lightning's WeightAveraging": lambda a, b: {
+        "state_dict": named("net.", b), "current_model_state": named("net.", a),
+        "averaging_state": {"n_averaged": torch.tensor(0)},
+    },
+    "ema_pytorch": lambda a, b: {
+        "initted": torch.tensor(False), **named("online_model.", a), **named("ema_model.", b),
+    },
+    "former ema_pytorch": lambda a, b: {
+        "initted": torch.zeros(1), **named("online_model.", a), **named("ema_model.", b),
+    },
+    "LitEma": lambda a, b: {
+        **named("model.", a), **{f"model_ema.{name.replace('.', '')}": value for name, value in b.items()},
+        "model_ema.num_updates": torch.tensor(0, dtype=torch.int32),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(NOT_BEGUN))
+@pytest.mark.parametrize("legacy", [False, True])
+def test_an_average_that_has_not_begun_is_left_out(tmp_path: Path, kind: str, legacy: bool) -> None:
+    net, untrained = some_net(), some_net(seed=1)
+    content = NOT_BEGUN[kind](net.state_dict(), untrained.state_dict())
+    (tmp_path / "w.pth").write_bytes(saved(content, _use_new_zipfile_serialization=not legacy))
+    with pytest.warns(UserWarning, match=r"without .*the average in [\w.]+, which has not begun$"):
+        assert same(load(tmp_path / "w.pth", value_range=1), net.collapse())
+
+
+def test_an_average_that_has_not_begun_in_safetensors(tmp_path: Path) -> None:
+    net, untrained = some_net(), some_net(seed=1)
+    state = {**named("net.", net.state_dict()), **named("swa.module.", untrained.state_dict())}
+    safetensors.torch.save_file(state | {"swa.n_averaged": torch.tensor(0)}, tmp_path / "w.safetensors")
+    with pytest.warns(UserWarning, match="the average in swa.module, which has not begun$"):
+        assert same(load(tmp_path / "w.safetensors", value_range=1), net.collapse())
+
+
+def test_an_average_of_no_updates_alone_is_named(tmp_path: Path) -> None:
+    state = torch.optim.swa_utils.AveragedModel(some_net()).state_dict()
+    (tmp_path / "w.pth").write_bytes(saved({"swa_model": state}))
+    with pytest.warns(UserWarning, match=r"averaged weights \(swa_model.module, of no updates yet\)$"):
+        assert same(load(tmp_path / "w.pth", value_range=1), some_net().collapse())
 
 
 def test_what_is_left_out_is_named(tmp_path: Path) -> None:
