@@ -49,23 +49,28 @@ NAME = re.compile(rf"(?P<prefix>(?:.*?\.)??)(?P<name>{_ALL})")
 class Chain:
     """3×3 convolutions from first to last with the slopes after each but the last; None stands for ReLU.
 
-    `residual` says whether the image is added to their result; None: the file does not say. `limited` says that the
+    `residual` says whether the image is added to their result; None: the names do not say. `limited` says that the
     result is clipped to [0, 1], which is left to whoever rounds it to pixels.
     """
 
     kernels: list[Kernel]
     slopes: list[Tensor | None]
-    residual: bool | None = True
+    residual: bool | None = None
     limited: bool = False
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What names say about the code that wrote them: branches, the value range, and whether ReLU is certain."""
+    """What names say about the code that wrote them.
+
+    Whether blocks have branches, the value range, whether ReLU is certain, and whether most networks of these names
+    have the image added to their result.
+    """
 
     branched: bool
     value_range: float
     relu: bool = False
+    residual: bool = True
 
 
 def with_one_backbone(state: State) -> State:
@@ -90,8 +95,8 @@ def facts(state: State, keys: tuple[str, ...]) -> Facts:
     rgb = first is not None and first.ndim == 4 and first.shape[1] == 3
     basicsr = any(key in ("params", "params_ema") for key in keys)
     value_range = 255.0 if not basicsr and (plain or (branched and not rgb)) else 1.0
-    relu = any(re.fullmatch(f"{_DIRECT}|{etds.NAME}", name) for name in state)
-    return Facts(branched, value_range, relu)
+    of_etds = any(re.fullmatch(etds.NAME, name) for name in state)
+    return Facts(branched, value_range, relu=of_etds, residual=not of_etds)
 
 
 def chain(state: State, identity: bool) -> Chain:
@@ -103,7 +108,7 @@ def chain(state: State, identity: bool) -> Chain:
     if any(re.fullmatch(etds.NAME, name) for name in state):
         state, residual = etds.as_plain_blocks(state)
     else:
-        state, residual = _compact_as_plain_blocks(state), True
+        state, residual = _compact_as_plain_blocks(state), None
     blocks = _blocks(state)
     if "slope" in blocks[-1]:
         raise EcbsrError(f"block {len(blocks) - 1}, the last, has an activation, which an ECBSR network does not have")
