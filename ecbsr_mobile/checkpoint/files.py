@@ -19,7 +19,7 @@ from torch import Tensor
 from ..errors import EcbsrError
 from ..utils.text import printable
 from . import kinds
-from .pickles import Reference, decode, walk
+from .pickles import Reference, decode
 from .stored import ELEMENTS, MAX_BYTES, Stored, from_bytes, storage, tensor
 
 MAX_PICKLE = 2**25
@@ -108,9 +108,10 @@ def _legacy(data: mmap.mmap) -> Contents:
     stream = cast(IO[bytes], data)
     if decode(stream) != _MAGIC:
         raise EcbsrError("is a Python pickle that torch.save did not write; save the state_dict() with torch.save")
-    _, system, tree, keys = (decode(stream) for _ in range(4))
+    references: list[Reference] = []
+    _, system, tree, keys = decode(stream), decode(stream), decode(stream, references), decode(stream)
     big_endian = isinstance(system, dict) and system.get("little_endian") is False
-    places = _places(data, keys, _itemsizes(tree))
+    places = _places(data, keys, _itemsizes(references))
 
     def read_storage(key: str, dtype: str, numel: int) -> Tensor:
         start, length = places.get(key, (0, 0))
@@ -122,10 +123,10 @@ def _legacy(data: mmap.mmap) -> Contents:
     return Contents(tree, partial(tensor, read_storage=read_storage))
 
 
-def _itemsizes(tree: Any) -> dict[str, int]:
-    """The bytes of an element of each storage that an object refers to, by the storage's key."""
+def _itemsizes(references: list[Reference]) -> dict[str, int]:
+    """The bytes of an element of each storage that a pickle refers to, by the storage's key."""
     try:
-        found = [storage(value) for value in walk(tree) if isinstance(value, Reference)]
+        found = [storage(reference) for reference in references]
     except ValueError:
         raise EcbsrError(DAMAGED) from None
     return {item.key: item.itemsize for item in found}
