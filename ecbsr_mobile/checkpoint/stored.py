@@ -47,7 +47,14 @@ _STORAGES = {
     "QInt32Storage": ("qint32", 4),
     "UntypedStorage": ("bytes", 1),
 }
-_KINDS = {"sparse": "sparse", "qtensor": "quantized", "meta": "without values (meta)", "nested": "nested"}
+_ON_DEVICE = "stored as an array of another device (XLA, MPS)"
+_KINDS = {
+    "device_tensor": _ON_DEVICE,
+    "sparse": "sparse",
+    "qtensor": "quantized",
+    "meta": "without values (meta)",
+    "nested": "nested",
+}
 
 ReadStorage = Callable[[str, str, int], Tensor]
 """Reads the storage of a key, a name in `ELEMENTS` and a number of elements, as a flat tensor."""
@@ -106,6 +113,8 @@ def tensor(value: Any, read_storage: ReadStorage) -> Stored | None:
         match value:
             case Call("torch._tensor._rebuild_from_type_v2", (Name(name), _, arguments, *_)):
                 value = Call(name, arguments)
+            case Call("torch._utils._rebuild_device_tensor_from_cpu_tensor", (inner, *_)):
+                value = inner
             case Call("torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state", (inner, *_)):
                 value = inner
             case Call(
@@ -167,7 +176,8 @@ def read_all(state: Mapping[str, Stored]) -> State:
     for name, stored in state.items():
         shown = f"tensor {printable(name, 80)!r}"
         if stored.problem:
-            raise EcbsrError(f"{shown} is {stored.problem}; save a dense tensor with float values")
+            advice = "save it from the CPU" if stored.problem == _ON_DEVICE else "save a dense tensor with float values"
+            raise EcbsrError(f"{shown} is {stored.problem}; {advice}")
         if stored.dtype not in FLOATS:
             raise EcbsrError(f"{shown} holds {stored.dtype} values, not floating-point ones; save the float weights")
         if not stored.numel:
