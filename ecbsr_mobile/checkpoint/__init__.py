@@ -20,7 +20,7 @@ from ..errors import EcbsrError
 from ..network import ECBSR, PlainNet
 from ..utils.files import write_bytes
 from . import int8
-from .choice import Choice, choose
+from .choice import Choice, choose, listed
 from .files import contents
 from .networks import FORMAT, plain_net
 from .stored import read_all
@@ -104,6 +104,7 @@ def _notes(choice: Choice, assumptions: list[str]) -> list[str]:
     notes = [f"assuming {', '.join(assumptions)}"] if assumptions else []
     if choice.averaged:
         notes.append(f"with the averaged weights ({choice.averaged})")
-    if choice.left_out:
-        notes.append(f"without {', '.join(choice.left_out)}")
+    without = [listed(choice.left_out)] if choice.left_out else []
+    if without or choice.unused:
+        notes.append(f"without {', '.join([*without, *choice.unused])}")
     return notes

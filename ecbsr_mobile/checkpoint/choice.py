@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..utils.text import printable
 from . import averages
 from .averages import MAX_NAME, Kind, words
 from .files import Contents
-from .layouts import NAME
+from .layouts import NAME, lists_of_layers
 from .pickles import Call, Name, is_data, walk
 from .stored import Stored
 
@@ -31,6 +31,9 @@ _BESIDE = re.compile(
     r"(?![a-z])"
 )
 _WRAPPER = re.compile(r"(?<![a-z])(module|model|net|network|generator|g|sr|student|orig_mod|ema)(?![a-z])")
+# What PyTorch puts around a module inside a network: torch.compile, FSDP, activation checkpoints.
+_AROUND = re.compile(r"(?<=\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_KNOWN_LISTS = re.compile(r"(.*\.)?(convs|backbone)")
 _QUANTIZED = re.compile(r"(^|\.)(zero_point|_packed_params|activation_post_process|weight_fake_quant)\b")
 
 
@@ -39,13 +42,14 @@ class Choice:
     """A network's tensors by their names in its layout, where they were, and what else the file holds.
 
     `keys` are those of the dicts around the tensors; `averaged` names the moving average that was chosen, if any;
-    `left_out` names what stood beside the network.
+    `left_out` names what stood beside the network, and `unused` describes the averages that were not taken.
     """
 
     state: dict[str, Stored]
     keys: tuple[str, ...] = ()
     averaged: str = ""
     left_out: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def choose(contents: Contents) -> Choice:
     for other in others:
         if not _same(first.choice.state, other.choice.state):
             raise EcbsrError(
-                f"holds several networks ({_listed([item.where or 'the rest' for item in candidates])}); "
+                f"holds several networks ({listed([item.where or 'the rest' for item in candidates])}); "
                 "save the state_dict() of the one that is meant"
             )
     return _with_notes(first, found, contents)
@@ -94,10 +98,9 @@ def _with_notes(chosen: _Found, found: list[_Found], contents: Contents) -> Choi
         return replace(choice, averaged=where)
     if chosen.kind == Kind.IDLE:
         return replace(choice, averaged=f"{where}, of no updates yet")
-    notes = [f"the average in {item.where}, which has not begun" for item in found if item.kind == Kind.IDLE]
-    if not notes and (unread := averages.unread(contents)):
-        notes = [unread]
-    return replace(choice, left_out=(*choice.left_out, *notes))
+    idle = [printable(item.where, 80) for item in found if item.kind == Kind.IDLE]
+    unused = [f"the average in {name}, which has not begun" for name in idle] or [averages.unread(contents)]
+    return replace(choice, unused=tuple(filter(None, unused)))
 
 
 def _states(contents: Contents) -> Iterator[tuple[tuple[str, ...], dict[str, Stored], tuple[str, ...]]]:
@@ -127,13 +130,10 @@ def _states(contents: Contents) -> Iterator[tuple[tuple[str, ...], dict[str, Sto
 
 def _networks(keys: tuple[str, ...], state: dict[str, Stored], refusals: list[str]) -> Iterator[_Found]:
     """The networks in one state dict, one for each prefix."""
-    groups: dict[str, dict[str, Stored]] = {}
-    others: list[str] = []
-    for name, stored in _with_dots(state).items():
-        if len(name) <= MAX_NAME and (match := NAME.fullmatch(name)):
-            groups.setdefault(match["prefix"], {})[match["name"]] = stored
-        elif not _is_counter(name, stored):
-            others.append(name)
+    named = _with_dots(_renamed(state, {name: _AROUND.sub("", name) for name in state}))
+    groups, others = _grouped(_with_known_lists(named, _KNOWN_LISTS))
+    if not groups:
+        groups, others = _grouped(_with_known_lists(named, re.compile(".*")))
     groups = {prefix: group for prefix, group in groups.items() if not _is_other(prefix)}
     if len(groups) > MAX_NETWORKS:
         refusals.append(f"holds {len(groups)} networks; save the state_dict() of the one that is meant")
@@ -150,6 +150,34 @@ def _networks(keys: tuple[str, ...], state: dict[str, Stored], refusals: list[st
         yield _Found(Choice(group, keys, "", left_out), where, prefix)
     if not groups and others:
         refusals.append(_foreign(others[0], state))
+
+
+def _grouped(state: dict[str, Stored]) -> tuple[dict[str, dict[str, Stored]], list[str]]:
+    """The tensors with names of a layout by their prefixes, and the names of the others, without counters."""
+    groups: dict[str, dict[str, Stored]] = {}
+    others: list[str] = []
+    for name, stored in state.items():
+        if len(name) <= MAX_NAME and (match := NAME.fullmatch(name)):
+            groups.setdefault(match["prefix"], {})[match["name"]] = stored
+        elif not _is_counter(name, stored):
+            others.append(name)
+    return groups, others
+
+
+def _with_known_lists(state: dict[str, Stored], which: re.Pattern[str]) -> dict[str, Stored]:
+    """The tensors with lists of layers under the name that Real-ESRGAN gives them."""
+    shapes = {name: item.shape for name, item in state.items() if len(name) <= MAX_NAME and not _is_counter(name, item)}
+    names: dict[str, str] = {}
+    for place, layers in lists_of_layers(shapes).items():
+        if which.fullmatch(place) and not _is_beside(place):
+            names |= layers
+    return _renamed(state, names)
+
+
+def _renamed(state: dict[str, Stored], names: dict[str, str]) -> dict[str, Stored]:
+    """The tensors with some names replaced, or as they are where two would get the same name."""
+    renamed = {names.get(name, name): stored for name, stored in state.items()}
+    return renamed if len(renamed) == len(state) else state
 
 
 def _with_dots(state: dict[str, Stored]) -> dict[str, Stored]:
@@ -214,6 +242,7 @@ def _what_it_is(contents: Contents) -> str:
     return "contains no state dict (tensors by name); save the model's state_dict()"
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first names of many, for a sentence."""
     shown = [printable(name, 40) for name in names[:5]]
     return ", ".join(shown + ["…"] * (len(names) > 5))

@@ -25,6 +25,7 @@ _INDEX = r"(\d{1,4})"
 _BRANCHES = r"conv3x3\.(?:weight|bias)|conv1x1_3x3\.[kb][01]|conv1x1_(?:sbx|sby|lpl)\.(?:k0|b0|scale|bias|mask)"
 _PATTERNS = (
     (rf"backbone\.{_INDEX}\.({_BRANCHES})", "{}"),  # xindongzhang, BasicSR
+    (rf"backbone\.{_INDEX}\.conv\.(weight|bias)", "conv3x3.{}"),
     (rf"backbone\.{_INDEX}\.act\.(weight)", "slope"),
     (rf"backbone\.{_INDEX}\.0\.(weight|bias)", "conv3x3.{}"),  # ETDS
     (rf"backbone\.{_INDEX}\.1\.(weight)", "slope"),
@@ -38,8 +39,11 @@ _INT8 = r"int\d+\..+"  # our int8 weights
 _NAMES = (*(pattern for pattern, _ in _PATTERNS), _LEGACY, _DIRECT, _COMPACT, etds.NAME, _INT8)
 _ALL = "|".join(re.sub(r"\((?!\?)", "(?:", pattern) for pattern in _NAMES)
 
+_LAYER = re.compile(r"(?P<list>(?P<prefix>(?:.*\.)?)(?P<name>\w+))\.(?P<index>\d{1,4})\.(?P<part>weight|bias)")
+
 MAX_BLOCKS = 500
 MAX_PADDING = 4
+MAX_LISTS = 16
 
 NAME = re.compile(rf"(?P<prefix>(?:.*?\.)??)(?P<name>{_ALL})")
 """A tensor's full name: the name in its layout, and the prefix before it."""
@@ -71,6 +75,42 @@ class Facts:
     value_range: float
     relu: bool = False
     residual: bool = True
+
+
+def lists_of_layers(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, dict[str, str]]:
+    """The lists of 3×3 convolutions and activations in turn, such as `nn.Sequential(conv, PReLU(), conv)`.
+
+    Args:
+        shapes: those of tensors, by their full names.
+
+    Returns:
+        By the full name of each list, the names of its tensors, and what they are in Real-ESRGAN's layout.
+    """
+    lists: dict[str, list[re.Match[str]]] = {}
+    for name in shapes:
+        if match := _LAYER.fullmatch(name):
+            lists.setdefault(match["list"], []).append(match)
+    if len(lists) > MAX_LISTS:
+        return {}
+    return {
+        place: {match[0]: f"{match['prefix']}body.{match['index']}.{match['part']}" for match in matches}
+        for place, matches in lists.items()
+        if not re.search(r"(^|\.)\d+\.$", matches[0]["prefix"])  # one of several blocks
+        and _are_in_turn(matches, shapes)
+        and sum(name.startswith(f"{place}.") for name in shapes) == len(matches)
+    }
+
+
+def _are_in_turn(layers: list[re.Match[str]], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether every second layer is a 3×3 convolution, from the first to the last, and others have at most slopes."""
+    kernels = set()
+    for layer in layers:
+        index, is_weight, shape = int(layer["index"]), layer["part"] == "weight", shapes[layer[0]]
+        if index % 2 == 0 and is_weight and len(shape) == 4 and shape[2:] == (3, 3):
+            kernels.add(index)
+        elif len(shape) != 1 or is_weight == (index % 2 == 0):
+            return False
+    return len(kernels) >= 2 and kernels == set(range(0, 2 * len(kernels), 2))
 
 
 def with_one_backbone(state: State) -> State:

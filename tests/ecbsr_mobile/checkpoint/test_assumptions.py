@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from ecbsr_mobile import UsageError, load, save
+from ecbsr_mobile import EcbsrError, UsageError, load, save
 from tests.helpers.checkpoints import Chain, quietly, saved, some_net
 
 NAMES = {
     "compact": ("body.{}.{}", "body.{}.{}"),
     "plain": ("convs.{}.{}", "acts.{}.{}"),
     "conv3x3": ("backbone.{}.conv3x3.{}", "backbone.{}.act.{}"),
+    "conv and act": ("backbone.{}.conv.{}", "backbone.{}.act.{}"),
     "pairs": ("backbone.{}.0.{}", "backbone.{}.1.{}"),
     "direct": ("backbone.{}.{}", "backbone.{}.{}"),
 }
@@ -40,14 +41,41 @@ def agrees(path: Path, network: Chain, **options: object) -> bool:
 def test_the_answer_to_gray_tells_whether_the_image_is_added(
     tmp_path: Path, layout: str, skip: bool, activation: Callable[[], nn.Module]
 ) -> None:
-    if layout == "direct" and activation is not nn.ReLU:
-        pytest.skip("ABPN has ReLU")
     torch.manual_seed(0)
     network = Chain(activation, skip).answering()
     (tmp_path / "w.pth").write_bytes(saved(state_of(network, layout)))
     with pytest.warns(UserWarning, match=r"image is added.*--no-skip" if skip else r"no skip connection.*--skip"):
         load(tmp_path / "w.pth")
     assert agrees(tmp_path / "w.pth", network)
+
+
+@pytest.mark.parametrize("name", ["net", "layers", "features", "model", "main", "convs", "backbone", "generator.net"])
+@pytest.mark.parametrize("activation", [nn.ReLU, partial(nn.PReLU, 8), partial(nn.PReLU, 1)])
+@pytest.mark.parametrize("beside", [{}, {"total_ops": torch.ones(1)}, {"loss.vgg.0.weight": torch.ones(4, 3, 3, 3)}])
+def test_a_list_of_layers_of_any_name(
+    tmp_path: Path, name: str, activation: Callable[[], nn.Module], beside: dict[str, torch.Tensor]
+) -> None:
+    network = Chain(activation, True)
+    state = {key.replace("layers", name): value for key, value in network.state_dict().items()}
+    (tmp_path / "w.pth").write_bytes(saved(state | beside))
+    assert agrees(tmp_path / "w.pth", network, residual=True)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [nn.Conv2d(3, 8, 5), nn.ReLU(), nn.Conv2d(8, 12, 3)],
+        [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 12, 3)],
+        [nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Conv2d(8, 12, 3)],
+        [nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Linear(8, 12)],
+        [nn.Conv2d(3, 12, 3)],
+    ],
+)
+def test_lists_of_other_layers(tmp_path: Path, layers: list[nn.Module]) -> None:
+    state = {f"net.{name}": value for name, value in nn.Sequential(*layers).state_dict().items()}
+    (tmp_path / "w.pth").write_bytes(saved(state))
+    with pytest.raises(EcbsrError, match=r"net\.0\.weight.*known layout"):
+        load(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize("skip", [False, True])
