@@ -104,7 +104,7 @@ def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any)
     except EcbsrError as error:
         raise EcbsrError(f"{model}: {error}") from None
     if worse:
-        note = f"{model} {worse}: it is not trained, or misread (--identity, --range, --activation)"
+        note = f"{model} {worse}: it is not trained, or misread (--identity, --range, --slope, --no-skip)"
         warnings.warn(note, UserWarning, stacklevel=2)
     return loaded
 

@@ -69,6 +69,8 @@ class ExportOptions:
         identity: for a weights file: see `checkpoint.load`.
         value_range: for a weights file: see `checkpoint.load`.
         activation: for a weights file: see `checkpoint.load`.
+        residual: for a weights file: see `checkpoint.load`.
+        slope: for a weights file: see `checkpoint.load`.
 
     Raises:
         UsageError: an unknown value, nothing to write, or an option that no file honors.
@@ -91,6 +93,8 @@ class ExportOptions:
     identity: bool | None = None
     value_range: float | None = None
     activation: Activation | None = None
+    residual: bool | None = None
+    slope: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("precisions", "sizes"):

@@ -358,11 +358,11 @@ def _load(net: PlainNet | str | os.PathLike[str], options: ExportOptions) -> Pla
     """The network to export, in float32 on the CPU; one that is given is copied."""
     from ecbsr_mobile.checkpoint import load
 
-    identity, value_range, activation = options.identity, options.value_range, options.activation
+    stated = {name: getattr(options, name) for name in ("identity", "value_range", "activation", "residual", "slope")}
     if isinstance(net, str | os.PathLike):
-        return load(net, identity=identity, value_range=value_range, activation=activation)
-    if (identity, value_range, activation) != (None, None, None):
-        raise UsageError("identity, value_range and activation belong to a weights file, not to a network")
+        return load(net, **stated)
+    if any(value is not None for value in stated.values()):
+        raise UsageError(f"{', '.join(stated)} belong to a weights file, not to a network")
     return deepcopy(net).cpu().float().requires_grad_(False).eval()
 
 

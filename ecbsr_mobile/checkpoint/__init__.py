@@ -1,8 +1,8 @@
 """Read weights files of every known layout as the plain network for values in [0, 1], and write our own.
 
 The shapes in a state dict determine depth, width, scale, colors and the kind of slopes. They do not determine whether
-the blocks have an identity branch, the network's value range, or an activation without weights. Each layout has a
-default for these, and a `UserWarning` names the assumptions.
+the blocks have an identity branch, the network's value range, an activation without weights, or whether the image is
+added to the result. Each layout has a default for these, and a `UserWarning` names the assumptions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..errors import EcbsrError
 from ..network import ECBSR, PlainNet
 from ..utils.files import write_bytes
 from . import int8
-from .choice import Choice, choose
+from .choice import Choice, choose, listed
 from .files import contents
 from .networks import FORMAT, plain_net
 from .stored import read_all
@@ -31,6 +31,8 @@ def load(
     identity: bool | None = None,
     value_range: float | None = None,
     activation: Activation | None = None,
+    residual: bool | None = None,
+    slope: float | None = None,
 ) -> PlainNet:
     """The plain network of a weights file, in float32, for NCHW values in [0, 1].
 
@@ -43,7 +45,10 @@ def load(
         path: a file, or the name of a bundled model (`zoo.names()`).
         identity: whether blocks add their input if their widths allow it; default False.
         value_range: 1 or 255, the range that the network was trained on.
-        activation: needed if the file has no slopes and the activation is not ReLU.
+        activation: checked against the file; "relu" states the activation of one without slopes.
+        residual: whether the image, enlarged by repeating its pixels, is added to the network's result; default: what
+            its answers to gray images show, else as most networks of its layout.
+        slope: that of a fixed LeakyReLU, which has no weights; default: a file without slopes has ReLU.
 
     Raises:
         EcbsrError: the file is missing, empty, truncated, not a weights file, contains code or NaN, or its shapes are
@@ -61,7 +66,7 @@ def load(
         with contents(file) as found:
             choice = choose(found)
             net, assumptions = plain_net(
-                read_all(choice.state), choice.keys, found.metadata, identity, value_range, activation
+                read_all(choice.state), choice.keys, found.metadata, identity, value_range, activation, residual, slope
             )
     except EcbsrError as error:
         raise type(error)(f"{file}: {error}") from None
@@ -99,6 +104,7 @@ def _notes(choice: Choice, assumptions: list[str]) -> list[str]:
     notes = [f"assuming {', '.join(assumptions)}"] if assumptions else []
     if choice.averaged:
         notes.append(f"with the averaged weights ({choice.averaged})")
-    if choice.left_out:
-        notes.append(f"without {', '.join(choice.left_out)}")
+    without = [listed(choice.left_out)] if choice.left_out else []
+    if without or choice.unused:
+        notes.append(f"without {', '.join([*without, *choice.unused])}")
     return notes

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import EcbsrError
 from ..utils.text import printable
+from . import averages
+from .averages import MAX_NAME, Kind, words
 from .files import Contents
-from .layouts import NAME
+from .layouts import NAME, lists_of_layers
 from .pickles import Call, Name, is_data, walk
 from .stored import Stored
 
 MAX_DEPTH = 16
 MAX_NETWORKS = 16
-MAX_NAME = 300  # characters
 
-# Words in names, in lower case and between characters that are no letters.
-_AVERAGED = re.compile(r"(?<![a-z])(?<!exp.)(ema|swa|avg|averaged?|shadow)(?![a-z])")
+# Words in names as `words` writes them, between characters that are no letters.
 # Dicts and modules that can hold tensors named like a network's, and are not the network.
 _OTHER = re.compile(
     r"(?<![a-z])(optim\w*|(lr_)?schedulers?|exp_avg\w*|momentum\w*|grads?|discriminators?|net_?d|teacher)(?![a-z])"
@@ -31,6 +31,9 @@ _BESIDE = re.compile(
     r"(?![a-z])"
 )
 _WRAPPER = re.compile(r"(?<![a-z])(module|model|net|network|generator|g|sr|student|orig_mod|ema)(?![a-z])")
+# What PyTorch puts around a module inside a network: torch.compile, FSDP, activation checkpoints.
+_AROUND = re.compile(r"(?<=\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_KNOWN_LISTS = re.compile(r"(.*\.)?(convs|backbone)")
 _QUANTIZED = re.compile(r"(^|\.)(zero_point|_packed_params|activation_post_process|weight_fake_quant)\b")
 
 
@@ -39,26 +42,29 @@ class Choice:
     """A network's tensors by their names in its layout, where they were, and what else the file holds.
 
     `keys` are those of the dicts around the tensors; `averaged` names the moving average that was chosen, if any;
-    `left_out` names what stood beside the network.
+    `left_out` names what stood beside the network, and `unused` describes the averages that were not taken.
     """
 
     state: dict[str, Stored]
     keys: tuple[str, ...] = ()
     averaged: str = ""
     left_out: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Found:
     choice: Choice
     where: str
+    prefix: str
+    kind: Kind = Kind.NETWORK
 
 
 def choose(contents: Contents) -> Choice:
     """The network in a file.
 
-    Where a file holds a network and its moving average, the average is chosen. Names are compared after everything
-    that stands before a layout's own names, whatever it is.
+    Where a file holds a network and its moving average, the average is chosen, unless it has not begun. Names are
+    compared after everything that stands before a layout's own names, whatever it is.
 
     Raises:
         EcbsrError: there is no network of a known layout, or more than one.
@@ -67,55 +73,67 @@ def choose(contents: Contents) -> Choice:
         raise EcbsrError("is the state of an ecbsr-train run; give the best.safetensors beside it")
     refusals: list[str] = []
     found: list[_Found] = []
-    for keys, state in _states(contents):
+    places = averages.saved(contents)
+    for keys, state, idle in _states(contents):
         if not any(map(_is_other, keys)):
-            found += _networks(keys, state, refusals)
-    averages = [item for item in found if item.choice.averaged]
-    candidates = averages or found
-    if not candidates:
+            networks = _networks(keys, state, refusals)
+            found += (replace(item, kind=averages.kind(keys, item.prefix, idle, places)) for item in networks)
+    if not found:
         raise EcbsrError(refusals[0] if refusals else _what_it_is(contents))
-    first, *others = candidates
+    best = min(item.kind for item in found)
+    first, *others = candidates = [item for item in found if item.kind == best]
     for other in others:
         if not _same(first.choice.state, other.choice.state):
             raise EcbsrError(
-                f"holds several networks ({_listed([item.where or 'the rest' for item in candidates])}); "
+                f"holds several networks ({listed([item.where or 'the rest' for item in candidates])}); "
                 "save the state_dict() of the one that is meant"
             )
-    choice = first.choice
-    if not choice.averaged and (unread := _unread_average(contents.tree, contents.tensor_of)):
-        choice = replace(choice, left_out=(*choice.left_out, unread))
-    return choice
+    return _with_notes(first, found, contents)
 
 
-def _states(contents: Contents) -> Iterator[tuple[tuple[str, ...], dict[str, Stored]]]:
-    """The dicts that hold tensors, with the keys that lead there, from the outside in."""
-    waiting: list[tuple[tuple[str, ...], Any]] = [((), contents.tree)]
+def _with_notes(chosen: _Found, found: list[_Found], contents: Contents) -> Choice:
+    """The choice, with what a user should know about the averages in the file."""
+    choice, where = chosen.choice, chosen.where
+    if chosen.kind == Kind.AVERAGE:
+        return replace(choice, averaged=where)
+    if chosen.kind == Kind.IDLE:
+        return replace(choice, averaged=f"{where}, of no updates yet")
+    idle = [printable(item.where, 80) for item in found if item.kind == Kind.IDLE]
+    unused = [f"the average in {name}, which has not begun" for name in idle] or [averages.unread(contents)]
+    return replace(choice, unused=tuple(filter(None, unused)))
+
+
+def _states(contents: Contents) -> Iterator[tuple[tuple[str, ...], dict[str, Stored], tuple[str, ...]]]:
+    """The dicts that hold tensors, from the outside in.
+
+    With each come the keys that lead there, and the prefixes under which an average counts no updates.
+    """
+    waiting: list[tuple[tuple[str, ...], Any, tuple[str, ...]]] = [((), contents.tree, ())]
     seen: set[int] = set()
-    for keys, item in waiting:
+    for keys, item, idle_around in waiting:
         value = item.arguments if isinstance(item, Call) and isinstance(item.arguments, dict) else item
         if id(value) in seen or len(keys) > MAX_DEPTH or not isinstance(value, dict | list | tuple):
             continue
         seen.add(id(value))
+        idle = averages.idle(value, contents) if isinstance(value, dict) else ()
+        beside = tuple(prefix for prefix in idle if not prefix)
         items = value.items() if isinstance(value, dict) else enumerate(value)
         tensors = {}
         for key, inner in items:
             if isinstance(key, str) and (stored := contents.tensor_of(inner)):
                 tensors[key] = stored
             elif isinstance(inner, dict | list | tuple | Call):
-                waiting.append(((*keys, str(key)), inner))
+                waiting.append(((*keys, str(key)), inner, beside))
         if tensors:
-            yield keys, tensors
+            yield keys, tensors, (*idle, *idle_around)
 
 
 def _networks(keys: tuple[str, ...], state: dict[str, Stored], refusals: list[str]) -> Iterator[_Found]:
     """The networks in one state dict, one for each prefix."""
-    groups: dict[str, dict[str, Stored]] = {}
-    others: list[str] = []
-    for name, stored in _with_dots(state).items():
-        if len(name) <= MAX_NAME and (match := NAME.fullmatch(name)):
-            groups.setdefault(match["prefix"], {})[match["name"]] = stored
-        elif not _is_counter(name, stored):
-            others.append(name)
+    named = _with_dots(_renamed(state, {name: _AROUND.sub("", name) for name in state}))
+    groups, others = _grouped(_with_known_lists(named, _KNOWN_LISTS))
+    if not groups:
+        groups, others = _grouped(_with_known_lists(named, re.compile(".*")))
     groups = {prefix: group for prefix, group in groups.items() if not _is_other(prefix)}
     if len(groups) > MAX_NETWORKS:
         refusals.append(f"holds {len(groups)} networks; save the state_dict() of the one that is meant")
@@ -129,10 +147,37 @@ def _networks(keys: tuple[str, ...], state: dict[str, Stored], refusals: list[st
             refusals.append(_foreign(stranger, state))
             continue
         left_out = tuple(dict.fromkeys(name.partition(".")[0] for name in others))
-        averaged = where if _AVERAGED.search(_words(where)) else ""
-        yield _Found(Choice(group, keys, averaged, left_out), where)
+        yield _Found(Choice(group, keys, "", left_out), where, prefix)
     if not groups and others:
         refusals.append(_foreign(others[0], state))
+
+
+def _grouped(state: dict[str, Stored]) -> tuple[dict[str, dict[str, Stored]], list[str]]:
+    """The tensors with names of a layout by their prefixes, and the names of the others, without counters."""
+    groups: dict[str, dict[str, Stored]] = {}
+    others: list[str] = []
+    for name, stored in state.items():
+        if len(name) <= MAX_NAME and (match := NAME.fullmatch(name)):
+            groups.setdefault(match["prefix"], {})[match["name"]] = stored
+        elif not _is_counter(name, stored):
+            others.append(name)
+    return groups, others
+
+
+def _with_known_lists(state: dict[str, Stored], which: re.Pattern[str]) -> dict[str, Stored]:
+    """The tensors with lists of layers under the name that Real-ESRGAN gives them."""
+    shapes = {name: item.shape for name, item in state.items() if len(name) <= MAX_NAME and not _is_counter(name, item)}
+    names: dict[str, str] = {}
+    for place, layers in lists_of_layers(shapes).items():
+        if which.fullmatch(place) and not _is_beside(place):
+            names |= layers
+    return _renamed(state, names)
+
+
+def _renamed(state: dict[str, Stored], names: dict[str, str]) -> dict[str, Stored]:
+    """The tensors with some names replaced, or as they are where two would get the same name."""
+    renamed = {names.get(name, name): stored for name, stored in state.items()}
+    return renamed if len(renamed) == len(state) else state
 
 
 def _with_dots(state: dict[str, Stored]) -> dict[str, Stored]:
@@ -141,26 +186,9 @@ def _with_dots(state: dict[str, Stored]) -> dict[str, Stored]:
     whole = {name.replace(".", ""): name for name in names}
     parts = {name: name.rpartition(".") for name in state}
     return {
-        f"{prefix}.{whole[rest]}" if rest in whole and _AVERAGED.search(_words(prefix)) else name: state[name]
+        f"{prefix}.{whole[rest]}" if rest in whole and averages.is_averaged(prefix) else name: state[name]
         for name, (prefix, _, rest) in parts.items()
     }
-
-
-def _unread_average(tree: Any, tensor_of: Callable[[Any], Stored | None]) -> str:
-    """Averaged weights that cannot be read, and why, or "".
-
-    They can be a list, in which nothing says which is which (torch-ema), or an object.
-    """
-    for value in walk(tree):
-        for key, inner in value.items() if isinstance(value, dict) else ():
-            if not _AVERAGED.search(_words(str(key))):
-                continue
-            where = f"the averages in {printable(str(key), 40)}"
-            if isinstance(inner, list) and any(map(tensor_of, inner)):
-                return f"{where}, which have no names"
-            if isinstance(inner, Call) and not is_data(inner.name):
-                return f"{where}, an object of {printable(inner.name, 80)}"
-    return ""
 
 
 def _foreign(name: str, state: dict[str, Stored]) -> str:
@@ -176,22 +204,17 @@ def _is_counter(name: str, stored: Stored) -> bool:
 
 
 def _is_beside(name: str) -> bool:
-    return bool(_BESIDE.search(_words(name)) or _OTHER.search(_words(name)))
+    return bool(_BESIDE.search(words(name)) or _OTHER.search(words(name)))
 
 
 def _is_other(name: str) -> bool:
-    return bool(_OTHER.search(_words(name)))
+    return bool(_OTHER.search(words(name)))
 
 
 def _is_wrapper(prefix: str) -> bool:
     """Whether a prefix names the whole network, so that what does not have it is something else."""
     last = prefix.rstrip(".").rpartition(".")[2]
-    return bool(_WRAPPER.search(_words(last)))
-
-
-def _words(name: str) -> str:
-    """A name in lower case, with `camelCase` as `camel_case`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name[:MAX_NAME]).lower()
+    return bool(_WRAPPER.search(words(last)))
 
 
 def _same(one: dict[str, Stored], other: dict[str, Stored]) -> bool:
@@ -219,6 +242,7 @@ def _what_it_is(contents: Contents) -> str:
     return "contains no state dict (tensors by name); save the model's state_dict()"
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first names of many, for a sentence."""
     shown = [printable(name, 40) for name in names[:5]]
     return ", ".join(shown + ["…"] * (len(names) > 5))

@@ -19,8 +19,8 @@ from torch import Tensor
 from ..errors import EcbsrError
 from ..utils.text import printable
 from . import kinds
-from .pickles import Reference, decode, walk
-from .stored import FLOATS, MAX_BYTES, Stored, from_bytes, storage, tensor
+from .pickles import Reference, decode
+from .stored import ELEMENTS, MAX_BYTES, Stored, from_bytes, storage, tensor
 
 MAX_PICKLE = 2**25
 """Size of the pickle in an archive, in bytes; it describes the tensors, and does not contain their values."""
@@ -28,7 +28,10 @@ MAX_PICKLE = 2**25
 DAMAGED = "is damaged or truncated; download or copy it again"
 _MAGIC = 0x1950A86A20F9469CFC6C  # of the files that PyTorch wrote before version 1.6
 _HEADER = 1024
-_SAFETENSORS = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16"}
+_SAFETENSORS = {
+    "F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16",
+    "I64": "int64", "I32": "int32", "BOOL": "bool",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def _zip(archive: zipfile.ZipFile, size: int) -> Contents:
 
     @lru_cache(maxsize=1)  # tensors that share a storage follow each other
     def read_storage(key: str, dtype: str, numel: int) -> Tensor:
-        return from_bytes(_member(archive, f"{folder}data/{key}", numel * FLOATS[dtype].itemsize), dtype, big_endian)
+        return from_bytes(_member(archive, f"{folder}data/{key}", numel * ELEMENTS[dtype].itemsize), dtype, big_endian)
 
     tree = decode(io.BytesIO(_member(archive, f"{folder}data.pkl")))
     return Contents(tree, partial(tensor, read_storage=read_storage))
@@ -105,13 +108,14 @@ def _legacy(data: mmap.mmap) -> Contents:
     stream = cast(IO[bytes], data)
     if decode(stream) != _MAGIC:
         raise EcbsrError("is a Python pickle that torch.save did not write; save the state_dict() with torch.save")
-    _, system, tree, keys = (decode(stream) for _ in range(4))
+    references: list[Reference] = []
+    _, system, tree, keys = decode(stream), decode(stream), decode(stream, references), decode(stream)
     big_endian = isinstance(system, dict) and system.get("little_endian") is False
-    places = _places(data, keys, _itemsizes(tree))
+    places = _places(data, keys, _itemsizes(references))
 
     def read_storage(key: str, dtype: str, numel: int) -> Tensor:
         start, length = places.get(key, (0, 0))
-        size = numel * FLOATS[dtype].itemsize
+        size = numel * ELEMENTS[dtype].itemsize
         if size > length:
             raise EcbsrError(DAMAGED)
         return from_bytes(data[start : start + size], dtype, big_endian)
@@ -119,10 +123,10 @@ def _legacy(data: mmap.mmap) -> Contents:
     return Contents(tree, partial(tensor, read_storage=read_storage))
 
 
-def _itemsizes(tree: Any) -> dict[str, int]:
-    """The bytes of an element of each storage that an object refers to, by the storage's key."""
+def _itemsizes(references: list[Reference]) -> dict[str, int]:
+    """The bytes of an element of each storage that a pickle refers to, by the storage's key."""
     try:
-        found = [storage(value) for value in walk(tree) if isinstance(value, Reference)]
+        found = [storage(reference) for reference in references]
     except ValueError:
         raise EcbsrError(DAMAGED) from None
     return {item.key: item.itemsize for item in found}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ MAX_UNPACKED = 2**28
 
 _SAVE = "load it with the program that made it and save the model's state_dict() with torch.save"
 _EXPORT_FROM = "give the weights that it was made from (.pth, .safetensors)"
+_MERGE = "load all of its parts and save one state_dict() with torch.save"
 _DOWNLOAD = "download the file itself"
 
 # What the first bytes say, at an offset.
@@ -31,6 +33,7 @@ _MAGIC = (
     (0, b"\xff\xd8\xff", "is an image, not a weights file; give a .pth or .safetensors"),
     (0, b"%PDF", "is a PDF document, not a weights file; give a .pth or .safetensors"),
 )
+_SHARD = re.compile(r"-\d{5}-of-(?!0000[01]\b)\d{5}\.")
 _SUFFIXES = {
     ".onnx": f"is an ONNX model; {_EXPORT_FROM}",
     ".pb": f"is a TensorFlow graph; {_EXPORT_FROM}",
@@ -44,7 +47,7 @@ def problem(path: Path, header: bytes, size: int) -> str:
     """What a file is, with what to do, if it is not one that holds weights; else an empty string.
 
     Args:
-        path: the file; of its name only the suffix counts, where the content has no mark of its own.
+        path: the file; of its name count "-00001-of-00002", and the suffix where the content has no mark of its own.
         header: its first bytes, about 1,000.
         size: its size in bytes.
     """
@@ -52,6 +55,8 @@ def problem(path: Path, header: bytes, size: int) -> str:
     by_suffix = _SUFFIXES.get(path.suffix.lower(), "")
     if not size:
         found = "is empty; download or copy it again"
+    elif _SHARD.search(path.name):
+        found = f"is one of several parts of a network; {_MERGE}"
     elif is_safetensors(header):
         truncated = int.from_bytes(header[:8], "little") > size - 8
         found = "is a truncated .safetensors file; download or copy it again" if truncated else ""
@@ -69,6 +74,8 @@ def _of_text(header: bytes) -> str:
         return f"is a web page, probably an error message, not the weights; {_DOWNLOAD}"
     if b"/annex/objects/" in header[:300]:
         return f"is a git-annex pointer, not the weights; {_DOWNLOAD} (git annex get)"
+    if b'"weight_map"' in header:
+        return f"is the index of a network in several parts, not the weights; {_MERGE}"
     return f"is a text file, not the weights; {_DOWNLOAD}" if printable > 0.97 * len(header) else ""
 
 

@@ -25,6 +25,7 @@ _INDEX = r"(\d{1,4})"
 _BRANCHES = r"conv3x3\.(?:weight|bias)|conv1x1_3x3\.[kb][01]|conv1x1_(?:sbx|sby|lpl)\.(?:k0|b0|scale|bias|mask)"
 _PATTERNS = (
     (rf"backbone\.{_INDEX}\.({_BRANCHES})", "{}"),  # xindongzhang, BasicSR
+    (rf"backbone\.{_INDEX}\.conv\.(weight|bias)", "conv3x3.{}"),
     (rf"backbone\.{_INDEX}\.act\.(weight)", "slope"),
     (rf"backbone\.{_INDEX}\.0\.(weight|bias)", "conv3x3.{}"),  # ETDS
     (rf"backbone\.{_INDEX}\.1\.(weight)", "slope"),
@@ -38,8 +39,11 @@ _INT8 = r"int\d+\..+"  # our int8 weights
 _NAMES = (*(pattern for pattern, _ in _PATTERNS), _LEGACY, _DIRECT, _COMPACT, etds.NAME, _INT8)
 _ALL = "|".join(re.sub(r"\((?!\?)", "(?:", pattern) for pattern in _NAMES)
 
+_LAYER = re.compile(r"(?P<list>(?P<prefix>(?:.*\.)?)(?P<name>\w+))\.(?P<index>\d{1,4})\.(?P<part>weight|bias)")
+
 MAX_BLOCKS = 500
 MAX_PADDING = 4
+MAX_LISTS = 16
 
 NAME = re.compile(rf"(?P<prefix>(?:.*?\.)??)(?P<name>{_ALL})")
 """A tensor's full name: the name in its layout, and the prefix before it."""
@@ -49,23 +53,64 @@ NAME = re.compile(rf"(?P<prefix>(?:.*?\.)??)(?P<name>{_ALL})")
 class Chain:
     """3×3 convolutions from first to last with the slopes after each but the last; None stands for ReLU.
 
-    `residual` says whether the image is added to their result; None: the file does not say. `limited` says that the
+    `residual` says whether the image is added to their result; None: the names do not say. `limited` says that the
     result is clipped to [0, 1], which is left to whoever rounds it to pixels.
     """
 
     kernels: list[Kernel]
     slopes: list[Tensor | None]
-    residual: bool | None = True
+    residual: bool | None = None
     limited: bool = False
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What names say about the code that wrote them: branches, the value range, and whether ReLU is certain."""
+    """What names say about the code that wrote them.
+
+    Whether blocks have branches, the value range, whether ReLU is certain, and whether most networks of these names
+    have the image added to their result.
+    """
 
     branched: bool
     value_range: float
     relu: bool = False
+    residual: bool = True
+
+
+def lists_of_layers(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, dict[str, str]]:
+    """The lists of 3×3 convolutions and activations in turn, such as `nn.Sequential(conv, PReLU(), conv)`.
+
+    Args:
+        shapes: those of tensors, by their full names.
+
+    Returns:
+        By the full name of each list, the names of its tensors, and what they are in Real-ESRGAN's layout.
+    """
+    lists: dict[str, list[re.Match[str]]] = {}
+    for name in shapes:
+        if match := _LAYER.fullmatch(name):
+            lists.setdefault(match["list"], []).append(match)
+    if len(lists) > MAX_LISTS:
+        return {}
+    return {
+        place: {match[0]: f"{match['prefix']}body.{match['index']}.{match['part']}" for match in matches}
+        for place, matches in lists.items()
+        if not re.search(r"(^|\.)\d+\.$", matches[0]["prefix"])  # one of several blocks
+        and _are_in_turn(matches, shapes)
+        and sum(name.startswith(f"{place}.") for name in shapes) == len(matches)
+    }
+
+
+def _are_in_turn(layers: list[re.Match[str]], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether every second layer is a 3×3 convolution, from the first to the last, and others have at most slopes."""
+    kernels = set()
+    for layer in layers:
+        index, is_weight, shape = int(layer["index"]), layer["part"] == "weight", shapes[layer[0]]
+        if index % 2 == 0 and is_weight and len(shape) == 4 and shape[2:] == (3, 3):
+            kernels.add(index)
+        elif len(shape) != 1 or is_weight == (index % 2 == 0):
+            return False
+    return len(kernels) >= 2 and kernels == set(range(0, 2 * len(kernels), 2))
 
 
 def with_one_backbone(state: State) -> State:
@@ -90,8 +135,8 @@ def facts(state: State, keys: tuple[str, ...]) -> Facts:
     rgb = first is not None and first.ndim == 4 and first.shape[1] == 3
     basicsr = any(key in ("params", "params_ema") for key in keys)
     value_range = 255.0 if not basicsr and (plain or (branched and not rgb)) else 1.0
-    relu = any(re.fullmatch(f"{_DIRECT}|{etds.NAME}", name) for name in state)
-    return Facts(branched, value_range, relu)
+    of_etds = any(re.fullmatch(etds.NAME, name) for name in state)
+    return Facts(branched, value_range, relu=of_etds, residual=not of_etds)
 
 
 def chain(state: State, identity: bool) -> Chain:
@@ -103,7 +148,7 @@ def chain(state: State, identity: bool) -> Chain:
     if any(re.fullmatch(etds.NAME, name) for name in state):
         state, residual = etds.as_plain_blocks(state)
     else:
-        state, residual = _compact_as_plain_blocks(state), True
+        state, residual = _compact_as_plain_blocks(state), None
     blocks = _blocks(state)
     if "slope" in blocks[-1]:
         raise EcbsrError(f"block {len(blocks) - 1}, the last, has an activation, which an ECBSR network does not have")

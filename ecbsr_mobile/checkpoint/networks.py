@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -11,7 +12,7 @@ from ..architecture import SCALES, Activation, Architecture
 from ..errors import EcbsrError, UsageError
 from ..network import PlainNet
 from . import etds, int8, layouts
-from .layouts import Chain
+from .layouts import Chain, Facts
 from .state import State, load_state
 
 FORMAT = "ecbsr-mobile"
@@ -25,6 +26,8 @@ def plain_net(
     identity: bool | None,
     value_range: float | None,
     activation: Activation | None,
+    residual: bool | None,
+    slope: float | None,
 ) -> tuple[PlainNet, list[str]]:
     """The network, and what was assumed about it.
 
@@ -35,6 +38,8 @@ def plain_net(
         identity: see `checkpoint.load`, like the following.
         value_range: 1 or 255.
         activation: the activation of a network without slopes.
+        residual: whether the image is added to the result.
+        slope: that of a fixed LeakyReLU.
 
     Raises:
         EcbsrError: the tensors are no network of a known layout.
@@ -48,6 +53,7 @@ def plain_net(
     if ours:
         identity = _recorded("identity", metadata.get("identity") == "True", identity)
         value_range = _recorded("value_range", 1.0, value_range)
+        residual = _recorded("residual", metadata.get("residual") != "False", residual)
     elif facts.branched and identity is None:
         assumptions.append("no identity branch (else identity=True, --identity)")
     if identity and not facts.branched:
@@ -60,17 +66,12 @@ def plain_net(
     found = layouts.chain(state, bool(identity))
     if found.limited and value_range != 1:
         raise UsageError("clips its result to [0, 1], so that its value range is 1; leave out value_range (--range)")
-    if not ours and not facts.relu and activation is None and found.slopes[0] is None:
-        assumptions.append("ReLU")
-    residual = found.residual
-    if ours:
-        residual = metadata.get("residual") != "False"
-    elif residual is None:
-        residual = all(
-            etds.answer_to_gray(found.kernels, found.slopes, level * value_range) < etds.SKIP_LIMIT * value_range
-            for level in (0.25, 0.5, 0.75)
-        )
-        assumptions.append("that the image is added to its result" if residual else "no skip connection")
+    if slope is not None:
+        found = _with_slope(found, slope, "relu" if ours else activation)
+    elif not ours and not facts.relu and activation is None and found.slopes[0] is None:
+        assumptions.append("ReLU (else slope, --slope)")
+    residual, assumed = _residual(found, facts, value_range, residual)
+    assumptions += assumed
     padded = layouts.with_equal_widths(found)
     if any(a[0].shape != b[0].shape for a, b in zip(padded.kernels, found.kernels, strict=True)):
         widths = ", ".join(str(len(bias)) for _, bias in found.kernels[:-1])
@@ -89,6 +90,32 @@ def _recorded(name: str, recorded: Any, given: Any) -> Any:
     return recorded
 
 
+def _residual(found: Chain, facts: Facts, value_range: float, stated: bool | None) -> tuple[bool, list[str]]:
+    """Whether the image is added to the result of a chain, and what was assumed."""
+    if found.residual is not None:
+        if stated not in (None, found.residual):
+            raise UsageError("computes its whole result, so that no image is added; leave out residual (--skip)")
+        return found.residual, []
+    if stated is not None:
+        return stated, []
+    answer = etds.needs_image(found.kernels, found.slopes, value_range)
+    if not (facts.residual if answer is None else answer):
+        return False, ["no skip connection (else residual=True, --skip)"]
+    added = "that the image is added to its result (else residual=False, --no-skip)"
+    return True, [] if facts.branched else [added]
+
+
+def _with_slope(found: Chain, slope: float, activation: Activation | None) -> Chain:
+    """The chain with the one slope of a fixed LeakyReLU, which has no weights, after each layer."""
+    if activation not in (None, "leaky"):
+        raise UsageError(f"has the activation {activation}, which has no fixed slope; leave out slope (--slope)")
+    if any(stored is not None for stored in found.slopes):
+        raise UsageError("has slopes of its own; leave out slope (--slope)")
+    if not 0 < slope < 1:
+        raise UsageError(f"slope {slope:g} is not between 0 and 1; give that of its LeakyReLU, such as 0.1")
+    return replace(found, slopes=[found.kernels[0][1].new_full((1,), slope) for _ in found.slopes])
+
+
 def _architecture(found: Chain, residual: bool, activation: Activation | None) -> Architecture:
     """The architecture of a chain of convolutions; `activation` is what to expect."""
     channels, colors = found.kernels[0][0].shape[:2]
@@ -101,7 +128,10 @@ def _architecture(found: Chain, residual: bool, activation: Activation | None) -
     blocks, slope = len(found.kernels) - 2, found.slopes[0]
     if slope is None:
         if activation in ("prelu", "leaky"):
-            raise UsageError(f"has no slopes, which the activation {activation} needs; use relu")
+            raise UsageError(
+                f"has no slopes, which the activation {activation} needs; give that of a fixed LeakyReLU (slope, "
+                "--slope), or use relu"
+            )
         return Architecture(blocks, channels, scale, colors, "relu", residual)
     stored: Activation = "prelu" if slope.numel() == channels else "leaky"
     ambiguous = channels == 1 and activation in ("prelu", "leaky")

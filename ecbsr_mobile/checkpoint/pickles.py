@@ -32,7 +32,8 @@ _DATA = re.compile(
                                  | getattr)  # of methods, in MMEngine's records
     | _codecs\.encode | copyreg\._reconstructor | copy_reg\._reconstructor
     | argparse\.Namespace | types\.SimpleNamespace | pathlib\.(_local\.)?\w*Path | datetime\.\w+ | zoneinfo\.ZoneInfo
-    | decimal\.Decimal | uuid\.UUID | functools\.partial | box\.\w+\.\w+ | mmengine\.config\.[\w.]+
+    | decimal\.Decimal | fractions\.Fraction | re\._compile | logging\.getLogger | uuid\.UUID | functools\.partial
+    | box\.\w+\.\w+ | mmengine\.config\.[\w.]+
     | (omegaconf | pytorch_lightning | lightning | lightning_fabric)\.[\w.]+
     """,
     re.VERBOSE,
@@ -82,22 +83,26 @@ def is_data(name: str) -> bool:
     return bool(_DATA.fullmatch(name))
 
 
-def decode(stream: IO[bytes]) -> Any:
+def decode(stream: IO[bytes], references: list[Reference] | None = None) -> Any:
     """The object of one pickle: dict, list, tuple, number, string, bytes, None, `Name`, `Call` or `Reference`.
 
     Dicts keep only the keys that are strings: only they name tensors. An object can contain itself. Objects of other
     classes are `Call`s without attributes; a call of anything but `is_data` is refused.
 
+    Args:
+        stream: the file, at the beginning of the pickle.
+        references: gets every `Reference`, also those among the attributes of objects.
+
     Raises:
         EcbsrError: the pickle is damaged, has more than `MAX_OPERATIONS`, or would call code.
     """
     try:
-        return _decode(stream)
+        return _decode(stream, [] if references is None else references)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, EOFError):
         raise EcbsrError("is damaged or truncated; download or copy it again") from None
 
 
-def _decode(stream: IO[bytes]) -> Any:
+def _decode(stream: IO[bytes], references: list[Reference]) -> Any:
     stack: list[Any] = []
     below: list[list[Any]] = []
     memo: dict[int, Any] = {}
@@ -121,6 +126,8 @@ def _decode(stream: IO[bytes]) -> Any:
         elif kind in _MARKED:
             items, stack = stack, below.pop()
             _end_marked(kind, argument, items, stack)
+        elif kind == "BINPERSID":
+            stack.append(_persistent(stack.pop(), references))
         elif kind == "STOP":
             return stack.pop()
         else:
@@ -174,10 +181,18 @@ def _apply(kind: str, argument: Any, stack: list[Any]) -> None:
         stack.pop()
     elif kind == "DUP":
         stack.append(stack[-1])
-    elif kind == "BINPERSID":
-        stack.append(Reference(stack.pop()))
     elif kind not in ("PROTO", "FRAME"):
         raise ValueError(kind)
+
+
+def _persistent(description: Any, references: list[Reference]) -> Any:
+    """What lies outside the pickle: a storage, or, before PyTorch 1.6, the class of a module beside its source code."""
+    match description:
+        case ("module", Name() as created, *_):
+            return created
+        case _:
+            references.append(Reference(description))
+            return references[-1]
 
 
 def _append(target: Any, items: list[Any]) -> None:

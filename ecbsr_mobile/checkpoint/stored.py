@@ -25,6 +25,9 @@ MAX_WEIGHTS = 2**23
 FLOATS = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}
 """The element types that weights can have."""
 
+ELEMENTS = FLOATS | {"int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
+"""Those that can be read: counters beside the weights are integers."""
+
 # The element type that a storage of PyTorch holds, and its size in bytes; weights have one of `FLOATS`.
 _STORAGES = {
     "FloatStorage": ("float32", 4),
@@ -44,10 +47,17 @@ _STORAGES = {
     "QInt32Storage": ("qint32", 4),
     "UntypedStorage": ("bytes", 1),
 }
-_KINDS = {"sparse": "sparse", "qtensor": "quantized", "meta": "without values (meta)", "nested": "nested"}
+_ON_DEVICE = "stored as an array of another device (XLA, MPS)"
+_KINDS = {
+    "device_tensor": _ON_DEVICE,
+    "sparse": "sparse",
+    "qtensor": "quantized",
+    "meta": "without values (meta)",
+    "nested": "nested",
+}
 
 ReadStorage = Callable[[str, str, int], Tensor]
-"""Reads the storage of a key, a name in `FLOATS` and a number of elements, as a flat tensor."""
+"""Reads the storage of a key, a name in `ELEMENTS` and a number of elements, as a flat tensor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +113,8 @@ def tensor(value: Any, read_storage: ReadStorage) -> Stored | None:
         match value:
             case Call("torch._tensor._rebuild_from_type_v2", (Name(name), _, arguments, *_)):
                 value = Call(name, arguments)
+            case Call("torch._utils._rebuild_device_tensor_from_cpu_tensor", (inner, *_)):
+                value = inner
             case Call("torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state", (inner, *_)):
                 value = inner
             case Call(
@@ -130,7 +142,7 @@ def _dense(reference: Reference, offset: int, size: Any, stride: Any, read_stora
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if 0 not in size and last >= source.numel + source.offset:
         return _unreadable("damaged")
-    if source.dtype not in FLOATS:
+    if source.dtype not in ELEMENTS:
         return Stored(source.dtype, size, _refuse)
 
     def read() -> Tensor:
@@ -150,9 +162,9 @@ def _refuse() -> Tensor:
 
 def from_bytes(data: bytes, dtype: str, big_endian: bool = False) -> Tensor:
     """A flat tensor of the bytes of a storage."""
-    element = FLOATS[dtype].itemsize
+    element = ELEMENTS[dtype].itemsize
     integers = np.frombuffer(data, f"{'>' if big_endian else '<'}u{element}").astype(f"u{element}")
-    return torch.from_numpy(integers).view(FLOATS[dtype])
+    return torch.from_numpy(integers).view(ELEMENTS[dtype])
 
 
 def read_all(state: Mapping[str, Stored]) -> State:
@@ -164,7 +176,8 @@ def read_all(state: Mapping[str, Stored]) -> State:
     for name, stored in state.items():
         shown = f"tensor {printable(name, 80)!r}"
         if stored.problem:
-            raise EcbsrError(f"{shown} is {stored.problem}; save a dense tensor with float values")
+            advice = "save it from the CPU" if stored.problem == _ON_DEVICE else "save a dense tensor with float values"
+            raise EcbsrError(f"{shown} is {stored.problem}; {advice}")
         if stored.dtype not in FLOATS:
             raise EcbsrError(f"{shown} holds {stored.dtype} values, not floating-point ones; save the float weights")
         if not stored.numel:

@@ -201,11 +201,17 @@ def add_weights_options(parser: argparse.ArgumentParser) -> None:
         help="the network's values are in [0, RANGE] (default: by layout; .tflite: what gives the best image)",
     )
     group.add_argument("--activation", choices=ACTIVATIONS, help="activation of a file without slopes (default: relu)")
+    group.add_argument("--slope", type=float, help="slope of a fixed LeakyReLU, which has no weights (default: relu)")
+    group.add_argument("--skip", dest="residual", action=argparse.BooleanOptionalAction, default=None,
+                       help="the image is added to the result (default: as the answer to gray shows)")  # fmt: skip
 
 
 def weights_options(options: argparse.Namespace) -> dict[str, Any]:
     """The keyword arguments of `checkpoint.load` from the options of `add_weights_options`."""
-    return {"identity": options.identity, "value_range": options.range, "activation": options.activation}
+    return {
+        "identity": options.identity, "value_range": options.range, "activation": options.activation,
+        "residual": options.residual, "slope": options.slope,
+    }  # fmt: skip
 
 
 def add_overwrite_option(parser: argparse._ActionsContainer) -> None:

@@ -112,7 +112,7 @@ def _note_much_less_than_bicubic(result: _Result) -> None:
     from ..reference_picture import MUCH_LESS_DB
 
     is_tflite = Path(result.path).suffix.lower() == ".tflite"  # it contains its whole network
-    options = "--range" if is_tflite else "--range, --identity, --activation"
+    options = "--range" if is_tflite else "--range, --identity, --slope, --no-skip"
     for whole, scores in result.sets:
         # Bicubic enlarges a flat image without an error: any model has less, and nothing is wrong with it.
         uneven = [score for score in scores if score.bicubic_psnr < MAX_PSNR]

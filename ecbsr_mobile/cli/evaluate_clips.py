@@ -25,7 +25,8 @@ def are_clips(names: Sequence[str], options: argparse.Namespace) -> bool:
         return False
     if len(names) != 2 or len(clips) != 2:
         raise UsageError(f"{clips[0]} is a clip: give a pair of clips, the second one the reference")
-    given = [option for option in ("data", "identity", "range", "activation") if getattr(options, option) is not None]
+    flags = {name: name for name in ("data", "identity", "range", "activation", "slope")} | {"residual": "skip"}
+    given = [flag for name, flag in flags.items() if getattr(options, name) is not None]
     if given:
         raise UsageError(f"--{given[0]} is for models, not for a pair of clips; leave it out")
     return True

@@ -132,7 +132,7 @@ def below_bicubic_warning(expected: Sequence[NDArray[np.float32]], samples: Sequ
         return None
     return (
         f"the network gives {psnr:.2f} dB where bicubic gives {bicubic:.2f} dB: it is not trained, or not for "
-        "PSNR, or its weights were misread (--identity, --range, --activation)"
+        "PSNR, or its weights were misread (--identity, --range, --slope, --no-skip)"
     )
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ecbsr_mobile import ECBSR, PlainNet, load
 from ecbsr_mobile.architecture import Activation
@@ -71,6 +72,53 @@ def in_one_list(plain: PlainNet) -> State:
     parts = {name: name.split(".") for name in plain.state_dict()}  # kind, index, part
     names = {name: f"body.{2 * int(index) + places[kind]}.{part}" for name, (kind, index, part) in parts.items()}
     return {names[name]: value for name, value in plain.state_dict().items()}
+
+
+class Chain(nn.Module):
+    """3x3 convolutions with an activation after each but the last, a pixel shuffle, and the image added or not."""
+
+    def __init__(
+        self, activation: Callable[[], nn.Module], skip: bool, channels: int = 8, scale: int = 2, colors: int = 3
+    ) -> None:
+        super().__init__()
+        self.scale, self.skip = scale, skip
+        widths = [colors, channels, channels, channels, colors * scale**2]
+        convolutions = [nn.Conv2d(inputs, outputs, 3, padding=1) for inputs, outputs in pairwise(widths)]
+        self.layers = nn.Sequential(*(layer for each in convolutions for layer in (each, activation())))[:-1]
+        for parameter in self.parameters():
+            if parameter.ndim == 1:
+                nn.init.uniform_(parameter, -0.2, 0.4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.pixel_shuffle(self.layers(x), self.scale)
+        return y + F.interpolate(x, scale_factor=self.scale) if self.skip else y
+
+    def named(self, conv: str, act: str) -> State:
+        """The state dict with the names of a layout, such as `convs.{}.{}`: the number of a layer, and its part."""
+        parts = {name: name.split(".")[1:] for name in self.state_dict()}  # the number in the list, the part
+        kinds = (conv, act)
+        return {
+            kinds[int(index) % 2].format(int(index) // 2, part): self.state_dict()[name]
+            for name, (index, part) in parts.items()
+        }
+
+    @torch.no_grad()
+    def answering(self) -> Chain:
+        """This network, with biases and a last layer that answer gray as a trained one: the gray, or 0 with a skip."""
+        first, *_, last = (layer for layer in self.layers if isinstance(layer, nn.Conv2d))
+        for layer in self.layers:
+            if isinstance(layer, nn.Conv2d):
+                layer.bias.zero_()
+        first.weight.abs_()  # positive: then what follows is linear in a gray image, whatever the activation
+        for layer in self.layers[1:-1]:
+            if isinstance(layer, nn.Conv2d):
+                layer.weight.abs_()
+        gray = torch.full((1, first.in_channels, 15, 15), 0.5)
+        hidden = self.layers[:-1](gray)[0, :, 7, 7]
+        last.weight -= last.weight.mean((2, 3), keepdim=True)  # nothing of a gray image
+        if not self.skip:
+            last.weight[:, :, 1, 1] += 0.5 * hidden / hidden.square().sum()
+        return self
 
 
 # The names of the layouts of fused networks, and of trained blocks.

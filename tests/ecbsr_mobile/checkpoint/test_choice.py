@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
+import logging
+import re
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,6 +62,7 @@ def around(kind: str, state: State) -> dict[str, Any]:
         "objects": {
             "optimizer": partial(torch.optim.Adam, lr=1e-3), "options": SimpleNamespace(a=1),
             "rng": np.random.default_rng(0), "time": datetime.now(ZoneInfo("UTC")),
+            "log": logging.getLogger("train"), "keep": re.compile("best", re.IGNORECASE), "ratio": Fraction(1, 3),
         },
     }[kind]  # fmt: skip
 
@@ -108,6 +113,35 @@ def test_objects_beside_the_weights_are_left_out(tmp_path: Path) -> None:
     assert same(quietly(tmp_path / "w.ckpt", value_range=1), net.collapse())
 
 
+@pytest.mark.parametrize("key", ["net", "hyper_parameters", "state"])
+def test_a_whole_module_beside_the_weights_in_an_old_file(tmp_path: Path, key: str) -> None:
+    """Before PyTorch 1.6, the source code of a module's class was stored beside it."""
+    net = some_net()
+    content = {key: nn.Sequential(nn.Conv2d(1, 1, 1), nn.L1Loss()), "state_dict": net.state_dict()}
+    (tmp_path / "w.pth").write_bytes(saved(content, _use_new_zipfile_serialization=False))
+    assert same(quietly(tmp_path / "w.pth", value_range=1), net.collapse())
+
+
+@pytest.mark.parametrize("wrapper", ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"])
+@pytest.mark.parametrize("before", ["conv3x3|conv1x1_3x3|act", "backbone|conv1x1_sbx", r"\d"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.net."])
+def test_wrappers_inside_a_network(tmp_path: Path, wrapper: str, before: str, prefix: str) -> None:
+    """torch.compile of a block, FSDP and activation checkpoints put a module around each module that they wrap."""
+    net = some_net()
+    state = {prefix + re.sub(rf"(?<![^.])({before})\.", rf"{wrapper}.\1.", k): v for k, v in net.state_dict().items()}
+    (tmp_path / "w.pth").write_bytes(saved(state))
+    assert same(quietly(tmp_path / "w.pth", value_range=1), net.collapse())
+
+
+def test_wrapped_blocks_as_pytorch_names_them(tmp_path: Path) -> None:
+    net, wrapped = some_net(), some_net()
+    for index, block in enumerate(wrapped.backbone):
+        wrapped.backbone[index] = torch.compile(block)
+    assert any("._orig_mod." in name for name in wrapped.state_dict())
+    (tmp_path / "w.pth").write_bytes(saved(wrapped.state_dict()))
+    assert same(quietly(tmp_path / "w.pth", value_range=1), net.collapse())
+
+
 class Dict(dict):
     pass
 
@@ -155,6 +189,18 @@ AVERAGES = {
             "model_ema.decay": torch.tensor(0.99), "model_ema.num_updates": torch.tensor(5),
         }
     },
+    "MMEngine's EMAHook": lambda a, b: {  # exchanges both before it saves
+        "meta": {"mmengine_version": "0.10.7"}, "message_hub": {}, "state_dict": named("generator.", b),
+        "ema_state_dict": {"steps": torch.tensor(3), **named("module.generator.", a)},
+    },
+    "Lightning's WeightAveraging": lambda a, b: {
+        "state_dict": named("net.", b), "current_model_state": named("net.", a),
+        "averaging_state": {"n_averaged": torch.tensor(3)},
+    },
+    "ema_pytorch beside the network": lambda a, b: {
+        "model": {name: value * 1 for name, value in a.items()},
+        "ema": {"initted": torch.tensor(True), **named("online_model.", a), **named("ema_model.", b)},
+    },
     "camel case": lambda a, b: {"netG": a, "netGEma": b},
     "without masks": lambda a, b: {"model": a, "ema": {name: v for name, v in b.items() if not name.endswith("mask")}},
 }  # fmt: skip
@@ -170,8 +216,56 @@ def test_averaged_weights_are_preferred_and_named(tmp_path: Path, kind: str, rev
     net, other = some_net(), some_net(seed=1)
     content = AVERAGES[kind](other.state_dict(), net.state_dict())
     (tmp_path / "w.pth").write_bytes(saved(dict(reversed(content.items())) if reverse else content))
-    with pytest.warns(UserWarning, match=r"with the averaged weights \(.*(ema|swa|Ema)"):
+    with pytest.warns(UserWarning, match=r"with the averaged weights \(.*(ema|swa|Ema|state_dict)"):
         assert same(load(tmp_path / "w.pth", value_range=1), net.collapse())
+
+
+NOT_BEGUN = {
+    "AveragedModel": lambda a, b: {"model": a, "swa_model": {"n_averaged": torch.tensor(0), **named("module.", b)}},
+    "Lightning's StochasticWeightAveraging": lambda a, b: {
+        "state_dict": named("net.", a),
+        "callbacks": {"StochasticWeightAveraging": {"n_averaged": 0, "average_model_state": named("net.", b)}},
+    },
+    "Lightning's WeightAveraging": lambda a, b: {
+        "state_dict": named("net.", b), "current_model_state": named("net.", a),
+        "averaging_state": {"n_averaged": torch.tensor(0)},
+    },
+    "ema_pytorch": lambda a, b: {
+        "initted": torch.tensor(False), **named("online_model.", a), **named("ema_model.", b),
+    },
+    "former ema_pytorch": lambda a, b: {
+        "initted": torch.zeros(1), **named("online_model.", a), **named("ema_model.", b),
+    },
+    "LitEma": lambda a, b: {
+        **named("model.", a), **{f"model_ema.{name.replace('.', '')}": value for name, value in b.items()},
+        "model_ema.num_updates": torch.tensor(0, dtype=torch.int32),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(NOT_BEGUN))
+@pytest.mark.parametrize("legacy", [False, True])
+def test_an_average_that_has_not_begun_is_left_out(tmp_path: Path, kind: str, legacy: bool) -> None:
+    net, untrained = some_net(), some_net(seed=1)
+    content = NOT_BEGUN[kind](net.state_dict(), untrained.state_dict())
+    (tmp_path / "w.pth").write_bytes(saved(content, _use_new_zipfile_serialization=not legacy))
+    with pytest.warns(UserWarning, match=r"without .*the average in [\w.]+, which has not begun$"):
+        assert same(load(tmp_path / "w.pth", value_range=1), net.collapse())
+
+
+def test_an_average_that_has_not_begun_in_safetensors(tmp_path: Path) -> None:
+    net, untrained = some_net(), some_net(seed=1)
+    state = {**named("net.", net.state_dict()), **named("swa.module.", untrained.state_dict())}
+    safetensors.torch.save_file(state | {"swa.n_averaged": torch.tensor(0)}, tmp_path / "w.safetensors")
+    with pytest.warns(UserWarning, match="the average in swa.module, which has not begun$"):
+        assert same(load(tmp_path / "w.safetensors", value_range=1), net.collapse())
+
+
+def test_an_average_of_no_updates_alone_is_named(tmp_path: Path) -> None:
+    state = torch.optim.swa_utils.AveragedModel(some_net()).state_dict()
+    (tmp_path / "w.pth").write_bytes(saved({"swa_model": state}))
+    with pytest.warns(UserWarning, match=r"averaged weights \(swa_model.module, of no updates yet\)$"):
+        assert same(load(tmp_path / "w.pth", value_range=1), some_net().collapse())
 
 
 def test_what_is_left_out_is_named(tmp_path: Path) -> None:
@@ -179,6 +273,52 @@ def test_what_is_left_out_is_named(tmp_path: Path) -> None:
     (tmp_path / "w.ckpt").write_bytes(saved({"state_dict": state}))
     with pytest.warns(UserWarning, match=r"; without feature_extractor$"):
         assert same(load(tmp_path / "w.ckpt", value_range=1), some_net().collapse())
+
+
+def test_of_many_things_left_out_the_first_are_named(tmp_path: Path) -> None:
+    """MMCV keeps averages as buffers of names without dots."""
+    state = some_net().state_dict()
+    beside = {f"ema_generator_{name.replace('.', '_')}": value for name, value in state.items()}
+    (tmp_path / "w.pth").write_bytes(saved({"state_dict": named("generator.", state) | beside}))
+    with pytest.warns(UserWarning, match="; without ema_generator_.*, …$") as noted:
+        assert same(load(tmp_path / "w.pth", value_range=1), some_net().collapse())
+    assert len(str(noted[0].message).partition("without")[2]) < 300
+
+
+class OnDevice:
+    """Pickled as PyTorch pickles a tensor of XLA, or did of MPS."""
+
+    def __init__(self, value: Tensor, by: str) -> None:
+        data = value.numpy() if by.endswith("numpy") else value
+        self.call = (getattr(torch._utils, by), (data, value.dtype, "xla:0", False))
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def test_tensors_of_other_devices(tmp_path: Path) -> None:
+    state = some_net().state_dict()
+    read = {name: OnDevice(value, "_rebuild_device_tensor_from_cpu_tensor") for name, value in state.items()}
+    (tmp_path / "w.pth").write_bytes(saved(read))
+    assert same(quietly(tmp_path / "w.pth", value_range=1), some_net().collapse())
+    arrays = {name: OnDevice(value, "_rebuild_device_tensor_from_numpy") for name, value in state.items()}
+    (tmp_path / "w.pth").write_bytes(saved(arrays))
+    with pytest.raises(EcbsrError, match=r"another device \(XLA, MPS\); save it from the CPU"):
+        load(tmp_path / "w.pth")
+
+
+def test_parts_of_a_network_and_their_index(tmp_path: Path) -> None:
+    path = tmp_path / "model-00001-of-00002.safetensors"
+    safetensors.torch.save_file(dict(list(some_net().state_dict().items())[:9]), path)
+    with pytest.raises(EcbsrError, match="several parts of a network; load all of its parts"):
+        load(path)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": {"backbone.0.conv3x3.weight": path.name}}, indent=2))
+    with pytest.raises(EcbsrError, match="index of a network in several parts"):
+        load(index)
+    whole = tmp_path / "model-00001-of-00001.safetensors"
+    safetensors.torch.save_file(some_net().state_dict(), whole)
+    assert same(quietly(whole, value_range=1), some_net().collapse())
 
 
 def test_averages_without_names_are_named(tmp_path: Path) -> None:
