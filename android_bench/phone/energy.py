@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean, stdev
+from statistics import fmean
 
 from ..results import stats
 from ..results.types import Energy
@@ -101,7 +101,7 @@ def figure(idle: Sequence[float], loaded: Sequence[float], ms: Sequence[float], 
         (watts - (before + after) / 2) * milliseconds
         for watts, before, after, milliseconds in zip(loaded, idle[:-1], idle[1:], ms, strict=True)
     ]
-    middle, margin = fmean(each), _margin(each)
+    middle, margin = fmean(each), stats.half_width(each)
     if middle - margin <= 0:
         raise NoFigureError("the difference to the idle phone is within its variation; close other apps, try again")
     interval = (stats.rounded(middle - margin), stats.rounded(middle + margin))
@@ -168,11 +168,3 @@ def _integral(block: Sequence[Sample], value: Callable[[Sample], float]) -> floa
     """The integral over time, by trapezoids."""
     pairs = pairwise(block)
     return sum((b.seconds - a.seconds) * (value(a) + value(b)) / 2 for a, b in pairs)
-
-
-def _margin(values: Sequence[float]) -> float:
-    """Half the width of the 95 % Student's t interval of the mean."""
-    from scipy.special import stdtrit
-
-    quantile = float(stdtrit(len(values) - 1, (1 + stats.CONFIDENCE) / 2))
-    return quantile * stdev(values) / math.sqrt(len(values))

@@ -77,11 +77,16 @@ def mean_logarithm(values: Sequence[float]) -> tuple[float, float]:
 
     Source: Student's t with n - 1 degrees of freedom, which assumes that the logarithms are normally distributed.
     """
+    logs = [math.log(value) for value in values]
+    return fmean(logs), half_width(logs)
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Half the width of the 95 % Student's t interval of the mean of at least 2 values."""
     from scipy.special import stdtrit
 
-    logs = [math.log(value) for value in values]
-    quantile = float(stdtrit(len(logs) - 1, (1 + CONFIDENCE) / 2))
-    return fmean(logs), quantile * stdev(logs) / math.sqrt(len(logs))
+    quantile = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
+    return quantile * stdev(values) / math.sqrt(len(values))
 
 
 def ratio(

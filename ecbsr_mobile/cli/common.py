@@ -32,7 +32,8 @@ from ..utils.extras import extra_of, how_to_install
 from ..utils.progress import cleared
 from ..utils.signals import INTERRUPTS
 from ..utils.text import printable, to_utf8
-from .parser import Parser, typed_name, versions
+from .parser import Parser, versions
+from .scripts import typed_name
 
 SCHEMA = 1
 """Version of the JSON documents that commands print or write; it rises when a key changes its meaning."""

@@ -6,7 +6,6 @@ A mistyped option, choice or path is refused with what was probably meant, befor
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -16,14 +15,7 @@ from .. import __version__
 from ..utils import verbosity
 from ..utils.text import did_you_mean, printable
 from .paths import PathKind
-
-_MODULE = "python -m ecbsr_mobile"
-
-
-def typed_name() -> str:
-    """The command as it was typed: `ecbsr-upscale`, `ecbsr upscale` or `python -m ecbsr_mobile upscale`."""
-    name = os.path.basename(sys.argv[0])
-    return _MODULE if name == "__main__.py" else name.removesuffix(".exe")
+from .scripts import PYTHON_MODULE, typed_name
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,7 +33,7 @@ class Parser(argparse.ArgumentParser):
             levels: whether it has `--quiet` and `--verbose`.
             **options: those of `argparse.ArgumentParser`.
         """
-        if typed_name().replace(_MODULE, "ecbsr").replace(" ", "-") == program:
+        if typed_name().replace(PYTHON_MODULE, "ecbsr").replace(" ", "-") == program:
             program = typed_name()
         super().__init__(prog=program, description=description, allow_abbrev=False, **options)
         self._typed: list[str] = []

@@ -27,6 +27,15 @@ SCRIPTS = ("export", "audit", "bench", "upscale", "eval", "train")
 UMBRELLA = "ecbsr_mobile.cli.umbrella"
 
 
+PYTHON_MODULE = "python -m ecbsr_mobile"
+
+
+def typed_name() -> str:
+    """The command as it was typed: `ecbsr-upscale`, `ecbsr upscale` or `python -m ecbsr_mobile upscale`."""
+    name = os.path.basename(sys.argv[0])
+    return PYTHON_MODULE if name == "__main__.py" else name.removesuffix(".exe")
+
+
 def _start(module: str) -> None:
     """Import the module of a command, which takes a moment, and call its `script`."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else Ctrl-C is ignored: it stays so
@@ -40,9 +49,7 @@ def ecbsr() -> None:
     if command not in MODULES:
         _start(UMBRELLA)
         return
-    program = os.path.basename(sys.argv[0])
-    umbrella = "python -m ecbsr_mobile" if program == "__main__.py" else program.removesuffix(".exe")
-    sys.argv[:2] = [f"{umbrella} {command}"]
+    sys.argv[:2] = [f"{typed_name()} {command}"]
     _start(MODULES[command])
 
 

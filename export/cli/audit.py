@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common, gate_report, paths
-from ecbsr_mobile.cli.parser import typed_name
+from ecbsr_mobile.cli.scripts import typed_name
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import progress, verbosity
 from ecbsr_mobile.utils.files import check_outputs, write_bytes
