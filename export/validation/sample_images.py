@@ -44,13 +44,14 @@ class Sample:
         return self.lr.astype(np.float32) / np.float32(255)
 
 
-def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int) -> list[Sample]:
-    """Samples of at most `MAX_IMAGES` images of a folder, spread evenly over their sorted names.
+def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int, most: int = MAX_IMAGES) -> list[Sample]:
+    """Samples of the images in a folder, spread evenly over their sorted names.
 
     Args:
         folder: folder of images, or a data set, of which HR is used (see `dataset.pairs`); None for the bundled ones.
         scale: upscaling factor of the network.
         colors: 1 for luma, 3 for RGB.
+        most: largest number of images; benchmarks take more than an export.
 
     Raises:
         EcbsrError: the folder is missing or has no image of at least 64x64 pixels that is not flat, or an image cannot
@@ -58,7 +59,7 @@ def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int) -> l
     """
     paths = zoo.pictures() if folder is None else [hr for hr, _ in dataset.paths(folder, scale)]
     paths = [path for path in paths if min(images.header_size(path)) >= MIN_SIDE]
-    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), MAX_IMAGES)).round().astype(int)]
+    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), most)).round().astype(int)]
     read = [_sample(path, scale, colors) for path in chosen]
     found = [sample for sample in read if sample.lr.min() < sample.lr.max()]  # a flat image tells nothing
     if not found:
