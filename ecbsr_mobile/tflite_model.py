@@ -47,12 +47,13 @@ class TfliteModel:
         Args:
             path: the file.
             threads: number of threads; None for one per core.
-            value_range: 1 or 255, the range of float values that the file does not record; None: see `tflite_range`.
+            value_range: 1, 255 or -1 (from -1 to 1), the range of float values that the file does not record; None: see
+                `tflite_range`.
 
         Raises:
             EcbsrError: the file is missing, not a `.tflite`, or not a super-resolution network with one image as input
                 and one as output.
-            UsageError: `value_range` is neither 1 nor 255, or the file records another one.
+            UsageError: `value_range` is none of these, or the file records another one.
         """
         self.name = Path(path).stem
         self._path, self._threads = path, threads or len(usable_cores())
@@ -195,9 +196,9 @@ class TfliteModel:
         except EcbsrError:
             return False
         constants_changed = [node.inputs for node in sized.nodes] != [node.inputs for node in graph.nodes]
-        picture = reference_picture(self.scale, self.colors, (max(width, other[0]), max(height, other[1])))
-        if not constants_changed or self.radius is None or picture is None:
+        if not constants_changed or self.radius is None:
             return True
+        picture = reference_picture(self.scale, self.colors, (max(width, other[0]), max(height, other[1])))
         inner = tuple(
             slice(max(min(pair) - self.radius, 0) * self.scale) for pair in ((height, other[1]), (width, other[0]))
         )

@@ -15,10 +15,13 @@ from ..errors import EcbsrError, UsageError
 from ..quantization import qparams
 from .graph import COLORS, Graph, Tensor, image_input, image_shape, is_channels_first
 from .resize import scale_of
-from .value_range import BYTES, FLOAT_RANGES, UNIT, Side, ValueRange, float_range, integer_ranges, integer_scale
+from .value_range import BYTES, FLOAT_RANGES, SIGNED, UNIT, Side, ValueRange, float_range, integer_ranges, integer_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_GIVEN: dict[float, ValueRange] = {1: UNIT, 255: BYTES, -1: SIGNED}
+"""The ranges that a caller can give."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,11 +121,12 @@ def image_io(graph: Graph, value_range: float | None = None) -> ImageIO:
 
     Args:
         graph: a model with one image as input and a larger one as output.
-        value_range: 1 or 255: the values of a float input or output are in [0, `value_range`]; None: as recorded.
+        value_range: 1 or 255: the values of a float input or output are in [0, `value_range`]; -1: in [-1, 1]; None:
+            as recorded.
 
     Raises:
         EcbsrError: its input or output is not such an image.
-        UsageError: `value_range` is neither, or the file records another one.
+        UsageError: `value_range` is none of these, or the file records another one.
     """
     image_input(graph)
     if len(graph.outputs) != 1:
@@ -179,9 +183,9 @@ def _image(graph: Graph, tensor: Tensor, side: Side, value_range: float | None) 
 
 
 def _given(value_range: float) -> ValueRange:
-    if value_range not in (1, 255):
-        raise UsageError(f"the range {value_range:g} is not known; use 1 or 255")
-    return UNIT if value_range == 1 else BYTES
+    if value_range not in _GIVEN:
+        raise UsageError(f"the range {value_range:g} is not known; use 1, 255 or -1 (values from -1 to 1)")
+    return _GIVEN[value_range]
 
 
 def _readings(tensor: ImageTensor) -> list[ImageTensor]:

@@ -36,6 +36,15 @@ def copying(make: GraphBuilder, source: int, copies: int, channel_major: bool = 
     return make.node("CONV_2D", [source, make.constant(weights), bias], (n, h, w, c * copies), options=options)
 
 
+def multiplied(make: GraphBuilder, source: int, factor: float) -> int:
+    shape = make.tensors[source].shape
+    return make.node("MUL", [source, make.constant(np.float32([factor]))], shape, options=schema.MulOptionsT())
+
+
+def added(make: GraphBuilder, source: int, offset: float) -> int:
+    return make.add(source, make.constant(np.float32([offset])))
+
+
 def reshape(make: GraphBuilder, source: int, shape: Sequence[int], target: Sequence[int] | None = None) -> int:
     return make.node("RESHAPE", [source, make.constant(np.array(target or shape, I32))], shape)
 
@@ -211,6 +220,16 @@ def between_ranges(source: str, target: str, dtype: str = "float32", scale: Scal
     return make.graph(result)
 
 
+def restoring(values: str) -> Graph:
+    """A model of scale 1 for values in a range, "unit", "bytes" or "signed", whose result is near its input there."""
+    make = GraphBuilder()
+    image = copying(make, make.input((1, 32, 48, 3)), 1)
+    if values == "signed":
+        return make.graph(make.unary("TANH", multiplied(make, image, 1.2)))
+    darkest = np.float32([6 if values == "bytes" else 6 / 255])
+    return make.graph(make.node("MAXIMUM", [image, make.constant(darkest)], (1, 32, 48, 3)))
+
+
 DOUBLING: dict[str, Callable[[], Graph]] = {
     "depth to space": _depth_to_space,
     "NCHW": lambda: _channels_first(3),
@@ -303,6 +322,18 @@ def bundled_in_0_255(name: str = zoo.DEFAULT) -> Graph:
             assert bias.data is not None
             tensors[node.inputs[2]] = replace(bias, data=bias.data * np.float32(255))
     return replace(graph, tensors=tuple(tensors), metadata={})
+
+
+def bundled_for(black: float, white: float, name: str = zoo.DEFAULT) -> Graph:
+    """A bundled float model between a change from values in [`black`, `white`] and one back. It records nothing."""
+    graph = tflite.read(zoo.tflite(name, "fp32"))
+    make = GraphBuilder()
+    make.tensors, make.nodes, (image,), (result,) = list(graph.tensors), list(graph.nodes), graph.inputs, graph.outputs
+    source = make.input(make.tensors[image].shape)
+    unit = added(make, multiplied(make, source, 1 / (white - black)), -black / (white - black))
+    inner = [replace(node, inputs=tuple(unit if i == image else i for i in node.inputs)) for node in graph.nodes]
+    make.nodes = [*make.nodes[len(inner) :], *inner]
+    return make.graph(added(make, multiplied(make, result, white - black), black))
 
 
 def two_subgraphs(first: Graph, second: Graph) -> bytes:
