@@ -56,6 +56,8 @@ def settle(
     results: dict[str, NDArray[Any]] = {}
     chosen, psnr, assumed, first = io, -math.inf, -math.inf, picture.image
     for reading in io.alternatives():
+        if reading.centered and psnr >= picture.least_psnr:
+            continue
         key = str(reading.input.values)
         if key not in results:
             results[key] = run(reading.input.store(picture.image))
@@ -70,16 +72,15 @@ def settle(
         ):
             chosen, psnr = reading, found
     notes = []
+    hint = " (--range sets it)" if "f" in (io.input.tensor.dtype.kind, io.output.tensor.dtype.kind) else ""
     if chosen is not io:
         notes.append(
             f"{name}: values in {chosen.text} are assumed, with which it gives {psnr:.2f} dB on a bundled image; "
-            f"{io.text} gives {assumed:.2f} dB (--range sets it)"
+            f"{io.text} gives {assumed:.2f} dB{hint}"
         )
     worse = reference_picture.below_bicubic(picture, psnr)
     if worse:
-        notes.append(
-            f"{name} {worse}: it is not trained for this, or its values are not in {chosen.text} (--range sets it)"
-        )
+        notes.append(f"{name} {worse}: it is not trained for this, or its values are not in {chosen.text}{hint}")
     return chosen, notes
 
 

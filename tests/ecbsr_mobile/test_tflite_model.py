@@ -215,6 +215,13 @@ def test_values_in_minus_1_to_1_are_found_though_other_values_give_nearly_the_sa
         assert np.abs(upscale(cat, other).astype(int) - expected).max() <= 1
 
 
+def test_values_around_zero_are_found(cat: np.ndarray, save: Callable[..., Path]) -> None:
+    name = "ecbsr-m6c16-leaky-real-x4"
+    with pytest.warns(UserWarning, match=r"values in \[-128, 127\] are assumed"):
+        model = TfliteModel(save(upscalers.bundled_for(-128, 127, name)))
+    assert np.abs(upscale(cat, model).astype(int) - upscale(cat, zoo.tflite(name, "fp32"))).max() <= 1
+
+
 @pytest.mark.parametrize("name", [path.stem for path in sorted(zoo.FOLDER.glob("*-fp32.tflite"))])
 def test_values_in_0_to_1_are_used_without_a_word(name: str, save: Callable[..., Path]) -> None:
     graph = tflite.read(zoo.FOLDER / f"{name}.tflite")
@@ -229,6 +236,7 @@ def test_values_in_0_to_1_are_used_without_a_word(name: str, save: Callable[...,
         ("bytes", "unit", r"[0, 255] in and [0, 1] out"),
         ("signed", "bytes", r"[-1, 1] in and [0, 255] out"),
         ("bytes", "signed", r"[0, 255] in and [-1, 1] out"),
+        ("centered", "centered", "[-0.5, 0.5]"),
     ],
 )
 def test_ranges_of_a_model_that_is_less_good_than_bicubic(
@@ -239,6 +247,19 @@ def test_ranges_of_a_model_that_is_less_good_than_bicubic(
         model = TfliteModel(save(graph))
     values = cat.astype(np.float32) / np.float32(255)
     np.testing.assert_allclose(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "zero"), [("int8", 0), ("uint8", 128)])
+def test_integers_of_an_output_without_a_mean_have_the_range_of_the_input(
+    dtype: str, zero: int, cat: np.ndarray, save: Callable[..., Path]
+) -> None:
+    path = save(upscalers.between_ranges("centered", "centered", dtype, (1 / 255, zero)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = TfliteModel(path)
+    stored = (cat[None, :32, :48].astype(int) - 128 + zero).astype(dtype)
+    expected = litert.result(path.read_bytes(), stored)[0].astype(int) + 128 - zero
+    assert np.abs(upscale(cat[:32, :48], model) - expected).max() <= 1
 
 
 @pytest.mark.parametrize(

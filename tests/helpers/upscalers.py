@@ -193,11 +193,12 @@ def mixed_ends(source: str, target: str, scale: Scale) -> Graph:
 
 
 def between_ranges(source: str, target: str, dtype: str = "float32", scale: Scale = (1.0, 0)) -> Graph:
-    """A doubling model from one range to another, "unit", "bytes" or "signed"; it clips, so that no other range fits.
+    """A doubling model from one range to another, such as "unit" or "signed"; it clips, so that no other range fits.
 
     Its input and output are integers of `scale` where `dtype` is not float32.
     """
-    shapes, limits = ((1, 32, 48, 3), (1, 64, 96, 3)), {"unit": (0, 1), "bytes": (0, 255), "signed": (-1, 1)}
+    shapes, limits = ((1, 32, 48, 3), (1, 64, 96, 3)), {"unit": (0.0, 1.0), "bytes": (0, 255), "signed": (-1, 1)}
+    limits["centered"] = (-0.5, 0.5)
     make = GraphBuilder("float32", scale)
 
     def linear(values: int, factor: float, offset: float, shape: Sequence[int]) -> int:
