@@ -63,12 +63,14 @@ class TfliteModel:
             width, height = tflite.input_size(graph)
             self._graph: tflite.Graph | None = graph if width > 1 and height > 1 else None  # None: LiteRT resizes it
             self._interpreter = self._load(self._data)
+            if self._graph is not None:
+                self._graph = graph = self._with_true_shapes(graph)
             try:
                 self._io = image_io(graph, value_range)
             except EcbsrError:
                 if self._graph is not None:
                     raise
-                graph = self._with_shapes_of_litert(graph)
+                graph = self._at_probe_size(graph)
                 self._io = image_io(graph, value_range)
             self.scale, self.colors = self._io.scale, self._io.colors
             self.radius, self.step = receptive_field(graph)
@@ -166,7 +168,31 @@ class TfliteModel:
                 interpreter.allocate_tensors()
         return interpreter
 
-    def _with_shapes_of_litert(self, graph: tflite.Graph) -> tflite.Graph:
+    def _with_true_shapes(self, graph: tflite.Graph) -> tflite.Graph:
+        """A graph of fixed size with the shapes that LiteRT infers, where those in the file are outdated.
+
+        LiteRT ignores all but the input's. Some of its own are not known before the model has run.
+        """
+        if self._with_litert_shapes(graph) is graph:
+            return graph
+        with _named(self._path), litert_errors("run it"):
+            self._interpreter.invoke()
+        return self._with_litert_shapes(graph)
+
+    def _with_litert_shapes(self, graph: tflite.Graph) -> tflite.Graph:
+        """The graph with the interpreter's shapes; the same graph where they are equal."""
+        shapes = {detail["index"]: tuple(detail["shape"].tolist()) for detail in self._interpreter.get_tensor_details()}
+        computed = {i for node in graph.nodes for i in node.outputs}
+        changed = {i: shapes[i] for i in computed & shapes.keys() if shapes[i] != graph.tensors[i].shape}
+        if not changed:
+            return graph
+        tensors = (
+            replace(tensor, shape=changed[i], signature=None) if i in changed else tensor
+            for i, tensor in enumerate(graph.tensors)
+        )
+        return replace(graph, tensors=tuple(tensors))
+
+    def _at_probe_size(self, graph: tflite.Graph) -> tflite.Graph:
         """A graph whose shapes only LiteRT knows, at `PROBE_SIZE`."""
         _, _, channels = tflite.image_shape(graph)
         width, height = tflite.PROBE_SIZE
@@ -177,12 +203,12 @@ class TfliteModel:
                 self._interpreter.allocate_tensors()
             self._allocated = True
             self._interpreter.invoke()
-        shapes = {detail["index"]: tuple(detail["shape"].tolist()) for detail in self._interpreter.get_tensor_details()}
+        sized = self._with_litert_shapes(graph)
         tensors = (
-            replace(tensor, shape=shapes.get(index, tensor.shape), signature=None)
-            for index, tensor in enumerate(graph.tensors)
+            replace(tensor, shape=shape if index in graph.inputs else tensor.shape, signature=None)
+            for index, tensor in enumerate(sized.tensors)
         )
-        return replace(graph, tensors=tuple(tensors))
+        return replace(sized, tensors=tuple(tensors))
 
     def _can_resize(self) -> bool:
         """Whether the model can be given other sizes, at which it computes the same."""
