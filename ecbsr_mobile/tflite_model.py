@@ -17,6 +17,7 @@ from .errors import EcbsrError
 from .reference_picture import SIZE, reference_picture
 from .tflite.image_io import ImageIO, image_io
 from .tflite.interpreter import litert_errors
+from .tflite.reader import with_text_names
 from .tflite.receptive_field import ReceptiveField, receptive_field
 from .tflite_range import settle
 from .tflite_tiles import halo, seams
@@ -59,6 +60,7 @@ class TfliteModel:
         self._path, self._threads = path, threads or len(usable_cores())
         self._data = tflite.read_bytes(path)
         graph = tflite.read(self._data, str(path))
+        self._data = with_text_names(self._data)
         with _named(path):
             width, height = tflite.input_size(graph)
             self._graph: tflite.Graph | None = graph if width > 1 and height > 1 else None  # None: LiteRT resizes it

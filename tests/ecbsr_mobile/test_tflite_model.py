@@ -173,6 +173,17 @@ def _enlarged(make: GraphBuilder, shape: tuple[int, ...], result: tuple[int, ...
     return make.node("SLICE", [tiled, begin, size], (1, int(np.prod(result))))
 
 
+def test_names_that_are_no_utf_8_do_not_matter(cat: np.ndarray, save: Callable[..., Path]) -> None:
+    """LiteRT loads the file and runs it; only its description of the tensors fails."""
+    data = write(upscalers.DOUBLING["depth to space"]())
+    assert data.count(b"\x02\0\0\0t0\0") == 1
+    path = save(data.replace(b"\x02\0\0\0t0\0", b"\x02\0\0\0\xffa\0"))
+    with pytest.raises(UnicodeDecodeError):
+        litert.shapes_of(litert.interpreter(path.read_bytes()))
+    values = cat.astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(TfliteModel(path).run(values), values.repeat(2, axis=0).repeat(2, axis=1))
+
+
 @pytest.mark.parametrize("stale", ["empty", "placeholder", "half"])
 def test_outdated_shapes_in_the_file_do_not_matter(stale: str, cat: np.ndarray, save: Callable[..., Path]) -> None:
     """LiteRT infers all shapes but the input's; an editor of the input's shape leaves the others as they were."""
