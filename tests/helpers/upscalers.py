@@ -59,6 +59,19 @@ def _depth_to_space() -> Graph:
     return make.graph(make.depth_to_space(copying(make, make.input((1, 32, 48, 3)), 4), 2))
 
 
+def _flipped_colors() -> Graph:
+    """RGB becomes BGR at the start, and RGB again at the end."""
+    make = GraphBuilder()
+
+    def flipped(source: int) -> int:
+        constants = [make.constant(np.array(values, I32)) for values in ([0] * 4, [0] * 4, [1, 1, 1, -1])]
+        options = schema.StridedSliceOptionsT(beginMask=15, endMask=15)
+        return make.node("STRIDED_SLICE", [source, *constants], make.tensors[source].shape, options=options)
+
+    image = flipped(make.input((1, 32, 48, 3)))
+    return make.graph(flipped(make.depth_to_space(copying(make, image, 4), 2)))
+
+
 def _channels_first(colors: int, result_too: bool = True) -> Graph:
     make = GraphBuilder()
     image = transpose(make, make.input((1, colors, 32, 48)), (0, 2, 3, 1))
@@ -245,6 +258,8 @@ DOUBLING: dict[str, Callable[[], Graph]] = {
     "computed shape": lambda: _transpose_conv("computed"),
     "dynamic batch": lambda: with_dynamic(_transpose_conv("batch"), [0], placeholder=False),
     "dynamic size": lambda: with_dynamic(_transpose_conv("computed"), [0, 1, 2]),
+    "BGR inside": _flipped_colors,
+    "BGR inside, dynamic size": lambda: with_dynamic(_flipped_colors(), [1, 2]),
     "dynamic NCHW": lambda: _nchw_with_dynamic_size(_channels_first(3)),
     "uint8": lambda: quantized_resize("uint8", (1 / 255, 0)),
     "uint8 of scale 1": lambda: quantized_resize("uint8", (1.0, 0)),
