@@ -61,7 +61,7 @@ class TfliteModel:
         self._data = tflite.read_bytes(path)
         graph = tflite.read(self._data, str(path))
         self._data = with_text_names(self._data)
-        with _named(path):
+        with _named(path, f" (the first of its {graph.subgraphs} subgraphs)" if graph.subgraphs > 1 else ""):
             width, height = tflite.input_size(graph)
             self._graph: tflite.Graph | None = graph if width > 1 and height > 1 else None  # None: LiteRT resizes it
             self._interpreter = self._load(self._data)
@@ -290,13 +290,13 @@ class SizedTflite:
 
 
 @contextmanager
-def _named(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Begin the messages of errors with the file."""
+def _named(path: str | os.PathLike[str], end: str = "") -> Iterator[None]:
+    """Begin the messages of errors with the file, and end them with `end`."""
     try:
         yield
     except EcbsrError as error:
         prefix = "" if str(error).startswith(f"{path}: ") else f"{path}: "
-        raise type(error)(f"{prefix}{error}") from None
+        raise type(error)(f"{prefix}{error}{end}") from None
 
 
 def _multiple(length: int, step: int) -> int:

@@ -179,7 +179,7 @@ def test_names_that_are_no_utf_8_do_not_matter(cat: np.ndarray, save: Callable[.
     assert data.count(b"\x02\0\0\0t0\0") == 1
     path = save(data.replace(b"\x02\0\0\0t0\0", b"\x02\0\0\0\xffa\0"))
     with pytest.raises(UnicodeDecodeError):
-        litert.shapes_of(litert.interpreter(path.read_bytes()))
+        litert.interpreter(path.read_bytes()).get_input_details()
     values = cat.astype(np.float32) / np.float32(255)
     np.testing.assert_array_equal(TfliteModel(path).run(values), values.repeat(2, axis=0).repeat(2, axis=1))
 
@@ -208,6 +208,13 @@ def test_of_several_subgraphs_the_first_is_used_and_said(cat: np.ndarray, save: 
         model = TfliteModel(path)
     values = cat.astype(np.float32) / np.float32(255)
     np.testing.assert_array_equal(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_a_refusal_of_the_first_of_several_subgraphs_says_so(save: Callable[..., Path]) -> None:
+    make = GraphBuilder()
+    path = save(upscalers.two_subgraphs(make.graph(make.conv(make.input((1, 32, 48, 3)), 4)), plain_network()))
+    with pytest.raises(EcbsrError, match=r"not an integer multiple \(the first of its 2 subgraphs\)$"):
+        TfliteModel(path)
 
 
 def test_a_float_range_that_is_not_recorded_is_the_one_that_gives_the_better_image(
