@@ -25,7 +25,7 @@ MAX_BYTES = 2**31 - 1  # flatbuffers address their content with 31 bits
 
 OPERATOR_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 TYPES = {code: name for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
-_NEEDED_INPUTS = {
+NEEDED_INPUTS = {
     "CONV_2D": 2,
     "DEPTHWISE_CONV_2D": 2,
     "FULLY_CONNECTED": 2,
@@ -33,7 +33,7 @@ _NEEDED_INPUTS = {
     **dict.fromkeys(("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "PAD", "PRELU", "SUB", "TRANSPOSE"), 2),
     **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SPLIT"), 2),
 }
-"""How many of an operator's inputs cannot be absent; of others, the first. LiteRT crashes without one."""
+"""How many of an operator's inputs cannot be absent: LiteRT crashes without one."""
 _DTYPES = {name: np.dtype(numpy_name) for numpy_name, name in TYPE_NAMES.items()}
 
 
@@ -272,7 +272,7 @@ def _check_indices(graph: Graph) -> None:
     for number, node in enumerate(graph.nodes):
         if not all(-1 <= i < count for i in node.inputs) or not all(0 <= i < count for i in node.outputs):
             raise _Corrupt(f"node {number} ({node.label}) refers to a tensor that is missing; it is corrupt")
-        needed = 0 if node.custom else _NEEDED_INPUTS.get(node.operator, 1)
+        needed = 0 if node.custom else NEEDED_INPUTS.get(node.operator, 0)
         if -1 in node.inputs[:needed]:
             place = node.inputs.index(-1)
             raise _Corrupt(f"node {number} ({node.label}) lacks its input {place}, which it needs; it is corrupt")
