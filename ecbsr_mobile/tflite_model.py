@@ -17,6 +17,7 @@ from .errors import EcbsrError
 from .reference_picture import SIZE, reference_picture
 from .tflite.image_io import ImageIO, image_io
 from .tflite.interpreter import litert_errors
+from .tflite.reader import with_text_names
 from .tflite.receptive_field import ReceptiveField, receptive_field
 from .tflite_range import settle
 from .tflite_tiles import halo, seams
@@ -47,27 +48,31 @@ class TfliteModel:
         Args:
             path: the file.
             threads: number of threads; None for one per core.
-            value_range: 1 or 255, the range of float values that the file does not record; None: see `tflite_range`.
+            value_range: 1, 255 or -1 (from -1 to 1), the range of float values that the file does not record; None: see
+                `tflite_range`.
 
         Raises:
             EcbsrError: the file is missing, not a `.tflite`, or not a super-resolution network with one image as input
                 and one as output.
-            UsageError: `value_range` is neither 1 nor 255, or the file records another one.
+            UsageError: `value_range` is none of these, or the file records another one.
         """
         self.name = Path(path).stem
         self._path, self._threads = path, threads or len(usable_cores())
         self._data = tflite.read_bytes(path)
         graph = tflite.read(self._data, str(path))
-        with _named(path):
+        self._data = with_text_names(self._data)
+        with _named(path, f" (the first of its {graph.subgraphs} subgraphs)" if graph.subgraphs > 1 else ""):
             width, height = tflite.input_size(graph)
             self._graph: tflite.Graph | None = graph if width > 1 and height > 1 else None  # None: LiteRT resizes it
             self._interpreter = self._load(self._data)
+            if self._graph is not None:
+                self._graph = graph = self._with_true_shapes(graph)
             try:
                 self._io = image_io(graph, value_range)
             except EcbsrError:
                 if self._graph is not None:
                     raise
-                graph = self._with_shapes_of_litert(graph)
+                graph = self._at_probe_size(graph)
                 self._io = image_io(graph, value_range)
             self.scale, self.colors = self._io.scale, self._io.colors
             self.radius, self.step = receptive_field(graph)
@@ -165,7 +170,31 @@ class TfliteModel:
                 interpreter.allocate_tensors()
         return interpreter
 
-    def _with_shapes_of_litert(self, graph: tflite.Graph) -> tflite.Graph:
+    def _with_true_shapes(self, graph: tflite.Graph) -> tflite.Graph:
+        """A graph of fixed size with the shapes that LiteRT infers, where those in the file are outdated.
+
+        LiteRT ignores all but the input's. Some of its own are not known before the model has run.
+        """
+        if self._with_litert_shapes(graph) is graph:
+            return graph
+        with _named(self._path), litert_errors("run it"):
+            self._interpreter.invoke()
+        return self._with_litert_shapes(graph)
+
+    def _with_litert_shapes(self, graph: tflite.Graph) -> tflite.Graph:
+        """The graph with the interpreter's shapes; the same graph where they are equal."""
+        shapes = {detail["index"]: tuple(detail["shape"].tolist()) for detail in self._interpreter.get_tensor_details()}
+        computed = {i for node in graph.nodes for i in node.outputs}
+        changed = {i: shapes[i] for i in computed & shapes.keys() if shapes[i] != graph.tensors[i].shape}
+        if not changed:
+            return graph
+        tensors = (
+            replace(tensor, shape=changed[i], signature=None) if i in changed else tensor
+            for i, tensor in enumerate(graph.tensors)
+        )
+        return replace(graph, tensors=tuple(tensors))
+
+    def _at_probe_size(self, graph: tflite.Graph) -> tflite.Graph:
         """A graph whose shapes only LiteRT knows, at `PROBE_SIZE`."""
         _, _, channels = tflite.image_shape(graph)
         width, height = tflite.PROBE_SIZE
@@ -176,12 +205,12 @@ class TfliteModel:
                 self._interpreter.allocate_tensors()
             self._allocated = True
             self._interpreter.invoke()
-        shapes = {detail["index"]: tuple(detail["shape"].tolist()) for detail in self._interpreter.get_tensor_details()}
+        sized = self._with_litert_shapes(graph)
         tensors = (
-            replace(tensor, shape=shapes.get(index, tensor.shape), signature=None)
-            for index, tensor in enumerate(graph.tensors)
+            replace(tensor, shape=shape if index in graph.inputs else tensor.shape, signature=None)
+            for index, tensor in enumerate(sized.tensors)
         )
-        return replace(graph, tensors=tuple(tensors))
+        return replace(sized, tensors=tuple(tensors))
 
     def _can_resize(self) -> bool:
         """Whether the model can be given other sizes, at which it computes the same."""
@@ -195,9 +224,9 @@ class TfliteModel:
         except EcbsrError:
             return False
         constants_changed = [node.inputs for node in sized.nodes] != [node.inputs for node in graph.nodes]
-        picture = reference_picture(self.scale, self.colors, (max(width, other[0]), max(height, other[1])))
-        if not constants_changed or self.radius is None or picture is None:
+        if not constants_changed or self.radius is None:
             return True
+        picture = reference_picture(self.scale, self.colors, (max(width, other[0]), max(height, other[1])))
         inner = tuple(
             slice(max(min(pair) - self.radius, 0) * self.scale) for pair in ((height, other[1]), (width, other[0]))
         )
@@ -261,13 +290,13 @@ class SizedTflite:
 
 
 @contextmanager
-def _named(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Begin the messages of errors with the file."""
+def _named(path: str | os.PathLike[str], end: str = "") -> Iterator[None]:
+    """Begin the messages of errors with the file, and end them with `end`."""
     try:
         yield
     except EcbsrError as error:
         prefix = "" if str(error).startswith(f"{path}: ") else f"{path}: "
-        raise type(error)(f"{prefix}{error}") from None
+        raise type(error)(f"{prefix}{error}{end}") from None
 
 
 def _multiple(length: int, step: int) -> int:

@@ -6,7 +6,10 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from . import reference_picture
+from .tflite.value_range import SIGNED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,10 +19,19 @@ if TYPE_CHECKING:
 CLEARLY_DB = 0.1
 """By how much another range has to give a better image than the assumed one where it is near bicubic."""
 
-FAR_DB = 3.0
-"""The same where it is less good: a network can be sharp, and no better than bicubic, in the assumed range."""
+SIGNED_DB = -0.1
+"""The same for [-1, 1]: a network of [0, 1] loses 1 dB or more there, but one of [-1, 1] in [0, 1] hardly any."""
 
-IMAGE_DB = 6.0
+SAME = 0.5 / 255
+"""Results that differ by less are the same: the network is linear, and any range is right."""
+
+FAR_DB = 3.0
+"""The same where it is less good: a network can be sharp, and no better than bicubic, in the assumed range.
+
+And for a scale of 1: how much a network restores depends on what it is trained for, too.
+"""
+
+IMAGE_DB = 4.0
 """A result that is further below bicubic is no image, in whatever range."""
 
 
@@ -41,33 +53,43 @@ def settle(
         EcbsrError: the model does not run, or gives infinities or NaN.
     """
     picture = reference_picture.reference_picture(io.scale, io.colors, size)
-    if picture is None:
-        return io, []
     results: dict[str, NDArray[Any]] = {}
-    chosen, psnr, assumed = io, float("-inf"), float("-inf")
+    chosen, psnr, assumed, first = io, -math.inf, -math.inf, picture.image
     for reading in io.alternatives():
+        if reading.centered and psnr >= picture.least_psnr:
+            continue
         key = str(reading.input.values)
         if key not in results:
             results[key] = run(reading.input.store(picture.image))
-        found = picture.psnr(reading.output.load(results[key]))
+        image = reading.output.load(results[key])
+        found = picture.psnr(image)
         if reading.text == io.text:
-            psnr = assumed = found
-        elif found > max(psnr + CLEARLY_DB, assumed + _needed(picture, found)):
+            psnr, assumed, first = found, found, image
+        elif (
+            found > assumed + _needed(picture, reading, found)
+            and (chosen is io or found > psnr + CLEARLY_DB)
+            and not np.abs(image - first).max() <= SAME  # which is true of NaN
+        ):
             chosen, psnr = reading, found
     notes = []
+    hint = " (--range sets it)" if "f" in (io.input.tensor.dtype.kind, io.output.tensor.dtype.kind) else ""
     if chosen is not io:
         notes.append(
             f"{name}: values in {chosen.text} are assumed, with which it gives {psnr:.2f} dB on a bundled image; "
-            f"{io.text} gives {assumed:.2f} dB (--range sets it)"
+            f"{io.text} gives {assumed:.2f} dB{hint}"
         )
     worse = reference_picture.below_bicubic(picture, psnr)
     if worse:
-        notes.append(f"{name} {worse}: it is not trained for this, or its values are not in {chosen.text}")
+        notes.append(f"{name} {worse}: it is not trained for this, or its values are not in {chosen.text}{hint}")
     return chosen, notes
 
 
-def _needed(picture: reference_picture.ReferencePicture, psnr: float) -> float:
+def _needed(picture: reference_picture.ReferencePicture, reading: ImageIO, psnr: float) -> float:
     """How many dB better than the assumed one a reading of this PSNR has to be."""
     if psnr < picture.bicubic_psnr - IMAGE_DB:
         return math.inf
-    return FAR_DB if reference_picture.below_bicubic(picture, psnr) else CLEARLY_DB
+    if psnr < picture.least_psnr:
+        return FAR_DB
+    if reading.input.values == reading.output.values == SIGNED:
+        return SIGNED_DB
+    return CLEARLY_DB if picture.scale > 1 else FAR_DB

@@ -78,7 +78,7 @@ def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any)
 
     Args:
         model: the model or its file.
-        **options: those of `checkpoint.load`, for weights; `value_range` also for a `.tflite`.
+        **options: those of `checkpoint.load`, for weights; `value_range` also for a `.tflite`, see `TfliteModel`.
 
     Raises:
         EcbsrError: see `checkpoint.load` and `TfliteModel`.

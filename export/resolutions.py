@@ -63,12 +63,15 @@ def name(size: Size) -> str:
 def sized(model: bytes, size: Size | None = None) -> bytes:
     """The model at a size of the LR input; without one, at its own or, if that is dynamic, at 960x540.
 
+    The batch is then one image, too.
+
     Raises:
         EcbsrError: the model does not support the size.
     """
     from ecbsr_mobile import tflite
 
     graph = tflite.read(model)
-    if size is None and not any(tensor.dynamic for tensor in graph.tensors):
+    if size is None and all(tensor.signature is None for tensor in graph.tensors):
         return model
-    return tflite.write(tflite.at_size(graph, *(size or DEFAULT)))
+    own = tflite.input_size(graph)
+    return tflite.write(tflite.at_size(graph, *(size or (own if min(own) > 1 else DEFAULT))))

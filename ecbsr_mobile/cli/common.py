@@ -198,8 +198,9 @@ def add_weights_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--range",
         type=int,
-        choices=(1, 255),
-        help="the network's values are in [0, RANGE] (default: by layout; .tflite: what gives the best image)",
+        choices=(1, 255, -1),
+        help="the network's values are in [0, RANGE], or for -1 (.tflite only) in [-1, 1] (default: by layout; "
+        ".tflite: what gives the best image)",
     )
     group.add_argument("--activation", choices=ACTIVATIONS, help="activation of a file without slopes (default: relu)")
     group.add_argument("--slope", type=float, help="slope of a fixed LeakyReLU, which has no weights (default: relu)")

@@ -89,13 +89,13 @@ class Tensor:
 
     @property
     def dynamic(self) -> bool:
-        """Whether the caller chooses a dimension."""
-        return self.signature is not None and -1 in self.signature
+        """Whether the caller chooses a dimension other than the batch, which is one image for every user here."""
+        return self.signature is not None and -1 in self.signature[1:]
 
     @property
     def declared_shape(self) -> tuple[int, ...]:
         """The shape, with -1 for each dimension that the caller chooses."""
-        return self.signature if self.signature is not None and self.dynamic else self.shape
+        return self.shape if self.signature is None else self.signature
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,25 @@ from ..errors import EcbsrError, UsageError
 from ..quantization import qparams
 from .graph import COLORS, Graph, Tensor, image_input, image_shape, is_channels_first
 from .resize import scale_of
-from .value_range import BYTES, FLOAT_RANGES, UNIT, Side, ValueRange, float_range, integer_ranges, integer_scale
+from .value_range import (
+    BYTES,
+    CENTERED_RANGES,
+    FLOAT_RANGES,
+    SIGNED,
+    UNIT,
+    Side,
+    ValueRange,
+    float_range,
+    integer_ranges,
+    integer_scale,
+    reaches_as_far,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_GIVEN: dict[float, ValueRange] = {1: UNIT, 255: BYTES, -1: SIGNED}
+"""The ranges that a caller can give."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +113,12 @@ class ImageIO:
             for image in _readings(self.input)
             for result in _readings(self.output)
         ]
-        return sorted(readings, key=lambda io: (io.text != self.text, io.input.values != io.output.values))
+        return sorted(readings, key=lambda io: (io.text != self.text, io.centered, io.input.values != io.output.values))
+
+    @property
+    def centered(self) -> bool:
+        """Whether it assumes a range of `CENTERED_RANGES`."""
+        return any(not side.recorded and side.values in CENTERED_RANGES for side in (self.input, self.output))
 
     def of(self, sized: Graph) -> ImageIO:
         """The same reading, for the model at another size."""
@@ -118,11 +138,12 @@ def image_io(graph: Graph, value_range: float | None = None) -> ImageIO:
 
     Args:
         graph: a model with one image as input and a larger one as output.
-        value_range: 1 or 255: the values of a float input or output are in [0, `value_range`]; None: as recorded.
+        value_range: 1 or 255: the values of a float input or output are in [0, `value_range`]; -1: in [-1, 1]; None:
+            as recorded.
 
     Raises:
         EcbsrError: its input or output is not such an image.
-        UsageError: `value_range` is neither, or the file records another one.
+        UsageError: `value_range` is none of these, or the file records another one.
     """
     image_input(graph)
     if len(graph.outputs) != 1:
@@ -148,11 +169,18 @@ def input_image(graph: Graph, value_range: float | None = None) -> ImageTensor:
 
 
 def output_image(graph: Graph, value_range: float | None = None) -> ImageTensor:
-    """How a model stores its first output; see `image_io`. A float range that is not recorded is that of the input."""
+    """How a model stores its first output; see `image_io`.
+
+    A float range that is not recorded is that of the input. Integers that reach as far as the input can have its range.
+    """
     result = _image(graph, graph.tensors[graph.outputs[0]], "output", value_range)
-    if result.recorded:
+    if result.tensor.dtype.kind == "f" and result.recorded:
         return result
     image = input_image(graph, value_range)
+    if result.tensor.dtype.kind in "iu":
+        known = (result.values, *result.others)
+        possible = (values for values in (image.values, *image.others) if reaches_as_far(result.tensor, values))
+        return replace(result, others=(*result.others, *(values for values in possible if values not in known)))
     if not image.recorded or image.values not in result.others:
         return result
     others = tuple(values for values in (result.values, *result.others) if values != image.values)
@@ -175,13 +203,13 @@ def _image(graph: Graph, tensor: Tensor, side: Side, value_range: float | None) 
         return ImageTensor(tensor, channels_first, _given(value_range))
     if recorded is not None:
         return ImageTensor(tensor, channels_first, recorded)
-    return ImageTensor(tensor, channels_first, UNIT, FLOAT_RANGES[1:])
+    return ImageTensor(tensor, channels_first, UNIT, (*FLOAT_RANGES[1:], *CENTERED_RANGES))
 
 
 def _given(value_range: float) -> ValueRange:
-    if value_range not in (1, 255):
-        raise UsageError(f"the range {value_range:g} is not known; use 1 or 255")
-    return UNIT if value_range == 1 else BYTES
+    if value_range not in _GIVEN:
+        raise UsageError(f"the range {value_range:g} is not known; use 1, 255 or -1 (values from -1 to 1)")
+    return _GIVEN[value_range]
 
 
 def _readings(tensor: ImageTensor) -> list[ImageTensor]:

@@ -20,10 +20,20 @@ from .graph import TYPE_NAMES, Graph, Node, Quantization, Signature, Tensor, sho
 
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
+_NAME_FIELD = 10  # where the vtable of a tensor has the offset of its name
 MAX_BYTES = 2**31 - 1  # flatbuffers address their content with 31 bits
 
 OPERATOR_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 TYPES = {code: name for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
+NEEDED_INPUTS = {
+    "CONV_2D": 2,
+    "DEPTHWISE_CONV_2D": 2,
+    "FULLY_CONNECTED": 2,
+    "TRANSPOSE_CONV": 3,
+    **dict.fromkeys(("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "PAD", "PRELU", "SUB", "TRANSPOSE"), 2),
+    **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SPLIT"), 2),
+}
+"""How many of an operator's inputs cannot be absent: LiteRT crashes without one."""
 _DTYPES = {name: np.dtype(numpy_name) for numpy_name, name in TYPE_NAMES.items()}
 
 
@@ -44,6 +54,32 @@ def read(source: bytes | str | os.PathLike[str], name: str = "the model") -> Gra
     except (struct.error, ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
         # The Python reader of flatbuffers has no verifier: an invalid offset raises one of these.
         raise EcbsrError(f"{name} is truncated or corrupt; copy or convert it again") from None
+
+
+def with_text_names(data: bytes) -> bytes:
+    """The bytes of a file that `read` accepts, with names of tensors that are UTF-8: else "?" for each foreign byte.
+
+    LiteRT runs the others, too, but its Python interpreter cannot describe their tensors.
+    """
+    subgraph = schema.Model.GetRootAs(data, 0).Subgraphs(0)
+    tables = [subgraph.Tensors(number) for number in range(subgraph.TensorsLength())]
+    foreign = [table for table in tables if not _is_text(table.Name() or b"")]
+    if not foreign:
+        return data
+    cleaned = bytearray(data)
+    for table in foreign:
+        name = table.Name()
+        start = table._tab.Vector(table._tab.Offset(_NAME_FIELD))
+        cleaned[start : start + len(name)] = name.decode("ascii", "replace").replace("\ufffd", "?").encode()
+    return bytes(cleaned)
+
+
+def _is_text(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def read_bytes(source: str | os.PathLike[str]) -> bytes:
@@ -236,6 +272,10 @@ def _check_indices(graph: Graph) -> None:
     for number, node in enumerate(graph.nodes):
         if not all(-1 <= i < count for i in node.inputs) or not all(0 <= i < count for i in node.outputs):
             raise _Corrupt(f"node {number} ({node.label}) refers to a tensor that is missing; it is corrupt")
+        needed = 0 if node.custom else NEEDED_INPUTS.get(node.operator, 0)
+        if -1 in node.inputs[:needed]:
+            place = node.inputs.index(-1)
+            raise _Corrupt(f"node {number} ({node.label}) lacks its input {place}, which it needs; it is corrupt")
         if any(graph.tensors[i].data is not None for i in node.outputs):
             raise _Corrupt(f"node {number} ({node.label}) writes to a constant; it is corrupt")
     named = [*graph.signature.inputs.values(), *graph.signature.outputs.values()] if graph.signature else []

@@ -202,10 +202,19 @@ def _strided_slice(call: Call) -> Inferred:
     if len(source.shape) == 1 and o.shrinkAxisMask == 1:
         return Inferred([()])  # one value of a shape
     masks = o.ellipsisMask or o.newAxisMask or o.shrinkAxisMask or o.offset
-    if masks or min(strides) < 1 or len(strides) != len(source.shape):
+    if masks or 0 in strides or len(strides) != len(source.shape):
         raise CannotInfer("its masks or strides are not supported")
     sizes, ends = [], []
     for axis, (now, before) in enumerate(zip(source.shape, source.before, strict=True)):
+        if strides[axis] < 0:  # such as RGB turned into BGR
+            if now != before:
+                raise CannotInfer("it reverses rows or columns, whose number is not known")
+            first, last = (
+                None if mask >> axis & 1 else at[axis] for mask, at in ((o.beginMask, begin), (o.endMask, end))
+            )
+            sizes.append(len(range(now)[first : last : strides[axis]]))
+            ends.append(end[axis])
+            continue
         start = 0 if o.beginMask >> axis & 1 else begin[axis]
         whole = bool(o.endMask >> axis & 1) or (now != before and end[axis] >= before >= 0)
         if now != before and (start < 0 or not whole):

@@ -43,6 +43,8 @@ SIGNED = ValueRange((-1.0,), (1.0,))
 _OFFSET = ValueRange((-128.0,), (127.0,))  # pixels as 8 signed bits
 FLOAT_RANGES = (UNIT, BYTES, SIGNED)
 """What float networks use, the most common first."""
+CENTERED_RANGES = (ValueRange((-0.5,), (0.5,)), _OFFSET)
+"""About what they use where the mean of their images was subtracted; tried if nothing else gives a good image."""
 
 
 def integer_scale(tensor: Tensor) -> tuple[float, int] | None:
@@ -93,6 +95,18 @@ def integer_ranges(tensor: Tensor, side: Side) -> tuple[ValueRange, ...]:
     if symmetric or (_is_inside(stored, usual) and not _is_shifted(stored)):
         return (usual, stored, *others)
     return (stored, usual) if _is_inside(stored, SIGNED) else (stored,)
+
+
+def reaches_as_far(tensor: Tensor, values: ValueRange) -> bool:
+    """Whether an integer tensor stores about the values from black to white, and no more.
+
+    Raises:
+        EcbsrError: see `integer_scale`.
+    """
+    scale, zero_point = integer_scale(tensor) or (1.0, 0)
+    limits = np.iinfo(tensor.dtype)
+    low, high = (scale * (limit - zero_point) for limit in (int(limits.min), int(limits.max)))
+    return _is_near(ValueRange((low,), (high,)), values, 0.15)
 
 
 def float_range(graph: Graph, side: Side) -> ValueRange | None:

@@ -82,7 +82,7 @@ def audit_all(
         sample_crops: run each model on the crop even if nothing is emulated.
         gpu: precision in which the GPU delegate of this machine is asked about each file and runs the crop, see
             `gpu.results.PRECISIONS`; None: it is not asked.
-        value_range: 1 or 255, the range of float values for the crop; None: see `tflite_range`.
+        value_range: 1, 255 or -1, the range of float values for the crop; None: see `tflite_range`.
         notice: called with the compiler's license notice before the compiler runs.
         progress: wraps the work to show progress.
 

@@ -14,7 +14,7 @@ import msgspec
 
 from ecbsr_mobile.tflite import recipe
 from ecbsr_mobile.tflite.graph import operators
-from ecbsr_mobile.tflite.reader import read, read_bytes
+from ecbsr_mobile.tflite.reader import read, read_bytes, with_text_names
 from ecbsr_mobile.tflite.xnnpack_probe import XnnpackReport, probe
 
 from .delegate_audit import DelegateAudit, audit_delegate, is_quantized
@@ -97,6 +97,6 @@ def audit(model: bytes | str | os.PathLike[str], name: str = "the model", *, run
         delegates=tuple(audit_delegate(graph, delegate) for delegate in DELEGATES),
         invariants=tuple(broken_invariants(graph)),
         recipe=recipe.read(graph),
-        measured=probe(data) if run_xnnpack else None,
+        measured=probe(with_text_names(data)) if run_xnnpack else None,
         quantized=is_quantized(graph),
     )

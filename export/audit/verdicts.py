@@ -136,8 +136,10 @@ def _of_table(delegate: DelegateAudit, word: str = "in part") -> tuple[Light, st
         return "bad", "fails", f"it accepts {_operators(fatal)}, and then does not load the file"
     if delegate.accepted and not delegate.taken:
         return "bad", "no", "the image size in the file is dynamic"
-    if delegate.unknown and delegate.unknown == delegate.total - delegate.accepted:
-        return "unknown", "not known", f"{delegate.unknown} of {delegate.total} operators are not verified"
+    refused = [node for node in delegate.refused if node.verdict != "unknown"]
+    if delegate.unknown and not (delegate.taken and refused):
+        others = f", and it does not take {_operators(refused)}" if refused else ""
+        return "unknown", "not known", f"{delegate.unknown} of {delegate.total} operators are not verified{others}"
     return _of_counts(delegate, delegate.taken, delegate.total, delegate.partitions, word)
 
 
@@ -161,7 +163,8 @@ def _of_counts(
     pieces = "in one piece" if partitions == 1 else f"in {partitions} pieces"
     if taken == total:
         return "good", "good", f"all {total} operators {pieces}"
-    because = f", because of {_operators(delegate.refused)}" if delegate.refused else ""
+    refused = [node for node in delegate.refused if node.verdict != "unknown"]
+    because = f", because of {_operators(refused)}" if refused else ""
     if not taken:
         return "bad", "slow" if word == "slow" else "no", f"none of {total} operators{because}"
     return "partial", word, f"{taken} of {total} operators {pieces}{because}"

@@ -143,8 +143,9 @@ def parser() -> argparse.ArgumentParser:
     add("--html", metavar="FILE", type=paths.OUTPUT_FILE,
         help="write an HTML page about the files, with crops of a bundled image")  # fmt: skip
     common.add_overwrite_option(parser)
-    add("--range", type=int, choices=(1, 255),
-        help="float values of the crop are in [0, RANGE] (default: as recorded, or the better image)")  # fmt: skip
+    add("--range", type=int, choices=(1, 255, -1),
+        help="float values of the crop are in [0, RANGE], or for -1 in [-1, 1] (default: as recorded, or the better "
+        "image)")  # fmt: skip
     add("--require", metavar="TARGET,…",
         help="exit 1 unless each of these takes every file whole: cpu, gpu, nnapi, qualcomm, mediatek, samsung, "
         "tensor, hexagon")  # fmt: skip

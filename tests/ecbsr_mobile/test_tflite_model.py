@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from ecbsr_mobile.cli import evaluate as command
 from ecbsr_mobile.tflite import Graph, with_metadata, write
 from ecbsr_mobile.tflite.value_range import METADATA
 from ecbsr_mobile.upscaling import open_model
-from tests.helpers import upscalers
+from tests.helpers import litert, upscalers
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*where bicubic gives:UserWarning")
@@ -172,6 +173,34 @@ def _enlarged(make: GraphBuilder, shape: tuple[int, ...], result: tuple[int, ...
     return make.node("SLICE", [tiled, begin, size], (1, int(np.prod(result))))
 
 
+def test_names_that_are_no_utf_8_do_not_matter(cat: np.ndarray, save: Callable[..., Path]) -> None:
+    """LiteRT loads the file and runs it; only its description of the tensors fails."""
+    data = write(upscalers.DOUBLING["depth to space"]())
+    assert data.count(b"\x02\0\0\0t0\0") == 1
+    path = save(data.replace(b"\x02\0\0\0t0\0", b"\x02\0\0\0\xffa\0"))
+    with pytest.raises(UnicodeDecodeError):
+        litert.interpreter(path.read_bytes()).get_input_details()
+    values = cat.astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(TfliteModel(path).run(values), values.repeat(2, axis=0).repeat(2, axis=1))
+
+
+@pytest.mark.parametrize("stale", ["empty", "placeholder", "half"])
+def test_outdated_shapes_in_the_file_do_not_matter(stale: str, cat: np.ndarray, save: Callable[..., Path]) -> None:
+    """LiteRT infers all shapes but the input's; an editor of the input's shape leaves the others as they were."""
+    graph = upscalers.DOUBLING["6-D shuffle"]()
+    computed = {index for node in graph.nodes for index in node.outputs}
+    new: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
+        "empty": lambda shape: (),
+        "placeholder": lambda shape: (*[1] * (len(shape) - 1), shape[-1]),
+        "half": lambda shape: tuple(side // 2 if side > 3 else side for side in shape),
+    }
+    tensors = [replace(t, shape=new[stale](t.shape)) if i in computed else t for i, t in enumerate(graph.tensors)]
+    model = TfliteModel(save(replace(graph, tensors=tuple(tensors))))
+    for picture in (cat, cat[:32, :48]):
+        values = picture.astype(np.float32) / np.float32(255)
+        np.testing.assert_array_equal(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1))
+
+
 def test_of_several_subgraphs_the_first_is_used_and_said(cat: np.ndarray, save: Callable[..., Path]) -> None:
     first, second = upscalers.DOUBLING["depth to space"](), plain_network(size=(96, 64), colors=3)
     path = save(upscalers.two_subgraphs(first, second))
@@ -179,6 +208,13 @@ def test_of_several_subgraphs_the_first_is_used_and_said(cat: np.ndarray, save: 
         model = TfliteModel(path)
     values = cat.astype(np.float32) / np.float32(255)
     np.testing.assert_array_equal(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_a_refusal_of_the_first_of_several_subgraphs_says_so(save: Callable[..., Path]) -> None:
+    make = GraphBuilder()
+    path = save(upscalers.two_subgraphs(make.graph(make.conv(make.input((1, 32, 48, 3)), 4)), plain_network()))
+    with pytest.raises(EcbsrError, match=r"not an integer multiple \(the first of its 2 subgraphs\)$"):
+        TfliteModel(path)
 
 
 def test_a_float_range_that_is_not_recorded_is_the_one_that_gives_the_better_image(
@@ -198,8 +234,35 @@ def test_a_float_range_that_is_not_recorded_is_the_one_that_gives_the_better_ima
     with pytest.warns(UserWarning, match=r"gives 16\.\d+ dB on a bundled image where bicubic gives 33\.\d+ dB"):
         TfliteModel(path, value_range=1)
     for value_range in (0, 1.5, 256):
-        with pytest.raises(UsageError, match=rf"the range {value_range} is not known; use 1 or 255"):
+        with pytest.raises(UsageError, match=rf"the range {value_range} is not known; use 1, 255 or -1"):
             TfliteModel(path, value_range=value_range)
+
+
+@pytest.mark.parametrize("name", [zoo.DEFAULT, "ecbsr-m4c8-x2", "ecbsr-m10c16-x4"])
+def test_values_in_minus_1_to_1_are_found_though_other_values_give_nearly_the_same(
+    name: str, cat: np.ndarray, save: Callable[..., Path]
+) -> None:
+    path = save(upscalers.bundled_for(-1, 1, name))
+    with pytest.warns(UserWarning, match=r"values in \[-1, 1\] are assumed"):
+        model = TfliteModel(path)
+    expected = upscale(cat, zoo.tflite(name, "fp32"))
+    for other in (model, TfliteModel(path, value_range=-1)):
+        assert np.abs(upscale(cat, other).astype(int) - expected).max() <= 1
+
+
+def test_values_around_zero_are_found(cat: np.ndarray, save: Callable[..., Path]) -> None:
+    name = "ecbsr-m6c16-leaky-real-x4"
+    with pytest.warns(UserWarning, match=r"values in \[-128, 127\] are assumed"):
+        model = TfliteModel(save(upscalers.bundled_for(-128, 127, name)))
+    assert np.abs(upscale(cat, model).astype(int) - upscale(cat, zoo.tflite(name, "fp32"))).max() <= 1
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(zoo.FOLDER.glob("*-fp32.tflite"))])
+def test_values_in_0_to_1_are_used_without_a_word(name: str, save: Callable[..., Path]) -> None:
+    graph = tflite.read(zoo.FOLDER / f"{name}.tflite")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TfliteModel(save(replace(graph, metadata={})))
 
 
 @pytest.mark.parametrize(
@@ -208,6 +271,7 @@ def test_a_float_range_that_is_not_recorded_is_the_one_that_gives_the_better_ima
         ("bytes", "unit", r"[0, 255] in and [0, 1] out"),
         ("signed", "bytes", r"[-1, 1] in and [0, 255] out"),
         ("bytes", "signed", r"[0, 255] in and [-1, 1] out"),
+        ("centered", "centered", "[-0.5, 0.5]"),
     ],
 )
 def test_ranges_of_a_model_that_is_less_good_than_bicubic(
@@ -218,6 +282,43 @@ def test_ranges_of_a_model_that_is_less_good_than_bicubic(
         model = TfliteModel(save(graph))
     values = cat.astype(np.float32) / np.float32(255)
     np.testing.assert_allclose(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "zero"), [("int8", 0), ("uint8", 128)])
+def test_integers_of_an_output_without_a_mean_have_the_range_of_the_input(
+    dtype: str, zero: int, cat: np.ndarray, save: Callable[..., Path]
+) -> None:
+    path = save(upscalers.between_ranges("centered", "centered", dtype, (1 / 255, zero)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = TfliteModel(path)
+    stored = (cat[None, :32, :48].astype(int) - 128 + zero).astype(dtype)
+    expected = litert.result(path.read_bytes(), stored)[0].astype(int) + 128 - zero
+    assert np.abs(upscale(cat[:32, :48], model) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("values", "black", "white", "text"),
+    [("unit", 0, 1, ""), ("bytes", 0, 255, r"[0, 255]"), ("signed", -1, 1, r"[-1, 1]")],
+)
+def test_the_range_of_a_model_of_scale_1_is_the_one_that_gives_the_better_image(
+    values: str, black: float, white: float, text: str, cat: np.ndarray, save: Callable[..., Path]
+) -> None:
+    path = save(upscalers.restoring(values))
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        model = TfliteModel(path)
+    assert [f"values in {text} are assumed" in str(note.message) for note in notes] == ([True] if text else [])
+    stored = cat[None, :32, :48].astype(np.float32) / np.float32(255) * np.float32(white - black) + np.float32(black)
+    expected = (litert.result(path.read_bytes(), stored)[0] - black) / (white - black) * 255
+    assert np.abs(upscale(cat[:32, :48], model) - expected.clip(0, 255)).max() <= 0.51
+
+
+def test_a_model_of_scale_1_that_changes_an_image_a_lot_is_announced(save: Callable[..., Path]) -> None:
+    make = GraphBuilder()
+    darker = upscalers.multiplied(make, make.input((1, 32, 48, 3)), 0.2)
+    with pytest.warns(UserWarning, match=r"gives \d+\.\d+ dB on a noisy bundled image that has 24\.\d+ dB itself"):
+        TfliteModel(save(make.graph(darker)))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16"])

@@ -32,6 +32,17 @@ def run(model: bytes, seed: int = 0) -> np.ndarray:
     return np.array(runner.get_tensor(runner.get_output_details()[0]["index"]))
 
 
+def result(model: bytes, stored: np.ndarray) -> np.ndarray:
+    """The output for a stored input of any size."""
+    runner = litert.Interpreter(model_content=model, num_threads=1, experimental_op_resolver_type=BUILT_IN_KERNELS)
+    index = runner.get_input_details()[0]["index"]
+    runner.resize_tensor_input(index, stored.shape)
+    runner.allocate_tensors()
+    runner.set_tensor(index, stored)
+    runner.invoke()
+    return np.array(runner.get_tensor(runner.get_output_details()[0]["index"]))
+
+
 def shapes_of(runner: litert.Interpreter) -> list[tuple[int, ...]]:
     """The shape of every tensor, by index."""
     return [tuple(int(size) for size in details["shape"]) for details in runner.get_tensor_details()]

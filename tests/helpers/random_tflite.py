@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from ecbsr_mobile.tflite import Graph, Node, Quantization, Signature, Tensor
 from ecbsr_mobile.tflite.graph import TYPE_NAMES
-from ecbsr_mobile.tflite.reader import OPERATOR_NAMES
+from ecbsr_mobile.tflite.reader import NEEDED_INPUTS, OPERATOR_NAMES
 
 NAMES = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)  # no surrogates: they have no UTF-8
 DTYPES = st.sampled_from([np.dtype(name) for name in TYPE_NAMES])
@@ -55,9 +55,11 @@ def nodes(draw: st.DrawFn, inputs: st.SearchStrategy[int], outputs: st.SearchStr
     """A built-in operator with any options, or a custom one."""
     custom = draw(st.booleans())
     built_in = sorted(set(OPERATOR_NAMES.values()) - {"CUSTOM", "PLACEHOLDER_FOR_GREATER_OP_CODES"})
+    operator = draw(NAMES if custom else st.sampled_from(built_in))
+    needed = not custom and operator in NEEDED_INPUTS
     return Node(
-        operator=draw(NAMES if custom else st.sampled_from(built_in)),
-        inputs=tuple(draw(st.lists(st.one_of(st.just(-1), inputs), max_size=4))),
+        operator=operator,
+        inputs=tuple(draw(st.lists(inputs if needed else st.one_of(st.just(-1), inputs), max_size=4))),
         outputs=tuple(draw(st.lists(outputs, max_size=3))),
         version=draw(st.integers(1, 9)),
         options=draw(OPTIONS),

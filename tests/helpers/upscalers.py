@@ -36,6 +36,15 @@ def copying(make: GraphBuilder, source: int, copies: int, channel_major: bool = 
     return make.node("CONV_2D", [source, make.constant(weights), bias], (n, h, w, c * copies), options=options)
 
 
+def multiplied(make: GraphBuilder, source: int, factor: float) -> int:
+    shape = make.tensors[source].shape
+    return make.node("MUL", [source, make.constant(np.float32([factor]))], shape, options=schema.MulOptionsT())
+
+
+def added(make: GraphBuilder, source: int, offset: float) -> int:
+    return make.add(source, make.constant(np.float32([offset])))
+
+
 def reshape(make: GraphBuilder, source: int, shape: Sequence[int], target: Sequence[int] | None = None) -> int:
     return make.node("RESHAPE", [source, make.constant(np.array(target or shape, I32))], shape)
 
@@ -48,6 +57,19 @@ def transpose(make: GraphBuilder, source: int, order: Sequence[int]) -> int:
 def _depth_to_space() -> Graph:
     make = GraphBuilder()
     return make.graph(make.depth_to_space(copying(make, make.input((1, 32, 48, 3)), 4), 2))
+
+
+def _flipped_colors() -> Graph:
+    """RGB becomes BGR at the start, and RGB again at the end."""
+    make = GraphBuilder()
+
+    def flipped(source: int) -> int:
+        constants = [make.constant(np.array(values, I32)) for values in ([0] * 4, [0] * 4, [1, 1, 1, -1])]
+        options = schema.StridedSliceOptionsT(beginMask=15, endMask=15)
+        return make.node("STRIDED_SLICE", [source, *constants], make.tensors[source].shape, options=options)
+
+    image = flipped(make.input((1, 32, 48, 3)))
+    return make.graph(flipped(make.depth_to_space(copying(make, image, 4), 2)))
 
 
 def _channels_first(colors: int, result_too: bool = True) -> Graph:
@@ -184,11 +206,12 @@ def mixed_ends(source: str, target: str, scale: Scale) -> Graph:
 
 
 def between_ranges(source: str, target: str, dtype: str = "float32", scale: Scale = (1.0, 0)) -> Graph:
-    """A doubling model from one range to another, "unit", "bytes" or "signed"; it clips, so that no other range fits.
+    """A doubling model from one range to another, such as "unit" or "signed"; it clips, so that no other range fits.
 
     Its input and output are integers of `scale` where `dtype` is not float32.
     """
-    shapes, limits = ((1, 32, 48, 3), (1, 64, 96, 3)), {"unit": (0, 1), "bytes": (0, 255), "signed": (-1, 1)}
+    shapes, limits = ((1, 32, 48, 3), (1, 64, 96, 3)), {"unit": (0.0, 1.0), "bytes": (0, 255), "signed": (-1, 1)}
+    limits["centered"] = (-0.5, 0.5)
     make = GraphBuilder("float32", scale)
 
     def linear(values: int, factor: float, offset: float, shape: Sequence[int]) -> int:
@@ -211,6 +234,16 @@ def between_ranges(source: str, target: str, dtype: str = "float32", scale: Scal
     return make.graph(result)
 
 
+def restoring(values: str) -> Graph:
+    """A model of scale 1 for values in a range, "unit", "bytes" or "signed", whose result is near its input there."""
+    make = GraphBuilder()
+    image = copying(make, make.input((1, 32, 48, 3)), 1)
+    if values == "signed":
+        return make.graph(make.unary("TANH", multiplied(make, image, 1.2)))
+    darkest = np.float32([6 if values == "bytes" else 6 / 255])
+    return make.graph(make.node("MAXIMUM", [image, make.constant(darkest)], (1, 32, 48, 3)))
+
+
 DOUBLING: dict[str, Callable[[], Graph]] = {
     "depth to space": _depth_to_space,
     "NCHW": lambda: _channels_first(3),
@@ -225,6 +258,8 @@ DOUBLING: dict[str, Callable[[], Graph]] = {
     "computed shape": lambda: _transpose_conv("computed"),
     "dynamic batch": lambda: with_dynamic(_transpose_conv("batch"), [0], placeholder=False),
     "dynamic size": lambda: with_dynamic(_transpose_conv("computed"), [0, 1, 2]),
+    "BGR inside": _flipped_colors,
+    "BGR inside, dynamic size": lambda: with_dynamic(_flipped_colors(), [1, 2]),
     "dynamic NCHW": lambda: _nchw_with_dynamic_size(_channels_first(3)),
     "uint8": lambda: quantized_resize("uint8", (1 / 255, 0)),
     "uint8 of scale 1": lambda: quantized_resize("uint8", (1.0, 0)),
@@ -303,6 +338,18 @@ def bundled_in_0_255(name: str = zoo.DEFAULT) -> Graph:
             assert bias.data is not None
             tensors[node.inputs[2]] = replace(bias, data=bias.data * np.float32(255))
     return replace(graph, tensors=tuple(tensors), metadata={})
+
+
+def bundled_for(black: float, white: float, name: str = zoo.DEFAULT) -> Graph:
+    """A bundled float model between a change from values in [`black`, `white`] and one back. It records nothing."""
+    graph = tflite.read(zoo.tflite(name, "fp32"))
+    make = GraphBuilder()
+    make.tensors, make.nodes, (image,), (result,) = list(graph.tensors), list(graph.nodes), graph.inputs, graph.outputs
+    source = make.input(make.tensors[image].shape)
+    unit = added(make, multiplied(make, source, 1 / (white - black)), -black / (white - black))
+    inner = [replace(node, inputs=tuple(unit if i == image else i for i in node.inputs)) for node in graph.nodes]
+    make.nodes = [*make.nodes[len(inner) :], *inner]
+    return make.graph(added(make, multiplied(make, result, white - black), black))
 
 
 def two_subgraphs(first: Graph, second: Graph) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import flatbuffers
@@ -20,6 +21,7 @@ from ecbsr_mobile.tflite import (
     at_size,
     read,
     write,
+    xnnpack_probe,
 )
 from tests.helpers.foreign_tflite import foreign_model, packed
 from tests.helpers.tflite_models import plain_network
@@ -65,6 +67,25 @@ def test_rejects_files_that_are_not_models(tmp_path: Path) -> None:
         read(tmp_path / "missing.tflite")
     with pytest.raises(EcbsrError, match="not a regular file"):
         read("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("operator", "place"), [("CONV_2D", 0), ("CONV_2D", 1), ("CONV_2D", 2), ("PRELU", 1), ("ADD", 1)]
+)
+def test_an_input_that_an_operator_needs_is_not_absent(operator: str, place: int) -> None:
+    """LiteRT ends the process with a crash where it is; a bias can be absent."""
+    graph = plain_network(size=(8, 8))
+    number = next(i for i, node in enumerate(graph.nodes) if node.operator == operator)
+    nodes = list(graph.nodes)
+    inputs = tuple(-1 if position == place else index for position, index in enumerate(nodes[number].inputs))
+    nodes[number] = replace(nodes[number], inputs=inputs)
+    data = write(replace(graph, nodes=tuple(nodes)))
+    if (operator, place) == ("CONV_2D", 2):
+        assert read(data).nodes[number].inputs[2] == -1
+        return
+    with pytest.raises(EcbsrError, match=rf"node {number} \({operator}\) lacks its input {place}, which it needs"):
+        read(data)
+    assert not xnnpack_probe.probe(data).loads
 
 
 def test_rejects_other_schema_versions() -> None:

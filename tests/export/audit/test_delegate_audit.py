@@ -9,6 +9,7 @@ from ecbsr_mobile.tflite import Graph, at_size, read, write
 from export.audit.delegates import DELEGATES
 from export.audit.delegates.base import SOURCES
 from export.audit.invariants import COMMON_INVARIANTS, INVARIANTS
+from tests.helpers import upscalers
 from tests.helpers.audit_cases import SHAPE, alone, concatenation, leaky
 from tests.helpers.delegates import audited, reasons, supported
 from tests.helpers.tflite_models import GraphBuilder, plain_network
@@ -73,6 +74,13 @@ def test_gpu_and_nnapi_do_not_support_a_dynamic_size() -> None:
         assert any("dynamic image size" in note for note in result.notes)
     assert audited(graph, "xnnpack").taken == len(graph.nodes)
     assert audited(at_size(graph, 20, 12), "gpu").taken == len(graph.nodes)
+
+
+def test_a_dynamic_batch_is_no_dynamic_size() -> None:
+    """A Keras model says [None, H, W, C]; LiteRT runs it for one image, at a size that nothing changes."""
+    graph = upscalers.with_dynamic(plain_network(), [0], placeholder=False)
+    for name in ("gpu", "nnapi_30", "qnn"):
+        assert audited(graph, name) == audited(plain_network(), name)
 
 
 def test_clipping_operators() -> None:

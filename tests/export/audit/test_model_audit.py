@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import with_metadata, write
 from export.audit.model_audit import audit
+from tests.helpers import litert
 from tests.helpers.audit_cases import SHAPE
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
@@ -48,3 +49,12 @@ def test_an_invalid_recipe_is_none() -> None:
     for content in (b"not json", b"[1, 2]", b"\xff\xfe", b"", b'{"loss": NaN}', b"[" * 100_000):
         model = write(with_metadata(plain_network(), "ecbsr_mobile.recipe", content))
         assert audit(model, run_xnnpack=False).recipe is None
+
+
+def test_names_that_are_no_utf_8_load() -> None:
+    data = write(plain_network())
+    name = b"\x02\0\0\0t0\0"
+    assert data.count(name) == 1
+    foreign = data.replace(name, b"\x02\0\0\0\xffa\0")
+    litert.interpreter(foreign)  # LiteRT loads it
+    assert audit(foreign).measured == audit(data).measured

@@ -14,7 +14,7 @@ from export.audit.delegates import DELEGATES
 from export.audit.model_audit import Audit, audit
 from export.npu.results import CompileReport
 from tests.helpers.audit_cases import shuffle
-from tests.helpers.tflite_models import plain_network
+from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 
 def by_title(result: Audit) -> dict[str, verdicts.Verdict]:
@@ -56,6 +56,24 @@ def test_every_light_and_the_advice_that_helps(native: Audit) -> None:
         fails = by_title(audit(tflite.write(shuffle("int8", 2, (1 / 100, 0))), run_xnnpack=run_xnnpack))["CPU"]
         assert (fails.light, fails.word) == ("bad", "fails") and "does not load" in fails.text
     assert replace(native, delegates=()).verdicts == ()
+
+
+def test_what_is_not_verified_is_neither_refused_nor_a_reason() -> None:
+    make = GraphBuilder()
+    image = make.input((1, 8, 8, 4))
+    foreign = make.node("Foreign", [make.conv(image, 4)], (1, 8, 8, 4), custom=True)
+    larger = make.depth_to_space(make.node("WHILE", [foreign], (1, 8, 8, 4)), 2)
+    found = by_title(audit(tflite.write(make.graph(larger)), run_xnnpack=False))
+    tensor = found["Google Tensor"]
+    assert (tensor.light, tensor.text) == (
+        "unknown",
+        "3 of 4 operators are not verified, and it does not take Foreign x1",
+    )
+    mediatek = found["MediaTek NPU"]
+    assert (mediatek.light, mediatek.text) == (
+        "partial",
+        "1 of 4 operators in one piece, because of Foreign x1, DEPTH_TO_SPACE x1",
+    )
 
 
 def test_a_compiled_file_counts_more_than_the_table(native: Audit) -> None:

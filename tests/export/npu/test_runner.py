@@ -12,6 +12,7 @@ from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.tflite import write
 from export.npu import runner
 from export.resolutions import sized
+from tests.helpers import upscalers
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 
@@ -30,3 +31,6 @@ def test_a_model_with_a_dynamic_size_gets_a_fixed_one() -> None:
     assert tflite.input_size(tflite.read(sized(model))) == (960, 540)
     assert tflite.input_size(tflite.read(sized(model, (40, 24)))) == (40, 24)
     assert sized(write(graph)) == write(graph)
+    batch = tflite.read(sized(write(upscalers.with_dynamic(graph, [0], placeholder=False))))
+    assert tflite.input_size(batch) == tflite.input_size(graph)
+    assert all(tensor.signature is None for tensor in batch.tensors)
