@@ -71,10 +71,12 @@ class TaskRunnerTest : PictureScreen() {
 
     @Test
     fun aResultThatNobodyReceivesIsClosed() {
+        val begun = CountDownLatch(1)
         val release = CountDownLatch(1)
         val closed = CountDownLatch(1)
         val tasks = TaskRunner {}
-        tasks.start(R.string.task_open, { release.await(); AutoCloseable(closed::countDown) }) { error("replaced") }
+        tasks.start(R.string.task_open, { begun.countDown(); release.await(); AutoCloseable(closed::countDown) }) { error("replaced") }
+        begun.await()
         tasks.start(R.string.task_model, {}) {}
         release.countDown()
         waitUntil { tasks.task == null }
