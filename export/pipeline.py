@@ -249,6 +249,9 @@ def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: Float
     run.progress(f"{precision}: measuring on {len(baseline.samples)} images")
     loss = quality.measure(graph, baseline.expected, baseline.samples)
     quality.check_drop(loss, options.max_drop, f"{run.net.name} in {precision}", advice)
+    far = quality.far_warning(loss, f"{run.net.name} in {precision}")
+    if far:
+        warnings.warn(far, UserWarning, stacklevel=4)
     if precision in QUANTIZED and options.calibration is not None:
         _warn_of_others(run, baseline.reference, graph, precision)
     return _PrecisionGraph(precision, target, graph, loss, calibration, reference, made.to_json())

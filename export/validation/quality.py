@@ -35,7 +35,7 @@ SAME_DB = 50.0
 """PSNR to HR that counts at most: above it nobody sees a difference, and the rounding of a few pixels decides."""
 
 MIN_FIDELITY_DB = 25.0
-"""Least PSNR of a file's result against its network's: further away, it is another network, whatever HR says."""
+"""PSNR of a file's result against its network's below which it computes something else, whatever HR says."""
 
 WINDOW = 64  # LR pixels along a side of a corner; of a large image, only two corners are compared
 
@@ -141,7 +141,7 @@ class QualityError(EcbsrError):
 
 
 def check_drop(loss: Loss, max_drop: float, name: str, advice: Callable[[], list[str]] = list) -> None:
-    """The quality gate: refuse a file that loses more than `max_drop` dB, or is another network than it should be.
+    """The quality gate: refuse a file that loses more than `max_drop` dB.
 
     Args:
         loss: the measured loss.
@@ -150,20 +150,28 @@ def check_drop(loss: Loss, max_drop: float, name: str, advice: Callable[[], list
         advice: called for what would lose less, if it is refused.
 
     Raises:
-        QualityError: it loses more, or its result is less than `MIN_FIDELITY_DB` from the float network's.
+        QualityError: it loses more.
     """
-    if loss.fidelity_db is not None and loss.fidelity_db < MIN_FIDELITY_DB:
-        raise QualityError(
-            f"{name} is {loss.fidelity_db:.1f} dB from the float network on {loss.pictures} images, less than "
-            f"{MIN_FIDELITY_DB:g} dB: it computes something else, so nothing was written; "
-            + (", ".join(advice()) or "its values do not suit this precision")
-        )
     if not loss.drop_db <= max_drop:
         raise QualityError(
             f"{name} loses {loss.drop_db:.2f} dB ({loss.psnr:.2f} instead of {loss.psnr_float:.2f} dB on "
             f"{loss.pictures} images), more than the {max_drop:g} dB allowed, so nothing was written; "
             + ", ".join([*advice(), "or allow more (--max-drop)"])
         )
+
+
+def far_warning(loss: Loss, name: str) -> str | None:
+    """A warning where a file that passed the gate computes something else than its network.
+
+    Errors can happen to be nearer to HR, as of a network that is not trained, or that changes an image by more than
+    half of white, which an int8 residual cannot hold.
+    """
+    if loss.fidelity_db is None or loss.fidelity_db >= MIN_FIDELITY_DB:
+        return None
+    return (
+        f"{name} is only {loss.fidelity_db:.1f} dB from the float network: it computes something else, though it loses "
+        f"{loss.drop_db:.2f} dB against the originals; is the network trained to enlarge images?"
+    )
 
 
 def check_float(data: bytes, reference: Reference, image: NDArray[np.float32], name: str) -> float:
