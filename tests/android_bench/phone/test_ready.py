@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,9 +15,21 @@ from tests.helpers.adb_device import Device
 from tests.helpers.adb_servers import renamed
 
 
+def _adb(*arguments: str) -> None:
+    subprocess.run([adb_path(), *arguments], capture_output=True, check=False, timeout=60)
+
+
 def _connect(*serials: str) -> None:
     for serial in serials:
-        subprocess.run([adb_path(), "connect", serial], capture_output=True, check=False, timeout=60)
+        _adb("connect", serial)
+
+
+@pytest.fixture(autouse=True)
+def forget_phones(new_device: Callable[..., Device]) -> Iterator[None]:
+    """The server still lists phones of other tests, as offline. (`new_device` chooses the server.)"""
+    _adb("disconnect")
+    yield
+    _adb("disconnect")
 
 
 def test_a_phone_with_a_cable_and_on_the_network_is_one(
@@ -33,7 +45,6 @@ def test_a_phone_with_a_cable_and_on_the_network_is_one(
         patch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
         assert sorted(ready_phones(lines.append)) == sorted([cable, other.serial])
     assert lines == [f"{wireless} is left out: it is the same phone as {cable}"]
-    subprocess.run([adb_path(), "disconnect", wireless], capture_output=True, check=False, timeout=60)
 
 
 def test_phones_that_are_not_ready_are_named(new_device: Callable[..., Device]) -> None:
