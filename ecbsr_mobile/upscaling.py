@@ -160,8 +160,6 @@ def upscale_strips(
     scale, step = model.scale, getattr(model, "step", 1)
     if model.radius is None:
         tile = max(width, height)
-    if image.alpha is not None:
-        image = replace(image, pixels=images.filled(image.pixels, image.alpha))
     halo = max(model.radius or 0, _BICUBIC_RADIUS) + step - 1
     min_rows, min_columns = (max(_MIN_SIDE, math.ceil(_MIN_SIDE**2 / side)) for side in (width, height))
     tiles = [(y, x) for y in images.tiles(height, tile) for x in images.tiles(width, tile)]
@@ -176,11 +174,21 @@ def upscale_strips(
             slice((left - columns.start) * scale, (right - columns.start) * scale),
         )
         target = (slice(None), slice(left * scale, right * scale))
-        pixels[target] = _upscale_tile(image.pixels[rows, columns], model, image.peak)[inner]
+        pixels[target] = _upscale_tile(_colors(image, rows, columns), model, image.peak)[inner]
         if alpha is not None and image.alpha is not None:
             alpha[target] = _bicubic(image.alpha[rows, columns], scale)[inner]
         if right == width:
             yield Picture(pixels, alpha)
+
+
+def _colors(image: Picture, rows: slice, columns: slice) -> NDArray[np.unsignedinteger]:
+    """A part of the pixels, without the colors that are hidden by transparency near what is seen."""
+    if image.alpha is None:
+        return image.pixels[rows, columns]
+    top, left = (max(part.start - images.SPREAD, 0) for part in (rows, columns))
+    around = slice(top, rows.stop + images.SPREAD), slice(left, columns.stop + images.SPREAD)
+    filled = images.filled(image.pixels[around], image.alpha[around])
+    return filled[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
 
 
 def _with_halo(start: int, stop: int, halo: int, minimum: int, length: int, step: int) -> slice:

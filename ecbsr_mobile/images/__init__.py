@@ -18,6 +18,7 @@ from .opening import MAX_PIXELS as MAX_PIXELS
 from .picture import Picture as Picture
 from .reading import header_size as header_size
 from .reading import read as read
+from .transparency import SPREAD as SPREAD
 from .transparency import filled as filled
 from .windows import center_crop as center_crop
 from .windows import crop_to_multiple as crop_to_multiple

@@ -105,7 +105,8 @@ def test_what_is_hidden_by_transparency_does_not_darken_edges(dtype: type) -> No
     share = result.alpha[:, :, None] / peak
     assert (result.pixels * share + peak * (1 - share)).min() > 0.98 * peak
     other = upscale(Picture(np.where(alpha[:, :, None] > 0, logo.pixels, peak // 2), alpha), load("ecbsr-m4c8-x2"))
-    np.testing.assert_array_equal(other.pixels, result.pixels)
+    difference = np.abs(other.pixels.astype(int) - result.pixels)
+    assert difference[result.alpha > 0].max() < 0.01 * peak
 
 
 def test_gray_is_color_without_chroma(cat: Picture) -> None:

@@ -84,8 +84,10 @@ def write_expected(picture: Path, out: Path) -> None:
     pixels = images.read(picture).rgb()
     (out / "luma" / f"{picture.stem}.f32").write_bytes(images.luma(pixels).tobytes())
     height, width = pixels.shape[:2]
+    alpha = images.read(picture).alpha
+    visible = pixels if alpha is None else images.filled(pixels, alpha)
     for scale in (2, 3, 4):
-        larger = images.resize_bicubic(pixels, (width * scale, height * scale))
+        larger = images.resize_bicubic(visible, (width * scale, height * scale))
         images.write(Picture(larger), out / "bicubic" / f"{picture.stem}-x{scale}.png")
     for model in sorted((out / "models").glob("*.tflite")):
         if picture.stem in ("coffee", "wide") and not model.stem.endswith("-int8"):

@@ -16,7 +16,8 @@ private const val BAND_PIXELS = 8_000_000
  */
 fun upscale(source: PixelSource, region: Region, upscaler: Upscaler, job: Job, sink: (argb: IntArray, rows: Int) -> Unit) {
     val scale = upscaler.scale
-    val padded = upscaler.fixedSize?.let { PaddedSource(source, it) } ?: source
+    val visible = VisibleColors(source)
+    val padded = upscaler.fixedSize?.let { PaddedSource(visible, it) } ?: visible
     val tileWidth = upscaler.fixedSize?.width ?: tileSide(upscaler)
     val tileHeight = upscaler.fixedSize?.height ?: bandHeight(region, upscaler)
     val columns = tileSpans(padded.width, region.left, region.right, tileWidth, upscaler.halo, upscaler.step)
