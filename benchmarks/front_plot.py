@@ -16,14 +16,12 @@ if TYPE_CHECKING:
 
 FIXED_SIZE = " --fixed-size"  # after the name of a model: its file for one size, beside which the other has no label
 OURS, OTHERS = "tab:blue", "0.4"
+TICKS = (0.125, 0.25, 0.5, 1, 2, 4, 8)  # of time
 MIN_SPAN = 0.1  # of an axis: smaller differences are noise and must not fill the panel
 
 
 def plot(points: Sequence[Point], front: Sequence[Point], rivals: Sequence[Point], data_set: str, out: Path) -> None:
-    """Write the plot to `out`; a line joins the points of the Pareto front `front`, fastest first.
-
-    With `rivals`, the axis of time is logarithmic.
-    """
+    """Write the plot to `out`; a line joins the points of the Pareto front `front`, fastest first."""
     scales = [scale for scale in (2, 3, 4) if sum(point.scale == scale for point in points) > 1]
     size = (7.5, 7) if rivals else (6, 4.5)
     figure = Figure(figsize=(size[0] * max(len(scales), 1), size[1]), layout="constrained")
@@ -65,23 +63,20 @@ def _label_apart(axes: Axes, labeled: Sequence[tuple[Point, str]], points: Seque
 
 def _plot_scale(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
     times, psnr = [point.time.mean for point in points], [point.psnr[-1] for point in points]
+    axes.set_xscale("log")
     axes.step([p.time.mean for p in front], [p.psnr[-1] for p in front], where="post", color="0.7", zorder=0)
-    close = 0.1 * (max(times) - min(times))  # too close for a label between two points
     names = {point.name for point in points}
     for color, name in ((OURS, "Pareto front"), ("tab:orange", "behind it")):
         group = [point for point in points if (point in front) == (color == OURS)]
         axes.scatter([p.time.mean for p in group], [p.psnr[-1] for p in group], color=color, label=name)
     axes.legend(loc="lower right", fontsize=9)
-    for point in points:
-        # No model is above and left of a point on the front, so its label goes there; other labels go below right.
-        offset, alignment = ((-5, 5), "right") if point in front else ((5, -11), "left")
-        if point in front and any(0 < point.time.mean - other.time.mean < close for other in front):
-            offset, alignment = (5, 5), "left"
-        label = "" if point.name + FIXED_SIZE in names else _label(point)
-        position = (point.time.mean, point.psnr[-1])
-        axes.annotate(label, position, offset, textcoords="offset points", fontsize=9, ha=alignment)
-    axes.set_xlim(*_limits(times))
+    ticks = [tick for tick in TICKS if min(times) / 2 < tick < max(times) * 2]
+    axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlim(min(times) / 2, max(times) * 1.6)
     axes.set_ylim(*_limits(psnr))
+    labeled = [point for point in points if point.name + FIXED_SIZE not in names]
+    _label_apart(axes, [(point, OURS if point in front else OTHERS) for point in labeled], points)
 
 
 def _label(point: Point) -> str:
