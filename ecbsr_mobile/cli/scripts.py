@@ -25,8 +25,6 @@ SCRIPTS = ("export", "audit", "bench", "upscale", "eval", "train")
 """Those that are also commands of their own, `ecbsr-export` and so on."""
 
 UMBRELLA = "ecbsr_mobile.cli.umbrella"
-
-
 PYTHON_MODULE = "python -m ecbsr_mobile"
 
 

@@ -23,7 +23,7 @@ from ecbsr_mobile import images
 from ecbsr_mobile.tflite import Graph, interpreter
 from ecbsr_mobile.utils.progress import Notify
 
-from ..validation.sample_images import Sample
+from ..validation.sample_images import Sample, as_tensors
 from .distillation import Target, expected_loss
 from .qat_weights import decomposed_graph, qat_ranges
 from .quantizer import Range, activation_indices, pinned, quantize
@@ -136,9 +136,8 @@ def _normalized(
     activation = net.architecture.activation
     if activation == "leaky":
         return []
-    pixels = [torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))[None] for sample in samples]
     plain = fold_steep_slopes(net).requires_grad_(False).eval()
-    statistics = channels.channel_statistics(plain, pixels)
+    statistics = channels.channel_statistics(plain, as_tensors(samples))
     starts = []
     if activation == "prelu" and decomposition != "double":
         for rare, power in product(channels.PARTLY_RARE, channels.PARTLY_POWERS):

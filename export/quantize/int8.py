@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ecbsr_mobile import tflite
 from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
@@ -17,7 +15,7 @@ from ecbsr_mobile.utils.progress import Notify
 from ..convert.onnx_builder import onnx_model
 from ..validation import quality
 from ..validation.quality import CHECK_SIZE
-from ..validation.sample_images import Sample, frame
+from ..validation.sample_images import Sample, as_tensors, frame
 from .calibration import Calibration, calibrate, observe, search
 from .distillation import targets
 from .finetune import default_steps, finetune
@@ -121,14 +119,11 @@ def int8_graph(
 
 def _balanced(net: PlainNet, samples: Sequence[Sample]) -> PlainNet:
     """The network to quantize: `net` itself, unless the magnitudes of its channels are unusual."""
-    import torch
-
     from ecbsr_mobile.quantization.channel_scales import balanced
     from ecbsr_mobile.quantization.fake_quant import fold_steep_slopes
 
-    pixels = [torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))[None] for sample in samples]
     folded = fold_steep_slopes(net)
-    result = balanced(folded, pixels)
+    result = balanced(folded, as_tensors(samples))
     return net if result is folded else result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from ecbsr_mobile.reference_picture import reduced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
 MAX_IMAGES = 24
 MIN_SIDE = 64  # HR pixels: a smaller image is mostly border
@@ -68,6 +70,13 @@ def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int, most
             "or only flat ones"
         )
     return found
+
+
+def as_tensors(samples: Sequence[Sample]) -> list[Tensor]:
+    """The LR images in [0, 1] as batches of one, [1, C, h, w]."""
+    import torch
+
+    return [torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))[None] for sample in samples]
 
 
 def frame(sample: Sample, size: tuple[int, int]) -> NDArray[np.float32]:
