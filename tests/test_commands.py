@@ -230,11 +230,12 @@ def test_closed_streams_are_the_null_device(picture: Path, tmp_path: Path, close
 @pytest.mark.parametrize(("full", "code"), [(">/dev/full", 1), ("2>/dev/full", 0)])
 @pytest.mark.slow
 def test_output_to_a_full_disk_ends_without_a_traceback(tmp_path: Path, full: str, code: int) -> None:
-    for option in ("--list", "--version", "--help"):
-        line = shlex.join(argv("ecbsr-export", option))
+    for name, arguments in (("ecbsr", ("models",)), ("ecbsr-export", ("--version",)), ("ecbsr-export", ("--help",))):
+        line = shlex.join(argv(name, *arguments))
         result = subprocess.run(["sh", "-c", f"{line} {full}"], capture_output=True, text=True, env=environment())
         assert result.returncode == code
-        assert result.stderr in ("", "ecbsr-export: No space left on device\n")
+        shown = " ".join([name, *arguments]) if name == "ecbsr" else name
+        assert result.stderr in ("", f"{shown}: No space left on device\n")
 
 
 @pytest.mark.slow
@@ -476,11 +477,9 @@ def test_bundled_pictures_fit_every_scale() -> None:
     assert np.mean([images.read(path).pixels.shape[2] == 3 for path in zoo.pictures()]) >= 0.5
 
 
-def test_list_names_every_bundled_model() -> None:
-    document = json.loads(call("ecbsr-export", "--list", "--json").stdout)
+def test_models_counts_the_parameters_of_every_bundled_model() -> None:
+    document = json.loads(call("ecbsr", "models", "--json").stdout)
     assert set(document["models"]) == set(zoo.names())
     assert {name for names in document["recommended"].values() for name in names} <= set(zoo.names())
-    text = call("ecbsr-export", "--list").stdout
     for name, model in document["models"].items():
         assert model["parameters"] == load(name).parameters_count
-        assert name in text

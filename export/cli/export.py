@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ecbsr_mobile import zoo
-from ecbsr_mobile.cli import common, gate_report, paths, tables
+from ecbsr_mobile.cli import common, gate_report, paths
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import progress
 from ecbsr_mobile.utils.cpu_instructions import use_common
@@ -27,10 +27,6 @@ FIELDS = (
 def main(argv: list[str] | None = None) -> int:
     """Export, and print the files."""
     arguments = parser().parse_args(argv)
-    if arguments.list:
-        _refuse_with_list(arguments)
-        _list(arguments.json)
-        return common.DONE
     chosen = options_from(arguments)
     gate_report.check_options(arguments, inputs=[arguments.weights])
     from . import export_report
@@ -88,28 +84,6 @@ def options_from(arguments: argparse.Namespace) -> options.ExportOptions:
     return options.ExportOptions(**changes)
 
 
-def _refuse_with_list(arguments: argparse.Namespace) -> None:
-    default, free = parser().get_default, ("list", "json", "quiet", "verbose")
-    given = [name for name, value in vars(arguments).items() if name not in free and value != default(name)]
-    if given:
-        raise UsageError(f"--list exports nothing: leave out {', '.join(name.replace('_', '-') for name in given)}")
-
-
-def _list(as_json: bool) -> None:
-    """Print the bundled models with their measured quality."""
-    figures = zoo.figures()
-    if as_json:
-        common.print_json({"models": figures, "recommended": zoo.RECOMMENDED})
-        return
-    rows = []
-    for name, model in figures.items():
-        psnrs = [f"{values['fp32'][0]:.2f} / {values['int8'][0]:.2f}" for values in model["sets"].values()]
-        targets = ", ".join(target for target, names in zoo.RECOMMENDED.items() if name in names) or "-"
-        rows.append([name, str(model["parameters"]), f"{model['gmacs_720p']:.2f}", *psnrs, targets])
-    psnr_columns = [f"{name} fp32 / int8" for name in next(iter(figures.values()))["sets"]]
-    tables.print_table(["model", "parameters", "GMACs, 720p out", *psnr_columns, "recommended for"], rows)
-
-
 def parser() -> argparse.ArgumentParser:
     """The command's parser; defaults in its help are those of `ExportOptions`."""
     defaults = options.ExportOptions()
@@ -120,8 +94,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add("weights", nargs="?", default=zoo.DEFAULT, metavar="WEIGHTS", type=paths.WEIGHTS,
-        help=f"weights file, or name of a bundled model ({zoo.DEFAULT})")  # fmt: skip
-    add("--list", action="store_true", help="list the bundled models, and the targets they are recommended for")
+        help=f"weights file, or name of a bundled model, as ecbsr models lists them ({zoo.DEFAULT})")  # fmt: skip
     add("--onnx", action="store_true", help="write ONNX, with dynamic height and width")
     add("--tflite", action="store_true",
         help=f"write TFLite ({' and '.join(defaults.precisions)} if no precision is given)")  # fmt: skip

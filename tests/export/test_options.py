@@ -80,8 +80,3 @@ def test_the_flags_of_the_command_are_fields_with_their_defaults() -> None:
     assert chosen(*flags) == expected
     assert chosen("--onnx") == ExportOptions(precisions=(), onnx=True)
     assert chosen("--onnx", "--tflite") == ExportOptions(onnx=True)
-
-
-def test_options_beside_a_list_are_refused() -> None:
-    with pytest.raises(UsageError, match="--list exports nothing: leave out fp32, io-dtype"):
-        command.main(["--list", "--json", "--fp32", "--io-dtype", "uint8"])
