@@ -74,7 +74,7 @@ def audit_all(
 
     Args:
         files: paths of files and folders.
-        socs: SoCs to compile for with the vendor's NPU compiler, see `npu.socs.SOCS`; empty: none.
+        socs: SoCs to compile for with the vendor's NPU compiler, see `npu.socs.parse_socs`; empty: none.
         size: (width, height) of the LR input to compile for; None: see `resolutions.sized`.
         emulate: run the compiled models in the vendor's emulator, on a crop of a bundled image.
         keep: folder for the compiled files; None deletes them.

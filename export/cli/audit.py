@@ -124,12 +124,13 @@ def script() -> None:
 def parser() -> argparse.ArgumentParser:
     """The command's parser."""
     parser = common.parser("ecbsr-audit", _DESCRIPTION)
+    others = ", ".join(vendor for vendor in VENDORS if vendor != QUALCOMM)
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", type=paths.TFLITE_OR_FOLDER,
         help="a .tflite file, a folder of them, or NAME-int8 or NAME-fp32 of a bundled model")  # fmt: skip
     add("--npu", metavar="VENDOR[:SOC,…],…",
         help=f"compile with the NPU compilers of these vendors, for all or some of their SoCs: {QUALCOMM} (extra "
-        f"[{QUALCOMM}]), {', '.join(VENDORS[1:])} (where the vendor's SDK is installed)")  # fmt: skip
+        f"[{QUALCOMM}]), {others} (where the vendor's SDK is installed)")  # fmt: skip
     add("--emulate", action="store_true",
         help="run the compiled files in the vendor's emulator, on a crop of a bundled image, and compare")  # fmt: skip
     add("--size", metavar="SIZE", help="compile for this LR input, WIDTHxHEIGHT or "

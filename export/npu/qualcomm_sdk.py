@@ -24,8 +24,10 @@ from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.limited import Limits
 from ecbsr_mobile.utils.text import last_line
 
+from .socs import QUALCOMM, VENDORS
+
 INSTALL = how_to_install("qualcomm")
-PLUGIN = "vendors/qualcomm/compiler/libLiteRtCompilerPlugin_Qualcomm.so"
+PLUGIN = VENDORS[QUALCOMM].plugin
 DRIVER = "tools/apply_plugin_main"
 BACKEND, EMULATOR = "libQnnHtp.so", "libonnxruntime_providers_qnn.so"
 # A link in the working folder: LD_LIBRARY_PATH is split at colons and the driver's flags at commas, which the path of
@@ -50,7 +52,7 @@ class Toolchain:
     folder: Path
     driver: Path
     license: Path | None
-    manufacturer: str = "Qualcomm"
+    manufacturer: str = VENDORS[QUALCOMM].manufacturer
 
     @property
     def notice(self) -> str:
@@ -85,7 +87,7 @@ def toolchain() -> Iterator[Toolchain]:
     if sys.platform != "linux" or platform.machine() != "x86_64":
         here = f"{platform.system()} on {platform.machine()}"
         raise EcbsrError(f"Qualcomm's NPU compiler runs on Linux on x86_64, not on {here}: use such a machine")
-    runtime, vendor = _package("ai_edge_litert"), _package("onnxruntime_qnn")
+    runtime, vendor = _package("ai_edge_litert"), _package(VENDORS[QUALCOMM].sdk)
     if vendor is None or runtime is None or find_spec("onnx") is None:
         raise EcbsrError(f"Qualcomm's NPU compiler is not installed; run: {INSTALL}")
     driver, plugin = runtime / DRIVER, runtime / PLUGIN

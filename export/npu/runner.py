@@ -24,12 +24,12 @@ from .compiler import TIMEOUT_SECONDS, compile_for, report_on
 from .emulator import emulate
 from .qualcomm_sdk import Toolchain, toolchain
 from .results import CompileReport, CompileReports, EmulationResult
-from .socs import QUALCOMM, SOCS, vendor_of
+from .socs import QUALCOMM, QUALCOMM_SOCS, vendor_of
 
 
 def compile_models(
     models: Mapping[str, bytes],
-    socs: Sequence[str] = tuple(SOCS),
+    socs: Sequence[str] = tuple(QUALCOMM_SOCS),
     crops: Mapping[str, SampleCrop | str] | None = None,
     keep: str | os.PathLike[str] | None = None,
     overwrite: bool = False,

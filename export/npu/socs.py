@@ -9,7 +9,7 @@ from ecbsr_mobile.utils.text import did_you_mean
 
 QUALCOMM = "qualcomm"
 
-SOCS = {
+QUALCOMM_SOCS = {
     "SA8255": "automotive",
     "SA8295": "automotive",
     "SM8350": "Snapdragon 888",
@@ -21,12 +21,12 @@ SOCS = {
     "SM8845": "Snapdragon 8 Gen 5",
     "SM8850": "Snapdragon 8 Elite Gen 5",
 }
-"""Qualcomm's SoCs: the compiler's name (ai_edge_litert/aot/vendors/qualcomm/target.py) → the marketing name."""
+"""The compiler's name of each Qualcomm SoC → its marketing name."""
 
 
 @dataclass(frozen=True)
 class Vendor:
-    """A vendor whose plug-in is in ai-edge-litert, and whose compiler is in an SDK that the user installs.
+    """A vendor of NPUs: its plug-in is in ai-edge-litert, its compiler in an SDK that the user installs.
 
     Attributes:
         title: for tables.
@@ -49,7 +49,15 @@ _MEDIATEK = (
     "MT6853 MT6877 MT6878 MT6879 MT6886 MT6893 MT6895 MT6897 MT6983 MT6985 MT6989 MT6991 MT6993 MT8171 MT8188 MT8189"
 )
 
-OTHERS = {
+VENDORS = {
+    QUALCOMM: Vendor(
+        "Qualcomm",
+        "Qualcomm",
+        "vendors/qualcomm/compiler/libLiteRtCompilerPlugin_Qualcomm.so",
+        "onnxruntime_qnn",
+        "onnxruntime-qnn",
+        tuple(QUALCOMM_SOCS),
+    ),
     "mediatek": Vendor(
         "MediaTek",
         "MediaTek",
@@ -83,24 +91,17 @@ OTHERS = {
         ("LNL", "PTL"),
     ),
 }
-"""The vendors besides Qualcomm."""
-
-VENDORS = (QUALCOMM, *OTHERS)
-
-
-def socs_of(vendor: str) -> tuple[str, ...]:
-    """The SoCs of one of `VENDORS`."""
-    return tuple(SOCS) if vendor == QUALCOMM else OTHERS[vendor].socs
+"""The vendors, by the name that options give them."""
 
 
 def vendor_of(key: str) -> str:
-    """The vendor of a SoC, Qualcomm if unknown; a vendor's own name is the key of what concerns all its SoCs."""
-    return next((vendor for vendor in VENDORS if key == vendor or key in socs_of(vendor)), QUALCOMM)
+    """The name of the vendor of a SoC, Qualcomm if unknown; a vendor's own name stands for all its SoCs."""
+    return next((name for name, vendor in VENDORS.items() if key == name or key in vendor.socs), QUALCOMM)
 
 
 def title_of(vendor: str) -> str:
-    """The name of a vendor for tables."""
-    return "Qualcomm" if vendor == QUALCOMM else OTHERS[vendor].title
+    """The title of one of `VENDORS`, for tables."""
+    return VENDORS[vendor].title
 
 
 def parse_socs(text: str) -> tuple[str, ...]:
@@ -120,12 +121,12 @@ def parse_socs(text: str) -> tuple[str, ...]:
         if vendor not in VENDORS:
             hint = did_you_mean(vendor, VENDORS)
             raise UsageError(f"NPU vendor {vendor!r} is not known; use some of {', '.join(VENDORS)}{hint}")
-        socs += [_known_soc(vendor, soc)] if colon else socs_of(vendor)
+        socs += [_known_soc(vendor, soc)] if colon else VENDORS[vendor].socs
     return tuple(dict.fromkeys(socs))
 
 
 def _known_soc(vendor: str, name: str) -> str:
-    known = {soc.upper(): soc for soc in socs_of(vendor)}
+    known = {soc.upper(): soc for soc in VENDORS[vendor].socs}
     soc = name.strip().upper()
     if soc not in known:
         names = known.values()

@@ -17,15 +17,15 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from .qualcomm_sdk import DRIVER, Toolchain
-from .socs import OTHERS
+from .socs import VENDORS
 
 
 def missing(vendor: str) -> str:
     """Why the vendor's compiler cannot run here, and what to do; "" where its SDK is installed."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return f"it runs on Linux on x86_64, not on {platform.system()} on {platform.machine()}"
-    if find_spec(OTHERS[vendor].sdk) is None:
-        return f"run: pip install {OTHERS[vendor].package}"
+    if find_spec(VENDORS[vendor].sdk) is None:
+        return f"run: pip install {VENDORS[vendor].package}"
     return ""
 
 
@@ -41,7 +41,7 @@ def toolchain(vendor: str, version: str) -> Iterator[Toolchain]:
     Raises:
         EcbsrError: the SDK does not give its libraries, or ai-edge-litert has no plug-in for it.
     """
-    described = OTHERS[vendor]
+    described = VENDORS[vendor]
     spec = find_spec("ai_edge_litert")
     runtime = Path(next(iter(spec.submodule_search_locations or ()))) if spec else Path()
     plugin = runtime / described.plugin
@@ -58,7 +58,7 @@ def toolchain(vendor: str, version: str) -> Iterator[Toolchain]:
 
 def _libraries(vendor: str, version: str) -> list[Path]:
     """The files of the SDK's folder, and for Intel those of OpenVINO, on which its plug-in depends."""
-    described = OTHERS[vendor]
+    described = VENDORS[vendor]
     try:
         module = import_module(described.sdk)
         folders = [Path(str(module.path_to_sdk_libs(version) if version else module.path_to_sdk_libs()))]
