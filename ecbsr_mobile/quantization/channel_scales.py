@@ -1,11 +1,11 @@
-"""Channels of an int8 network that all use the whole range of their tensor.
+"""Cross-layer equalization: the channels of an int8 network that all use the whole range of their tensor.
 
 An int8 activation has one scale for all its channels, so a channel of small values has few of the 256 integers. A PReLU
 or ReLU network computes the same after channel c of an activation is divided by t_c, in the convolution before it, and
 multiplied by t_c in the next one. With PReLU written as "double", what the convolution itself gives needs no common
 scale either: the depthwise convolutions undo a scale and an offset per channel.
 
-(Cross-layer equalization: M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
+(M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
 ICCV 2019. Here the tail below zero, which a small slope makes unimportant, is not in the way.)
 """
 
@@ -22,26 +22,26 @@ from ..layers import bias_of
 from ..network import PlainNet
 from .qparams import scale_and_zero_point
 
-RARE = (1e-5, 2e-6)
-"""Candidates for the share of a channel's largest and smallest activations that is clipped."""
+CLIPPED_SHARES = (1e-5, 2e-6)
+"""Candidates for the share of a channel's values that is clipped at each end."""
 
-RELU_RARE = (1e-5, 2e-6, 0.0)
-"""The same of a ReLU network, whose channels share one grid."""
+RELU_CLIPPED_SHARES = (1e-5, 2e-6, 0.0)
+"""The same of a ReLU network, whose channels have one scale."""
 
-BIASES = (0.0, 0.7, 1.0)
-"""Candidates for how readily a channel is scaled to the grid of its activation; see `normalize`."""
+NOISE_RATIOS = (0.0, 0.7, 1.0)
+"""Candidates for the noise up to which a channel gets the scale of its activation; see `equalize_for_double`."""
 
 NEGATIVE_SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0)
 """Candidates for the negative part of an activation's range, relative to its positive part."""
 
-PARTLY_RARE = (1e-4, 5e-4, 2e-3)
+PARTLY_CLIPPED_SHARES = (1e-4, 5e-4, 2e-3)
 """Candidates for the share of a channel's smallest values that is clipped where PReLU has one scale for all."""
 
 PARTLY_POWERS = (0.5, 0.75, 1.0)
-"""Candidates for how far its channels are made equal; see `normalize_partly`."""
+"""Candidates for how far the channels of such a PReLU are made equal; see `equalize_partly`."""
 
-PARTLY_SHARES = (0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0)
-"""Candidates for the negative part of its input's range, relative to the positive part."""
+PARTLY_NEGATIVE_SHARES = (0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0)
+"""Candidates for the negative part of the range of such a PReLU's input, relative to the positive part."""
 
 MIN_LIMIT = 1e-4
 """Smallest limit of a channel that is (almost) never on one side of zero."""
@@ -75,9 +75,9 @@ class ChannelStatistics:
     positive: Tensor
     pixels: int
 
-    def limits(self, rare: float) -> tuple[Tensor, Tensor]:
-        """Minimum and maximum [C] without the share `rare` of the values at each end; below and above 0."""
-        index = min(int(rare * self.pixels), self.lowest.shape[1] - 1)
+    def limits(self, clipped: float) -> tuple[Tensor, Tensor]:
+        """Minimum and maximum [C] without the share `clipped` of the values at each end; below and above 0."""
+        index = min(int(clipped * self.pixels), self.lowest.shape[1] - 1)
         low, high = -self.lowest[:, index].clamp(max=-MIN_LIMIT), self.highest[:, index].clamp(min=MIN_LIMIT)
         return -_rounded_up(low), _rounded_up(high)
 
@@ -127,8 +127,8 @@ def balanced(net: PlainNet, images: Sequence[Tensor]) -> PlainNet:
     result = deepcopy(net).requires_grad_(False).eval()
     statistics = channel_statistics(result, images)
     scales = []
-    for found, (_, _, slope) in zip(statistics, result.layers()[:-1], strict=True):
-        low, high = found.lowest[:, 0], found.highest[:, 0].clamp(min=0)
+    for channels, (_, _, slope) in zip(statistics, result.layers()[:-1], strict=True):
+        low, high = channels.lowest[:, 0], channels.highest[:, 0].clamp(min=0)
         peak = high if slope is None else torch.maximum(high, (slope * low).abs())
         alive = peak > DEAD * peak.max()
         powers = torch.exp2(torch.floor(torch.log2(torch.where(alive, peak, 1))))
@@ -141,8 +141,8 @@ def balanced(net: PlainNet, images: Sequence[Tensor]) -> PlainNet:
 
 
 @dataclass(frozen=True, eq=False)
-class NormalizedLayer:
-    """An activation after `normalize`.
+class EqualizedLayer:
+    """An activation after `equalize_for_double`.
 
     `channel_ranges` [C, 2] are those of the convolution, `act` is the range (minimum, maximum) of the activation.
     """
@@ -152,9 +152,12 @@ class NormalizedLayer:
 
 
 @torch.no_grad()
-def normalize(
-    net: PlainNet, statistics: Sequence[ChannelStatistics], rare: float = RARE[0], bias: float = BIASES[1]
-) -> list[NormalizedLayer]:
+def equalize_for_double(
+    net: PlainNet,
+    statistics: Sequence[ChannelStatistics],
+    clipped: float = CLIPPED_SHARES[0],
+    noise_ratio: float = NOISE_RATIOS[1],
+) -> list[EqualizedLayer]:
     """Scale the channels of a PReLU network in place for "double"; it computes the same as before.
 
     The activation of each layer gets a range [-share·m, m]. Each channel is scaled to fill it, with slope·x and
@@ -165,15 +168,16 @@ def normalize(
     Args:
         net: a PReLU network with slopes of at most 1.
         statistics: of this network, on typical images.
-        rare: share of each channel's values that may be clipped at each end.
-        bias: a channel is scaled further, until x fits, where its noise is then at most `bias` times as large.
+        clipped: share of each channel's values that may be clipped at each end.
+        noise_ratio: a channel is scaled further, until x fits, where its noise is then at most this many times as
+            large.
     """
     slopes = [slope for _, _, slope in net.layers()[:-1] if slope is not None]
     importance = _importance(net, slopes, statistics)
     layers, scales = [], []
-    for slope, found, weight in zip(slopes, statistics, importance, strict=True):
+    for slope, channels, weight in zip(slopes, statistics, importance, strict=True):
         best = min(
-            (_layout(share, slope, found, rare, bias) for share in NEGATIVE_SHARES),
+            (_layout(share, slope, channels, clipped, noise_ratio) for share in NEGATIVE_SHARES),
             key=lambda layout: float((weight * layout.noise).sum()),
         )
         most = float(best.scale.max())
@@ -184,28 +188,28 @@ def normalize(
         first = (torch.ceil(high / step - 1e-3) - 255).clamp(min=-255, max=0)
         on_grid = torch.stack([first, first + 255], 1) * step
         scales.append(scale)
-        layers.append(NormalizedLayer(torch.where(best.on_grid[:, None], on_grid, torch.stack([low, high], 1)), act))
+        layers.append(EqualizedLayer(torch.where(best.on_grid[:, None], on_grid, torch.stack([low, high], 1)), act))
     _divide_channels(net, scales)
     return layers
 
 
 @torch.no_grad()
-def normalize_relu(
-    net: PlainNet, statistics: Sequence[ChannelStatistics], rare: float = RARE[0]
+def equalize_relu(
+    net: PlainNet, statistics: Sequence[ChannelStatistics], clipped: float = CLIPPED_SHARES[0]
 ) -> list[tuple[float, float]]:
     """Scale the channels of a ReLU network in place until all have the same maximum; it computes the same as before.
 
     Args:
         net: a ReLU network.
         statistics: of this network, on typical images.
-        rare: share of each channel's largest values that may be clipped.
+        clipped: share of each channel's largest values that may be clipped.
 
     Returns:
         The range (minimum, maximum) of each activation.
     """
     ranges, scales = [], []
-    for found in statistics:
-        high = found.limits(rare)[1]
+    for channels in statistics:
+        high = channels.limits(clipped)[1]
         most = float(high.max())
         ranges.append((0.0, most))
         scales.append((high / most).clamp(min=MIN_SCALE))
@@ -214,8 +218,8 @@ def normalize_relu(
 
 
 @torch.no_grad()
-def normalize_partly(
-    net: PlainNet, statistics: Sequence[ChannelStatistics], rare: float, power: float, addends: bool
+def equalize_partly(
+    net: PlainNet, statistics: Sequence[ChannelStatistics], clipped: float, power: float, addends: bool
 ) -> list[tuple[float, float]]:
     """Scale the channels of a PReLU network in place for "native" and "single", whose PReLU has one scale for all.
 
@@ -224,7 +228,7 @@ def normalize_partly(
     Args:
         net: a PReLU network; for "single", with slopes of at most 1.
         statistics: of this network, on typical images.
-        rare: share of each channel's smallest values that is clipped.
+        clipped: share of each channel's smallest values that is clipped.
         power: 0 leaves the channels as they are, 1 makes all fill the range.
         addends: whether PReLU has an addend relu((slope - 1)·x), as in "single".
 
@@ -234,11 +238,11 @@ def normalize_partly(
     slopes = [slope for _, _, slope in net.layers()[:-1] if slope is not None]
     importance = _importance(net, slopes, statistics)
     ranges, scales = [], []
-    for slope, found, weight in zip(slopes, statistics, importance, strict=True):
-        low, high = found.limits(rare)[0], found.limits(RARE[0])[1]
-        seen = found.positive + slope.square() * (1 - found.positive)
+    for slope, channels, weight in zip(slopes, statistics, importance, strict=True):
+        low, high = channels.limits(clipped)[0], channels.limits(CLIPPED_SHARES[0])[1]
+        seen = channels.positive + slope.square() * (1 - channels.positive)
         noises, candidates = [], []
-        for share in PARTLY_SHARES:
+        for share in PARTLY_NEGATIVE_SHARES:
             scale = torch.stack([high, -low / share, slope * low]).amax(0)
             act_share = float((-slope * low / scale).clamp(min=0).max())
             noise = weight * scale.square() * ((1 + share) ** 2 * seen + (1 + act_share) ** 2)
@@ -268,13 +272,13 @@ def _divide_channels(net: PlainNet, scales: Sequence[Tensor]) -> None:
 def _importance(net: PlainNet, slopes: Sequence[Tensor], statistics: Sequence[ChannelStatistics]) -> list[Tensor]:
     """For each activation, the mean square of the result per mean square of noise in a channel, [C]: an estimate."""
     later = torch.ones(len(net.convolutions[-1].weight))
-    found = []
+    importance = []
     for layer in reversed(range(len(slopes))):
         weight = net.convolutions[layer + 1].weight
-        found.append((later[:, None] * weight.square().sum((2, 3))).sum(0))
+        importance.append((later[:, None] * weight.square().sum((2, 3))).sum(0))
         positive = statistics[layer].positive
-        later = found[-1] * (positive + slopes[layer].square() * (1 - positive))
-    return found[::-1]
+        later = importance[-1] * (positive + slopes[layer].square() * (1 - positive))
+    return importance[::-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,18 +307,18 @@ def _rounded_up(values: Tensor) -> Tensor:
     return torch.tensor([2 ** (exponent / 64) for exponent in exponents.tolist()], dtype=values.dtype)
 
 
-def _layout(share: float, slope: Tensor, found: ChannelStatistics, rare: float, bias: float) -> _Layout:
-    scale = _scale(share, slope, *found.limits(rare))
-    low, high = found.limits(0.0)
+def _layout(share: float, slope: Tensor, channels: ChannelStatistics, clipped: float, noise_ratio: float) -> _Layout:
+    scale = _scale(share, slope, *channels.limits(clipped))
+    low, high = channels.limits(0.0)
     width = (1 + share) * scale
     # Where the slope is small, values far below zero all give nearly the same: what is clipped is less than a step.
     low = torch.maximum(low, (low + width / 255 / slope.abs().clamp(min=1e-9)).clamp(max=-MIN_LIMIT))
     own = high - low
-    up, down = found.positive, 1 - found.positive
+    up, down = channels.positive, 1 - channels.positive
     noise = up * (2 * width.square() + own.square()) + down * (width.square() + (slope * own).square())
     wide = torch.maximum(width, own)
     noise_on_grid = wide.square() * (up + down * (1 + slope.square()))
-    on_grid = (own <= width) | (noise_on_grid <= bias * noise)
+    on_grid = (own <= width) | (noise_on_grid <= noise_ratio * noise)
     return _Layout(
         share,
         _rounded_up(torch.where(on_grid, wide / (1 + share), scale)),

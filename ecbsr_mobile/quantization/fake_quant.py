@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from ..architecture import Architecture, PReLUDecomposition
 from ..layers import bias_of, prelu
 from ..network import ECBSR, Int8Weights, PlainNet, with_residual
-from .channel_scales import ChannelStatistics, channel_statistics, normalize, normalize_relu
+from .channel_scales import ChannelStatistics, channel_statistics, equalize_for_double, equalize_relu
 from .qparams import (
     IMAGE_RANGE,
     LEAKY_SLOPES,
@@ -137,28 +137,28 @@ class FakeQuantNet(nn.Module):
         computes the same.
         """
         if self.channel_ranges is None and self.architecture.activation != "relu":
-            found = []
+            ranges = []
             for image in images:
                 observer = _Observer()
                 self._run(image, observer)
-                found.append(torch.tensor(observer.ranges))
-            low, high = torch.stack(found).unbind(2)
+                ranges.append(torch.tensor(observer.ranges))
+            low, high = torch.stack(ranges).unbind(2)
             self.ranges.copy_(torch.stack([low.amin(0), high.amax(0)], 1))
             return
-        self.normalize(channel_statistics(self._plain(), images))
+        self.equalize(channel_statistics(self._plain(), images))
 
     @torch.no_grad()
-    def normalize(self, statistics: Sequence[ChannelStatistics], **choices: float) -> None:
+    def equalize(self, statistics: Sequence[ChannelStatistics], **choices: float) -> None:
         """Scale the channels of a network in "double", or without PReLU slopes, and set its ranges.
 
         Args:
             statistics: of this network, on typical images.
-            **choices: see `channel_scales.normalize` and `normalize_relu`.
+            **choices: see `channel_scales.equalize_for_double` and `equalize_relu`.
         """
         if self.channel_ranges is None:
-            self.ranges.copy_(torch.tensor(normalize_relu(self._plain(), statistics, **choices)))
+            self.ranges.copy_(torch.tensor(equalize_relu(self._plain(), statistics, **choices)))
             return
-        layers = normalize(self._plain(), statistics, **choices)
+        layers = equalize_for_double(self._plain(), statistics, **choices)
         self.ranges.copy_(torch.tensor([layer.act for layer in layers]))
         self.channel_ranges.copy_(torch.stack([layer.channel_ranges for layer in layers]))
 

@@ -113,7 +113,7 @@ def observe(
     measured: Sequence[Target],
 ) -> Calibration:
     """The best of a few ranges, without a search; see `calibrate`."""
-    starts = _normalized(net, decomposition, samples)
+    starts = _equalized(net, decomposition, samples)
     if not starts or decomposition != "double":
         starts += _percentiles(net, decomposition, graph, samples)
     loss, _, method, weights = min(
@@ -123,7 +123,7 @@ def observe(
     return Calibration(weights, method, len(starts), loss)
 
 
-def _normalized(
+def _equalized(
     net: PlainNet, decomposition: PReLUDecomposition, samples: Sequence[Sample]
 ) -> list[tuple[str, Int8Weights]]:
     """Networks with scaled channels; none where the activation does not allow it."""
@@ -140,20 +140,21 @@ def _normalized(
     statistics = channels.channel_statistics(plain, as_tensors(samples))
     starts = []
     if activation == "prelu" and decomposition != "double":
-        for rare, power in product(channels.PARTLY_RARE, channels.PARTLY_POWERS):
+        for clipped, power in product(channels.PARTLY_CLIPPED_SHARES, channels.PARTLY_POWERS):
             scaled = deepcopy(plain)
-            ranges = channels.normalize_partly(scaled, statistics, rare, power, decomposition == "single")
-            method = f"channels scaled without {rare * 1e6:g} of a million values, power {power:g}"
+            ranges = channels.equalize_partly(scaled, statistics, clipped, power, decomposition == "single")
+            method = f"channels scaled without {clipped * 1e6:g} of a million values, power {power:g}"
             starts.append((method, Int8Weights(decomposition, scaled, torch.tensor(ranges))))
         return starts
-    choices: list[dict[str, float]] = [{"rare": rare} for rare in channels.RELU_RARE]
+    choices: list[dict[str, float]] = [{"clipped": clipped} for clipped in channels.RELU_CLIPPED_SHARES]
     if activation == "prelu":
-        choices = [{"rare": rare, "bias": bias} for rare, bias in product(channels.RARE, channels.BIASES)]
+        pairs = product(channels.CLIPPED_SHARES, channels.NOISE_RATIOS)
+        choices = [{"clipped": clipped, "noise_ratio": ratio} for clipped, ratio in pairs]
     for choice in choices:
         student = FakeQuantNet(deepcopy(plain), decomposition)
-        student.normalize(statistics, **choice)
-        bias = f", bias {choice['bias']:g}" if "bias" in choice else ""
-        method = f"channels scaled to one range without {choice['rare'] * 1e6:g} of a million values{bias}"
+        student.equalize(statistics, **choice)
+        bias = f", bias {choice['noise_ratio']:g}" if "noise_ratio" in choice else ""
+        method = f"channels scaled to one range without {choice['clipped'] * 1e6:g} of a million values{bias}"
         starts.append((method, student.weights()))
     return starts
 
@@ -174,9 +175,9 @@ def _percentiles(
     image = _sheet_image(samples)
     for top in range(0, len(image), ROWS_AT_ONCE):  # the activations of a large network take gigabytes
         values = interpreter.activations(decomposed, image[top : top + ROWS_AT_ONCE], free)
-        for found, value in zip(extremes, values, strict=True):
-            found.add(value.reshape(-1, value.shape[-1]))
-    by_percentile = {percentile: [found.limits(percentile) for found in extremes] for percentile in PERCENTILES}
+        for extreme, value in zip(extremes, values, strict=True):
+            extreme.add(value.reshape(-1, value.shape[-1]))
+    by_percentile = {percentile: [each.limits(percentile) for each in extremes] for percentile in PERCENTILES}
     return [
         (f"percentile {percentile:g} by channel", Int8Weights(decomposition, plain, torch.tensor(rows).reshape(-1, 2)))
         for percentile, rows in by_percentile.items()
@@ -224,11 +225,11 @@ def search(
                 if moved_error >= best * MIN_GAIN:
                     break
                 rows, best = moved, moved_error
-    found = replace(weights, ranges=torch.tensor(rows).reshape(-1, 2))
-    loss = graph_loss(int8_of(graph, found), measured)
+    searched = replace(weights, ranges=torch.tensor(rows).reshape(-1, 2))
+    loss = graph_loss(int8_of(graph, searched), measured)
     if loss >= start.loss_db:
         return replace(start, evaluations=evaluations)
-    return Calibration(found, f"{start.method}, then a search by the result's error", evaluations, loss)
+    return Calibration(searched, f"{start.method}, then a search by the result's error", evaluations, loss)
 
 
 def _sheet_image(samples: Sequence[Sample]) -> NDArray[np.float32]:

@@ -40,7 +40,7 @@ def targets(net: PlainNet, samples: Sequence[Sample]) -> list[Target]:
     """The target of each sample for a float network."""
     import torch
 
-    found = []
+    measured = []
     for sample in samples:
         scale = sample.hr_luma.shape[0] // sample.lr.shape[0]
         top, left = (max(0, side - SIDE) // 2 for side in sample.lr.shape[:2])
@@ -53,8 +53,8 @@ def targets(net: PlainNet, samples: Sequence[Sample]) -> list[Target]:
         pixels = result[0].numpy().transpose(1, 2, 0) * 255
         luma = images.luma(pixels) if pixels.shape[2] == 3 else pixels[:, :, 0]
         error = float(np.mean(np.square(luma - hr.astype(np.float64)))) / 255**2
-        found.append(Target(image, result, max(error, 1e-6)))
-    return found
+        measured.append(Target(image, result, max(error, 1e-6)))
+    return measured
 
 
 def expected_loss(net: Callable[[Tensor], Tensor], measured: Sequence[Target]) -> float:

@@ -164,20 +164,20 @@ def _units(student: FakeQuantNet) -> list[tuple[Tensor, Tensor]]:
     """
     import torch
 
-    found: list[tuple[Tensor, Tensor]] = []
+    units: list[tuple[Tensor, Tensor]] = []
     for weight, bias, slope in student.net.layers():
         squares = weight.detach().square().mean((2, 3)) + 1e-12
         rows, columns = squares.mean(1, keepdim=True), squares.mean(0, keepdim=True)
         unit = (rows * columns / squares.mean()).sqrt()
-        found += [(weight, unit[:, :, None, None]), (bias, unit.log().mean(1).exp())]
+        units += [(weight, unit[:, :, None, None]), (bias, unit.log().mean(1).exp())]
         if slope is not None:
-            found.append((slope, torch.tensor(SLOPE_RATE)))
+            units.append((slope, torch.tensor(SLOPE_RATE)))
     if student.channel_ranges is None and len(student.ranges):
         unit = RANGE_RATE * student.ranges.detach().abs().amax(1, keepdim=True)
-        found.append((student.ranges, unit))
+        units.append((student.ranges, unit))
     else:
         student.ranges.requires_grad_(False)
-    return found
+    return units
 
 
 class _Adam:

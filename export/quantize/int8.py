@@ -138,8 +138,8 @@ def _calibrated(
     measured = targets(net, samples)
     if len(candidates) == 1:
         (name,) = candidates
-        found = calibrate(net, name, graph, samples, measured, progress)
-        return found, {name: found.loss_db}, "the only one for this target" if name == "native" else "as asked for"
+        only = calibrate(net, name, graph, samples, measured, progress)
+        return only, {name: only.loss_db}, "the only one for this target" if name == "native" else "as asked for"
     progress("comparing ways to write PReLU")
     double = calibrate(net, "double", graph, samples, measured, progress)
     single = observe(net, "single", graph, samples, measured)

@@ -13,12 +13,12 @@ from ecbsr_mobile import PlainNet
 from ecbsr_mobile.architecture import Activation
 from ecbsr_mobile.network import Int8Weights
 from ecbsr_mobile.quantization.channel_scales import (
-    NormalizedLayer,
+    EqualizedLayer,
     balanced,
     channel_statistics,
-    normalize,
-    normalize_partly,
-    normalize_relu,
+    equalize_for_double,
+    equalize_partly,
+    equalize_relu,
 )
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 from ecbsr_mobile.quantization.qparams import double_ranges, scale_and_zero_point
@@ -27,14 +27,14 @@ from tests.helpers.int8 import bundled_image, observed, with_long_tails
 from tests.helpers.networks import net
 
 
-def scaled(activation: Activation) -> tuple[PlainNet, list[NormalizedLayer]]:
+def scaled(activation: Activation) -> tuple[PlainNet, list[EqualizedLayer]]:
     plain = fold_steep_slopes(net(1, 2, activation)).requires_grad_(False)
     statistics = channel_statistics(plain, [bundled_image(1)])
     if activation == "prelu":
-        return plain, normalize(plain, statistics)
-    ranges = normalize_relu(plain, statistics)
+        return plain, equalize_for_double(plain, statistics)
+    ranges = equalize_relu(plain, statistics)
     limits = torch.tensor([-torch.inf, torch.inf]).expand(plain.architecture.channels, 2)
-    return plain, [NormalizedLayer(limits, act) for act in ranges]
+    return plain, [EqualizedLayer(limits, act) for act in ranges]
 
 
 def activations(plain: PlainNet, image: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -52,7 +52,7 @@ def test_scaling_channels_does_not_change_the_function(activation: Activation) -
     plain, image = net(1, 2, activation), bundled_image(1, 40, 50)
     torch.testing.assert_close(scaled(activation)[0](image), plain(image), rtol=0, atol=2e-5)
     native = fold_steep_slopes(net(1, 2, "prelu")).requires_grad_(False)
-    normalize_partly(native, channel_statistics(native, [image]), 5e-4, 1.0, addends=True)
+    equalize_partly(native, channel_statistics(native, [image]), 5e-4, 1.0, addends=True)
     torch.testing.assert_close(native(image), net(1, 2, "prelu")(image), rtol=0, atol=2e-5)
 
 
