@@ -143,7 +143,7 @@ def _equalized(
         for clipped, power in product(channels.PARTLY_CLIPPED_SHARES, channels.PARTLY_POWERS):
             scaled = deepcopy(plain)
             ranges = channels.equalize_partly(scaled, statistics, clipped, power, decomposition == "single")
-            method = f"channels scaled without {clipped * 1e6:g} of a million values, power {power:g}"
+            method = f"channels equalized to the power {power:g}, {clipped * 100:g} % of their smallest values clipped"
             starts.append((method, Int8Weights(decomposition, scaled, torch.tensor(ranges))))
         return starts
     choices: list[dict[str, float]] = [{"clipped": clipped} for clipped in channels.RELU_CLIPPED_SHARES]
@@ -153,8 +153,9 @@ def _equalized(
     for choice in choices:
         student = FakeQuantNet(deepcopy(plain), decomposition)
         student.equalize(statistics, **choice)
-        bias = f", bias {choice['noise_ratio']:g}" if "noise_ratio" in choice else ""
-        method = f"channels scaled to one range without {choice['clipped'] * 1e6:g} of a million values{bias}"
+        method = f"channels equalized, {choice['clipped'] * 100:g} % of their values clipped at each end"
+        if "noise_ratio" in choice:
+            method += f", the activation's scale for up to {choice['noise_ratio']:g} times the noise"
         starts.append((method, student.weights()))
     return starts
 
