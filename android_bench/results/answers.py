@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+
+from export.lights import Light
 
 from . import stats
 from .types import DeviceInfo, Results, Row
 
-Light = Literal["good", "partial", "bad", "unknown"]
-"""A traffic light: at least 60, at least 30, fewer than 30 frames per second, or no latency."""
-
 FRAME_RATES = (60, 30)
-"""Frames per second of smooth video: a frame every 16.7 ms, or every 33.3 ms."""
+"""Frames per second from which on a light is good, and partial: a frame every 16.7 ms, or every 33.3 ms."""
 
 _NAMES = {
     "cpu": "CPU", "gpu": "GPU", "nnapi": "NNAPI", "npu": "NPU", "qnn": "Qualcomm NPU", "external": "external delegate",
@@ -26,7 +24,7 @@ class Answer:
 
     Attributes:
         target: the device and its delegate, for people.
-        light: see `Light`.
+        light: by `FRAME_RATES`; unknown where there is no latency.
         word: the light in words.
         text: the figures, or why there are none.
         row: index of the row that it is about.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,6 +13,7 @@ from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.tflite.graph import short_name
 from ecbsr_mobile.utils.text import did_you_mean
 
+from ..lights import Light
 from ..npu.results import by_vendor
 from ..npu.socs import QUALCOMM
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from ..npu.results import CompileReports
     from .delegate_audit import DelegateAudit
     from .model_audit import Audit
-
-Light = Literal["good", "partial", "bad", "unknown"]
-"""A traffic light: takes the whole file, a part of it, nothing of it, or it is not known."""
 
 MAX_OPERATORS = 3
 """Kinds of operators that a verdict names."""
@@ -66,7 +64,7 @@ class Verdict:
     Attributes:
         target: one of `TARGETS`.
         title: the target's name for people.
-        light: see `Light`.
+        light: good: it takes the whole file; partial: a part of it; bad: nothing of it.
         word: the light in a word that suits the target.
         text: the reason, and what to do about it.
     """

@@ -13,7 +13,7 @@ from ecbsr_mobile.tflite.graph import short_name
 from ecbsr_mobile.utils import verbosity
 
 from .. import resolutions
-from ..html.rendering import SIGNS
+from ..lights import SIGNS
 from ..npu.socs import VENDORS, title_of, vendor_of
 from .gpu_report import difference_cells, print_report
 

@@ -8,7 +8,7 @@ from ecbsr_mobile.cli import common, tables
 from ecbsr_mobile.cli.gate_report import Check, GateReport
 
 from ..audit.verdicts import Verdict
-from ..html.rendering import SIGNS
+from ..lights import SIGNS
 from ..npu.results import STATIC
 from .audit_report import COMPILER_COLUMNS, compiler_cells
 from .gpu_report import print_reports

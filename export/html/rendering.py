@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from ecbsr_mobile.utils.templates import environment
 
+from ..lights import SIGNS
 from ..resolutions import SIZES, Size, name
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-SIGNS = {"good": "●", "partial": "◐", "bad": "✕", "unknown": "?"}
-"""A sign for each traffic light, since color alone does not reach everyone."""
 
 _NAMES = {size: alias for alias, size in SIZES.items()}
 
