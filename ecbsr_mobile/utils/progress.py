@@ -26,7 +26,7 @@ Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 Notify = Callable[[str], None]
 """`notify(text)` shows one line of text; several threads may call it."""
 
-_PERCENT = re.compile(r",? (\d+) %")
+_PERCENT = re.compile(r", (\d+) %(?=$|: )")
 _REFRESH_SECONDS = 0.1
 
 _lock = threading.RLock()
@@ -93,12 +93,17 @@ def counting(label: str, unit: str, total: int | None) -> Iterator[Callable[[int
         yield count
 
 
+def with_percent(work: str, done: int, total: int, detail: str = "") -> str:
+    """The message "rounding, 40 %: detail" of work of which `done` of `total` is done; `messages` shows it as a bar."""
+    return f"{work}, {done * 100 // total} %" + (f": {detail}" if detail else "")
+
+
 @contextmanager
 def messages(line: Notify) -> Iterator[Notify]:
     """Yield a function that shows what a long piece of work does now.
 
-    A message may have a percentage ("fine-tuning, 40 %: expected loss 0.1 dB"): the bar shows it. Without a terminal,
-    `line` gets each message, except those with a percentage.
+    The bar shows the percentage of a message of `with_percent`. Without a terminal, `line` gets each message, except
+    those with a percentage.
     """
     if not _bars_are_wanted():
         yield lambda message: None if _PERCENT.search(message) else line(message)

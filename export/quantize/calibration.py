@@ -21,7 +21,7 @@ import numpy as np
 
 from ecbsr_mobile import images
 from ecbsr_mobile.tflite import Graph, interpreter
-from ecbsr_mobile.utils.progress import Notify
+from ecbsr_mobile.utils.progress import Notify, with_percent
 
 from ..validation.sample_images import Sample, as_tensors
 from .distillation import Target, expected_loss
@@ -217,7 +217,7 @@ def search(
     ends = [(row, side) for row in range(len(rows)) for side in (0, 1) if rows[row][side] != 0]
     for number, (row, side) in enumerate(ends):
         if progress:
-            progress(f"calibrating ranges, {number * 100 // len(ends)} %")
+            progress(with_percent("calibrating ranges", number, len(ends)))
         for factor in FACTORS:
             while True:
                 moved = [list(limits) for limits in rows]

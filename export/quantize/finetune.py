@@ -14,7 +14,7 @@ import numpy as np
 
 from ecbsr_mobile import images
 from ecbsr_mobile.utils.one_thread import one_thread
-from ecbsr_mobile.utils.progress import Notify
+from ecbsr_mobile.utils.progress import Notify, with_percent
 
 from ..validation.sample_images import Sample
 from .distillation import expected_loss, targets
@@ -127,7 +127,8 @@ def finetune(
         try:
             for step in range(steps):
                 if progress and step * 100 // steps > (step - 1) * 100 // steps:
-                    progress(f"fine-tuning, {step * 100 // steps} %: expected loss {initial:.3f} → {best:.3f} dB")
+                    gained = f"expected loss {initial:.3f} → {best:.3f} dB"
+                    progress(with_percent("fine-tuning", step, steps, gained))
                 _set_gradients(student, net, crops.batch(step), pool)
                 optimizer.step(rate * _share_of_rate(step, steps, student.architecture))
                 _average(average, student, step)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecbsr_mobile.tflite import Graph, Node, Tensor, interpreter
-from ecbsr_mobile.utils.progress import Notify
+from ecbsr_mobile.utils.progress import Notify, with_percent
 
 from ..transforms.channels import convolution_before, scale_channels
 from .quantizer import copies_image
@@ -82,7 +82,7 @@ def round_weights(graph: Graph, image: NDArray[np.float32], progress: Notify) ->
     rounded, scales = graph, {}
     convolutions = list(_convolutions(graph))
     for count, (number, node) in enumerate(convolutions):
-        progress(f"rounding weights, {count * 100 // len(convolutions)} %")
+        progress(with_percent("rounding weights", count, len(convolutions)))
         rounded, scales[node.inputs[1]] = _round_convolution(graph, rounded, number, image)
     return RoundedWeights(rounded, scales)
 

@@ -19,8 +19,9 @@ for number in progress.bar(range(3), "first part"):
 with progress.messages(common.notice) as show:
     show("converting, which takes about ten seconds to start")
     common.notice("WARNING: of a library")
-    show("tuning, 40 %: expected loss 0.1 dB")
-    show("tuning, 50 %: expected loss 0.1 dB")
+    show(progress.with_percent("tuning", 4, 10, "expected loss 0.1 dB"))
+    show("int8: " + progress.with_percent("tuning", 1, 2, "expected loss 0.1 dB"))
+    show("measuring, which takes 5 % longer")
     common.notice("tuned")
     show("measuring")
 common.print_line("end")
@@ -48,7 +49,7 @@ def test_in_a_pipe_there_are_only_lines() -> None:
     assert ended.stdout.splitlines() == ["result 0", "result 1", "result 2", "end"]
     assert ended.stderr.splitlines() == [
         "note 0", "note 1", "note 2", "converting, which takes about ten seconds to start", "WARNING: of a library",
-        "tuned", "measuring",
+        "measuring, which takes 5 % longer", "tuned", "measuring",
     ]  # fmt: skip
 
 
