@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecbsr_mobile.errors import EcbsrError
+from ecbsr_mobile.upscaling import Model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +29,8 @@ BENT: Taps = ((0, 0), (1, 2), (2, 1))
 REACH = 2  # pixels of the farthest tap
 
 
-class LookUp:
-    """A model (see `upscaling.Model`) that upscales each plane with look-up tables."""
+class LookUp(Model):
+    """A model that upscales each plane with look-up tables."""
 
     radius = 2 * REACH
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.upscaling import Model
 from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.progress import bar
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from ecbsr_mobile import TorchModel
     from ecbsr_mobile.dataset import Pair
     from ecbsr_mobile.evaluation import Score
-    from ecbsr_mobile.upscaling import Model
 
 Figures = dict[str, Any]
 """The figures of one model: `scale`, `colors`, `activation`, `parameters`, `gmacs_720p`, `sets`, and `compressed`.
@@ -48,7 +48,7 @@ COMPRESSED = ("jpeg:30", "jpeg:50", "jpeg:75", "jpeg:90")
 TOLERANCE = 0.005  # dB: processors differ in the last bit of a convolution
 
 
-class EightBitInput:
+class EightBitInput(Model):
     """A float model whose LR input is rounded to 8 bits, as that of an int8 model is."""
 
     def __init__(self, model: TorchModel) -> None:

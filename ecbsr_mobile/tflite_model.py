@@ -93,7 +93,7 @@ class TfliteModel:
         return bool(self._io.input.tensor.dtype.itemsize == 1)
 
     def sized(self, width: int, height: int, threads: int = 1) -> SizedTflite | None:
-        """The model at one input size with an interpreter of its own, for a thread of its own.
+        """See `upscaling.Model.sized`; it has an interpreter of its own.
 
         None if the file runs only in tiles of its own size, or LiteRT resizes it.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .network import PlainNet
     from .quantization.fake_quant import FakeQuantNet
+    from .tflite_model import SizedTflite
     from .utils.progress import Progress
 
 TILE = 512
@@ -38,18 +39,20 @@ class Model(Protocol):
     colors: int
     radius: int | None
     """Radius of the receptive field in LR pixels; None where it has no bound, so that images are not cut into tiles."""
-    step: int
+    step: int = 1
     """Tiles start at multiples of this, in LR pixels."""
 
     def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """LR [H, W, colors] in [0, 1] → SR [scale·H, scale·W, colors] in [0, 1], not clipped."""
         ...
 
+    def sized(self, width: int, height: int, threads: int = 1) -> SizedTflite | None:
+        """The model at one size of LR images, in LR pixels, for a thread of its own; None: `run` is all there is."""
+        return None
 
-class TorchModel:
+
+class TorchModel(Model):
     """A plain or simulated int8 network, run by PyTorch on the device of its parameters."""
-
-    step = 1
 
     def __init__(self, net: PlainNet | FakeQuantNet) -> None:
         """`net` is not copied."""
@@ -157,7 +160,7 @@ def upscale_strips(
 ) -> Iterator[Picture]:
     """Like `upscale`, but yields the result in strips of rows from top to bottom, each `tile` LR pixels high."""
     width, height = image.size
-    scale, step = model.scale, getattr(model, "step", 1)
+    scale, step = model.scale, model.step
     if model.radius is None:
         tile = max(width, height)
     halo = max(model.radius or 0, _BICUBIC_RADIUS) + step - 1

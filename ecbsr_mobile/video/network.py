@@ -40,7 +40,7 @@ def luma_runner(model: Model, size: tuple[int, int], layout: Layout, threads: in
     Raises:
         EcbsrError: LiteRT cannot load the model at this size.
     """
-    sized = model.sized(*size, threads) if hasattr(model, "sized") else None
+    sized = model.sized(*size, threads)
     if sized is None:
         return lambda plane: _of_reals(model.run(_to_reals(plane, layout)), layout)
     return _SizedLuma(sized, model.scale, layout)
@@ -54,7 +54,7 @@ def rgb_runner(model: Model, clip: Clip, threads: int) -> RgbRunner:
     """
     layout, cv2 = clip.source.layout, opencv()
     to_rgb, to_stored = conversions(clip)
-    sized = model.sized(*clip.size, threads) if hasattr(model, "sized") else None
+    sized = model.sized(*clip.size, threads)
 
     def enlarged(image: NDArray[np.float32]) -> NDArray[np.float32]:
         if sized is None:
