@@ -141,7 +141,7 @@ def _show(report: Report) -> None:
     best = " best" if report.psnr >= report.best_psnr else ""
     common.notice(
         f"step {report.step}/{report.steps}  loss {report.loss:.6f}  val {report.psnr:.3f} dB{best}, "
-        f"{_bicubic(report)}  lr {report.rate:.1e}  {report.seconds_left / 60:.0f} min left"
+        f"{_bicubic(report)}  lr {report.lr:.1e}  {report.seconds_left / 60:.0f} min left"
     )
 
 

@@ -38,7 +38,7 @@ def event_file(folder: Path, step: int) -> Iterator[Callable[[Report], None]]:
 
         def write(report: Report) -> None:
             for name, value in asdict(report).items():
-                if name in ("loss", "psnr", "rate"):
+                if name in ("loss", "psnr", "lr"):
                     writer.add_scalar(name, value, report.step)
 
         yield write

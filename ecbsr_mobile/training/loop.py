@@ -263,8 +263,8 @@ def _validate(
     mean = evaluation.mean("val", scores)
     best = max(mean.psnr, previous["best_psnr"])
     seconds_left = (settings.steps - step) * seconds_per_step
-    rate = settings.lr_at(step)
-    return Report(step, settings.steps, loss, mean.psnr, best, rate, seconds_left, mean.bicubic_psnr)
+    lr = settings.lr_at(step)
+    return Report(step, settings.steps, loss, mean.psnr, best, lr, seconds_left, mean.bicubic_psnr)
 
 
 def _write(trainer: Trainer, out: Path, report: Report) -> None:

@@ -137,7 +137,7 @@ class Settings:
 class Report:
     """The progress of a run at a validation; one line of `log.jsonl`.
 
-    `loss` is the mean loss since the last report, `psnr` the mean luma PSNR in dB on the validation images, `rate` the
+    `loss` is the mean loss since the last report, `psnr` the mean luma PSNR in dB on the validation images, `lr` the
     learning rate, `seconds_left` an estimate from this process's speed, and `bicubic_psnr` the PSNR of bicubic on the
     same images.
     """
@@ -147,6 +147,6 @@ class Report:
     loss: float
     psnr: float
     best_psnr: float
-    rate: float
+    lr: float
     seconds_left: float
     bicubic_psnr: float = math.nan

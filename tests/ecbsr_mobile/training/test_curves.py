@@ -43,7 +43,7 @@ def test_event_files_have_the_values_of_the_log(train_images: Path, val_images: 
     of_run, of_resumed = events(run, resumed)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     values = {(tag, step): value for step, _, scalars in of_run for tag, value in scalars}
-    names = ("loss", "psnr", "rate")
+    names = ("loss", "psnr", "lr")
     assert values == {(name, line["step"]): pytest.approx(line[name], rel=1e-6) for line in log for name in names}
     # A resumed run starts a session, at which TensorBoard drops the later steps of older files.
     assert [step for step, starts, _ in of_resumed if starts] == [41]
