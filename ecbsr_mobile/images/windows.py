@@ -47,12 +47,23 @@ def most_detailed_crop(image: NDArray[Any], size: tuple[int, int]) -> NDArray[An
     return image[top : top + size[1], left : left + size[0]]
 
 
-def most_detailed_corner(image: NDArray[Any], size: tuple[int, int]) -> tuple[int, int]:
-    """(top, left) of that window."""
+def most_detailed_corner(image: NDArray[Any], size: tuple[int, int], grid: int = GRID) -> tuple[int, int]:
+    """(top, left) of that window, where the windows are on a grid of `grid` pixels; the first of equal ones."""
     width, height = size
-    tops, lefts = range(0, image.shape[0] - height + 1, GRID), range(0, image.shape[1] - width + 1, GRID)
-    corners = ((top, left) for top in tops for left in lefts)
-    return max(corners, key=lambda corner: detail(image[corner[0] :, corner[1] :][:height, :width]))
+    values = image.astype(np.float64).reshape(*image.shape[:2], -1)
+    across, down = (np.abs(np.diff(values, axis=axis)).sum(axis=2) for axis in (1, 0))
+    details = _window_means(across, height, width - 1) + _window_means(down, height - 1, width)
+    row, column = np.unravel_index(np.argmax(details[::grid, ::grid]), details[::grid, ::grid].shape)
+    return int(row) * grid, int(column) * grid
+
+
+def _window_means(plane: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
+    """The mean of each window of [H, W], by its top left corner; 0 for windows of no pixels."""
+    sums = np.pad(plane, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    rows, columns = plane.shape[0] - height + 1, plane.shape[1] - width + 1
+    below, above = sums[height:], sums[:rows]
+    total = below[:, width:] - above[:, width:] - below[:, :columns] + above[:, :columns]
+    return total / max(height * width, 1)
 
 
 def tiles(length: int, step: int) -> Iterator[tuple[int, int]]:
