@@ -17,11 +17,11 @@ for number in progress.bar(range(3), "first part"):
     common.notice(f"note {number}")
     common.print_line(f"result {number}")
 with progress.messages(common.notice) as show:
+    show("calibrating, which takes 5 % longer")
     show("converting, which takes about ten seconds to start")
     common.notice("WARNING: of a library")
     show(progress.with_percent("tuning", 4, 10, "expected loss 0.1 dB"))
     show("int8: " + progress.with_percent("tuning", 1, 2, "expected loss 0.1 dB"))
-    show("measuring, which takes 5 % longer")
     common.notice("tuned")
     show("measuring")
 common.print_line("end")
@@ -48,8 +48,8 @@ def test_in_a_pipe_there_are_only_lines() -> None:
     ended = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, env=environment(), check=True)
     assert ended.stdout.splitlines() == ["result 0", "result 1", "result 2", "end"]
     assert ended.stderr.splitlines() == [
-        "note 0", "note 1", "note 2", "converting, which takes about ten seconds to start", "WARNING: of a library",
-        "measuring, which takes 5 % longer", "tuned", "measuring",
+        "note 0", "note 1", "note 2", "calibrating, which takes 5 % longer",
+        "converting, which takes about ten seconds to start", "WARNING: of a library", "tuned", "measuring",
     ]  # fmt: skip
 
 
