@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 import shlex
 import struct
 import threading
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import download
-from ecbsr_mobile.utils.files import atomic_write, write_bytes
+from ecbsr_mobile.utils.files import atomic_write
 from ecbsr_mobile.utils.progress import Notify
 
 from ..config import DOWNLOADED
@@ -38,7 +37,6 @@ MACHINES = {0xB7: "arm64-v8a", 0x28: "armeabi-v7a", 0x3E: "x86_64", 0x03: "x86"}
 
 MIN_BYTES, MAX_BYTES = 100_000, 200_000_000  # the published tools have 2 to 30 million bytes
 DOWNLOAD_SECONDS = 600  # 30 million bytes at 50 KB/s
-RECORD = "source.json"  # beside a downloaded tool
 _downloading = threading.Lock()  # several phones need the same file
 _ONLY_IN_LITERT = b"benchmark_litert_model"
 
@@ -82,7 +80,7 @@ def find(
     with _downloading:
         if not _is_intact(path, sha256):
             _download(ADDRESSES[tool, abi], path, sha256, progress, stop or threading.Event())
-    return _with_hash(_examined(path, f"{tool} {_record(path)['last_modified']}".strip(), abis), sha256)
+    return _with_hash(_examined(path, f"{tool} {_record(path).last_modified}".strip(), abis), sha256)
 
 
 def find_for_dry_run(tool: str) -> Binary:
@@ -105,7 +103,7 @@ def download_commands(binary: Binary, sha256: str) -> list[tuple[str, ...]]:
     limits = ("--max-filesize", str(MAX_BYTES), "--max-time", str(DOWNLOAD_SECONDS))
     target = ("--create-dirs", "--output", path, ADDRESSES[binary.info.kind, binary.abi])
     curl = ("curl", "--fail", "--location", "--proto", "=https", "--proto-redir", "=https", *limits, *target)
-    known = sha256 or _record(binary.path)["sha256"]
+    known = sha256 or _record(binary.path).sha256
     check = ("sh", "-c", f"echo {shlex.quote(f'{known}  {path}')} | sha256sum --check")
     return [curl, check] if known else [curl]
 
@@ -145,27 +143,24 @@ def _existing(tool: str) -> Path:
     return path
 
 
-def _record(path: Path) -> dict[str, str]:
-    """What was recorded about a downloaded tool; empty texts where there is no record."""
-    try:
-        record = json.loads(path.with_name(RECORD).read_text(encoding="utf-8"))
-        return {name: str(record.get(name) or "") for name in ("sha256", "last_modified")}
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return {"sha256": "", "last_modified": ""}
+def _record_path(path: Path) -> Path:
+    return path.with_name("source.json")
+
+
+def _record(path: Path) -> download.Record:
+    """What was recorded about a downloaded tool."""
+    return download.read_record(_record_path(path))
 
 
 def _is_intact(path: Path, sha256: str) -> bool:
     """Whether the file in the cache has its recorded hash, and `sha256` where one is given."""
-    recorded = _record(path)["sha256"]
-    try:
-        return recorded == hashlib.sha256(path.read_bytes()).hexdigest() and sha256 in ("", recorded)
-    except OSError:
-        return False
+    recorded = _record(path).sha256
+    return sha256 in ("", recorded) and download.is_intact(path, recorded)
 
 
 def _download(address: str, path: Path, sha256: str, progress: Notify, stop: threading.Event) -> None:
     progress(f"downloading {address}")
-    recorded = _record(path)["sha256"]
+    recorded = _record(path).sha256
     with atomic_write(path) as temporary:
         try:
             fetched = download.fetch(address, temporary, max_bytes=MAX_BYTES, seconds=DOWNLOAD_SECONDS, stop=stop)
@@ -179,8 +174,8 @@ def _download(address: str, path: Path, sha256: str, progress: Notify, stop: thr
                 f"{address} now has the SHA-256 {fetched.sha256}, but the tool downloaded first had {recorded}; "
                 f"if a new version is expected, accept it with --tool-sha256 {fetched.sha256}"
             )
-    source = {"address": address, "sha256": fetched.sha256, "last_modified": fetched.header("Last-Modified")}
-    write_bytes(path.with_name(RECORD), json.dumps(source).encode())
+    record = download.Record(address, fetched.sha256, fetched.header("Last-Modified"))
+    download.write_record(_record_path(path), record)
     kept = "as given" if sha256 else "as before" if recorded else "recorded for later downloads, which must have it"
     progress(f"downloaded {path}; SHA-256 {fetched.sha256}, {kept}")
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 import zipfile
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils import download
-from ecbsr_mobile.utils.files import atomic_write, write_bytes
+from ecbsr_mobile.utils.files import atomic_write
 from ecbsr_mobile.utils.progress import Notify
 
 from ..benchmark_tool import binary
@@ -41,11 +39,12 @@ def _cached(address: str) -> Path:
     return binary.cache_folder() / f"qnn-{VERSION}" / address.rpartition("/")[2]
 
 
+def _record_path(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
 def _is_intact(path: Path) -> bool:
-    try:
-        return _recorded(path) == hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return False
+    return download.is_intact(path, download.read_record(_record_path(path)).sha256)
 
 
 def fetched(progress: Notify, stop: threading.Event) -> Path:
@@ -57,9 +56,9 @@ def fetched(progress: Notify, stop: threading.Event) -> Path:
     with _downloading:
         for address in ADDRESSES:
             path = _cached(address)
-            recorded = _recorded(path)
             if _is_intact(path):
                 continue
+            recorded = download.read_record(_record_path(path)).sha256
             progress(f"downloading {address}; {LICENSE}")
             try:
                 with atomic_write(path) as temporary:
@@ -73,14 +72,7 @@ def fetched(progress: Notify, stop: threading.Event) -> Path:
             except EcbsrError as error:
                 note = f"library missing: {error}; download it elsewhere, and give its folder with --qnn"
                 raise Refused("failed", note) from None
-            record = {"address": address, "sha256": archive.sha256}
-            write_bytes(path.with_suffix(".json"), json.dumps(record).encode())
+            record = download.Record(address, archive.sha256, archive.header("Last-Modified"))
+            download.write_record(_record_path(path), record)
             progress(f"downloaded {path}; SHA-256 {archive.sha256}")
     return _cached(ADDRESSES[0]).parent
-
-
-def _recorded(path: Path) -> str:
-    try:
-        return str(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return ""
