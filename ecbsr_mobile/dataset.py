@@ -94,7 +94,7 @@ def paths(folder: str | os.PathLike[str], scale: int) -> list[tuple[Path, Path |
     if (root / f"image_SRF_{scale}").is_dir():
         root /= f"image_SRF_{scale}"
     try:
-        found = images.find(root)
+        files = images.find(root)
     except EcbsrError:
         if not root.is_dir() or not any(child.is_dir() for child in root.iterdir()):
             raise
@@ -102,7 +102,7 @@ def paths(folder: str | os.PathLike[str], scale: int) -> list[tuple[Path, Path |
             f"{root}: contains neither images, nor HR/ and LR/, nor x{scale}/HR/ and x{scale}/LR/, "
             f"nor NAME_HR/ and NAME_LR_bicubic/X{scale}/, nor image_SRF_{scale}/"
         ) from None
-    return _side_by_side(root, found, scale)
+    return _side_by_side(root, files, scale)
 
 
 def _lr_beside(hr: Path, scale: int) -> Path:
@@ -116,13 +116,13 @@ def _match(hr: Path, lr: Path, scale: int) -> list[tuple[Path, Path | None]]:
     high, low = images.find(hr), images.find(lr)
     by_name = {_name(path): path for path in low if _scale_of(path) in (None, scale)}
     by_name |= {path.stem: path for path in low}
-    found: list[tuple[Path, Path | None]] = []
+    matched: list[tuple[Path, Path | None]] = []
     for path in high:
         match = by_name.get(path.stem) or by_name.get(_name(path))
         if match is None:
             raise EcbsrError(f"{lr}: contains no LR image for {path.name}")
-        found.append((path, match))
-    return found
+        matched.append((path, match))
+    return matched
 
 
 _HR = re.compile(r"(?i)[-_ .](?:HR|GT|HQ|high)$|^(?:HR|GT|HQ|high)[-_ .]")
@@ -140,38 +140,38 @@ def _name(path: Path) -> str:
 
 def _scale_of(path: Path) -> int | None:
     """The scale in the name of an LR image, if there is one."""
-    found = _LR.search(path.stem)
-    number = found and next(filter(None, found.groups()), None)
+    mark = _LR.search(path.stem)
+    number = mark and next(filter(None, mark.groups()), None)
     return int(number) if number else None
 
 
-def _are_only_names(found: list[Path]) -> bool:
+def _are_only_names(files: list[Path]) -> bool:
     """Whether what looks like a mark of HR or LR is just a name: "High tide" beside "beach", and no pair at all."""
-    marked = {_name(path) for path in found if _HR.search(path.stem)}
-    plain = [path.stem for path in found if not _HR.search(path.stem) and not _LR.search(path.stem)]
+    marked = {_name(path) for path in files if _HR.search(path.stem)}
+    plain = [path.stem for path in files if not _HR.search(path.stem) and not _LR.search(path.stem)]
     strangers = [name for name in plain if not any(name.startswith(f"{other}_") for other in marked)]
     high = marked or {*plain}
-    return bool(strangers) and not any(_LR.search(path.stem) and _name(path) in high for path in found)
+    return bool(strangers) and not any(_LR.search(path.stem) and _name(path) in high for path in files)
 
 
-def _side_by_side(folder: Path, found: list[Path], scale: int) -> list[tuple[Path, Path | None]]:
+def _side_by_side(folder: Path, files: list[Path], scale: int) -> list[tuple[Path, Path | None]]:
     """The pairs of a folder in which LR images may lie beside the HR images."""
-    if _are_only_names(found):
-        if named := [path.name for path in found if _LR.search(path.stem) and _scale_of(path) is None]:
+    if _are_only_names(files):
+        if named := [path.name for path in files if _LR.search(path.stem) and _scale_of(path) is None]:
             text = f"{folder}: there is no HR image for {first_and_more(named)}, so each counts as one"
             warnings.warn(text, UserWarning, stacklevel=3)
-        return [(path, None) for path in found]
-    return _told_apart(folder, found, scale)
+        return [(path, None) for path in files]
+    return _told_apart(folder, files, scale)
 
 
-def _told_apart(folder: Path, found: list[Path], scale: int) -> list[tuple[Path, Path | None]]:
+def _told_apart(folder: Path, files: list[Path], scale: int) -> list[tuple[Path, Path | None]]:
     """The pairs of a folder by the marks in its names."""
-    marked = {_name(path): path for path in found if _HR.search(path.stem)}
-    unmarked = {path.stem: path for path in found if not _LR.search(path.stem)}
+    marked = {_name(path): path for path in files if _HR.search(path.stem)}
+    unmarked = {path.stem: path for path in files if not _LR.search(path.stem)}
     high = marked or unmarked
     low: dict[str, Path] = {}
     others, other_scale = [], []
-    for path in (path for path in found if path not in high.values()):
+    for path in (path for path in files if path not in high.values()):
         name = _name(path)
         if not _LR.search(path.stem):  # a result of another method, such as img_001_SRF_2_bicubic
             others.append(path)

@@ -46,7 +46,7 @@ def parse(text: str) -> tuple[Degradation, ...]:
     Raises:
         UsageError: an item is not KIND, KIND:STRENGTH or KIND:LOW-HIGH within the limits, or a kind is there twice.
     """
-    found: dict[str, Degradation] = {}
+    by_kind: dict[str, Degradation] = {}
     for item in text.split(","):
         match = _ITEM.fullmatch(item.strip())
         kind = match["kind"] if match else item.partition(":")[0].strip()
@@ -58,10 +58,10 @@ def parse(text: str) -> tuple[Degradation, ...]:
         least, most = LIMITS[kind]
         if not match or not least <= low <= high <= most:
             raise UsageError(f"degrade {item!r} is not a range; use {kind}:LOW-HIGH within {least:g} and {most:g}")
-        if kind in found:
+        if kind in by_kind:
             raise UsageError(f"degrade {text!r} has {kind} twice; give one range")
-        found[kind] = Degradation(kind, low, high)
-    return tuple(found[kind] for kind in LIMITS if kind in found)
+        by_kind[kind] = Degradation(kind, low, high)
+    return tuple(by_kind[kind] for kind in LIMITS if kind in by_kind)
 
 
 def degrade(rgb: NDArray[np.uint8], degradations: Sequence[Degradation], seed: Sequence[int]) -> NDArray[np.uint8]:

@@ -96,11 +96,11 @@ def versions() -> str:
     """The versions of this package, Python, the system, and those packages that are installed, on one line."""
     from importlib import metadata
 
-    found = []
+    packages = []
     for package in ("ai-edge-litert", "numpy", "torch", "tensorflow"):
         try:
-            found.append(f"{package} {metadata.version(package)}")
+            packages.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             continue
     system = f"{platform.system()} {platform.machine()}"
-    return ", ".join([f"ecbsr-mobile {__version__}", f"Python {platform.python_version()}", system, *found])
+    return ", ".join([f"ecbsr-mobile {__version__}", f"Python {platform.python_version()}", system, *packages])

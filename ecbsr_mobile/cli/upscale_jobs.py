@@ -92,9 +92,9 @@ def find_sources(inputs: Iterable[str], out: str | None, kind: Kind) -> tuple[li
             continue
         if out is not None and _same(path, Path(out)):
             raise UsageError(f"{out}: is the input folder; choose another output folder")
-        found, unlisted = images.find_below(path, out, kind.endings, kind.name, kind.others)
+        files, unlisted = images.find_below(path, out, kind.endings, kind.name, kind.others)
         name = Path(path.resolve().name) if len(paths) > 1 else Path()
-        sources += [Source(file, path, name / file.parent.relative_to(path)) for file in found]
+        sources += [Source(file, path, name / file.parent.relative_to(path)) for file in files]
         failures += unlisted
     return sources, failures
 
@@ -192,8 +192,8 @@ def _is_file_name(out: str, sources: Sequence[Source], kind: Kind) -> bool:
         kind.check_format(out)
         return True
     if Path(out).exists() or Path(out).suffix.lower() in kind.endings:
-        found = "is a file" if Path(out).exists() else f"is the name of one {kind.name}"
-        raise UsageError(f"{out}: {found}; for a folder or several {kind.name}s, give a folder to write to")
+        problem = "is a file" if Path(out).exists() else f"is the name of one {kind.name}"
+        raise UsageError(f"{out}: {problem}; for a folder or several {kind.name}s, give a folder to write to")
     return False
 
 
@@ -224,11 +224,11 @@ def _same(source: Path, target: Path) -> bool:
 
 def _identities(paths: Iterable[Path]) -> set[tuple[int, int]]:
     """Device and inode of those files that exist."""
-    found = set()
+    identities = set()
     for path in paths:
         try:
             status = path.stat()
         except OSError:
             continue
-        found.add((status.st_dev, status.st_ino))
-    return found
+        identities.add((status.st_dev, status.st_ino))
+    return identities

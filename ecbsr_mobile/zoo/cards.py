@@ -203,8 +203,7 @@ def real_name(clean: str) -> str:
 
 def cards() -> tuple[ModelCard, ...]:
     """The card of every bundled model, by scale, then by cost."""
-    found = [card(name) for name in names()]
-    return tuple(sorted(found, key=lambda card: (card.scale, card.gmacs_720p, card.name)))
+    return tuple(sorted(map(card, names()), key=lambda card: (card.scale, card.gmacs_720p, card.name)))
 
 
 def card(name: str) -> ModelCard:

@@ -117,18 +117,18 @@ def html(audits: Audits) -> str:
 
 def _answer(audits: Audits) -> str:
     """In one sentence, what takes the files whole, and what does not."""
-    found = [audit.verdicts for audit in audits.by_path.values()]
-    if not found:
+    of_files = [audit.verdicts for audit in audits.by_path.values()]
+    if not of_files:
         return "No model was audited"
-    if len(found) == 1:
+    if len(of_files) == 1:
         (name,) = (Path(path).name for path in audits.by_path)
-        whole = [verdict.title for verdict in found[0] if verdict.light == "good"]
-        others = [f"{verdict.title} ({verdict.word})" for verdict in found[0] if verdict.light in ("partial", "bad")]
+        whole = [verdict.title for verdict in of_files[0] if verdict.light == "good"]
+        others = [f"{verdict.title} ({verdict.word})" for verdict in of_files[0] if verdict.light in ("partial", "bad")]
         taken = f"taken whole by {', '.join(whole)}" if whole else "taken whole by none"
         return f"{name}: {taken}" + (f"; not by {', '.join(others)}" if others else "")
-    counts = Counter(verdict.title for verdicts in found for verdict in verdicts if verdict.light == "good")
-    titles = _unique(verdict.title for verdicts in found for verdict in verdicts)
-    return f"Of {len(found)} models, these are taken whole: " + ", ".join(
+    counts = Counter(verdict.title for verdicts in of_files for verdict in verdicts if verdict.light == "good")
+    titles = _unique(verdict.title for verdicts in of_files for verdict in verdicts)
+    return f"Of {len(of_files)} models, these are taken whole: " + ", ".join(
         f"{title} {counts[title]}" for title in titles
     )
 

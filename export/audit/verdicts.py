@@ -106,10 +106,10 @@ def verdicts(audit: Audit) -> tuple[Verdict, ...]:
     return tuple(_verdict(target, by_name[target.delegate], audit) for target in _TARGETS if target.delegate in by_name)
 
 
-def missed(found: Iterable[Verdict], required: Iterable[str]) -> list[Verdict]:
+def missed(given: Iterable[Verdict], required: Iterable[str]) -> list[Verdict]:
     """The verdicts of required targets that do not take the whole file."""
     names = set(required)
-    return [verdict for verdict in found if verdict.target in names and verdict.light != "good"]
+    return [verdict for verdict in given if verdict.target in names and verdict.light != "good"]
 
 
 def _verdict(target: _Target, delegate: DelegateAudit, audit: Audit) -> Verdict:

@@ -78,8 +78,8 @@ def main(argv: list[str] | None = None) -> int:
     else:
         for path, audit in audits.by_path.items():
             audit_report.print_audit(path, audit, recipe=options.recipe)
-    for path, found in missed.items():
-        for verdict in found:
+    for path, verdicts_missed in missed.items():
+        for verdict in verdicts_missed:
             common.problem(f"{typed_name()}: {path}: required of {verdict.target}: {verdict.sentence}")
     _hint(options, audits)
     return common.FAILED if audits.errors or any(missed.values()) else common.DONE
@@ -89,8 +89,8 @@ def _required(required: Sequence[str], missed: Mapping[str, Sequence[Verdict]]) 
     """What `--require` decided, for the JSON document."""
     if not required:
         return {}
-    found = [{"path": path, "target": each.target, "title": each.title} for path in missed for each in missed[path]]
-    return {"required": {"targets": list(required), "missed": found}}
+    entries = [{"path": path, "target": each.target, "title": each.title} for path in missed for each in missed[path]]
+    return {"required": {"targets": list(required), "missed": entries}}
 
 
 def _hint(options: argparse.Namespace, audits: Audits) -> None:

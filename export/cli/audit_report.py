@@ -98,12 +98,12 @@ def gate(audits: Audits, missed: Mapping[str, Sequence[Verdict]], required: Sequ
 
 def _evidence(audit: Audit) -> str:
     """What was found out on this machine, and the beginning of a sentence about the rest."""
-    found = ["The CPU was measured"] if audit.measured else []
-    found += ["the GPU delegate was asked"] if audit.gpu is not None and audit.gpu.taken is not None else []
+    done = ["The CPU was measured"] if audit.measured else []
+    done += ["the GPU delegate was asked"] if audit.gpu is not None and audit.gpu.taken is not None else []
     compiled = {vendor_of(soc) for soc, report in (audit.npu or {}).items() if report.taken is not None}
-    found += [f"{title_of(vendor)}'s compiler was run" for vendor in sorted(compiled)]
-    text = ", ".join(found)
-    return f"{text[0].upper()}{text[1:]} on this machine; the others are" if found else "These are"
+    done += [f"{title_of(vendor)}'s compiler was run" for vendor in sorted(compiled)]
+    text = ", ".join(done)
+    return f"{text[0].upper()}{text[1:]} on this machine; the others are" if done else "These are"
 
 
 def _print_delegates(delegates: tuple[DelegateAudit, ...], measured: XnnpackReport | None) -> None:

@@ -14,6 +14,7 @@ from .audit_report import COMPILER_COLUMNS, compiler_cells
 from .gpu_report import print_reports
 
 if TYPE_CHECKING:
+    from ..audit.delegate_audit import DelegateAudit
     from ..results import Exported, ExportedFile
 
 TARGETS = ("cpu", "gpu", "nnapi", "qualcomm")
@@ -101,14 +102,18 @@ def _table(exported: Exported) -> tuple[list[str], list[list[str]]]:
     return list(columns), [list(cells) for cells in zip(*columns.values(), strict=True)]
 
 
+def _delegate(file: ExportedFile, name: str) -> DelegateAudit | None:
+    return next((each for each in file.audit.delegates if each.name == name), None) if file.audit else None
+
+
 def _nodes(file: ExportedFile, name: str) -> str:
-    found = next((each for each in file.audit.delegates if each.name == name), None) if file.audit else None
-    return f"{found.taken}/{found.total}" if found else "-"
+    delegate = _delegate(file, name)
+    return f"{delegate.taken}/{delegate.total}" if delegate else "-"
 
 
 def _partitions(file: ExportedFile) -> str:
-    found = next((each for each in file.audit.delegates if each.name == "xnnpack"), None) if file.audit else None
-    return str(found.partitions) if found else "-"
+    delegate = _delegate(file, "xnnpack")
+    return str(delegate.partitions) if delegate else "-"
 
 
 def _kind(file: ExportedFile) -> str:

@@ -64,9 +64,10 @@ def parse(log: bytes) -> dict[int, AcceleratorLog]:
         number, _, rest = attempt.partition("\n")
         if number.isdecimal():
             parts.setdefault(int(number), []).append(rest)
-    found = _ADAPTER.search(text)
-    adapter = (printable(found[1], 100), found[2].strip().lower().startswith("cpu")) if found else (None, False)
-    return {number: _parse_attempts([before, *texts], *adapter) for number, texts in parts.items()}
+    selected = _ADAPTER.search(text)
+    adapter = printable(selected[1], 100) if selected else None
+    software = selected is not None and selected[2].strip().lower().startswith("cpu")
+    return {number: _parse_attempts([before, *texts], adapter, software) for number, texts in parts.items()}
 
 
 def _parse_attempts(texts: list[str], adapter: str | None, software: bool) -> AcceleratorLog:

@@ -63,13 +63,13 @@ def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int, most
     paths = [path for path in paths if min(images.header_size(path)) >= MIN_SIDE]
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), most)).round().astype(int)]
     read = [_sample(path, scale, colors) for path in chosen]
-    found = [sample for sample in read if sample.lr.min() < sample.lr.max()]  # a flat image tells nothing
-    if not found:
+    usable = [sample for sample in read if sample.lr.min() < sample.lr.max()]  # a flat image tells nothing
+    if not usable:
         raise EcbsrError(
             f"{folder or 'this installation'} has no image of at least {MIN_SIDE}x{MIN_SIDE} pixels to calibrate on, "
             "or only flat ones"
         )
-    return found
+    return usable
 
 
 def as_tensors(samples: Sequence[Sample]) -> list[Tensor]:
