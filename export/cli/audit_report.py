@@ -185,14 +185,14 @@ def _npu_row(soc: str, report: CompileReport, emulated: bool) -> list[str]:
 
 
 def _print_npu_notes(reports: CompileReports) -> None:
-    """Print each note and rejected operator once, with the SoCs that share it."""
+    """Print each note and refused operator once, with the SoCs that share it."""
     socs: dict[str, list[str]] = {}
     for soc, report in reports.items():
         lines = [f"{report.status}: {report.note}"] if report.note else []
         lines += [report.emulated.note] if report.emulated and report.emulated.note else []
         lines += [
-            f"stays on the CPU: {short_name(rejected.operator)} (node {rejected.node}): {rejected.reason}"
-            for rejected in report.refused
+            f"stays on the CPU: {short_name(refused.operator)} (node {refused.node}): {refused.reason}"
+            for refused in report.refused
         ]
         for line in lines:
             socs.setdefault(line, []).append(soc)

@@ -17,8 +17,8 @@ from ecbsr_mobile.utils.text import MAX_NOTE
 from . import compiler_log
 from .compiled_model import remaining_nodes
 from .compiler_log import CompilerLog
-from .qualcomm_sdk import LIBRARIES, Toolchain
-from .results import CompileReport, RejectedOp
+from .results import CompileReport, RefusedOp
+from .toolchain import LIBRARIES, Toolchain
 
 TIMEOUT_SECONDS = 300.0  # bundled models take 1 to 4 s at 960x540 on an idle machine
 FLOATS = (FLOAT32, "FLOAT16", "FLOAT64")
@@ -80,8 +80,8 @@ def _interpret(
         note = f"ended by {signal_name(-code)}" + (f"; its last error: {log.error}" if log.error else "")
         return _report("crashed", graph, seconds, note=note[:MAX_NOTE]), None
     if log.has_counts and log.taken == 0:
-        rejected = _rejected(graph, set(range(len(graph.nodes))), log.reasons)
-        return replace(_report("refused", graph, seconds, rejected), taken=0, total=log.total, partitions=0), None
+        refused = _refused(graph, set(range(len(graph.nodes))), log.reasons)
+        return replace(_report("refused", graph, seconds, refused), taken=0, total=log.total, partitions=0), None
     if code != 0:
         note = log.error or f"exit code {code}, without a reason"
         return _report("failed", graph, seconds, note=note[:MAX_NOTE]), None
@@ -102,7 +102,7 @@ def _successful(graph: Graph, log: CompilerLog, compiled: Graph, seconds: float)
     status = "ok" if log.taken == log.total else "partial"
     complete = len(log.traffic) == log.partitions
     return replace(
-        _report(status, graph, seconds, _rejected(graph, remaining, log.reasons)),
+        _report(status, graph, seconds, _refused(graph, remaining, log.reasons)),
         taken=log.taken,
         total=log.total,
         partitions=log.partitions,
@@ -113,7 +113,7 @@ def _successful(graph: Graph, log: CompilerLog, compiled: Graph, seconds: float)
 
 
 def _report(
-    status: str, graph: Graph, seconds: float, refused: tuple[RejectedOp, ...] = (), note: str = ""
+    status: str, graph: Graph, seconds: float, refused: tuple[RefusedOp, ...] = (), note: str = ""
 ) -> CompileReport:
     is_image = len(graph.inputs) == 1 and len(graph.tensors[graph.inputs[0]].shape) == 4
     width, height = tflite.input_size(graph) if is_image else (-1, -1)
@@ -121,10 +121,10 @@ def _report(
     return CompileReport(status, size, arithmetic(graph), seconds, refused=refused, note=note)
 
 
-def _rejected(graph: Graph, nodes: set[int], reasons: dict[int, str]) -> tuple[RejectedOp, ...]:
-    rejected = []
+def _refused(graph: Graph, nodes: set[int], reasons: dict[int, str]) -> tuple[RefusedOp, ...]:
+    refused = []
     for number in sorted(nodes & set(range(len(graph.nodes)))):
         node = graph.nodes[number]
         default = "is a custom operator" if node.custom else "rejected without a reason"
-        rejected.append(RejectedOp(number, node.operator, reasons.get(number, default)))
-    return tuple(rejected)
+        refused.append(RefusedOp(number, node.operator, reasons.get(number, default)))
+    return tuple(refused)

@@ -54,7 +54,7 @@ class CompilerLog:
         taken: supported operators, of `total`, in `partitions`.
         total: operators of the model.
         partitions: compiled partitions.
-        reasons: index of a rejected operator in the model → the reason.
+        reasons: index of a refused operator in the model → the reason.
         traffic: estimated memory traffic per partition.
         error: the last error that is not a rejection; "" if there is none.
     """
@@ -93,7 +93,7 @@ def parse(errors: bytes, output: bytes) -> CompilerLog:
 
 
 def _reasons(errors: bytes, validation: dict[str, str]) -> dict[int, str]:
-    """Index of each rejected operator → the validator's reason for the QNN operator that it maps to."""
+    """Index of each refused operator → the validator's reason for the QNN operator that it maps to."""
     reasons: dict[int, str] = {}
     failed: str | None = None
     for match in _REFUSED.finditer(errors):

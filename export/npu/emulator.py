@@ -18,8 +18,8 @@ from ecbsr_mobile.utils.text import MAX_NOTE, last_line
 from ..validation.difference import difference
 from .compiled_model import CompiledPartition, compiled_partitions
 from .emulator_worker import ONNX_TYPES
-from .qualcomm_sdk import Toolchain
 from .results import EmulationResult
+from .toolchain import Toolchain
 
 if TYPE_CHECKING:
     from ecbsr_mobile.tflite.image_io import ImageTensor

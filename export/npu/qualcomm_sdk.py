@@ -1,80 +1,31 @@
-"""Find Qualcomm's compiler and emulator on this machine, and run them.
+"""Find Qualcomm's compiler and emulator on this machine.
 
-LiteRT contains the driver (`apply_plugin_main`) and the compiler plugin; `onnxruntime-qnn`, which the user installs,
-contains Qualcomm's libraries (HTP and its compiler). The plugin loads them from LD_LIBRARY_PATH, and all of them must
-be there, so they are linked into one temporary folder.
+LiteRT contains the compiler plugin; `onnxruntime-qnn`, which the user installs, contains Qualcomm's libraries (HTP and
+its compiler). All of them must be in one folder, so they are linked into a temporary one.
 """
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.utils import limited, subprocess_runner
+from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.extras import how_to_install
 from ecbsr_mobile.utils.guard import TemporaryFolder
-from ecbsr_mobile.utils.limited import Limits
 from ecbsr_mobile.utils.text import last_line
 
 from .socs import QUALCOMM, VENDORS
+from .toolchain import DRIVER, Toolchain
 
 INSTALL = how_to_install("qualcomm")
 PLUGIN = VENDORS[QUALCOMM].plugin
-DRIVER = "tools/apply_plugin_main"
 BACKEND, EMULATOR = "libQnnHtp.so", "libonnxruntime_providers_qnn.so"
-# A link in the working folder: LD_LIBRARY_PATH is split at colons and the driver's flags at commas, which the path of
-# the folder may contain.
-LIBRARIES = "libraries"
 LOAD_SECONDS = 60.0  # 200 MB from a cold disk
-
-LIMITS = Limits(memory_bytes=8 * 2**30)  # a bundled model at 960x540 needs 0.8 GB
-
-
-@dataclass(frozen=True)
-class Toolchain:
-    """The installed programs of a vendor.
-
-    Attributes:
-        folder: contains links to all libraries.
-        driver: LiteRT's program that runs the compiler.
-        license: Qualcomm's license; None for another vendor, whose SDK contains it.
-        manufacturer: the plug-in's name of the vendor.
-    """
-
-    folder: Path
-    driver: Path
-    license: Path | None
-    manufacturer: str = VENDORS[QUALCOMM].manufacturer
-
-    @property
-    def notice(self) -> str:
-        """The license notice for the user, to be shown before the programs run."""
-        if self.license is None:
-            return f"the NPU compiler is {self.manufacturer}'s; by using it you accept the license of its SDK"
-        return (
-            f"the NPU compiler and emulator are Qualcomm's; by using them you accept Qualcomm's license: {self.license}"
-        )
-
-    def run(
-        self, command: list[str], folder: Path, seconds: float, stop: threading.Event | None = None
-    ) -> tuple[int, bytes, bytes]:
-        """Run a program in an empty `folder`, with limits: its exit code, standard output and standard error.
-
-        Raises:
-            TimedOut: it did not end in `seconds`.
-            Canceled: `stop` was set meanwhile.
-        """
-        (folder / LIBRARIES).symlink_to(self.folder)
-        environment = {**os.environ, "LD_LIBRARY_PATH": LIBRARIES, "ORT_DISABLE_TELEMETRY": "1"}
-        return limited.run(command, folder, seconds, LIMITS, environment, stop)
 
 
 @contextmanager
@@ -104,7 +55,7 @@ def toolchain() -> Iterator[Toolchain]:
         # The plugin is linked against this library, but uses it for another processor only.
         if not (folder / "libQnnLpai.so").exists():
             (folder / "libQnnLpai.so").symlink_to(vendor / "libQnnSaver.so")
-        tools = Toolchain(folder, driver, vendor / "Qualcomm_LICENSE.pdf")
+        tools = Toolchain(folder, driver, vendor / "Qualcomm_LICENSE.pdf", VENDORS[QUALCOMM].manufacturer)
         _check_loading(tools)
         yield tools
 

@@ -35,7 +35,7 @@ EMULATED = "vendor emulator, not a device"
 
 
 @dataclass(frozen=True)
-class RejectedOp:
+class RefusedOp:
     """An operator that the compiler leaves to the CPU. `node` is its index in the model."""
 
     node: int
@@ -99,7 +99,7 @@ class CompileReport:
     taken: int | None = None
     total: int | None = None
     partitions: int | None = None
-    refused: tuple[RejectedOp, ...] = ()
+    refused: tuple[RefusedOp, ...] = ()
     read_mb: float | None = None
     write_mb: float | None = None
     spill_mb: float | None = None

@@ -22,9 +22,10 @@ from ..validation.sample_crop import SampleCrop
 from . import vendors
 from .compiler import TIMEOUT_SECONDS, compile_for, report_on
 from .emulator import emulate
-from .qualcomm_sdk import Toolchain, toolchain
+from .qualcomm_sdk import toolchain
 from .results import CompileReport, CompileReports, EmulationResult
 from .socs import QUALCOMM, QUALCOMM_SOCS, vendor_of
+from .toolchain import Toolchain
 
 
 def compile_models(

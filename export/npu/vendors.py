@@ -16,8 +16,8 @@ from pathlib import Path
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.guard import TemporaryFolder
 
-from .qualcomm_sdk import DRIVER, Toolchain
 from .socs import VENDORS
+from .toolchain import DRIVER, Toolchain
 
 
 def missing(vendor: str) -> str:

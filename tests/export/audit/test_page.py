@@ -20,7 +20,7 @@ from export.audit import page as audit_page
 from export.audit.batch import Audits, audit_all
 from export.audit.graph_svg import MAX_NODES
 from export.audit.model_audit import audit
-from export.npu.results import STATUSES, CompileReport, EmulationResult, RejectedOp
+from export.npu.results import STATUSES, CompileReport, EmulationResult, RefusedOp
 from export.validation.difference import Difference
 from export.validation.sample_crop import run_sample_crop
 from tests.helpers.npu_models import negations, several_reasons
@@ -33,7 +33,7 @@ def reports_of_every_status(pixels: np.ndarray) -> dict[str, CompileReport]:
     reports = {}
     for number, status in enumerate(STATUSES):
         known = status in ("ok", "partial")
-        refused = (RejectedOp(1, "NEG", EVIL),) if status == "partial" else ()
+        refused = (RefusedOp(1, "NEG", EVIL),) if status == "partial" else ()
         report = CompileReport(status, (960, 540), "integer", number / 7, refused=refused, note="" if known else EVIL)
         if known:
             to_cpu, to_fp32 = Difference(3 / 7, 50 / 3), Difference(0.0, None)

@@ -12,9 +12,9 @@ import pytest
 from ecbsr_mobile.tflite import write
 from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.limited import Limits
-from export.npu import compiler, qualcomm_sdk
-from export.npu.qualcomm_sdk import Toolchain
+from export.npu import compiler, toolchain
 from export.npu.results import CompileReport
+from export.npu.toolchain import Toolchain
 from tests.helpers.npu_models import several_reasons
 from tests.helpers.tflite_models import plain_network
 from tests.helpers.waiting import wait_until
@@ -26,7 +26,7 @@ def shell_toolchain(folder: Path, script: str) -> Toolchain:
     driver.write_text(f"#!/bin/sh\n{script}\n")
     driver.chmod(0o755)
     (folder / "libraries").mkdir()
-    return Toolchain(folder / "libraries", driver, folder / "license.pdf")
+    return Toolchain(folder / "libraries", driver, folder / "license.pdf", "Qualcomm")
 
 
 def compiled_by(tmp_path: Path, script: str, seconds: float = 120.0) -> CompileReport:
@@ -89,11 +89,11 @@ def is_running(pid: int) -> bool:
 
 
 def test_output_and_memory_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qualcomm_sdk, "LIMITS", Limits(memory_bytes=2**33, file_bytes=2**20))
+    monkeypatch.setattr(toolchain, "LIMITS", Limits(memory_bytes=2**33, file_bytes=2**20))
     report = compiled_by(tmp_path, "exec yes")
     assert report.status == "crashed" and "SIGXFSZ" in report.note
     assert (tmp_path / "work" / "out").stat().st_size <= 2**21
-    monkeypatch.setattr(qualcomm_sdk, "LIMITS", Limits(memory_bytes=2**28))
+    monkeypatch.setattr(toolchain, "LIMITS", Limits(memory_bytes=2**28))
     (tmp_path / "second").mkdir()
     assert compiled_by(tmp_path / "second", f"exec {sys.executable} -c 'bytearray(2**30)'").status == "failed"
 

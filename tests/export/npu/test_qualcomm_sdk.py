@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ecbsr_mobile.errors import EcbsrError
-from export.npu import qualcomm_sdk
+from export.npu import qualcomm_sdk, toolchain
 
 
 def test_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +30,7 @@ def test_rejects_other_platforms(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_names_a_library_that_does_not_load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for path in (
-        qualcomm_sdk.DRIVER,
+        toolchain.DRIVER,
         qualcomm_sdk.PLUGIN,
         qualcomm_sdk.BACKEND,
         qualcomm_sdk.EMULATOR,
