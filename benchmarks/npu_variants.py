@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from export.npu.results import CompileReport
     from export.validation.sample_images import Sample
 
-ACTIVATIONS = ("PRELU", "depthwise", "one slope")
+ACTIVATIONS = ("PRELU", "single", "one slope")
 RESIDUALS = ("1x1 conv", "broadcast")
 BYTES_TOLERANCE = 1.05  # variants within 5 % of the fewest bytes count as equal
 
@@ -77,7 +77,7 @@ def int8_variants(
         notice(f"{activation}: calibrating")
         variant = with_mean_slopes(net) if activation == "one slope" else net
         graph = direct_graph(variant, CHECK_SIZE)
-        decomposition: PReLUDecomposition = "single" if activation == "depthwise" else "native"
+        decomposition: PReLUDecomposition = "single" if activation == "single" else "native"
         weights = calibrate(variant, decomposition, graph, images, targets(variant, images)).weights
         decomposed = decomposed_graph(graph, weights)
         ranges = qat_ranges(decomposed, weights)

@@ -26,7 +26,7 @@ def test_variants_of_the_same_function_give_the_same_output() -> None:
         activation, residual = name.split(", ")
         operators = tflite.operators(int8)
         assert [operator in operators for operator in ("PRELU", "LEAKY_RELU", "DEPTHWISE_CONV_2D")] == [
-            activation == variant for variant in ("PRELU", "one slope", "depthwise")
+            activation == variant for variant in ("PRELU", "one slope", "single")
         ]
         readers = sorted(node.operator for node in int8.nodes if int8.inputs[0] in node.inputs)
         assert readers == (["ADD", "CONV_2D"] if residual == "broadcast" else ["CONV_2D", "CONV_2D"])
