@@ -71,10 +71,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.scale and options.scale != model.scale:
         raise UsageError(_contradiction(name, model.scale, options.scale))
     jobs, skipped = _jobs(sources, out, model.scale, options)
-
     if options.compare:
         check_outputs([options.compare], options.overwrite)
-
     samples: list[Sample] = []
     real, compressed = _model_for_compressed(name, model.scale), dict[Path, int]()
     with bars() as update:
@@ -92,12 +90,7 @@ def main(argv: list[str] | None = None) -> int:
             return f"{larger[0]}x{larger[1]}", {"from": size, "to": larger}
 
         done = upscale_each(jobs, upscale, failures, alone, options.json)
-    if compressed:
-        path, quality = next(iter(compressed.items()))
-        others = f", and {len(compressed) - 1} more to below {_COMPRESSED}" if len(compressed) > 1 else ""
-        common.notice(
-            f"note: {path}: was compressed to JPEG quality {quality}{others}; --model {real} is made for that"
-        )
+    _notice_compressed(compressed, real)
     if options.compare and samples:
         write_bytes(options.compare, page(samples, Path(name).name, len(done)), options.overwrite)
     document = {"model": model.name, "scale": model.scale, "pictures": done}
@@ -173,6 +166,15 @@ def _model_for_compressed(name: str, scale: int) -> str:
     if zoo.REAL in name or name not in (*zoo.names(), *zoo.tflite_names()):
         return ""
     return next((real for real in zoo.for_real_pictures() if real.endswith(f"-x{scale}")), "")
+
+
+def _notice_compressed(qualities: dict[Path, int], model: str) -> None:
+    """Propose a model for the images of a low JPEG quality, if there are any."""
+    if not qualities:
+        return
+    path, quality = next(iter(qualities.items()))
+    others = f", and {len(qualities) - 1} more to below {_COMPRESSED}" if len(qualities) > 1 else ""
+    common.notice(f"note: {path}: was compressed to JPEG quality {quality}{others}; --model {model} is made for that")
 
 
 def _contradiction(model: str, scale: int, given: int) -> str:

@@ -32,13 +32,8 @@ With --gpu, LiteRT's GPU delegate is asked on this machine, on its GPU or a soft
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit code is 1 if a file could not be read, or if a target of `--require` misses one."""
     options = parser().parse_args(argv)
+    _check_options(options)
     socs = parse_socs(options.npu) if options.npu else ()
-    if not socs and (options.emulate or options.keep or options.size):
-        raise UsageError(f"--emulate, --keep and --size need an NPU compiler: add --npu {QUALCOMM}")
-    if options.range and not (options.html or options.emulate or options.gpu):
-        raise UsageError("--range is for the crop of a bundled image: add --html, --gpu or --emulate")
-    if options.precision and not options.gpu:
-        raise UsageError("--precision is what the GPU computes in: add --gpu")
     size = resolutions.parse(options.size) if options.size else None
     from ..audit import verdicts
 
@@ -83,6 +78,16 @@ def main(argv: list[str] | None = None) -> int:
             common.problem(f"{typed_name()}: {path}: required of {verdict.target}: {verdict.sentence}")
     _hint(options, audits)
     return common.FAILED if audits.errors or any(missed.values()) else common.DONE
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Refuse an option without the one that it is about."""
+    if not options.npu and (options.emulate or options.keep or options.size):
+        raise UsageError(f"--emulate, --keep and --size need an NPU compiler: add --npu {QUALCOMM}")
+    if options.range and not (options.html or options.emulate or options.gpu):
+        raise UsageError("--range is for the crop of a bundled image: add --html, --gpu or --emulate")
+    if options.precision and not options.gpu:
+        raise UsageError("--precision is what the GPU computes in: add --gpu")
 
 
 def _required(required: Sequence[str], missed: Mapping[str, Sequence[Verdict]]) -> dict[str, Any]:
