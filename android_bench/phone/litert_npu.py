@@ -42,8 +42,10 @@ _CAUSES = (
 )
 
 
-def choose(found: Mapping[str, Path], phone: PhoneProperties, compiled_for: tuple[str, str] | None) -> tuple[Path, ...]:
-    """The libraries that a phone needs, of `found` by name.
+def choose(
+    available: Mapping[str, Path], phone: PhoneProperties, compiled_for: tuple[str, str] | None
+) -> tuple[Path, ...]:
+    """The libraries that a phone needs, of those `available` by name.
 
     `compiled_for` is the maker and the SoC of a file that was compiled at the desk; None: the phone compiles.
 
@@ -51,20 +53,22 @@ def choose(found: Mapping[str, Path], phone: PhoneProperties, compiled_for: tupl
         Refused: the phone is of no vendor, or not what the file is compiled for; or a library is missing, for another
             ABI, or of another version.
     """
-    vendor = _vendor(found, phone.soc)
+    vendor = _vendor(available, phone.soc)
     if compiled_for and not _matches(compiled_for, phone.soc):
         raise Refused(
             "unsupported",
             f"the file is compiled for {' '.join(compiled_for)}, and the phone has {phone.soc or 'an unknown SoC'}; "
             "compile it for that with ecbsr-audit --npu VENDOR:SOC --keep DIR, or give the file before its compilation",
         )
-    chosen = [_library(found, "Dispatch", vendor)]
+    chosen = [_library(available, "Dispatch", vendor)]
     if not compiled_for:
-        chosen.append(_library(found, "CompilerPlugin", vendor))
+        chosen.append(_library(available, "CompilerPlugin", vendor))
     if vendor == "Qualcomm":
-        names = ["libQnnHtp.so", "libQnnSystem.so", *qnn.dsp_libraries(found, "Htp", phone.soc)]
-        chosen += [_existing(found, name) for name in [*names, *(["libQnnHtpPrepare.so"] if not compiled_for else [])]]
-    libraries = tuple(chosen) + ((found[_RUNTIME],) if _RUNTIME in found else ())
+        names = ["libQnnHtp.so", "libQnnSystem.so", *qnn.dsp_libraries(available, "Htp", phone.soc)]
+        chosen += [
+            _existing(available, name) for name in [*names, *(["libQnnHtpPrepare.so"] if not compiled_for else [])]
+        ]
+    libraries = tuple(chosen) + ((available[_RUNTIME],) if _RUNTIME in available else ())
     qnn.check_libraries(libraries, phone.abis, "--tool")
     return libraries
 
@@ -74,14 +78,14 @@ def cause(log: str) -> tuple[str, str] | None:
     return qnn.first_cause(_CAUSES, log) or qnn.cause(log, "--tool")
 
 
-def _vendor(found: Mapping[str, Path], soc: str) -> str:
+def _vendor(available: Mapping[str, Path], soc: str) -> str:
     maker, *rest = soc.split() or [""]
     if rest and maker.lower() not in _MAKERS:
         raise Refused("unsupported", f"LiteRT has no NPU library for {soc}; use gpu or cpu")
     if maker.lower() in _MAKERS:
         return _MAKERS[maker.lower()]
     # Phones before Android 12 name their board only.
-    known = [vendor for vendor in sorted(set(_MAKERS.values())) if _find(found, "Dispatch", vendor)]
+    known = [vendor for vendor in sorted(set(_MAKERS.values())) if _find(available, "Dispatch", vendor)]
     if len(known) != 1:
         raise Refused("failed", "the phone does not name the maker of its SoC; give --tool the libraries of one vendor")
     return known[0]
@@ -100,18 +104,18 @@ def _plain(text: str) -> str:
     return re.sub("[^a-z0-9]", "", text.lower())
 
 
-def _find(found: Mapping[str, Path], kind: str, vendor: str) -> Path | None:
+def _find(available: Mapping[str, Path], kind: str, vendor: str) -> Path | None:
     """The library libLiteRt<kind>_<vendor>.so; releases differ in capitals and underscores."""
     wanted = _plain(f"libLiteRt{kind}{vendor}so")
-    return next((path for name, path in sorted(found.items()) if _plain(name) == wanted), None)
+    return next((path for name, path in sorted(available.items()) if _plain(name) == wanted), None)
 
 
-def _library(found: Mapping[str, Path], kind: str, vendor: str) -> Path:
-    return _find(found, kind, vendor) or _existing(found, f"libLiteRt{kind}_{vendor}.so")
+def _library(available: Mapping[str, Path], kind: str, vendor: str) -> Path:
+    return _find(available, kind, vendor) or _existing(available, f"libLiteRt{kind}_{vendor}.so")
 
 
-def _existing(found: Mapping[str, Path], name: str) -> Path:
-    if name not in found:
+def _existing(available: Mapping[str, Path], name: str) -> Path:
+    if name not in available:
         what = "skel" if "Skel" in name else "library"
         raise Refused("failed", f"{what} missing: {name}; give --tool a folder that has it beside the tool")
-    return found[name]
+    return available[name]

@@ -111,14 +111,14 @@ def find(source: str, temporary: Path, progress: Notify, stop: threading.Event) 
     }
     if len(set(versions.values())) > 1:
         raise Refused("failed", f"wrong version: {_listed(versions)} in {folder}; keep the files of one release")
-    found = {path.name: path for place in _PLACES for path in sorted(folder.glob(place))}
+    libraries = {path.name: path for place in _PLACES for path in sorted(folder.glob(place))}
     for archive in archives:
-        found |= _unpacked(archive, temporary)
-    return found
+        libraries |= _unpacked(archive, temporary)
+    return libraries
 
 
-def choose(found: Mapping[str, Path], backend: str, phone: PhoneProperties) -> tuple[Path, ...]:
-    """The libraries that the `backend` needs on the phone, of `found` by name.
+def choose(available: Mapping[str, Path], backend: str, phone: PhoneProperties) -> tuple[Path, ...]:
+    """The libraries that the `backend` needs on the phone, of those `available` by name.
 
     Raises:
         Refused: the phone is no Snapdragon, or a library is missing, for another ABI, or of another version.
@@ -128,12 +128,12 @@ def choose(found: Mapping[str, Path], backend: str, phone: PhoneProperties) -> t
         raise Refused("unsupported", f"qnn is for Snapdragon phones; this one has {phone.soc} of {maker[0]}")
     names = [DELEGATE, *_BACKENDS[backend]]
     if backend in _ON_DSP:
-        names += dsp_libraries(found, _ON_DSP[backend], phone.soc)
-    missing = [name for name in names if name not in found]
+        names += dsp_libraries(available, _ON_DSP[backend], phone.soc)
+    missing = [name for name in names if name not in available]
     if missing:
         kind = "skel" if "Skel" in missing[0] else "library"
         raise Refused("failed", f"{kind} missing: {', '.join(missing)}; give --qnn a folder that has it")
-    libraries = tuple(found[name] for name in dict.fromkeys(names))
+    libraries = tuple(available[name] for name in dict.fromkeys(names))
     check_libraries(libraries, phone.abis)
     return libraries
 
@@ -152,8 +152,8 @@ def cause(log: str, option: str = "--qnn") -> tuple[str, str] | None:
 
     `option` is the one that names the libraries.
     """
-    found = first_cause(_CAUSES, log)
-    return found and (found[0], found[1].replace("--qnn", option))
+    known = first_cause(_CAUSES, log)
+    return known and (known[0], known[1].replace("--qnn", option))
 
 
 def first_cause(causes: Iterable[tuple[str, str, str]], log: str) -> tuple[str, str] | None:
@@ -171,12 +171,12 @@ def _is_other_maker(soc: str) -> bool:
     return len(words) > 1 and words[0] not in _QUALCOMM
 
 
-def dsp_libraries(found: Mapping[str, Path], kind: str, soc: str) -> list[str]:
+def dsp_libraries(available: Mapping[str, Path], kind: str, soc: str) -> list[str]:
     """The libraries of the CPU's and the DSP's side by name, for the phone's Hexagon, or for each one if unknown."""
     model = _SOC.search(soc.upper())
     version = HEXAGON.get(model[0]) if model and kind == "Htp" else None
     stubs = re.compile(rf"libQnn{kind}V(\d+)(?:Stub|Skel)\.so")
-    versions = {int(match[1]) for name in found if (match := stubs.fullmatch(name))}
+    versions = {int(match[1]) for name in available if (match := stubs.fullmatch(name))}
     if version:
         versions = {version}
     if not versions:
@@ -214,7 +214,7 @@ def _listed(versions: Mapping[str, str]) -> str:
 def _unpacked(archive: Path, temporary: Path) -> dict[str, Path]:
     target = temporary / archive.stem
     target.mkdir(parents=True, exist_ok=True)
-    found = {}
+    libraries = {}
     try:
         with zipfile.ZipFile(archive) as content:
             for member in content.infolist():
@@ -225,7 +225,7 @@ def _unpacked(archive: Path, temporary: Path) -> dict[str, Path]:
                     path = target / name
                     if not path.exists():
                         write_bytes(path, content.read(member))
-                    found[name] = path
+                    libraries[name] = path
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise Refused("failed", f"cannot read {archive}: {error}; download it again") from None
-    return found
+    return libraries

@@ -190,7 +190,7 @@ class PhoneRunner:
             Refused: the phone has no such backend, or a library is missing.
         """
         if backend not in self.libraries:
-            self.libraries[backend] = qnn.choose(self._found(self.options.qnn), backend, self.device.properties)
+            self.libraries[backend] = qnn.choose(self._available(self.options.qnn), backend, self.device.properties)
         return self._push_libraries(self.libraries[backend])
 
     def _push_npu(self, model: str) -> str:
@@ -201,11 +201,11 @@ class PhoneRunner:
         """
         key = f"npu {model}"
         if key not in self.libraries:
-            found = self._found(str(self.device.tool.path.parent))
-            self.libraries[key] = litert_npu.choose(found, self.device.properties, self.models[model].compiled_for)
+            available = self._available(str(self.device.tool.path.parent))
+            self.libraries[key] = litert_npu.choose(available, self.device.properties, self.models[model].compiled_for)
         return self._push_libraries(self.libraries[key])
 
-    def _found(self, source: str) -> dict[str, Path]:
+    def _available(self, source: str) -> dict[str, Path]:
         return qnn.find(source, self.folder / "qnn", self.progress, self.stop)
 
     def _push_libraries(self, libraries: Sequence[Path]) -> str:

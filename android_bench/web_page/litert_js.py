@@ -74,7 +74,7 @@ def cache_folder() -> Path:
 
 
 def _from_folder(folder: Path) -> Mapping[str, bytes]:
-    found = {}
+    content = {}
     for package in PACKAGES:
         place = folder / "@litertjs" / package
         try:
@@ -86,14 +86,14 @@ def _from_folder(folder: Path) -> Mapping[str, bytes]:
         for name in FILES.values():
             if name.startswith(f"{package}/"):
                 try:
-                    found[name] = (folder / "@litertjs" / name).read_bytes()
+                    content[name] = (folder / "@litertjs" / name).read_bytes()
                 except OSError as error:
                     raise EcbsrError(f"{folder / '@litertjs' / name}: {error.strerror}") from None
-    return found
+    return content
 
 
 def _from_npm(progress: Notify) -> Mapping[str, bytes]:
-    found = {}
+    content = {}
     for package, integrity in PACKAGES.items():
         path = cache_folder() / f"{package}-{VERSION}.tgz"
         if _integrity(path) != integrity:
@@ -103,8 +103,8 @@ def _from_npm(progress: Notify) -> Mapping[str, bytes]:
                 if name.startswith(f"{package}/"):
                     member = archive.extractfile(f"package/{name.removeprefix(f'{package}/')}")
                     assert member is not None  # the integrity says which archive this is
-                    found[name] = member.read()
-    return found
+                    content[name] = member.read()
+    return content
 
 
 def _download(package: str, path: Path, integrity: str, progress: Notify) -> None:
