@@ -192,8 +192,8 @@ def _is_file_name(out: str, sources: Sequence[Source], kind: Kind) -> bool:
         kind.check_format(out)
         return True
     if Path(out).exists() or Path(out).suffix.lower() in kind.endings:
-        problem = "is a file" if Path(out).exists() else f"is the name of one {kind.name}"
-        raise UsageError(f"{out}: {problem}; for a folder or several {kind.name}s, give a folder to write to")
+        found = "is a file" if Path(out).exists() else f"is the name of one {kind.name}"
+        raise UsageError(f"{out}: {found}; for a folder or several {kind.name}s, give a folder to write to")
     return False
 
 
