@@ -18,7 +18,7 @@ _LOGCAT = re.compile(r"^(?:\d\d-\d\d \d\d:\d\d:\d\d\.\d+\s+\d+\s+\d+ [VDIWEF] [^
 _PREFIX = re.compile(r"^(?:(INFO|WARN|WARNING|ERROR|FATAL|VERBOSE): )?(?:\[[^\]]*:\d+\] ?)?")
 
 _HEADER = re.compile(r"Running benchmark for at least (-?\d+) iterations and at least \S+ seconds")
-_STATISTIC = re.compile(r"\b(\w+)=(-?[\d.]+(?:e[+-]?\d+)?)(?:\(all same\))?(?=\s|$)", re.IGNORECASE)
+_STATISTIC = re.compile(r"\b(\w+)=(\S+?)(?:\(all same\))?(?=\s|$)")
 # Until early 2020: "Average inference timings in us: Warmup: 4, Init: 3, no stats: 5".
 _SUMMARY = re.compile(r"[Ii]nference timings in us: (?=.*\b(?:Inference \(avg\)|Inference|no stats): \S+$)(.*)$")
 _SUMMARY_VALUE = re.compile(r"([A-Z][\w ()]*): ([^\s,]+)")
@@ -74,7 +74,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Delegation:
-    """The number of nodes that a delegate runs, as the tool reports it. None: not reported."""
+    """The number of nodes that a delegate runs, in so many partitions, as the tool reports it. None: not reported."""
 
     delegate: str
     nodes: int | None
@@ -153,12 +153,13 @@ def _timings(lines: Sequence[str]) -> tuple[Timing | None, Timing | None]:
 
 
 def _timing(line: str) -> Timing | None:
+    """The statistics in a line; None where one is missing, no number, or not positive: a clock that was set meanwhile."""
     values = {name.lower(): _number(value) for name, value in _STATISTIC.findall(line)}
-    count, current = values.get("count"), values.get("curr")
-    mean = values.get("avg", current)  # for one inference, or equal times, only "curr" is printed
-    if not count or count < 1 or mean is None or mean <= 0:
+    equal = "avg=" not in line  # for one inference, or equal times, only "curr" is printed
+    mean = values.get("curr" if equal else "avg")
+    count, times = values.get("count"), [values.get(name, mean) for name in ("min", "median", "p95", "max")]
+    if not count or count < 1 or mean is None or any(time is None or time <= 0 for time in (mean, *times)):
         return None
-    equal = "avg" not in values
     return Timing(
         count=int(count),
         mean=mean,
@@ -171,7 +172,8 @@ def _timing(line: str) -> Timing | None:
 
 def _delegations(lines: Sequence[str]) -> Iterable[Delegation]:
     for match in _all(_REPLACING, lines):
-        yield Delegation(match[3], int(match[1]), _count(match[2]), _count(match[4]))
+        # Its "partitions" are also those that stay on the CPU: only 1 is a number of delegated ones.
+        yield Delegation(match[3], int(match[1]), _count(match[2]), 1 if match[4] == "1" else None)
     for match in _all(_NODES_DELEGATED, lines):
         yield Delegation(match[1], int(match[2]), int(match[3]), _count(match[4]))
     for match in _all(_GPU_SPLIT, lines):

@@ -118,9 +118,10 @@ def _mismatch(log: ToolLog, expected: Expected) -> str:
 
 def _unknown_flags(log: ToolLog, delegate: Delegate) -> str:
     """The flags that the tool does not know and that decide what it runs."""
-    parts = {"cpu": "", "gpu": "use_gpu", "nnapi": "nnapi", "npu": "use_npu"}
+    parts = {"cpu": "use_xnnpack", "gpu": "use_gpu", "nnapi": "nnapi", "npu": "use_npu"}
     part = parts.get(delegate.name, "external_delegate")
-    unknown = [flag for flag in log.unknown_flags if part and part in flag]
+    without = delegate == Delegate("cpu", "builtin")  # a tool without the flag has no XNNPACK
+    unknown = [flag for flag in log.unknown_flags if part in flag and not without]
     if delegate.argument == "fp32":
         unknown += [flag for flag in log.unknown_flags if "gpu_precision_loss_allowed" in flag]
     required = ("num_threads", "num_runs", "min_secs", "graph")
@@ -157,9 +158,11 @@ def _is_name_of(delegate: Delegate, name: str) -> bool:
 
 
 def _cpu_status(delegation: Delegation | None) -> RunStatus:
-    if delegation is None or delegation.nodes is None:
-        partitions = delegation.partitions if delegation else None
-        return RunStatus("ok", "the tool does not report how many nodes XNNPACK runs", partitions=partitions)
+    if delegation is None:
+        return RunStatus("ok", "the tool does not report how many nodes XNNPACK runs")
+    if delegation.nodes is None:
+        note = f"XNNPACK runs some of {delegation.total} nodes, the built-in kernels the rest"
+        return RunStatus("partial", note, None, delegation.total, delegation.partitions)
     return xnnpack_status(delegation.nodes, delegation.total, delegation.partitions)
 
 

@@ -117,7 +117,8 @@ class OperatorTime:
 class Run:
     """The result of one process, from the output of the tool. None: not reported.
 
-    Times are milliseconds; `peak_memory_mb` is in MiB, which the tool calls MB.
+    Times are milliseconds; `peak_memory_mb` is in MiB, which the tool calls MB. The delegate runs `nodes_delegated` of
+    `nodes_total` nodes, in `partitions`.
     """
 
     case: Case
