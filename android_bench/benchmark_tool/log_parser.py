@@ -55,8 +55,8 @@ _PEAK_MEMORY = re.compile(
     r"(?:Overall peak memory footprint \(MB\) via periodic monitoring|Peak memory):\s*([\d.]+)(?: MB)?$"
 )
 _ERROR = re.compile(
-    r"Failed to |Benchmarking failed|Could not open|not executable|CANNOT LINK EXECUTABLE|cannot locate symbol"
-    r"|No such file|Permission denied|library \"[^\"]*\" not found|Error|error"
+    r"[Ff]ailed to |Benchmarking failed|Could not open|not executable|CANNOT LINK EXECUTABLE|cannot locate symbol"
+    r"|No such file|Permission denied|not found|Invalid argument|Error|error"
 )
 
 
@@ -153,7 +153,7 @@ def _timings(lines: Sequence[str]) -> tuple[Timing | None, Timing | None]:
 
 
 def _timing(line: str) -> Timing | None:
-    """The statistics in a line; None where one is missing, no number, or not positive: a clock that was set meanwhile."""
+    """The statistics in a line; None where one is no number, or not positive because the clock was set meanwhile."""
     values = {name.lower(): _number(value) for name, value in _STATISTIC.findall(line)}
     equal = "avg=" not in line  # for one inference, or equal times, only "curr" is printed
     mean = values.get("curr" if equal else "avg")

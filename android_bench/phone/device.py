@@ -15,6 +15,7 @@ from typing import TypeVar
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.progress import Notify
+from ecbsr_mobile.utils.text import last_line
 
 from ..benchmark_tool import binary
 from ..config import Options
@@ -252,11 +253,22 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         """The mask of the cores that the tool runs on; None for all.
 
         Raises:
-            EcbsrError: the phone cannot restrict a program to some cores, or does not report their frequencies.
+            EcbsrError: the phone cannot restrict a program to these cores, or does not report how fast they are.
         """
-        mask = device_info.cpu_mask(self.properties.cores, self.options.cores)
+        cores = self.properties.cores
+        mask = device_info.cpu_mask(cores, self.options.cores)
         if mask and self.adb.shell("command -v taskset").code:
             raise EcbsrError(f"{self.serial} has no taskset to choose cores with; use --cores all")
+        script = "grep Cpus_allowed: /proc/self/status"
+        status = self.adb.shell(f"taskset {mask} {script}" if mask else script)
+        if mask and status.code:
+            reason = last_line(status.err or status.out, f"exit code {status.code}")
+            raise EcbsrError(f"{self.serial} runs no program on the cores {mask}: {reason}; use other --cores")
+        allowed = device_info.allowed_mask(status.out)
+        online = device_info.mask_of(core.index for core in cores if core.max_mhz)
+        wanted = int(mask, 16) & (online or -1) if mask else online
+        if allowed is not None and wanted & ~allowed:
+            self._add_note(f"programs of adb may run on the cores {allowed:x} only (a mask), not on all of {wanted:x}")
         return mask
 
     def _add_note(self, note: str) -> None:
