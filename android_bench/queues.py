@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.progress import Notify
 from ecbsr_mobile.utils.subprocess_runner import Canceled
+from ecbsr_mobile.utils.text import named
 
 from . import schedule
 from .config import HOST, Case
@@ -87,7 +88,7 @@ class Queues:
         except Exception as error:  # that of a single device is raised later, in the thread that waits
             self.failures[name] = error
             if len(self.options.devices) > 1:
-                self.progress(f"{name}: {error}")
+                self.progress(named(name, str(error)))
         finally:
             ended.set()
 

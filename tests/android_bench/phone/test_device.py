@@ -67,12 +67,17 @@ def test_a_phone_that_does_not_start_is_refused(device: Device, bench: Bench) ->
 
 
 def test_a_phone_that_stays_away_keeps_its_runs_and_resume_finishes_them(
-    device: Device, bench: Bench, tmp_path: Path
+    device: Device, bench: Bench, tmp_path: Path, tool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device.away = None
     device.set_tool({"hang": [3]})
     device.during_run(lambda script, number: "--graph" in script and number == 3, device.pull_the_cable)
-    results = bench(rounds=4, limits=replace(QUICK, reconnect=0.5), out=tmp_path / "out")
+    monkeypatch.chdir(Path(tool).parent)
+    lines: list[str] = []
+    limits = replace(QUICK, reconnect=0.5)
+    results = bench(rounds=4, limits=limits, out=tmp_path / "out", tool=Path(tool).name, progress=lines.append)
+    monkeypatch.chdir(tmp_path)
+    assert any(line.startswith(f"{device.serial}: the connection ended") for line in lines), lines
     row = results.results[0]
     assert (row.status, row.runs) == ("ok", 2) and "2 of 4 rounds" in row.note
     assert not results.answered and "did not come back" in results.failures[device.serial]
