@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ecbsr_mobile.errors import EcbsrError
@@ -106,7 +107,7 @@ class Queues:
             for position, (number, case) in enumerate(queue, 1):
                 if self._is_done(number, case):
                     continue
-                run = runner.measure(case, number)
+                run = self._with_count(runner.measure(case, number))
                 self.journal.add_run(run)
                 measured += 1
                 left = sum(not self._is_done(*later) for later in queue[position:])
@@ -122,6 +123,14 @@ class Queues:
                     self.journal.add_profile(case, runner.profile(case))
                 if self._needs_energy(case):
                     self.journal.add_energy(case, runner.energy(case))
+
+    def _with_count(self, run: Run) -> Run:
+        """The run, with a note where the time limit ended it before all of its inferences."""
+        wanted, seconds = self.options.iterations, self.options.limits.timed
+        if run.status not in TIMED or run.iterations >= wanted:
+            return run
+        note = f"fewer than {wanted} inferences were timed, within {seconds:g} s"
+        return replace(run, note="; ".join(filter(None, (run.note, note))))
 
     def _check_unchanged(self, info: DeviceInfo) -> None:
         """Check that the runs of an interrupted session come from this device, system and tool.

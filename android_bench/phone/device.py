@@ -288,6 +288,7 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         """
         limits = self.options.limits
         end = time.monotonic() + limits.reconnect
+        reported = ""
         while time.monotonic() < end:
             with suppress(AdbError):
                 self._reconnect()
@@ -303,9 +304,20 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
                     self._kill_tool(self.adb)
                 self.progress(f"{self.serial}: it is back{' after a reboot' if rebooted else ''}")
                 return
+            refusal = self._refusal()
+            if refusal not in ("", reported):  # after a restart, a phone can ask again whether it trusts this computer
+                self.progress(f"{self.serial} {refusal}")
+                reported = refusal
             self.stop.wait(limits.poll)
-        message = f"{self.serial} did not come back within {limits.reconnect:g} s; --resume continues the benchmark"
-        raise EcbsrError(message)
+        message = f"{self.serial} did not come back within {limits.reconnect:g} s{reported and f': it {reported}'}"
+        raise EcbsrError(f"{message}; --resume continues the benchmark")
+
+    def _refusal(self) -> str:
+        """Why the phone that adb sees cannot be used until its owner does something, and what; "" if it is not so."""
+        with suppress(AdbError):
+            state = self.adb.state()
+            return f"is {state}: {ADVICE[state]}" if state in ("unauthorized", "authorizing", "no permissions") else ""
+        return ""
 
     def _reconnect(self) -> None:
         ensure_server()

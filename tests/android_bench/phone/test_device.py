@@ -148,6 +148,22 @@ def test_a_run_that_disconnects_the_phone_every_time_is_lost(device: Device, ben
     device.assert_clean()
 
 
+def test_a_phone_that_asks_for_trust_after_a_restart_is_named(device: Device, bench: Bench) -> None:
+    device.reboots = True
+    device.set_tool({"hang": [2]})
+
+    def forget() -> None:
+        device.authorized = False
+        device.pull_the_cable()
+
+    device.during_run(lambda script, number: "--graph" in script and number == 2, forget)
+    lines: list[str] = []
+    words = f"{device.serial} is unauthorized: unlock it and allow USB debugging on its screen"
+    results = bench(limits=replace(QUICK, reconnect=4), progress=lines.append)
+    assert lines.count(words) == 1
+    assert "did not come back within 4 s: it is unauthorized: unlock it" in results.failures[device.serial]
+
+
 def test_another_phone_at_the_same_address_is_refused(device: Device, bench: Bench) -> None:
     def swap(script: str) -> None:
         if "--graph" in script:
