@@ -155,9 +155,14 @@ class Queues:
             from .host.runner import HostRunner
 
             return HostRunner(self.models, self.options, self.stop, self.began)
+        from .phone.ready import address_of
         from .phone.runner import PhoneRunner
 
-        return PhoneRunner(name, self.models, self.options, stop=self.stop, started=self.began, progress=self.progress)
+        before, progress = self.journal.devices.get(name), self.progress
+        serial = address_of(name, before.serial_hash, progress) if before else name
+        return PhoneRunner(
+            serial, self.models, self.options, stop=self.stop, started=self.began, progress=progress, name=name
+        )
 
     def _is_complete(self, name: str, cases: Sequence[Case]) -> bool:
         """Whether the journal already has everything about a device, so that it need not be connected."""

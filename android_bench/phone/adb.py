@@ -45,6 +45,7 @@ ADVICE = {
     "unauthorized": "unlock it and allow USB debugging on its screen",
     "authorizing": "wait, or allow USB debugging on its screen",
     "offline": "plug it in again, or adb reconnect",
+    "detached": "adb attach",
     "no permissions": "give this user access to USB (udev rules)",
 }
 """The states of a phone that adb reports, and what to do about them."""

@@ -1,13 +1,13 @@
-"""The phones that are ready, each under one address."""
+"""The phones that are ready, each under one address, and the address of one that was measured before."""
 
 from __future__ import annotations
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.progress import Notify
 
+from . import device_info
 from .adb import Adb, AdbError
 from .adb_server import phones
-from .device_info import boot_id
 
 _READ_BOOT = "cat /proc/sys/kernel/random/boot_id"
 
@@ -35,9 +35,35 @@ def ready_phones(progress: Notify) -> list[str]:
     return list(by_boot.values())
 
 
+def address_of(name: str, serial_hash: str, progress: Notify) -> str:
+    """Where adb sees the phone that was at `name` before: there, or where one with this hash of its serial number is.
+
+    A phone changes its address with a cable instead of the network, and with each start of wireless debugging.
+
+    Raises:
+        EcbsrError: the adb server cannot be used.
+    """
+    listed = phones()
+    Adb(name).connect()
+    if not serial_hash or Adb(name).state():
+        return name
+    for phone in sorted(listed, key=lambda phone: Adb(phone.serial).is_network):
+        if phone.state == "device" and _serial_hash(phone.serial) == serial_hash:
+            progress(f"{name} is now at {phone.serial}")
+            return phone.serial
+    return name
+
+
+def _serial_hash(serial: str) -> str:
+    try:
+        return device_info.parse_properties(Adb(serial).shell(device_info.READ_PROPERTIES).out).serial_hash
+    except AdbError:  # it is no phone to go on with
+        return ""
+
+
 def _boot(serial: str) -> str:
     """What identifies the current boot of a phone, which no other phone has; "" where it cannot be read."""
     try:
-        return boot_id(Adb(serial).shell(_READ_BOOT).out)
+        return device_info.boot_id(Adb(serial).shell(_READ_BOOT).out)
     except AdbError:  # it is said when the phone is prepared
         return ""

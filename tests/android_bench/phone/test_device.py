@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from android_bench import session
 from android_bench.phone import adb, screen
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device
+from tests.helpers.adb_servers import renamed
 from tests.helpers.bench import QUICK, Bench, command
 from tests.helpers.paths import ROOT
 from tests.helpers.standin_tool import elf
@@ -90,6 +92,29 @@ def test_a_phone_that_stays_away_keeps_its_runs_and_resume_finishes_them(
     device.shells.clear()
     assert session.resume(tmp_path / "out").results == finished.results
     assert device.shells == [], "a phone with nothing left to do need not be connected"
+    device.assert_clean()
+
+
+def test_resume_finds_a_phone_at_its_new_address(
+    device: Device, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device.away = None
+    device.set_tool({"hang": [2]})
+    device.during_run(lambda script, number: "--graph" in script and number == 2, device.pull_the_cable)
+    cable, real = "R58N123ABC", int(os.environ["ANDROID_ADB_SERVER_PORT"])
+    subprocess.run([adb.adb_path(), "connect", device.serial], capture_output=True, check=False, timeout=60)
+    with renamed(real, {cable: device.serial}) as port, monkeypatch.context() as patch:
+        patch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+        begun = bench(devices=[cable], rounds=3, limits=replace(QUICK, reconnect=0.5), out=tmp_path / "out")
+    assert begun.results[0].runs == 1
+    device.plug_in()
+    for command in ("disconnect", "connect"):  # the server still has it as offline
+        subprocess.run([adb.adb_path(), command, device.serial], capture_output=True, check=False, timeout=60)
+    lines: list[str] = []
+    finished = session.resume(tmp_path / "out", lines.append)
+    assert f"{cable} is now at {device.serial}" in lines
+    assert [(row.device, row.status, row.runs) for row in finished.results] == [(cable, "ok", 3)]
+    assert list(finished.devices) == [cable] and finished.failures == {}
     device.assert_clean()
 
 
