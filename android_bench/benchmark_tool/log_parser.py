@@ -129,15 +129,30 @@ def parse_log(text: str) -> ToolLog:
         model_megabytes=size and _number(size[1]),
         input_shapes=_shapes(shapes[1]) if shapes else (),
         peak_memory_mb=memory and _number(memory[1]),
-        errors=tuple(line for line in lines if _ERROR.search(line) and not _is_profile(line)),
+        errors=tuple(_errors(text, lines)),
         profile=tuple(_profile(lines)),
     )
 
 
 def clean_lines(text: str) -> list[str]:
     """The complete lines of a log, without prefixes and line ends."""
+    return [_PREFIX.sub("", line).rstrip() for line in _complete_lines(text)]
+
+
+def _complete_lines(text: str) -> list[str]:
     lines = text.replace("\r\n", "\n").split("\n")[:-1]
-    return [_PREFIX.sub("", _LOGCAT.sub("", line.rstrip("\r"))).rstrip() for line in lines]
+    return [_LOGCAT.sub("", line.rstrip("\r")) for line in lines]
+
+
+def _errors(text: str, lines: Sequence[str]) -> list[str]:
+    """The lines about errors; first those that the tool marks as such: drivers print warnings with that word, too."""
+    marked = [line.startswith(("ERROR: ", "FATAL: ")) for line in _complete_lines(text)]
+    found = [
+        (not mark, line)
+        for mark, line in zip(marked, lines, strict=True)
+        if (mark or _ERROR.search(line)) and not _is_profile(line)
+    ]
+    return [line for _, line in sorted(found, key=lambda pair: pair[0])]
 
 
 def _timings(lines: Sequence[str]) -> tuple[Timing | None, Timing | None]:

@@ -29,6 +29,18 @@ FOLDER = "/data/local/tmp/ecbsr-bench"
 
 TRIES = 2  # of an action during which the phone disconnects; more are useless if the action causes a reboot
 
+# The process id can belong to another process by now.
+_IS_OURS = f"p=$(cat {FOLDER}/pid 2>/dev/null) && grep -q ecbsr-bench /proc/$p/cmdline"
+KILL_TOOL = f"{_IS_OURS} && kill -9 $p; rm -f {FOLDER}/pid"
+"""The script that kills a tool that is still running."""
+
+RESTORE = f"""{KILL_TOOL}
+({screen.restore(FOLDER)})
+{power_rails.stop(FOLDER)}
+rm -f {power_rails.TRACE} 2>/dev/null
+rm -rf {FOLDER} || {{ sleep 1; rm -rf {FOLDER}; }}"""
+"""The script that leaves the phone as it was. A process that was killed can still write its last file."""
+
 T = TypeVar("T")
 
 
@@ -64,9 +76,7 @@ class Device:
         """Restore the phone, also when the session is being stopped: no process, file, setting or lock is left."""
         adb = self._client(None)  # the stop flag does not end these commands
         try:
-            if self.lock.is_held(adb):
-                self._restore(adb)
-                self.lock.release(adb)
+            self.lock.release(adb, RESTORE, 2 * adb.limit)
         except EcbsrError as error:
             self.progress(f"{self.serial} could not be cleaned up ({error}); the next benchmark does it")
         finally:
@@ -234,11 +244,6 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
             signs = "only its clocks show" if self.clocks else "nothing shows"
             self._add_note(f"it reports no thermal status (Android 10 and later do): {signs} whether it is throttled")
 
-    def _restore(self, adb: Adb) -> None:
-        self._kill_tool(adb)
-        adb.shell(screen.restore(FOLDER))
-        adb.shell(f"{power_rails.stop(FOLDER)}\nrm -f {power_rails.TRACE} 2>/dev/null; rm -rf {FOLDER}")
-
     def _is_there(self, local: Path, remote: str) -> bool:
         equal = file_check.is_equal(self.adb.shell(file_check.script(remote)).out, remote, local)
         if equal is None:
@@ -276,9 +281,8 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
             self.notes.append(note)
 
     def _kill_tool(self, adb: Adb) -> None:
-        """Kill a tool that is still running. Its process id can belong to another process by now: checked first."""
-        is_ours = f"p=$(cat {FOLDER}/pid 2>/dev/null) && grep -q ecbsr-bench /proc/$p/cmdline"
-        adb.shell(f"{is_ours} && kill -9 $p; rm -f {FOLDER}/pid")
+        """Kill a tool that is still running."""
+        adb.shell(KILL_TOOL)
 
     def _wait_until_back(self) -> None:
         """Wait for the phone, check that it is the same one, and prepare it again after a reboot.

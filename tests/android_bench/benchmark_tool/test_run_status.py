@@ -86,6 +86,14 @@ def test_a_precision_that_the_tool_does_not_know_is_not_measured() -> None:
         assert actual.status == status and (flag.format(value) in actual.note) == (status == "unsupported")
 
 
+def test_the_reason_of_a_failure_is_the_tools_error_and_not_a_drivers_warning() -> None:
+    driver = "W/Adreno-GSL (219,219): <os_lib_map:1488>: os_lib_map error: libadreno_app_profiles.so: cannot open\n"
+    error = "ERROR: TfLiteGpuDelegate Init: CONV_2D: No selector\nERROR: Benchmarking failed.\n"
+    actual = status_of((logs.NO_MODEL[0], driver + error), GPU, 1)
+    assert actual == run_status.RunStatus("failed", "exit code 1: TfLiteGpuDelegate Init: CONV_2D: No selector")
+    assert "os_lib_map error" in status_of((logs.NO_MODEL[0], driver), GPU, 1).note
+
+
 def test_no_exit_code_but_0_is_ok() -> None:
     for code, status in ((1, "failed"), (139, "crashed"), (137, "crashed"), (255, "failed")):
         actual = status_of(logs.CPU, CPU, code)

@@ -108,8 +108,8 @@ def test_resume_finds_a_phone_at_its_new_address(
         begun = bench(devices=[cable], rounds=3, limits=replace(QUICK, reconnect=0.5), out=tmp_path / "out")
     assert begun.results[0].runs == 1
     device.plug_in()
-    for command in ("disconnect", "connect"):  # the server still has it as offline
-        subprocess.run([adb.adb_path(), command, device.serial], capture_output=True, check=False, timeout=60)
+    for action in ("disconnect", "connect"):  # the server still has it as offline
+        subprocess.run([adb.adb_path(), action, device.serial], capture_output=True, check=False, timeout=60)
     lines: list[str] = []
     finished = session.resume(tmp_path / "out", lines.append)
     assert f"{cable} is now at {device.serial}" in lines
