@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ecbsr_mobile.errors import EcbsrError
 
+from ..results import explanations
 from ..results.types import Core
 from . import screen
 
@@ -18,6 +19,8 @@ READ_PROPERTIES = f"""getprop
 echo @@cores
 for d in {_CPU}/cpu[0-9]*; do
 echo "$d max=$(cat "$d/cpufreq/cpuinfo_max_freq" 2>/dev/null) capacity=$(cat "$d/cpu_capacity" 2>/dev/null)"; done
+echo @@cpuinfo
+cat /proc/cpuinfo 2>/dev/null
 echo @@boot
 cat /proc/sys/kernel/random/boot_id
 echo @@power
@@ -54,6 +57,7 @@ class PhoneProperties:
     fingerprint: str
     abis: tuple[str, ...]
     cores: tuple[Core, ...]
+    cpu_flags: tuple[str, ...]  # as in `DeviceInfo`
     boot: str  # identifies the current boot
     serial: str  # of the phone itself, whatever its address is
     battery_saver: bool
@@ -104,6 +108,7 @@ def parse_properties(text: str) -> PhoneProperties:
         fingerprint=first("ro.build.fingerprint"),
         abis=tuple(abi for abi in first("ro.product.cpu.abilist", "ro.product.cpu.abi").split(",") if abi),
         cores=tuple(_cores(parts.get("cores", ""))),
+        cpu_flags=explanations.flags(parts.get("cpuinfo", "")),
         boot=boot_id(parts.get("boot", "")),
         serial=first("ro.serialno", "ro.boot.serialno"),
         is_emulator="1" in (first("ro.kernel.qemu"), first("ro.boot.qemu")),

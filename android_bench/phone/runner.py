@@ -90,6 +90,7 @@ class PhoneRunner:
             fingerprint=properties.fingerprint,
             abis=properties.abis,
             cores=properties.cores,
+            cpu_flags=properties.cpu_flags,
             tool=self.device.tool.info,
             notes=tuple(notes),
             serial_hash=properties.serial_hash,

@@ -161,18 +161,19 @@ def _device(results: Results, name: str) -> DeviceInfo:
 
 
 def _identity(device: DeviceInfo, chosen_cores: str) -> dict[str, str]:
-    tool = device.tool or Tool("", "")
+    tool, is_phone = device.tool or Tool("", ""), device.kind == "phone"
     clock = max((core.max_mhz or 0 for core in device.cores), default=0)
     abis, cores = " ".join(device.abis), f"{len(device.cores)} cores" + (f" up to {clock} MHz" if clock else "")
     values = {
         "model": f"{device.model} {device.soc}",
-        # Of a phone, cores that sleep have no clock, or are not listed; its model and build tell processors apart.
-        "processor": abis if device.kind == "phone" else f"{abis} with {cores}" if device.cores else "",
-        "instruction set": " ".join(device.cpu_flags),  # a virtual machine names its processor by the maker alone
+        # Model and build of a phone tell processors apart; its cores that sleep have no clock, or are not listed.
+        "processor": abis if is_phone else f"{abis} with {cores}" if device.cores else "",
+        # A virtual machine names its processor by the maker alone.
+        "instruction set": "" if is_phone else " ".join(device.cpu_flags),
         "system": device.fingerprint,
         _SERIAL: device.serial_hash,
         "runtime": f"{tool.kind} {tool.version}",
         "tool": tool.sha256[:12],
-        "choice of cores": chosen_cores if device.kind == "phone" else "",
+        "choice of cores": chosen_cores if is_phone else "",
     }
     return {what: value.strip() or _NOT_KNOWN for what, value in values.items()}

@@ -45,7 +45,7 @@ BOOT_PROPERTIES = ("sys.boot_completed", "dev.bootcomplete", "init.svc.bootanim"
 
 PLACES = (
     *("/sys/devices/system/cpu", "/sys/class/power_supply", "/proc/sys/kernel/random/boot_id", "/proc/uptime"),
-    "/proc/self/status",
+    *("/proc/self/status", "/proc/cpuinfo"),
     "/data/misc/perfetto-traces",
 )
 """Paths of the phone in the scripts that are sent to it."""
@@ -321,6 +321,9 @@ class Device:
         (self.root / "settings/stay_on_while_plugged_in").write_text("0\n")
         self.path("/proc/sys/kernel/random/boot_id").write_text(f"{uuid.uuid4()}\n")
         self.allow_cores(0xF)
+        flags = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+        cores = [f"processor\t: {core}\nFeatures\t: {flags}\nCPU part\t: 0xd41\n" for core in range(4)]
+        self.path("/proc/cpuinfo").write_text("\n".join(cores))
         for core, mhz in enumerate((1800, 1800, 2400, 3000)):
             self.set_core(core, mhz)
 

@@ -68,6 +68,7 @@ def test_a_benchmark_with_every_delegate_and_a_profile(
     info = results.devices[device.serial]
     assert (info.model, info.soc, info.system) == ('Standin Phone "S" 1', "Paper P1000", "Android 14 (API 34)")
     assert [core.max_mhz for core in info.cores] == [1800, 1800, 2400, 3000]
+    assert info.cpu_flags == ("asimddp", "asimd", "asimdhp")
     assert info.tool and info.tool.bytes == Path(tool).stat().st_size and len(info.tool.sha256) == 64
     assert {line for line in device.actions() if "taskset" in line} == {"taskset c"}
     states = results.states[device.serial]

@@ -79,7 +79,6 @@ TOOL = PHONE.tool or Tool("", "")
         (lambda phone: replace(phone, soc="Another"), "model"),
         (lambda phone: replace(phone, abis=("armeabi-v7a",)), "processor"),
         (lambda phone: replace(phone, fingerprint="a/b:15"), "system"),
-        (lambda phone: replace(phone, cpu_flags=("avx", "avx2")), "instruction set"),
         (lambda phone: replace(phone, tool=replace(TOOL, kind="litert")), "runtime"),
         (lambda phone: replace(phone, tool=replace(TOOL, version="tflite another day")), "runtime"),
         (lambda phone: replace(phone, tool=replace(TOOL, sha256="cd" * 32)), "tool"),
@@ -96,10 +95,13 @@ def test_another_machine_or_tool_is_named(change: Callable[[DeviceInfo], DeviceI
 
 
 def test_the_cores_of_a_machine_are_compared_but_those_of_a_phone_may_sleep() -> None:
-    more = (Core(0, 1800), Core(1, 2400))
-    for kind, words in (("host", ["the processor of phone is arm64-v8a with 2 cores up to 2400 MHz"]), ("phone", [])):
+    cores, flags = (Core(0, 1800), Core(1, 2400)), ("asimd", "asimddp")
+    said = ["the processor of phone is arm64-v8a with 2 cores up to 2400 MHz"]
+    said.append("the instruction set of phone is asimd asimddp")
+    for kind, words in (("host", said), ("phone", [])):
         of = replace(PHONE, kind=kind)
-        before, now = (replace(results(10), devices={"phone": device}) for device in (of, replace(of, cores=more)))
+        changed = replace(of, cores=cores, cpu_flags=flags)
+        before, now = (replace(results(10), devices={"phone": device}) for device in (of, changed))
         assert [text.partition(", and")[0] for text in baseline.differences(now, before)] == words
         assert bool(baseline.device_changes(now.devices["phone"], of)) == (kind == "host")
 
