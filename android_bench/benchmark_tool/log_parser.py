@@ -96,6 +96,7 @@ class ToolLog:
     fully_delegated: tuple[str, ...] = ()  # delegates that run the whole model, as the tool reports
     not_delegated: tuple[str, ...] = ()  # delegates that run no node, as the tool reports
     restored: bool = False  # a delegate failed, and the graph runs without any
+    opengl: bool = False  # the GPU delegate computes by OpenGL, which it does without OpenCL only
     unsupported: tuple[str, ...] = ()  # lines about an unavailable delegate
     unknown_flags: tuple[str, ...] = ()
     model_megabytes: float | None = None
@@ -124,6 +125,7 @@ def parse_log(text: str) -> ToolLog:
         fully_delegated=tuple(match[1] for match in _all(_FULLY_DELEGATED, lines)),
         not_delegated=tuple(match[1] for match in _all(_NOT_DELEGATED, lines)),
         restored=_first(_RESTORED, lines) is not None,
+        opengl=any("Initialized OpenGL-based API" in line for line in lines),
         unsupported=tuple(line for line in lines if _UNSUPPORTED.match(line)),
         unknown_flags=tuple(flag for match in _all(_UNKNOWN_FLAGS, lines) for flag in match[1].split()),
         model_megabytes=size and _number(size[1]),

@@ -192,8 +192,10 @@ def _delegate_status(log: ToolLog, delegation: Delegation | None, expected: Expe
         return RunStatus("fallback", note, None, expected.nodes)
     nodes, total, partitions = delegation.nodes, delegation.total, delegation.partitions
     if nodes == 0:
-        return RunStatus("fallback", f"{name} runs no node; the CPU was timed", 0, total, 0)
+        reason = _first_error(log) if log.restored else ""
+        return RunStatus("fallback", f"{name} runs no node{reason}; the CPU was timed", 0, total, 0)
+    notes = ["computed by OpenGL, because the phone has no OpenCL"] if name == "gpu" and log.opengl else []
     if nodes is None or nodes < (total or 0):
-        count = "some" if nodes is None else str(nodes)
-        return RunStatus("partial", f"{name} runs {count} of {total} nodes, the CPU the rest", nodes, total, partitions)
-    return RunStatus("ok", "", nodes, total, partitions)
+        notes.insert(0, f"{name} runs {'some' if nodes is None else nodes} of {total} nodes, the CPU the rest")
+        return RunStatus("partial", "; ".join(notes), nodes, total, partitions)
+    return RunStatus("ok", "; ".join(notes), nodes, total, partitions)

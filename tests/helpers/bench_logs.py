@@ -95,6 +95,18 @@ GPU = (
     + _TAIL_2024,
     "INFO: Created TensorFlow Lite delegate for GPU.\n" + _replaced(49, "TfLiteGpuDelegateV2", 1),
 )
+GPU_OPENGL = (
+    GPU[0],
+    GPU[1] + 'ERROR: Can not open OpenCL library on this device - dlopen failed: library "libOpenCL.so" not found\n'
+    "ERROR: Falling back to OpenGL\nINFO: Initialized OpenGL-based API.\nINFO: Created 1 GPU delegate kernels.\n",
+)
+GPU_FAILED = (
+    _HEAD_2024 + "INFO: Use gpu: [1]\nINFO: GPU delegate created.\n" + _TAIL_2024,
+    GPU[1] + "ERROR: TfLiteGpuDelegate Init: CONV_2D: No selector\nINFO: Created 0 GPU delegate kernels.\n"
+    "ERROR: TfLiteGpuDelegate Prepare: delegate is not initialized\n"
+    "ERROR: Node number 49 (TfLiteGpuDelegateV2) failed to prepare.\n"
+    "ERROR: Restored original execution plan after delegate application failure.\n",
+)
 GPU_PARTIAL = (
     _HEAD_2024 + "INFO: GPU delegate created.\n"
     "INFO: Explicitly applied GPU delegate, and the model graph will be partially executed by the delegate w/ 1 "

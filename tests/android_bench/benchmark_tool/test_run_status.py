@@ -43,6 +43,8 @@ def status_of(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_st
         ("LITERT", CPU, "ok", (49, 49, 1)),
         ("GPU", GPU, "ok", (49, 49, 1)),
         ("GPU_PARTIAL", GPU, "partial", (13, 49, 1)),
+        ("GPU_OPENGL", GPU, "ok", (49, 49, 1)),
+        ("GPU_FAILED", GPU, "fallback", (0, 49, 0)),
         ("GPU_UNSUPPORTED", GPU, "fallback", (0, 49, 0)),
         ("GPU_UNKNOWN_FLAG", GPU, "unsupported", (None, None, None)),
         ("CPU", GPU, "fallback", (None, 49, None)),
@@ -84,6 +86,13 @@ def test_a_precision_that_the_tool_does_not_know_is_not_measured() -> None:
     ):
         actual = status_of((out + f"WARN: Unconsumed cmdline flags: {flag.format(value)}\n", err), delegate)
         assert actual.status == status and (flag.format(value) in actual.note) == (status == "unsupported")
+
+
+def test_the_gpu_says_why_it_failed_and_that_it_computes_by_opengl() -> None:
+    reason = "gpu runs no node: TfLiteGpuDelegate Init: CONV_2D: No selector; the CPU was timed"
+    assert status_of(logs.GPU_FAILED, GPU).note == reason
+    assert status_of(logs.GPU_OPENGL, GPU).note == "computed by OpenGL, because the phone has no OpenCL"
+    assert status_of(logs.GPU, GPU).note == ""
 
 
 def test_the_reason_of_a_failure_is_the_tools_error_and_not_a_drivers_warning() -> None:
