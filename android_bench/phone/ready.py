@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.progress import Notify
 
@@ -43,15 +45,20 @@ def address_of(name: str, serial_hash: str, progress: Notify) -> str:
     Raises:
         EcbsrError: the adb server cannot be used.
     """
-    listed = phones()
-    Adb(name).connect()
-    if not serial_hash or Adb(name).state():
+    if not serial_hash:
         return name
-    for phone in sorted(listed, key=lambda phone: Adb(phone.serial).is_network):
-        if phone.state == "device" and _serial_hash(phone.serial) == serial_hash:
-            progress(f"{name} is now at {phone.serial}")
-            return phone.serial
-    return name
+    listed = phones()
+    with suppress(AdbError):  # an address on the network that no longer answers
+        Adb(name).connect()
+        if Adb(name).state() and _serial_hash(name) in (serial_hash, ""):  # another phone can have the address now
+            return name
+    ready = [phone.serial for phone in listed if phone.state == "device"]
+    found = [serial for serial in ready if _serial_hash(serial) == serial_hash]
+    if len({_boot(serial) for serial in found}) != 1:  # cheap phones can share their serial number
+        return name
+    address = min(found, key=lambda serial: Adb(serial).is_network)
+    progress(f"{name} is now at {address}")
+    return address
 
 
 def _serial_hash(serial: str) -> str:
