@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.progress import Notify
 from ecbsr_mobile.utils.subprocess_runner import Canceled
+from ecbsr_mobile.utils.text import named
 
 from . import schedule
 from .config import HOST, Case
@@ -87,7 +89,7 @@ class Queues:
         except Exception as error:  # that of a single device is raised later, in the thread that waits
             self.failures[name] = error
             if len(self.options.devices) > 1:
-                self.progress(f"{name}: {error}")
+                self.progress(named(name, str(error)))
         finally:
             ended.set()
 
@@ -105,7 +107,7 @@ class Queues:
             for position, (number, case) in enumerate(queue, 1):
                 if self._is_done(number, case):
                     continue
-                run = runner.measure(case, number)
+                run = self._with_count(runner.measure(case, number))
                 self.journal.add_run(run)
                 measured += 1
                 left = sum(not self._is_done(*later) for later in queue[position:])
@@ -121,6 +123,14 @@ class Queues:
                     self.journal.add_profile(case, runner.profile(case))
                 if self._needs_energy(case):
                     self.journal.add_energy(case, runner.energy(case))
+
+    def _with_count(self, run: Run) -> Run:
+        """The run, with a note where the time limit ended it before all of its inferences."""
+        wanted, seconds = self.options.iterations, self.options.limits.timed
+        if run.status not in TIMED or run.iterations >= wanted:
+            return run
+        note = f"fewer than {wanted} inferences were timed, within {seconds:g} s"
+        return replace(run, note="; ".join(filter(None, (run.note, note))))
 
     def _check_unchanged(self, info: DeviceInfo) -> None:
         """Check that the runs of an interrupted session come from this device, system and tool.
@@ -145,9 +155,14 @@ class Queues:
             from .host.runner import HostRunner
 
             return HostRunner(self.models, self.options, self.stop, self.began)
+        from .phone.ready import address_of
         from .phone.runner import PhoneRunner
 
-        return PhoneRunner(name, self.models, self.options, stop=self.stop, started=self.began, progress=self.progress)
+        before, progress = self.journal.devices.get(name), self.progress
+        serial = address_of(name, before.serial_hash, progress) if before else name
+        return PhoneRunner(
+            serial, self.models, self.options, stop=self.stop, started=self.began, progress=progress, name=name
+        )
 
     def _is_complete(self, name: str, cases: Sequence[Case]) -> bool:
         """Whether the journal already has everything about a device, so that it need not be connected."""

@@ -20,7 +20,7 @@ from ecbsr_mobile.utils.progress import Notify
 from ecbsr_mobile.utils.text import from_utf8, to_utf8
 
 from . import schedule
-from .config import HOST, Options
+from .config import DOWNLOADED, HOST, QNN_FETCH, Options
 from .models import Model, read_models
 from .queues import Queues, Step
 from .results import aggregate, serialize
@@ -71,7 +71,12 @@ def start(
     `step` is called after each run instead of `progress`.
     """
     models = read_models(paths)
-    options = replace(options, devices=_connected(options.devices, progress or (lambda _line: None)))
+    options = replace(
+        options,
+        devices=_connected(options.devices, progress or (lambda _line: None)),
+        tool=_absolute(options.tool, DOWNLOADED),
+        qnn=_absolute(options.qnn, ("", QNN_FETCH)),
+    )
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     files = tuple(ModelFile(to_utf8(str(model.path)), model.sha256) for model in models.values())
     journal = Journal(Session(options, files, started), Path(out) if out is not None else None)
@@ -132,6 +137,11 @@ def publish(folder: Path | None, results: Results, comparisons: Sequence[Compari
     contents = (text, serialize.to_csv(results), page.html(results, comparisons))
     for name, content in zip(REPORTS, contents, strict=True):
         write_bytes(folder / name, content.encode())
+
+
+def _absolute(path: str, names: Sequence[str]) -> str:
+    """The path as it is in every folder, for a session that is resumed in another one; `names` are no paths."""
+    return path if path in names else os.path.abspath(path)
 
 
 def _connected(devices: Sequence[str], progress: Notify) -> tuple[str, ...]:

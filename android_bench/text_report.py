@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ecbsr_mobile.cli import common, tables
 from ecbsr_mobile.cli.gate_report import Check, GateReport, Outcome
+from ecbsr_mobile.utils.text import named
 
 from .config import HOST
 from .results import stats
@@ -47,7 +48,7 @@ def print_results(results: Results, comparisons: Sequence[Comparison]) -> None:
         (common.problem if failed else common.notice)(f"{note} ({', '.join(dict.fromkeys(rows))})")
     for name, reason in results.failures.items():
         if all(row.note != reason for row in results.results):
-            common.problem(f"{name}: {reason}")
+            common.problem(named(name, reason))
     for sentence in explain(results):
         common.notice(sentence)
 
@@ -103,7 +104,7 @@ def _table(results: Results, comparisons: Sequence[Comparison]) -> tuple[list[st
         "median ms": stats.column([row.median_ms for row in rows]),
         "95 % interval": _intervals(rows),
         "p95 ms": stats.column([row.p95_ms for row in rows]),
-        "fps": tables.aligned([row.fps for row in rows], 1),
+        "fps": stats.column([row.fps for row in rows]),
         "nodes": [_nodes(row) for row in rows],
     }
     if any(row.check for row in rows):

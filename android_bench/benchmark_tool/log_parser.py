@@ -18,7 +18,7 @@ _LOGCAT = re.compile(r"^(?:\d\d-\d\d \d\d:\d\d:\d\d\.\d+\s+\d+\s+\d+ [VDIWEF] [^
 _PREFIX = re.compile(r"^(?:(INFO|WARN|WARNING|ERROR|FATAL|VERBOSE): )?(?:\[[^\]]*:\d+\] ?)?")
 
 _HEADER = re.compile(r"Running benchmark for at least (-?\d+) iterations and at least \S+ seconds")
-_STATISTIC = re.compile(r"\b(\w+)=(-?[\d.]+(?:e[+-]?\d+)?)(?:\(all same\))?(?=\s|$)", re.IGNORECASE)
+_STATISTIC = re.compile(r"\b(\w+)=(\S+?)(?:\(all same\))?(?=\s|$)")
 # Until early 2020: "Average inference timings in us: Warmup: 4, Init: 3, no stats: 5".
 _SUMMARY = re.compile(r"[Ii]nference timings in us: (?=.*\b(?:Inference \(avg\)|Inference|no stats): \S+$)(.*)$")
 _SUMMARY_VALUE = re.compile(r"([A-Z][\w ()]*): ([^\s,]+)")
@@ -55,8 +55,8 @@ _PEAK_MEMORY = re.compile(
     r"(?:Overall peak memory footprint \(MB\) via periodic monitoring|Peak memory):\s*([\d.]+)(?: MB)?$"
 )
 _ERROR = re.compile(
-    r"Failed to |Benchmarking failed|Could not open|not executable|CANNOT LINK EXECUTABLE|cannot locate symbol"
-    r"|No such file|Permission denied|library \"[^\"]*\" not found|Error|error"
+    r"[Ff]ailed to |Benchmarking failed|Could not open|not executable|CANNOT LINK EXECUTABLE|cannot locate symbol"
+    r"|No such file|Permission denied|not found|Invalid argument|Error|error"
 )
 
 
@@ -74,7 +74,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Delegation:
-    """The number of nodes that a delegate runs, as the tool reports it. None: not reported."""
+    """The number of nodes that a delegate runs, in so many partitions, as the tool reports it. None: not reported."""
 
     delegate: str
     nodes: int | None
@@ -96,6 +96,7 @@ class ToolLog:
     fully_delegated: tuple[str, ...] = ()  # delegates that run the whole model, as the tool reports
     not_delegated: tuple[str, ...] = ()  # delegates that run no node, as the tool reports
     restored: bool = False  # a delegate failed, and the graph runs without any
+    opengl: bool = False  # the GPU delegate computes by OpenGL, which it does without OpenCL only
     unsupported: tuple[str, ...] = ()  # lines about an unavailable delegate
     unknown_flags: tuple[str, ...] = ()
     model_megabytes: float | None = None
@@ -124,20 +125,36 @@ def parse_log(text: str) -> ToolLog:
         fully_delegated=tuple(match[1] for match in _all(_FULLY_DELEGATED, lines)),
         not_delegated=tuple(match[1] for match in _all(_NOT_DELEGATED, lines)),
         restored=_first(_RESTORED, lines) is not None,
+        opengl=any("Initialized OpenGL-based API" in line for line in lines),
         unsupported=tuple(line for line in lines if _UNSUPPORTED.match(line)),
         unknown_flags=tuple(flag for match in _all(_UNKNOWN_FLAGS, lines) for flag in match[1].split()),
         model_megabytes=size and _number(size[1]),
         input_shapes=_shapes(shapes[1]) if shapes else (),
         peak_memory_mb=memory and _number(memory[1]),
-        errors=tuple(line for line in lines if _ERROR.search(line) and not _is_profile(line)),
+        errors=tuple(_errors(text, lines)),
         profile=tuple(_profile(lines)),
     )
 
 
 def clean_lines(text: str) -> list[str]:
     """The complete lines of a log, without prefixes and line ends."""
+    return [_PREFIX.sub("", line).rstrip() for line in _complete_lines(text)]
+
+
+def _complete_lines(text: str) -> list[str]:
     lines = text.replace("\r\n", "\n").split("\n")[:-1]
-    return [_PREFIX.sub("", _LOGCAT.sub("", line.rstrip("\r"))).rstrip() for line in lines]
+    return [_LOGCAT.sub("", line.rstrip("\r")) for line in lines]
+
+
+def _errors(text: str, lines: Sequence[str]) -> list[str]:
+    """The lines about errors; first those that the tool marks as such: drivers print warnings with that word, too."""
+    marked = [line.startswith(("ERROR: ", "FATAL: ")) for line in _complete_lines(text)]
+    found = [
+        (not mark, line)
+        for mark, line in zip(marked, lines, strict=True)
+        if (mark or _ERROR.search(line)) and not _is_profile(line)
+    ]
+    return [line for _, line in sorted(found, key=lambda pair: pair[0])]
 
 
 def _timings(lines: Sequence[str]) -> tuple[Timing | None, Timing | None]:
@@ -153,12 +170,13 @@ def _timings(lines: Sequence[str]) -> tuple[Timing | None, Timing | None]:
 
 
 def _timing(line: str) -> Timing | None:
+    """The statistics in a line; None where one is no number, or not positive because the clock was set meanwhile."""
     values = {name.lower(): _number(value) for name, value in _STATISTIC.findall(line)}
-    count, current = values.get("count"), values.get("curr")
-    mean = values.get("avg", current)  # for one inference, or equal times, only "curr" is printed
-    if not count or count < 1 or mean is None or mean <= 0:
+    equal = "avg=" not in line  # for one inference, or equal times, only "curr" is printed
+    mean = values.get("curr" if equal else "avg")
+    count, times = values.get("count"), [values.get(name, mean) for name in ("min", "median", "p95", "max")]
+    if not count or count < 1 or mean is None or any(time is None or time <= 0 for time in (mean, *times)):
         return None
-    equal = "avg" not in values
     return Timing(
         count=int(count),
         mean=mean,
@@ -171,7 +189,8 @@ def _timing(line: str) -> Timing | None:
 
 def _delegations(lines: Sequence[str]) -> Iterable[Delegation]:
     for match in _all(_REPLACING, lines):
-        yield Delegation(match[3], int(match[1]), _count(match[2]), _count(match[4]))
+        # Its "partitions" are also those that stay on the CPU: only 1 is a number of delegated ones.
+        yield Delegation(match[3], int(match[1]), _count(match[2]), 1 if match[4] == "1" else None)
     for match in _all(_NODES_DELEGATED, lines):
         yield Delegation(match[1], int(match[2]), int(match[3]), _count(match[4]))
     for match in _all(_GPU_SPLIT, lines):

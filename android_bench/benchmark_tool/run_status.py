@@ -118,9 +118,10 @@ def _mismatch(log: ToolLog, expected: Expected) -> str:
 
 def _unknown_flags(log: ToolLog, delegate: Delegate) -> str:
     """The flags that the tool does not know and that decide what it runs."""
-    parts = {"cpu": "", "gpu": "use_gpu", "nnapi": "nnapi", "npu": "use_npu"}
+    parts = {"cpu": "use_xnnpack", "gpu": "use_gpu", "nnapi": "nnapi", "npu": "use_npu"}
     part = parts.get(delegate.name, "external_delegate")
-    unknown = [flag for flag in log.unknown_flags if part and part in flag]
+    without = delegate == Delegate("cpu", "builtin")  # a tool without the flag has no XNNPACK
+    unknown = [flag for flag in log.unknown_flags if part in flag and not without]
     if delegate.argument == "fp32":
         unknown += [flag for flag in log.unknown_flags if "gpu_precision_loss_allowed" in flag]
     required = ("num_threads", "num_runs", "min_secs", "graph")
@@ -157,9 +158,11 @@ def _is_name_of(delegate: Delegate, name: str) -> bool:
 
 
 def _cpu_status(delegation: Delegation | None) -> RunStatus:
-    if delegation is None or delegation.nodes is None:
-        partitions = delegation.partitions if delegation else None
-        return RunStatus("ok", "the tool does not report how many nodes XNNPACK runs", partitions=partitions)
+    if delegation is None:
+        return RunStatus("ok", "the tool does not report how many nodes XNNPACK runs")
+    if delegation.nodes is None:
+        note = f"XNNPACK runs some of {delegation.total} nodes, the built-in kernels the rest"
+        return RunStatus("partial", note, None, delegation.total, delegation.partitions)
     return xnnpack_status(delegation.nodes, delegation.total, delegation.partitions)
 
 
@@ -189,8 +192,10 @@ def _delegate_status(log: ToolLog, delegation: Delegation | None, expected: Expe
         return RunStatus("fallback", note, None, expected.nodes)
     nodes, total, partitions = delegation.nodes, delegation.total, delegation.partitions
     if nodes == 0:
-        return RunStatus("fallback", f"{name} runs no node; the CPU was timed", 0, total, 0)
+        reason = _first_error(log) if log.restored else ""
+        return RunStatus("fallback", f"{name} runs no node{reason}; the CPU was timed", 0, total, 0)
+    notes = ["computed by OpenGL, because the phone has no OpenCL"] if name == "gpu" and log.opengl else []
     if nodes is None or nodes < (total or 0):
-        count = "some" if nodes is None else str(nodes)
-        return RunStatus("partial", f"{name} runs {count} of {total} nodes, the CPU the rest", nodes, total, partitions)
-    return RunStatus("ok", "", nodes, total, partitions)
+        notes.insert(0, f"{name} runs {'some' if nodes is None else nodes} of {total} nodes, the CPU the rest")
+        return RunStatus("partial", "; ".join(notes), nodes, total, partitions)
+    return RunStatus("ok", "; ".join(notes), nodes, total, partitions)

@@ -45,6 +45,7 @@ ADVICE = {
     "unauthorized": "unlock it and allow USB debugging on its screen",
     "authorizing": "wait, or allow USB debugging on its screen",
     "offline": "plug it in again, or adb reconnect",
+    "detached": "adb attach",
     "no permissions": "give this user access to USB (udev rules)",
 }
 """The states of a phone that adb reports, and what to do about them."""
@@ -247,6 +248,8 @@ class Adb:
         errors = [line for line in (out + "\n" + err).splitlines() if line.startswith("adb: error: ")]
         reason = last_line(errors[-1] if errors else err.strip() or out, f"exit code {ended.code}")
         reason = reason.removeprefix("adb: ").removeprefix("error: ")
+        if "shell" in command and not err.strip():  # adb says nothing, and the output is that of the phone
+            reason = f"the connection ended after {last_line(out)!r}" if out.strip() else "the connection ended"
         # A shell without an exit status was disconnected, whatever message adb gives.
         lost = "shell" in command or _DISCONNECTED.search(err + out) or not self._is_ready()
         kind = PhoneLost if lost else AdbError

@@ -23,7 +23,8 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 START_TRIES = 3  # a server that was just started may not listen yet
 
 _starting = threading.Lock()  # phones run in threads, and of two servers that start at once one ends the other
-_STATES = "device|offline|unauthorized|authorizing|connecting|recovery|rescue|sideload|bootloader|host|no permissions"
+_STATES = "device|offline|unauthorized|authorizing|connecting|no permissions"
+_STATES += "|detached|recovery|rescue|sideload|bootloader|host"
 _LISTED = re.compile(rf"^(?P<serial>.+?)\s+(?P<state>{_STATES})\b(?P<rest>.*)$")
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.progress import Notify
+from ecbsr_mobile.utils.text import last_line
 
 from ..benchmark_tool import binary
 from ..config import Options
@@ -27,6 +28,18 @@ FOLDER = "/data/local/tmp/ecbsr-bench"
 """Our folder on the phone, in the one place where a shell user may execute programs."""
 
 TRIES = 2  # of an action during which the phone disconnects; more are useless if the action causes a reboot
+
+# The process id can belong to another process by now.
+_IS_OURS = f"p=$(cat {FOLDER}/pid 2>/dev/null) && grep -q ecbsr-bench /proc/$p/cmdline"
+KILL_TOOL = f"{_IS_OURS} && kill -9 $p; rm -f {FOLDER}/pid"
+"""The script that kills a tool that is still running."""
+
+RESTORE = f"""{KILL_TOOL}
+({screen.restore(FOLDER)})
+{power_rails.stop(FOLDER)}
+rm -f {power_rails.TRACE} 2>/dev/null
+rm -rf {FOLDER} || {{ sleep 1; rm -rf {FOLDER}; }}"""
+"""The script that leaves the phone as it was. A process that was killed can still write its last file."""
 
 T = TypeVar("T")
 
@@ -63,9 +76,7 @@ class Device:
         """Restore the phone, also when the session is being stopped: no process, file, setting or lock is left."""
         adb = self._client(None)  # the stop flag does not end these commands
         try:
-            if self.lock.is_held(adb):
-                self._restore(adb)
-                self.lock.release(adb)
+            self.lock.release(adb, RESTORE, 2 * adb.limit)
         except EcbsrError as error:
             self.progress(f"{self.serial} could not be cleaned up ({error}); the next benchmark does it")
         finally:
@@ -233,11 +244,6 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
             signs = "only its clocks show" if self.clocks else "nothing shows"
             self._add_note(f"it reports no thermal status (Android 10 and later do): {signs} whether it is throttled")
 
-    def _restore(self, adb: Adb) -> None:
-        self._kill_tool(adb)
-        adb.shell(screen.restore(FOLDER))
-        adb.shell(f"{power_rails.stop(FOLDER)}\nrm -f {power_rails.TRACE} 2>/dev/null; rm -rf {FOLDER}")
-
     def _is_there(self, local: Path, remote: str) -> bool:
         equal = file_check.is_equal(self.adb.shell(file_check.script(remote)).out, remote, local)
         if equal is None:
@@ -252,11 +258,22 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         """The mask of the cores that the tool runs on; None for all.
 
         Raises:
-            EcbsrError: the phone cannot restrict a program to some cores, or does not report their frequencies.
+            EcbsrError: the phone cannot restrict a program to these cores, or does not report how fast they are.
         """
-        mask = device_info.cpu_mask(self.properties.cores, self.options.cores)
+        cores = self.properties.cores
+        mask = device_info.cpu_mask(cores, self.options.cores)
         if mask and self.adb.shell("command -v taskset").code:
             raise EcbsrError(f"{self.serial} has no taskset to choose cores with; use --cores all")
+        script = "grep Cpus_allowed: /proc/self/status"
+        status = self.adb.shell(f"taskset {mask} {script}" if mask else script)
+        if mask and status.code:
+            reason = last_line(status.err or status.out, f"exit code {status.code}")
+            raise EcbsrError(f"{self.serial} runs no program on the cores {mask}: {reason}; use other --cores")
+        allowed = device_info.allowed_mask(status.out)
+        online = device_info.mask_of(core.index for core in cores if core.max_mhz)
+        wanted = int(mask, 16) & (online or -1) if mask else online
+        if allowed is not None and wanted & ~allowed:
+            self._add_note(f"programs of adb may run on the cores {allowed:x} only (a mask), not on all of {wanted:x}")
         return mask
 
     def _add_note(self, note: str) -> None:
@@ -264,9 +281,8 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
             self.notes.append(note)
 
     def _kill_tool(self, adb: Adb) -> None:
-        """Kill a tool that is still running. Its process id can belong to another process by now: checked first."""
-        is_ours = f"p=$(cat {FOLDER}/pid 2>/dev/null) && grep -q ecbsr-bench /proc/$p/cmdline"
-        adb.shell(f"{is_ours} && kill -9 $p; rm -f {FOLDER}/pid")
+        """Kill a tool that is still running."""
+        adb.shell(KILL_TOOL)
 
     def _wait_until_back(self) -> None:
         """Wait for the phone, check that it is the same one, and prepare it again after a reboot.
@@ -276,6 +292,7 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         """
         limits = self.options.limits
         end = time.monotonic() + limits.reconnect
+        reported = ""
         while time.monotonic() < end:
             with suppress(AdbError):
                 self._reconnect()
@@ -291,9 +308,20 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
                     self._kill_tool(self.adb)
                 self.progress(f"{self.serial}: it is back{' after a reboot' if rebooted else ''}")
                 return
+            refusal = self._refusal()
+            if refusal not in ("", reported):  # after a restart, a phone can ask again whether it trusts this computer
+                self.progress(f"{self.serial} {refusal}")
+                reported = refusal
             self.stop.wait(limits.poll)
-        message = f"{self.serial} did not come back within {limits.reconnect:g} s; --resume continues the benchmark"
-        raise EcbsrError(message)
+        message = f"{self.serial} did not come back within {limits.reconnect:g} s{reported and f': it {reported}'}"
+        raise EcbsrError(f"{message}; --resume continues the benchmark")
+
+    def _refusal(self) -> str:
+        """Why the phone that adb sees cannot be used until its owner does something, and what; "" if it is not so."""
+        with suppress(AdbError):
+            state = self.adb.state()
+            return f"is {state}: {ADVICE[state]}" if state in ("unauthorized", "authorizing", "no permissions") else ""
+        return ""
 
     def _reconnect(self) -> None:
         ensure_server()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ecbsr_mobile.errors import EcbsrError
 
+from ..results import explanations
 from ..results.types import Core
 from . import screen
 
@@ -16,7 +17,10 @@ _CPU = "/sys/devices/system/cpu"
 
 READ_PROPERTIES = f"""getprop
 echo @@cores
-for f in {_CPU}/cpu[0-9]*/cpufreq/cpuinfo_max_freq; do echo "$f $(cat "$f" 2>/dev/null)"; done
+for d in {_CPU}/cpu[0-9]*; do
+echo "$d max=$(cat "$d/cpufreq/cpuinfo_max_freq" 2>/dev/null) capacity=$(cat "$d/cpu_capacity" 2>/dev/null)"; done
+echo @@cpuinfo
+cat /proc/cpuinfo 2>/dev/null
 echo @@boot
 cat /proc/sys/kernel/random/boot_id
 echo @@power
@@ -53,6 +57,7 @@ class PhoneProperties:
     fingerprint: str
     abis: tuple[str, ...]
     cores: tuple[Core, ...]
+    cpu_flags: tuple[str, ...]  # as in `DeviceInfo`
     boot: str  # identifies the current boot
     serial: str  # of the phone itself, whatever its address is
     battery_saver: bool
@@ -103,6 +108,7 @@ def parse_properties(text: str) -> PhoneProperties:
         fingerprint=first("ro.build.fingerprint"),
         abis=tuple(abi for abi in first("ro.product.cpu.abilist", "ro.product.cpu.abi").split(",") if abi),
         cores=tuple(_cores(parts.get("cores", ""))),
+        cpu_flags=explanations.flags(parts.get("cpuinfo", "")),
         boot=boot_id(parts.get("boot", "")),
         serial=first("ro.serialno", "ro.boot.serialno"),
         is_emulator="1" in (first("ro.kernel.qemu"), first("ro.boot.qemu")),
@@ -162,21 +168,41 @@ def limited(clocks: Mapping[int, int], usual: Mapping[int, int]) -> str:
 def cpu_mask(cores: Sequence[Core], option: str) -> str | None:
     """The hexadecimal mask for `taskset` of the "big" or "little" cores; None for "all"; another `option` is a mask.
 
-    Little cores have the lowest maximum frequency, big cores all others. If all are equal, they are both.
+    Little cores have the lowest capacity, big cores all others: cores of two kinds can have one clock (Unisoc T606).
+    Where capacities do not differ, or are not reported, the highest clock decides. If all are equal, they are both.
 
     Raises:
-        EcbsrError: the phone does not report the frequencies of its cores.
+        EcbsrError: the phone does not report how fast each core is.
     """
     if option == "all":
         return None
     if option not in ("big", "little"):
         return option
-    known = [(core.max_mhz, core.index) for core in cores if core.max_mhz]
-    if not known:
+    capacities = {core.index: core.capacity for core in cores if core.capacity}
+    differ = len(capacities) == len(cores) and len(set(capacities.values())) > 1
+    speeds = capacities if differ else {core.index: core.max_mhz for core in cores if core.max_mhz}
+    if not speeds:
         raise EcbsrError("the phone does not report how fast its cores are; give --cores as a mask such as f0")
-    lowest = min(known)[0]
-    chosen = [index for mhz, index in known if (mhz == lowest) == (option == "little")]
-    return f"{sum(1 << index for index in chosen or [index for _, index in known]):x}"
+    if len(speeds) < len(cores):
+        unknown = ", ".join(str(core.index) for core in cores if core.index not in speeds)
+        raise EcbsrError(
+            f"the phone does not report how fast its cores {unknown} are, which may be asleep; "
+            "use --cores all, or a mask such as f0"
+        )
+    lowest = min(speeds.values())
+    chosen = [index for index, speed in speeds.items() if (speed == lowest) == (option == "little")]
+    return f"{mask_of(chosen or speeds):x}"
+
+
+def mask_of(cores: Iterable[int]) -> int:
+    """The mask of cores by their indices."""
+    return sum(1 << index for index in cores)
+
+
+def allowed_mask(status: str) -> int | None:
+    """The cores that a program may run on, as a mask, from its /proc/PID/status; None where that does not say it."""
+    match = re.search(r"^Cpus_allowed:\s*([0-9a-f,]{1,100})\s*$", status, re.MULTILINE)
+    return int(match[1].replace(",", "") or "0", 16) if match else None
 
 
 def _sections(text: str) -> dict[str, str]:
@@ -191,11 +217,10 @@ def _number(text: str) -> int | None:
 
 def _cores(text: str) -> list[Core]:
     cores = []
-    for line in text.splitlines():
-        index = _index(line)
+    for path, khz, capacity in re.findall(r"^(\S+) max=(\d{0,12}) capacity=(\d{0,12})$", text, re.MULTILINE | re.ASCII):
+        index = _index(path)
         if index is not None:
-            khz = _number(line.split()[-1])
-            cores.append(Core(index, None if khz is None else khz // 1000))
+            cores.append(Core(index, int(khz) // 1000 if khz else None, int(capacity) if capacity else None))
     return sorted(cores, key=lambda core: core.index)
 
 

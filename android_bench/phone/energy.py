@@ -74,6 +74,8 @@ def obstacle(network: bool, battery: str) -> str:
             "a USB link charges the phone and keeps it awake; unplug it and use adb over Wi-Fi "
             "(adb tcpip 5555, then adb connect)"
         )
+    if "UPDATES STOPPED" in battery:  # after "dumpsys battery unplug", a phone that charges says that it does not
+        return "its battery is simulated (dumpsys battery set, or unplug); end that with dumpsys battery reset"
     if powered:
         return f"the phone is powered by {' and '.join(powered)}; unplug it, also from a wireless charger"
     if not re.search(r"^\s*\w+ powered: false\s*$", battery, re.MULTILINE):

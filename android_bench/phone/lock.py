@@ -78,14 +78,14 @@ class Lock:
         """Mark the session as ended, even if the phone cannot be reached to release the lock."""
         _active.discard(self.token)
 
-    def is_held(self, adb: Adb) -> bool:
-        """Whether this lock is on the phone, even if the reply to its creation was lost."""
-        return self.tried and adb.shell(f"grep -q {self.token} {FOLDER}/owner").code == 0
+    def release(self, adb: Adb, script: str, limit: float) -> None:
+        """Run `script` and release the lock, where it is on the phone, even if the reply to its creation was lost.
 
-    def release(self, adb: Adb) -> None:
-        """Release the lock, which must be held."""
-        adb.shell(f"rm -rf {FOLDER}")
-        self.acquired = self.tried = False
+        It is one script, which goes on where adb is killed: a second Ctrl-C leaves nothing behind.
+        """
+        if self.tried:
+            adb.shell(f"trap '' HUP\ngrep -q {self.token} {FOLDER}/owner || exit 0\n{script}\nrm -rf {FOLDER}", limit)
+            self.acquired = self.tried = False
 
     def _try_acquire(self, adb: Adb) -> bool:
         if self.acquired:

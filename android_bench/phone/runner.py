@@ -32,7 +32,10 @@ HOT_BATTERY = 42.0  # degrees Celsius; phones with a hotter battery begin to thr
 
 
 class PhoneRunner:
-    """Runs cases on the phone `serial`. A context manager: leaving it restores the phone."""
+    """Runs cases on the phone `serial`. A context manager: leaving it restores the phone.
+
+    `name` is what results call it, where that is not its serial.
+    """
 
     def __init__(
         self,
@@ -43,9 +46,11 @@ class PhoneRunner:
         stop: threading.Event,
         started: float,
         progress: Notify,
+        name: str = "",
     ) -> None:
         self.models, self.options, self.stop, self.started, self.progress = models, options, stop, started, progress
         self.device = self._device(serial)
+        self.name = name or serial
         self.temporary = TemporaryFolder("ecbsr-bench-")
         self.folder = Path(self.temporary.name)
         self.readings: dict[str, tuple[ImageIO, list[str]]] = {}  # of the models that were checked
@@ -77,7 +82,7 @@ class PhoneRunner:
         if abi.startswith("arm") and native and native[0].startswith("x86"):
             notes.append(f"its processor is {native[0]}: the tool for {abi} is translated, which takes its own time")
         return DeviceInfo(
-            name=self.device.serial,
+            name=self.name,
             kind="phone",
             model=properties.model,
             soc=properties.soc,
@@ -85,6 +90,7 @@ class PhoneRunner:
             fingerprint=properties.fingerprint,
             abis=properties.abis,
             cores=properties.cores,
+            cpu_flags=properties.cpu_flags,
             tool=self.device.tool.info,
             notes=tuple(notes),
             serial_hash=properties.serial_hash,

@@ -55,6 +55,7 @@ def html(results: Results, compared: Sequence[Comparison] = ()) -> str:
         answers=found,
         delegate_title=delegate_title,
         decimals=stats.decimals([row.median_ms for row in results.results]),
+        fps_decimals=stats.decimals([row.fps for row in results.results]),
         explanations=explain(results),
         sections=_sections(results, compared),
         problems=_problems(results),

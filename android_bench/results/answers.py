@@ -75,11 +75,10 @@ def _answer(results: Results, indices: list[int]) -> Answer:
     best = min((index for index in timed if _area(rows[index]) == area), key=lambda index: rows[index].median_ms or 0)
     row = rows[best]
     assert row.median_ms is not None
-    rate = 1000 / row.median_ms
-    light, word = _rated(rate)
-    (latency,) = stats.column([row.median_ms])
+    (latency,), (rate,) = stats.column([row.median_ms]), stats.column([1000 / row.median_ms])
+    light, word = _rated(float(rate))
     threads = f", {row.threads_text}" if row.delegate == "cpu" else ""
-    text = f"{latency} ms, {rate:.0f} frames per second at {row.size[0]}x{row.size[1]} ({row.model}{threads})"
+    text = f"{latency} ms, {rate} frames per second at {row.size[0]}x{row.size[1]} ({row.model}{threads})"
     return Answer(target, light, word, text if row.status == "ok" else f"{text}; {row.status}", best)
 
 

@@ -118,10 +118,8 @@ def differences(now: Results, before: Results) -> list[str]:
 
 def device_changes(now: DeviceInfo, before: DeviceInfo) -> list[str]:
     """What makes it wrong to add runs of the device `now` to those of `before`, which has its name, in words."""
-    ours, theirs = _identity(now, ""), _identity(before, "")
-    if now.kind == "phone":  # cores that are offline are not listed; the build tells processors apart
-        ours["processor"] = theirs["processor"]
-    return [f"the {what} is {new}, and was {old}" for what, (new, old) in _unequal(ours, theirs)]
+    changes = _unequal(_identity(now, ""), _identity(before, ""))
+    return [f"the {what} is {new}, and was {old}" for what, (new, old) in changes]
 
 
 def _renamed(now: Results, before: Results) -> Results:
@@ -163,17 +161,19 @@ def _device(results: Results, name: str) -> DeviceInfo:
 
 
 def _identity(device: DeviceInfo, chosen_cores: str) -> dict[str, str]:
-    tool = device.tool or Tool("", "")
+    tool, is_phone = device.tool or Tool("", ""), device.kind == "phone"
     clock = max((core.max_mhz or 0 for core in device.cores), default=0)
-    cores = f"{' '.join(device.abis)} with {len(device.cores)} cores" + (f" up to {clock} MHz" if clock else "")
+    abis, cores = " ".join(device.abis), f"{len(device.cores)} cores" + (f" up to {clock} MHz" if clock else "")
     values = {
         "model": f"{device.model} {device.soc}",
-        "processor": cores if device.cores else "",
-        "instruction set": " ".join(device.cpu_flags),  # a virtual machine names its processor by the maker alone
+        # Model and build of a phone tell processors apart; its cores that sleep have no clock, or are not listed.
+        "processor": abis if is_phone else f"{abis} with {cores}" if device.cores else "",
+        # A virtual machine names its processor by the maker alone.
+        "instruction set": "" if is_phone else " ".join(device.cpu_flags),
         "system": device.fingerprint,
         _SERIAL: device.serial_hash,
         "runtime": f"{tool.kind} {tool.version}",
         "tool": tool.sha256[:12],
-        "choice of cores": chosen_cores if device.kind == "phone" else "",
+        "choice of cores": chosen_cores if is_phone else "",
     }
     return {what: value.strip() or _NOT_KNOWN for what, value in values.items()}

@@ -117,7 +117,8 @@ class OperatorTime:
 class Run:
     """The result of one process, from the output of the tool. None: not reported.
 
-    Times are milliseconds; `peak_memory_mb` is in MiB, which the tool calls MB.
+    Times are milliseconds; `peak_memory_mb` is in MiB, which the tool calls MB. The delegate runs `nodes_delegated` of
+    `nodes_total` nodes, in `partitions`.
     """
 
     case: Case
@@ -180,10 +181,14 @@ class Row(Case):
 
 @dataclass(frozen=True)
 class Core:
-    """One CPU core and its highest clock by design."""
+    """One CPU core with its highest clock by design and Linux's capacity, which is 1024 for the fastest core.
+
+    None: not reported. A core that is offline has no clock.
+    """
 
     index: int
     max_mhz: int | None = None
+    capacity: int | None = None
 
 
 @dataclass(frozen=True)
@@ -218,9 +223,8 @@ class DeviceInfo:
     def text(self) -> str:
         """One line: the device and its tool."""
         clocks = Counter(core.max_mhz for core in self.cores)
-        cores = ", ".join(
-            f"{count} x {mhz} MHz" if mhz else f"{count} core{'s' * (count > 1)}" for mhz, count in clocks.items()
-        )
+        unknown = " of unknown clock" if len(clocks) > 1 else f" core{'s' * (len(self.cores) > 1)}"
+        cores = ", ".join(f"{count} x {mhz} MHz" if mhz else f"{count}{unknown}" for mhz, count in clocks.items())
         tool = f"{self.tool.kind} {self.tool.version} {self.tool.sha256[:12]}".strip() if self.tool else ""
         parts = (self.model, self.soc, self.system, cores, self.fingerprint, tool and f"tool {tool}")
         return f"{self.name}: {'; '.join(part for part in parts if part)}"

@@ -29,6 +29,11 @@ def last_line(output: str | bytes, default: str = "") -> str:
     return printable(lines[-1]) if lines else default
 
 
+def named(name: str, sentence: str) -> str:
+    """The sentence after the name of what it is about, where it does not begin with it."""
+    return sentence if sentence.startswith(name) else f"{name}: {sentence}"
+
+
 def first_and_more(names: Sequence[str]) -> str:
     """The first of some names, and how many more there are."""
     return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

@@ -354,7 +354,7 @@ def test_quiet_leaves_out_notes_but_not_what_failed(
     assert said == [
         "phone by gpu: ended by SIGSEGV (m 960x540)",
         "phone by gpu: energy: no figure: the phone is powered by AC (m 960x540)",
-        "R58M: R58M did not come back",
+        "R58M did not come back",
     ]
     assert cli.main([model]) == 1
     assert "a thing to know" in capsys.readouterr().err

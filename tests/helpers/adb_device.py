@@ -45,6 +45,7 @@ BOOT_PROPERTIES = ("sys.boot_completed", "dev.bootcomplete", "init.svc.bootanim"
 
 PLACES = (
     *("/sys/devices/system/cpu", "/sys/class/power_supply", "/proc/sys/kernel/random/boot_id", "/proc/uptime"),
+    *("/proc/self/status", "/proc/cpuinfo"),
     "/data/misc/perfetto-traces",
 )
 """Paths of the phone in the scripts that are sent to it."""
@@ -187,6 +188,25 @@ class Device:
         for name, text in android_programs.READ_ONLY.items():
             self.replace_program(name, text)
 
+    def allow_cores(self, mask: int) -> None:
+        """Let programs run on these cores only, as a cpuset does."""
+        path = self.path("/proc/self/status")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"Name:\tsh\nCpus_allowed:\t{mask:x}\n")
+
+    def set_core(self, index: int, mhz: int | None, capacity: int | None = None) -> None:
+        """Let a core have this highest clock, None while it is offline, and Linux's capacity, None on an old kernel."""
+        folder = self.path(f"/sys/devices/system/cpu/cpu{index}")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        if mhz:
+            (folder / "cpufreq").mkdir()
+            (folder / "cpufreq/cpuinfo_max_freq").write_text(f"{mhz}000\n")
+            (folder / "cpufreq/scaling_max_freq").write_text(f"{mhz}000\n")
+            (folder / "cpufreq/scaling_governor").write_text("schedutil\n")
+        if capacity:
+            (folder / "cpu_capacity").write_text(f"{capacity}\n")
+
     def remove(self, *names: str) -> None:
         """Remove programs."""
         for name in names:
@@ -300,12 +320,12 @@ class Device:
         (self.root / "dumpsys/power").write_text("  mWakefulness=Asleep\n  mWakefulnessChanging=false\n")
         (self.root / "settings/stay_on_while_plugged_in").write_text("0\n")
         self.path("/proc/sys/kernel/random/boot_id").write_text(f"{uuid.uuid4()}\n")
+        self.allow_cores(0xF)
+        flags = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+        cores = [f"processor\t: {core}\nFeatures\t: {flags}\nCPU part\t: 0xd41\n" for core in range(4)]
+        self.path("/proc/cpuinfo").write_text("\n".join(cores))
         for core, mhz in enumerate((1800, 1800, 2400, 3000)):
-            folder = self.path(f"/sys/devices/system/cpu/cpu{core}/cpufreq")
-            folder.mkdir(parents=True)
-            (folder / "cpuinfo_max_freq").write_text(f"{mhz}000\n")
-            (folder / "scaling_max_freq").write_text(f"{mhz}000\n")
-            (folder / "scaling_governor").write_text("schedutil\n")
+            self.set_core(core, mhz)
 
     def replace_program(self, name: str, text: str) -> None:
         """Let a program be this shell script, which finds all programs of this machine."""

@@ -5,8 +5,10 @@ Protocol: AOSP, packages/modules/adb, protocol.txt, OVERVIEW.TXT and SYNC.TXT.
 
 from __future__ import annotations
 
+import signal
 import socket
 import struct
+import subprocess
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -135,7 +137,14 @@ class _Stream:
 
 
 class _Shell(_Stream):
-    """`shell:` and `shell,v2:`. As on a phone, a command goes on after its connection has ended."""
+    """`shell:` and `shell,v2:`. As on a phone, the end of a connection ends a shell by SIGHUP, but not its commands."""
+
+    process: subprocess.Popen[bytes] | None = None
+
+    def end(self) -> None:
+        super().end()
+        if self.process and self.v2 and self.process.poll() is None:
+            self.process.send_signal(signal.SIGHUP)
 
     def start(self, options: list[str], rest: str) -> None:
         self.v2 = "v2" in options

@@ -56,7 +56,14 @@ PROGRAMS = {
         'for a in "$@"; do case $a in --pid=*) p=${a#--pid=};; esac; done; '
         '[ -n "$p" ] || exit 1; grep " $p  *$p " "$ROOT/logcat" 2>/dev/null; true'
     ),
-    "taskset": 'echo "taskset $1" >> "$ROOT/actions"; shift; exec "$@"',
+    # A cpuset takes cores away without a word, unless none is left.
+    "taskset": (
+        'echo "taskset $1" >> "$ROOT/actions"; s="$ROOT/proc/self/status"; old=$(cat "$s"); '
+        'new=$((0x$1 & 0x$(sed -n "s/^Cpus_allowed:.//p" "$s"))); shift; '
+        'if [ $new = 0 ]; then echo "taskset: failed to set $$\'s affinity: Invalid argument" >&2; exit 1; fi; '
+        'case "$*" in *Cpus_allowed*) printf "Cpus_allowed:\\t%x\\n" $new > "$s"; "$@"; c=$?; '
+        'echo "$old" > "$s"; exit $c;; esac; exec "$@"'
+    ),
 }
 # A sleep on the clock of the phone, whose battery is used meanwhile. The current varies by some milliamperes. See
 # `standin_tool._use_power` for when the clock stands.

@@ -44,6 +44,19 @@ CPU = (
     + _TAIL_2024,
     "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n" + _replaced(49, "TfLiteXNNPackDelegate", 1),
 )
+CPU_PARTIAL = (  # as the int8 PRELUs of a chain leave it: 3 partitions by XNNPACK, 2 between them
+    _HEAD_2024 + "INFO: XNNPACK delegate created.\n"
+    "INFO: Explicitly applied XNNPACK delegate, and the model graph will be partially executed by the delegate w/ 3 "
+    "delegate kernels.\n" + _TAIL_2024,
+    "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n" + _replaced(47, "TfLiteXNNPackDelegate", 5),
+)
+CPU_PARTIAL_QUIET = (CPU_PARTIAL[0], "")  # as builds for other systems than Android print it
+CPU_NO_FLAG = (
+    CPU[0].replace("INFO: XNNPACK delegate created.\n", "").partition("INFO: Explicitly")[0]
+    + "WARN: Unconsumed cmdline flags: --use_xnnpack=true\n"
+    + _TAIL_2024,
+    "",
+)
 CPU_OLD = (  # lines without prefix, no percentiles, slower than a second
     """\
 STARTING!
@@ -82,13 +95,25 @@ GPU = (
     + _TAIL_2024,
     "INFO: Created TensorFlow Lite delegate for GPU.\n" + _replaced(49, "TfLiteGpuDelegateV2", 1),
 )
+GPU_OPENGL = (
+    GPU[0],
+    GPU[1] + 'ERROR: Can not open OpenCL library on this device - dlopen failed: library "libOpenCL.so" not found\n'
+    "ERROR: Falling back to OpenGL\nINFO: Initialized OpenGL-based API.\nINFO: Created 1 GPU delegate kernels.\n",
+)
+GPU_FAILED = (
+    _HEAD_2024 + "INFO: Use gpu: [1]\nINFO: GPU delegate created.\n" + _TAIL_2024,
+    GPU[1] + "ERROR: TfLiteGpuDelegate Init: CONV_2D: No selector\nINFO: Created 0 GPU delegate kernels.\n"
+    "ERROR: TfLiteGpuDelegate Prepare: delegate is not initialized\n"
+    "ERROR: Node number 49 (TfLiteGpuDelegateV2) failed to prepare.\n"
+    "ERROR: Restored original execution plan after delegate application failure.\n",
+)
 GPU_PARTIAL = (
     _HEAD_2024 + "INFO: GPU delegate created.\n"
-    "INFO: Explicitly applied GPU delegate, and the model graph will be partially executed by the delegate w/ 3 "
+    "INFO: Explicitly applied GPU delegate, and the model graph will be partially executed by the delegate w/ 1 "
     "delegate kernels.\n" + _TAIL_2024,
     "INFO: Following operations are not supported by GPU delegate:\nDEPTH_TO_SPACE: Not supported.\n"
     "INFO: 13 operations will run on the GPU, and the remaining 36 operations will run on the CPU.\n"
-    + _replaced(13, "TfLiteGpuDelegateV2", 3)
+    + _replaced(13, "TfLiteGpuDelegateV2", 2)
     + _replaced(30, "TfLiteXNNPackDelegate", 2, total=39),
 )
 GPU_2020 = (
@@ -134,7 +159,7 @@ EXTERNAL_CREATED = (_HEAD_2024 + "INFO: EXTERNAL delegate created.\n" + _TAIL_20
 HEXAGON = (
     _HEAD_2024 + "INFO: EXTERNAL delegate created.\n" + _TAIL_2024,
     "INFO: TfLiteHexagonDelegate delegate: 47 nodes delegated out of 49 nodes with 2 partitions.\n\n"
-    "INFO: Replacing 47 node(s) with delegate (TfLiteHexagonDelegate) node, yielding 2 partitions.\n",
+    "INFO: Replacing 47 node(s) with delegate (TfLiteHexagonDelegate) node, yielding 4 partitions.\n",
 )
 HEXAGON_2020 = (
     _HEAD_2024 + "INFO: EXTERNAL delegate created.\n" + _TAIL_2024,

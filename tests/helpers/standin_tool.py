@@ -105,11 +105,15 @@ def _print_log(flags: dict[str, str], behavior: dict[str, Any], megabytes: str, 
     if delegate == "external":
         print(
             f"INFO: TfLiteQnnDelegate delegate: {taken} nodes delegated out of {total} nodes with "
-            f"{int(taken > 0) + int(0 < taken < total)} partitions.\n"
+            f"{int(taken > 0)} partitions.\n"
         )
     if delegate == "xnnpack" and flags.get("use_xnnpack") == "false" and not behavior.get("xnnpack"):
         pass
     elif taken:
+        how = "completely executed by the delegate"
+        if taken < total:  # the delegate has the first nodes, and the CPU the others
+            how = "partially executed by the delegate w/ 1 delegate kernels"
+        print(f"INFO: Explicitly applied {delegate.upper()} delegate, and the model graph will be {how}.")
         print(
             f"INFO: Replacing {taken} out of {total} node(s) with delegate ({names[delegate]}) node, "
             f"yielding {1 if taken == total else 2} partitions for subgraph 0.",

@@ -1,6 +1,6 @@
 // The statistics of a row, as in ecbsr-bench: over rounds, because the runs of a round share its conditions.
 
-const STUDENT_T = [12.706, 4.303, 3.182, 2.776]; // two-sided 95 %, for 1 to 4 degrees of freedom
+const STUDENT_T = { 3: 4.303, 4: 3.182, 5: 2.776 }; // two-sided 95 %, by the number of values
 
 export function median(values) {
   return percentile(values, 0.5);
@@ -16,7 +16,7 @@ export function percentile(values, fraction) {
 }
 
 /**
- * A 95 % interval for the median of the population of positive values; null for fewer than 2.
+ * A 95 % interval for the median of the population of positive values; null for fewer than 3.
  *
  * From 6 values on, the narrowest pair of order statistics that has it (binomial; Conover, Practical Nonparametric
  * Statistics, 3.2). Below, Student's t on the logarithms, widened to the smallest and largest value.
@@ -24,12 +24,12 @@ export function percentile(values, fraction) {
 export function interval(values) {
   const ordered = [...values].sort((a, b) => a - b);
   const count = ordered.length;
-  if (count < 2) return null;
-  if (count <= STUDENT_T.length + 1) {
+  if (count < 3) return null;
+  if (count in STUDENT_T) {
     const logs = ordered.map(Math.log);
     const center = logs.reduce((sum, value) => sum + value, 0) / count;
     const variance = logs.reduce((sum, value) => sum + (value - center) ** 2, 0) / (count - 1);
-    const half = STUDENT_T[count - 2] * Math.sqrt(variance / count);
+    const half = STUDENT_T[count] * Math.sqrt(variance / count);
     return [Math.min(ordered[0], Math.exp(center - half)), Math.max(ordered.at(-1), Math.exp(center + half))];
   }
   let rank = 0;

@@ -41,6 +41,13 @@ def test_other_formats_of_the_statistics() -> None:
         assert timed(line) is None
 
 
+@pytest.mark.parametrize("name", ["min", "max", "avg", "median", "p95"])
+@pytest.mark.parametrize("value", ["inf", "-nan", "0", "-4801", "x"])
+def test_times_of_which_one_is_impossible_are_no_figures(name: str, value: str) -> None:
+    text = re.sub(rf"(count=20 .*\b{name})=\S+", rf"\1={value}", logs.CPU[0])
+    assert text != logs.CPU[0] and log_parser.parse_log(text).timed is None
+
+
 def test_the_warm_up_is_never_read_as_the_timed_statistics() -> None:
     text = logs.CPU[0]
     second = [match.start() for match in re.finditer("INFO: Running benchmark", text)][1]

@@ -29,7 +29,11 @@ def status_of(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_st
     [
         ("CPU", CPU, "ok", (49, 49, 1)),
         ("CPU_OLD", CPU, "partial", (0, 49, 0)),
-        ("CPU_2020", CPU, "partial", (5, 49, 2)),
+        ("CPU_PARTIAL", CPU, "partial", (47, 49, 3)),
+        ("CPU_PARTIAL_QUIET", CPU, "partial", (None, 49, 3)),
+        ("CPU_NO_FLAG", CPU, "unsupported", (None, None, None)),
+        ("CPU_NO_FLAG", Delegate("cpu", "builtin"), "ok", (0, 49, 0)),
+        ("CPU_2020", CPU, "partial", (5, 49, None)),
         ("CPU_2019", CPU, "ok", (None, None, None)),
         ("GPU_2020", GPU, "partial", (13, 49, None)),
         ("GPU_NOTHING", GPU, "fallback", (0, 49, 0)),
@@ -38,7 +42,9 @@ def status_of(log: tuple[str, str], delegate: Delegate, code: int = 0) -> run_st
         ("WITH_A_COMMA", EXTERNAL, "partial", (47, 49, 2)),
         ("LITERT", CPU, "ok", (49, 49, 1)),
         ("GPU", GPU, "ok", (49, 49, 1)),
-        ("GPU_PARTIAL", GPU, "partial", (13, 49, 3)),
+        ("GPU_PARTIAL", GPU, "partial", (13, 49, 1)),
+        ("GPU_OPENGL", GPU, "ok", (49, 49, 1)),
+        ("GPU_FAILED", GPU, "fallback", (0, 49, 0)),
         ("GPU_UNSUPPORTED", GPU, "fallback", (0, 49, 0)),
         ("GPU_UNKNOWN_FLAG", GPU, "unsupported", (None, None, None)),
         ("CPU", GPU, "fallback", (None, 49, None)),
@@ -80,6 +86,21 @@ def test_a_precision_that_the_tool_does_not_know_is_not_measured() -> None:
     ):
         actual = status_of((out + f"WARN: Unconsumed cmdline flags: {flag.format(value)}\n", err), delegate)
         assert actual.status == status and (flag.format(value) in actual.note) == (status == "unsupported")
+
+
+def test_the_gpu_says_why_it_failed_and_that_it_computes_by_opengl() -> None:
+    reason = "gpu runs no node: TfLiteGpuDelegate Init: CONV_2D: No selector; the CPU was timed"
+    assert status_of(logs.GPU_FAILED, GPU).note == reason
+    assert status_of(logs.GPU_OPENGL, GPU).note == "computed by OpenGL, because the phone has no OpenCL"
+    assert status_of(logs.GPU, GPU).note == ""
+
+
+def test_the_reason_of_a_failure_is_the_tools_error_and_not_a_drivers_warning() -> None:
+    driver = "W/Adreno-GSL (219,219): <os_lib_map:1488>: os_lib_map error: libadreno_app_profiles.so: cannot open\n"
+    error = "ERROR: TfLiteGpuDelegate Init: CONV_2D: No selector\nERROR: Benchmarking failed.\n"
+    actual = status_of((logs.NO_MODEL[0], driver + error), GPU, 1)
+    assert actual == run_status.RunStatus("failed", "exit code 1: TfLiteGpuDelegate Init: CONV_2D: No selector")
+    assert "os_lib_map error" in status_of((logs.NO_MODEL[0], driver), GPU, 1).note
 
 
 def test_no_exit_code_but_0_is_ok() -> None:

@@ -112,6 +112,13 @@ def test_a_run_over_its_limit_is_a_timeout(files: dict[str, Path]) -> None:
     assert (results.results[0].status, results.results[0].median_ms) == ("timeout", None)
 
 
+def test_a_run_that_its_limit_ends_early_says_so(files: dict[str, Path]) -> None:
+    for seconds, note in ((0, "fewer than 3 inferences were timed, within 0 s"), (config.Limits.timed, "")):
+        limits = config.Limits(timed=seconds)
+        (row,) = android_bench.bench([files["float"]], sizes=["24x16"], rounds=2, runs=3, limits=limits).results
+        assert (row.status, row.runs, row.note) == ("ok", 2, note)
+
+
 def test_the_host_says_what_it_leaves_out(files: dict[str, Path]) -> None:
     def notes(**options: Any) -> str:
         results = android_bench.bench([files["float"]], rounds=1, runs=1, sizes=["24x16"], **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from android_bench import session
 from android_bench.phone import adb, screen
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device
+from tests.helpers.adb_servers import renamed
 from tests.helpers.bench import QUICK, Bench, command
 from tests.helpers.paths import ROOT
 from tests.helpers.standin_tool import elf
@@ -67,12 +69,17 @@ def test_a_phone_that_does_not_start_is_refused(device: Device, bench: Bench) ->
 
 
 def test_a_phone_that_stays_away_keeps_its_runs_and_resume_finishes_them(
-    device: Device, bench: Bench, tmp_path: Path
+    device: Device, bench: Bench, tmp_path: Path, tool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device.away = None
     device.set_tool({"hang": [3]})
     device.during_run(lambda script, number: "--graph" in script and number == 3, device.pull_the_cable)
-    results = bench(rounds=4, limits=replace(QUICK, reconnect=0.5), out=tmp_path / "out")
+    monkeypatch.chdir(Path(tool).parent)
+    lines: list[str] = []
+    limits = replace(QUICK, reconnect=0.5)
+    results = bench(rounds=4, limits=limits, out=tmp_path / "out", tool=Path(tool).name, progress=lines.append)
+    monkeypatch.chdir(tmp_path)
+    assert any(line.startswith(f"{device.serial}: the connection ended") for line in lines), lines
     row = results.results[0]
     assert (row.status, row.runs) == ("ok", 2) and "2 of 4 rounds" in row.note
     assert not results.answered and "did not come back" in results.failures[device.serial]
@@ -85,6 +92,29 @@ def test_a_phone_that_stays_away_keeps_its_runs_and_resume_finishes_them(
     device.shells.clear()
     assert session.resume(tmp_path / "out").results == finished.results
     assert device.shells == [], "a phone with nothing left to do need not be connected"
+    device.assert_clean()
+
+
+def test_resume_finds_a_phone_at_its_new_address(
+    device: Device, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device.away = None
+    device.set_tool({"hang": [2]})
+    device.during_run(lambda script, number: "--graph" in script and number == 2, device.pull_the_cable)
+    cable, real = "R58N123ABC", int(os.environ["ANDROID_ADB_SERVER_PORT"])
+    subprocess.run([adb.adb_path(), "connect", device.serial], capture_output=True, check=False, timeout=60)
+    with renamed(real, {cable: device.serial}) as port, monkeypatch.context() as patch:
+        patch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+        begun = bench(devices=[cable], rounds=3, limits=replace(QUICK, reconnect=0.5), out=tmp_path / "out")
+    assert begun.results[0].runs == 1
+    device.plug_in()
+    for action in ("disconnect", "connect"):  # the server still has it as offline
+        subprocess.run([adb.adb_path(), action, device.serial], capture_output=True, check=False, timeout=60)
+    lines: list[str] = []
+    finished = session.resume(tmp_path / "out", lines.append)
+    assert f"{cable} is now at {device.serial}" in lines
+    assert [(row.device, row.status, row.runs) for row in finished.results] == [(cable, "ok", 3)]
+    assert list(finished.devices) == [cable] and finished.failures == {}
     device.assert_clean()
 
 
@@ -141,6 +171,22 @@ def test_a_run_that_disconnects_the_phone_every_time_is_lost(device: Device, ben
     assert [(row.status, row.runs) for row in results.results] == [("ok", 2), ("lost", 0)]
     assert "disconnected 2 times" in results.results[1].note and not results.answered
     device.assert_clean()
+
+
+def test_a_phone_that_asks_for_trust_after_a_restart_is_named(device: Device, bench: Bench) -> None:
+    device.reboots = True
+    device.set_tool({"hang": [2]})
+
+    def forget() -> None:
+        device.authorized = False
+        device.pull_the_cable()
+
+    device.during_run(lambda script, number: "--graph" in script and number == 2, forget)
+    lines: list[str] = []
+    words = f"{device.serial} is unauthorized: unlock it and allow USB debugging on its screen"
+    results = bench(limits=replace(QUICK, reconnect=4), progress=lines.append)
+    assert lines.count(words) == 1
+    assert "did not come back within 4 s: it is unauthorized: unlock it" in results.failures[device.serial]
 
 
 def test_another_phone_at_the_same_address_is_refused(device: Device, bench: Bench) -> None:

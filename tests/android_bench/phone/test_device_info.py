@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,24 @@ def test_masks_of_cores() -> None:
     assert device_info.cpu_mask([], "3f") == "3f"
     with pytest.raises(EcbsrError, match="mask such as f0"):
         device_info.cpu_mask([Core(0)], "big")
+
+
+def test_cores_of_two_kinds_with_one_clock_are_told_apart_by_their_capacity() -> None:
+    t606 = [Core(index, 1612, capacity) for index, capacity in enumerate((453,) * 6 + (1024,) * 2)]
+    assert [device_info.cpu_mask(t606, option) for option in ("little", "big")] == ["3f", "c0"]
+    without_word = [Core(index, mhz, 1024) for index, mhz in enumerate((1800, 1800, 2400))]
+    assert [device_info.cpu_mask(without_word, option) for option in ("little", "big")] == ["3", "4"]
+
+
+def test_cores_that_sleep_are_not_taken_for_missing_ones() -> None:
+    text = "\n".join(
+        f"/sys/devices/system/cpu/cpu{index} max={'1400000' if index < 4 else ''} capacity=" for index in range(8)
+    )
+    cores = device_info.parse_properties(f"@@cores\n{text}\n").cores
+    assert cores == (*(Core(index, 1400) for index in range(4)), *(Core(index) for index in range(4, 8)))
+    with pytest.raises(EcbsrError, match="its cores 4, 5, 6, 7 are, which may be asleep"):
+        device_info.cpu_mask(cores, "big")
+    assert device_info.cpu_mask([replace(core, capacity=400 + core.index // 4) for core in cores], "big") == "f0"
 
 
 def test_a_phone_without_output_has_no_properties() -> None:
@@ -65,7 +84,7 @@ READINGS = [
     *adb_device.BATTERY.format(300).splitlines(), "  level: 87", *adb_device.THERMAL.format(0).splitlines(),
     "@@thermal", "@@cores", "@@boot", "@@power", "1", "12345678-1234-1234-1234-123456789abc",
     "/sys/devices/system/cpu/cpu0/cpufreq 1800000 schedutil",
-    "/sys/devices/system/cpu/cpu12/cpufreq/cpuinfo_max_freq 1",
+    "/sys/devices/system/cpu/cpu12 max=1000000 capacity=1024", "/sys/devices/system/cpu/cpu3 max= capacity=",
     *(f"[{name}]: [{value}]" for name, value in adb_device.PROPERTIES.items()),
 ]  # fmt: skip
 
@@ -80,5 +99,5 @@ def test_any_output_is_read_to_plausible_values(text: str) -> None:
     properties = device_info.parse_properties(text)
     json.dumps(asdict(properties))
     for option in ("big", "little"):
-        if any(core.max_mhz for core in properties.cores):
+        with suppress(EcbsrError):  # a core whose speed is not known
             assert int(device_info.cpu_mask(properties.cores, option) or "", 16) > 0

@@ -30,7 +30,7 @@ def test_commands_of_a_dry_run_can_be_pasted_into_a_shell(
         "cpu,gpu",
         "--tool",
         tool,
-        "--cores=f0",
+        "--cores=c",
     ]
     assert cli.main([*arguments, "--dry-run"]) == 0
     commands = [shlex.split(line) for line in "\n".join(_joined(capsys.readouterr().out)).split("\n\0\n")]

@@ -22,7 +22,7 @@ from android_bench.phone.adb import adb_path
 from android_bench.phone.energy import Sample
 from android_bench.results import serialize
 from android_bench.results.types import Energy
-from tests.helpers import standin_perfetto
+from tests.helpers import adb_device, standin_perfetto
 from tests.helpers.adb_device import Device
 from tests.helpers.adb_servers import renamed
 from tests.helpers.bench import QUICK, Bench
@@ -132,6 +132,13 @@ def test_rails_without_the_package_that_reads_them(
         "power rails do not need that, where the phone has them: pip install '.[energy]' in the folder"
     )
     assert not any("perfetto --background" in script for script in device.shells)
+
+
+def test_a_simulated_battery_is_not_believed() -> None:
+    battery = adb_device.BATTERY.format(300).replace("USB powered: true", "USB powered: false")
+    assert energy.obstacle(True, battery) == ""
+    simulated = battery.replace("state:\n", "state:\n  (UPDATES STOPPED -- use 'reset' to restart)\n")
+    assert "its battery is simulated" in energy.obstacle(True, simulated)
 
 
 WINDOWS = [(9.0 + 40 * block, 39.0 + 40 * block) for block in range(7)]

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -17,8 +18,9 @@ from android_bench import cli
 from android_bench.benchmark_tool import binary
 from ecbsr_mobile.cli import common
 from tests.helpers.adb_device import Device
-from tests.helpers.bench import Bench
+from tests.helpers.bench import Bench, command
 from tests.helpers.commands import DEFECT
+from tests.helpers.paths import ROOT
 from tests.helpers.waiting import wait_until
 
 LOCK = "/data/local/tmp/ecbsr-bench.lock"
@@ -34,7 +36,7 @@ STEPS = {
     "wait for a disconnected phone": ("benchmark_model --graph", ()),
     "compare the output": ("rm -f /data/local/tmp/ecbsr-bench/output.bin", ("--check",)),
     "profile": ("--enable_op_profiling=true", ("--profile",)),
-    "clean up": ("rm -rf /data/local/tmp/ecbsr-bench\n", ()),
+    "clean up": ("trap '' HUP", ()),
 }
 """A step → a part of the command that it sends to the phone, and additional arguments of the benchmark."""
 
@@ -98,6 +100,27 @@ def test_an_interrupt_at_each_step(
     if step in FINISHED_RUNS:
         (row,) = json.loads((tmp_path / "out/results.json").read_text())["results"]
         assert (row["status"], row["runs"]) == ("ok", FINISHED_RUNS[step])
+
+
+def test_a_second_ctrl_c_while_the_phone_is_restored(device: Device, model: Path, tool: str) -> None:
+    arguments = [str(model), "--device", device.serial, "--size=24x16", "--tool", tool]
+    device.set_tool({"hang": True})
+    restoring = threading.Event()
+
+    def watch(script: str) -> None:
+        if "trap '' HUP" in script:
+            restoring.set()
+
+    device.watcher = watch
+    with subprocess.Popen(command(*arguments), cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: len(device.runs()) == 1, "the tool to start")
+        process.send_signal(signal.SIGINT)
+        assert restoring.wait(300)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=300)
+    assert process.returncode == 128 + signal.SIGINT and not DEFECT.search(errors), errors
+    wait_until(lambda: not device.left_behind() and not device.running(), "the script to end")
+    device.assert_clean()
 
 
 def test_ctrl_c_while_the_tool_is_fetched_from_a_slow_server(

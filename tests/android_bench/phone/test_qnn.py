@@ -72,7 +72,7 @@ def test_each_backend_gets_its_libraries_and_its_environment(phone: Device, row:
         "partial",
         7,
         8,
-        2,
+        1,
     )
     assert pushed_libraries(phone) == sorted([*HTP75, qnn.DELEGATE]), "each once, and of the phone's Hexagon only"
     (used,) = {run["external_delegate_path"].rpartition("/")[0] for run in phone.runs()}

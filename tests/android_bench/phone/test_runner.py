@@ -20,6 +20,7 @@ import android_bench
 from android_bench import cli
 from android_bench.phone import adb, adb_server
 from ecbsr_mobile import tflite, zoo
+from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device
 from tests.helpers.adb_protocol import OLD_FEATURES
 from tests.helpers.adb_servers import renamed
@@ -67,6 +68,7 @@ def test_a_benchmark_with_every_delegate_and_a_profile(
     info = results.devices[device.serial]
     assert (info.model, info.soc, info.system) == ('Standin Phone "S" 1', "Paper P1000", "Android 14 (API 34)")
     assert [core.max_mhz for core in info.cores] == [1800, 1800, 2400, 3000]
+    assert info.cpu_flags == ("asimddp", "asimd", "asimdhp")
     assert info.tool and info.tool.bytes == Path(tool).stat().st_size and len(info.tool.sha256) == 64
     assert {line for line in device.actions() if "taskset" in line} == {"taskset c"}
     states = results.states[device.serial]
@@ -251,6 +253,30 @@ def test_a_core_that_was_offline_marks_no_latency(device: Device, bench: Bench) 
     assert (results.results[0].status, results.results[0].note) == ("ok", "")
     before, after = results.states[device.serial]
     assert (before.cores, after.cores) == ((1, 2, 3), (0, 1, 2, 3))
+
+
+def test_the_cores_that_a_cpuset_takes_away_are_named(device: Device, bench: Bench) -> None:
+    device.allow_cores(0x7)
+    for cores, allowed, wanted in (("all", "7", "f"), ("big", "4", "c")):
+        (note,) = bench(rounds=1, cores=cores).devices[device.serial].notes
+        assert note == f"programs of adb may run on the cores {allowed} only (a mask), not on all of {wanted}"
+    assert bench(rounds=1, cores="3").devices[device.serial].notes == ()
+    with pytest.raises(EcbsrError, match=r"runs no program on the cores 8: taskset: failed to set .* Invalid argument"):
+        bench(rounds=1, cores="8")
+    device.assert_clean()
+
+
+def test_big_cores_are_those_of_the_higher_capacity_asleep_or_not(device: Device, bench: Bench) -> None:
+    for core, capacity in enumerate((450, 450, 1024, 1024)):
+        device.set_core(core, 1612 if core < 3 else None, capacity)
+    results = bench(rounds=1, cores="big")
+    assert "taskset c" in device.actions()
+    info = results.devices[device.serial]
+    assert [core.capacity for core in info.cores] == [450, 450, 1024, 1024] and "1 of unknown clock" in info.text
+    for core in range(4):
+        device.set_core(core, 1612 if core < 3 else None)
+    with pytest.raises(EcbsrError, match="its cores 3 are, which may be asleep"):
+        bench(rounds=1, cores="big")
 
 
 def test_a_phone_that_reboots_into_a_lower_clock_is_throttled(device: Device, bench: Bench) -> None:

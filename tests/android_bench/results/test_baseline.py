@@ -78,9 +78,7 @@ TOOL = PHONE.tool or Tool("", "")
         (lambda phone: replace(phone, model="Another"), "model"),
         (lambda phone: replace(phone, soc="Another"), "model"),
         (lambda phone: replace(phone, abis=("armeabi-v7a",)), "processor"),
-        (lambda phone: replace(phone, cores=(Core(0, 1800), Core(1, 1800))), "processor"),
         (lambda phone: replace(phone, fingerprint="a/b:15"), "system"),
-        (lambda phone: replace(phone, cpu_flags=("avx", "avx2")), "instruction set"),
         (lambda phone: replace(phone, tool=replace(TOOL, kind="litert")), "runtime"),
         (lambda phone: replace(phone, tool=replace(TOOL, version="tflite another day")), "runtime"),
         (lambda phone: replace(phone, tool=replace(TOOL, sha256="cd" * 32)), "tool"),
@@ -94,6 +92,18 @@ def test_another_machine_or_tool_is_named(change: Callable[[DeviceInfo], DeviceI
     found = baseline.differences(now, before)
     assert found and found[0].startswith(f"the {what} of phone is ")
     assert baseline.differences(replace(now, results=()), before) == [], "only shared rows count"
+
+
+def test_the_cores_of_a_machine_are_compared_but_those_of_a_phone_may_sleep() -> None:
+    cores, flags = (Core(0, 1800), Core(1, 2400)), ("asimd", "asimddp")
+    said = ["the processor of phone is arm64-v8a with 2 cores up to 2400 MHz"]
+    said.append("the instruction set of phone is asimd asimddp")
+    for kind, words in (("host", said), ("phone", [])):
+        of = replace(PHONE, kind=kind)
+        changed = replace(of, cores=cores, cpu_flags=flags)
+        before, now = (replace(results(10), devices={"phone": device}) for device in (of, changed))
+        assert [text.partition(", and")[0] for text in baseline.differences(now, before)] == words
+        assert bool(baseline.device_changes(now.devices["phone"], of)) == (kind == "host")
 
 
 def test_another_phone_of_the_same_model_at_the_address_is_named() -> None:

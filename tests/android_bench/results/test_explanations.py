@@ -116,10 +116,12 @@ def test_the_answer_is_the_fastest_row_at_the_largest_size() -> None:
     results = Results(rows, {"host": DeviceInfo("host", "host")})
     cpu, gpu = answers(results)
     assert (cpu.light, cpu.row, cpu.word) == ("good", 1, "60 fps or more")
-    assert cpu.text == "15.0 ms, 67 frames per second at 480x270 (net-int8, 1 thread)"
+    assert cpu.text == "15.0 ms, 66.7 frames per second at 480x270 (net-int8, 1 thread)"
     assert (gpu.target, gpu.light, gpu.word, gpu.text) == ("this machine, GPU", "unknown", "failed", "no driver")
     lights = [answers(Results((row("fp32", ms),), {}))[0].light for ms in (16.6, 16.7, 33.3, 33.4)]
     assert lights == ["good", "partial", "partial", "bad"]
+    texts = [answers(Results((row("fp32", ms),), {}))[0].text for ms in (16.667, 16.72, 12216)]
+    assert [text.split()[2] for text in texts] == ["60.0", "59.8", "0.0819"], "no 60 frames beside fewer than 60"
     document = json.loads(json.dumps(serialize.document(results, ())))
     assert [answer["light"] for answer in document["answers"]] == ["good", "unknown"]
     assert document["explanations"] == []

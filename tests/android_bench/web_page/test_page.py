@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import json
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from android_bench.results import stats
 from ecbsr_mobile import upscale, zoo
 from ecbsr_mobile.images import resize_bicubic
 from tests.android_bench.web_page.conftest import MODELS
@@ -383,6 +385,21 @@ def measured(page: Any, tmp_path: Path) -> Path:
     path = tmp_path / "phone.json"
     download.value.save_as(path)
     return path
+
+
+def test_the_statistics_are_those_of_the_bench(browser: Any, site: Path, quick: dict[str, bytes]) -> None:
+    generator = random.Random(1)
+    samples = [[generator.lognormvariate(2, 0.5) for _ in range(count)] for count in range(1, 30)]
+    script = """async (samples) => {
+      const { median, percentile, interval } = await import('./statistics.js');
+      return samples.map((values) => [median(values), percentile(values, 0.95), interval(values)]);
+    }"""
+    with opened(browser, site, quick) as (page, _):
+        found = page.evaluate(script, samples)
+    for values, (middle, high, limits) in zip(samples, found, strict=True):
+        assert [middle, high] == pytest.approx([np.median(values), np.quantile(values, 0.95)])
+        expected = stats.interval(values)
+        assert limits == (expected if expected is None else pytest.approx(expected, rel=1e-3)), len(values)
 
 
 def test_milliseconds_for_the_bench(browser: Any, site: Path, quick: dict[str, bytes], tmp_path: Path) -> None:
