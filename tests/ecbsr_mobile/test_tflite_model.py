@@ -59,6 +59,7 @@ def test_any_form_of_a_model_that_repeats_pixels_does_so_at_any_size(
         upscalers.strided,
         upscalers.pooled,
         upscalers.space_to_depth,
+        upscalers.space_to_depth_with_mean,
         upscalers.unshuffle_6d,
         lambda: upscalers.globally_pooled(by_mean=True),
         lambda: upscalers.resized("RESIZE_BILINEAR", half_pixel=True),

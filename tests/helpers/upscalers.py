@@ -308,6 +308,18 @@ def space_to_depth() -> Graph:
     return make.graph(make.depth_to_space(make.conv(blocks, 48), 4))
 
 
+def space_to_depth_with_mean() -> Graph:
+    """Blocks of 2x2 pixels, scaled by their mean over the image."""
+    make = GraphBuilder()
+    blocks = make.node(
+        "SPACE_TO_DEPTH", [make.input((1, 32, 48, 3))], (1, 16, 24, 12), options=schema.SpaceToDepthOptionsT(2)
+    )
+    axes = make.constant(np.array([1, 2], I32))
+    mean = make.node("MEAN", [blocks, axes], (1, 1, 1, 12), options=schema.ReducerOptionsT(True))
+    scaled = make.node("MUL", [blocks, mean], (1, 16, 24, 12), options=schema.MulOptionsT())
+    return make.graph(make.depth_to_space(make.conv(scaled, 48), 4))
+
+
 def unshuffle_6d() -> Graph:
     make = GraphBuilder()
     six = transpose(make, reshape(make, make.input((1, 32, 48, 3)), (1, 16, 2, 24, 2, 3)), (0, 1, 3, 2, 4, 5))
