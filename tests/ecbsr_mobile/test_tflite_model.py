@@ -14,7 +14,7 @@ import pytest
 import ecbsr_mobile
 from ecbsr_mobile import EcbsrError, TfliteModel, UsageError, images, load, tflite, upscale, zoo
 from ecbsr_mobile.cli import evaluate as command
-from ecbsr_mobile.tflite import Graph, with_metadata, write
+from ecbsr_mobile.tflite import Graph, with_metadata, write, xnnpack_probe
 from ecbsr_mobile.tflite.value_range import METADATA
 from ecbsr_mobile.upscaling import open_model
 from tests.helpers import litert, upscalers
@@ -185,21 +185,23 @@ def test_names_that_are_no_utf_8_do_not_matter(cat: np.ndarray, save: Callable[.
     np.testing.assert_array_equal(TfliteModel(path).run(values), values.repeat(2, axis=0).repeat(2, axis=1))
 
 
-@pytest.mark.parametrize("stale", ["empty", "placeholder", "half"])
+@pytest.mark.parametrize("stale", upscalers.STALE)
 def test_outdated_shapes_in_the_file_do_not_matter(stale: str, cat: np.ndarray, save: Callable[..., Path]) -> None:
     """LiteRT infers all shapes but the input's; an editor of the input's shape leaves the others as they were."""
-    graph = upscalers.DOUBLING["6-D shuffle"]()
-    computed = {index for node in graph.nodes for index in node.outputs}
-    new: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
-        "empty": lambda shape: (),
-        "placeholder": lambda shape: (*[1] * (len(shape) - 1), shape[-1]),
-        "half": lambda shape: tuple(side // 2 if side > 3 else side for side in shape),
-    }
-    tensors = [replace(t, shape=new[stale](t.shape)) if i in computed else t for i, t in enumerate(graph.tensors)]
-    model = TfliteModel(save(replace(graph, tensors=tuple(tensors))))
+    path = save(upscalers.with_stale_shapes(upscalers.DOUBLING["6-D shuffle"](), stale))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*tiles")
+        model = TfliteModel(path)
     for picture in (cat, cat[:32, :48]):
         values = picture.astype(np.float32) / np.float32(255)
         np.testing.assert_array_equal(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_a_file_that_crashes_the_runtime_gives_a_sentence(save: Callable[..., Path]) -> None:
+    path = save(upscalers.crashing())
+    assert "crashed (SIG" in xnnpack_probe.probe(path.read_bytes()).error
+    with pytest.raises(EcbsrError, match=r"model\.tflite: LiteRT crashes on it \(SIG[A-Z]+\): it is damaged"):
+        TfliteModel(path)
 
 
 def test_of_several_subgraphs_the_first_is_used_and_said(cat: np.ndarray, save: Callable[..., Path]) -> None:

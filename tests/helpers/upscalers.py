@@ -364,6 +364,33 @@ def bundled_for(black: float, white: float, name: str = zoo.DEFAULT) -> Graph:
     return make.graph(added(make, multiplied(make, result, white - black), black))
 
 
+STALE: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
+    "empty": lambda shape: (),
+    "placeholder": lambda shape: (*[1] * (len(shape) - 1), shape[-1]),
+    "half": lambda shape: tuple(side // 2 if side > 3 else side for side in shape),
+}
+"""What an editor of the input's shape can leave of the others."""
+
+
+def with_stale_shapes(graph: Graph, stale: str) -> Graph:
+    """The graph with outdated shapes of all activations but the input; see `STALE`."""
+    computed = {index for node in graph.nodes for index in node.outputs}
+    tensors = (
+        replace(tensor, shape=STALE[stale](tensor.shape)) if index in computed else tensor
+        for index, tensor in enumerate(graph.tensors)
+    )
+    return replace(graph, tensors=tuple(tensors))
+
+
+def crashing() -> Graph:
+    """A model with an IF that runs the model itself, without an end."""
+    make = GraphBuilder()
+    image = make.input((1, 32, 48, 3))
+    condition = make.constant(np.array(True))
+    again = make.node("IF", [condition, image], (1, 32, 48, 3), options=schema.IfOptionsT(0, 0))
+    return make.graph(make.depth_to_space(copying(make, again, 4), 2))
+
+
 def two_subgraphs(first: Graph, second: Graph) -> bytes:
     """A file with a signature for each of two graphs."""
     models = [schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite.write(graph), 0)) for graph in (first, second)]
