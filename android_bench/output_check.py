@@ -24,10 +24,10 @@ MIN_PSNR = 35.0
 stay above 40 dB; an operator with a wrong result falls below 30 dB."""
 
 
-def read_io(model: bytes, limit: float, stop: threading.Event) -> tuple[ImageIO, list[str]]:
+def read_io(model: bytes, limit: float, stop: threading.Event, name: str = "the model") -> tuple[ImageIO, list[str]]:
     """How a model stores images, and notes about it: what is assumed, and that it is much worse than bicubic.
 
-    It runs on this machine, for at most `limit` seconds each time.
+    It runs on this machine, for at most `limit` seconds each time. `name` is the model in notes.
 
     Raises:
         EcbsrError: its input or output is not an image, or it does not run here.
@@ -47,7 +47,7 @@ def read_io(model: bytes, limit: float, stop: threading.Event) -> tuple[ImageIO,
             path.write_bytes(sized)
             return reading.output.array(isolated.run(path, stored.tobytes(), Path(folder), limit, stop))
 
-    settled, notes = settle(reading, run, size, "the model")
+    settled, notes = settle(reading, run, size, name, option="")
     return settled.of(graph), notes
 
 

@@ -18,6 +18,7 @@ from .tflite.image_io import ImageIO, image_io
 from .tflite.interpreter import litert_errors
 from .tflite.litert_shapes import at_probe_size, read_as_litert
 from .tflite.receptive_field import ReceptiveField, receptive_field
+from .tflite.resize import CALLS
 from .tflite_range import settle
 from .tflite_tiles import halo, seams
 from .utils.native_messages import without_info
@@ -59,7 +60,7 @@ class TfliteModel:
         self._path, self._threads = path, threads or len(usable_cores())
         with _named(path):
             self._data, graph = read_as_litert(tflite.read_bytes(path), str(path))
-        with _named(path, f" (the first of its {graph.subgraphs} subgraphs)" if graph.subgraphs > 1 else ""):
+        with _named(path, f" (the first of its {graph.subgraphs} subgraphs)" if _ignores_subgraphs(graph) else ""):
             width, height = tflite.input_size(graph)
             self._graph: tflite.Graph | None = graph if width > 1 and height > 1 else None  # None: LiteRT resizes it
             self._interpreter = self._load(self._data)
@@ -196,7 +197,7 @@ class TfliteModel:
         return io
 
     def _warn(self, graph: tflite.Graph) -> None:
-        if graph.subgraphs > 1:
+        if _ignores_subgraphs(graph):
             note = f"{self._path}: the first of its {graph.subgraphs} subgraphs is used"
             warnings.warn(note, UserWarning, stacklevel=3)
         if self._own_size is None:
@@ -251,6 +252,11 @@ def _named(path: str | os.PathLike[str], end: str = "") -> Iterator[None]:
     except EcbsrError as error:
         prefix = "" if str(error).startswith(f"{path}: ") else f"{path}: "
         raise type(error)(f"{prefix}{error}{end}") from None
+
+
+def _ignores_subgraphs(graph: tflite.Graph) -> bool:
+    """Whether the file has other subgraphs that the first one does not run, as an IF does."""
+    return graph.subgraphs > 1 and not any(node.operator in CALLS for node in graph.nodes)
 
 
 def _multiple(length: int, step: int) -> int:

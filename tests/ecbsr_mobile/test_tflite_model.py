@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 import ecbsr_mobile
 from ecbsr_mobile import EcbsrError, TfliteModel, UsageError, images, load, tflite, upscale, zoo
@@ -208,6 +209,22 @@ def test_of_several_subgraphs_the_first_is_used_and_said(cat: np.ndarray, save: 
     first, second = upscalers.DOUBLING["depth to space"](), plain_network(size=(96, 64), colors=3)
     path = save(upscalers.two_subgraphs(first, second))
     with pytest.warns(UserWarning, match="the first of its 2 subgraphs is used"):
+        model = TfliteModel(path)
+    values = cat.astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_a_subgraph_that_the_first_runs_is_not_called_ignored(cat: np.ndarray, save: Callable[..., Path]) -> None:
+    first, branch = GraphBuilder(), GraphBuilder()
+    image = first.input((1, 32, 48, 3))
+    options = schema.IfOptionsT(1, 1)
+    chosen = first.node("IF", [first.constant(np.array(True)), image], (1, 32, 48, 3), options=options)
+    larger = first.graph(first.depth_to_space(upscalers.copying(first, chosen, 4), 2))
+    path = save(
+        upscalers.two_subgraphs(larger, branch.graph(upscalers.copying(branch, branch.input((1, 32, 48, 3)), 1)))
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*subgraphs")
         model = TfliteModel(path)
     values = cat.astype(np.float32) / np.float32(255)
     np.testing.assert_array_equal(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1))
