@@ -61,8 +61,6 @@ def settle(
     results: dict[str, NDArray[Any]] = {}
     chosen, psnr, assumed, first = io, -math.inf, -math.inf, picture.image
     for reading in io.alternatives():
-        if reading.centered and psnr >= picture.least_psnr:
-            continue
         key = str(reading.input.values)
         if key not in results:
             results[key] = run(reading.input.store(picture.image))

@@ -270,8 +270,8 @@ def test_values_in_minus_1_to_1_are_found_though_other_values_give_nearly_the_sa
         assert np.abs(upscale(cat, other).astype(int) - expected).max() <= 1
 
 
-def test_values_around_zero_are_found(cat: np.ndarray, save: Callable[..., Path]) -> None:
-    name = "ecbsr-m6c16-leaky-real-x4"
+@pytest.mark.parametrize("name", ["ecbsr-m6c16-leaky-real-x4", "ecbsr-m4c8-x2"])
+def test_values_around_zero_are_found(name: str, cat: np.ndarray, save: Callable[..., Path]) -> None:
     with pytest.warns(UserWarning, match=r"values in \[-128, 127\] are assumed"):
         model = TfliteModel(save(upscalers.bundled_for(-128, 127, name)))
     assert np.abs(upscale(cat, model).astype(int) - upscale(cat, zoo.tflite(name, "fp32"))).max() <= 1
