@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import numpy as np
 from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import recipe
+from ecbsr_mobile.tflite.litert_shapes import read_as_litert
+from ecbsr_mobile.tflite.reader import with_text_names
 from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.text import to_utf8
 from export import resolutions
@@ -54,7 +57,7 @@ class Model:
         except EcbsrError:
             if size != tflite.input_size(self.graph):
                 raise
-            return self.path.read_bytes()
+            return with_text_names(self.path.read_bytes())
 
     @property
     def compiled_for(self) -> tuple[str, str] | None:
@@ -93,12 +96,15 @@ def read_models(paths: Sequence[str | os.PathLike[str]]) -> dict[str, Model]:
 
 
 def _read_model(path: Path, name: str) -> Model:
-    graph = tflite.read(path)
+    data = tflite.read_bytes(path)
+    graph = tflite.read(data, str(path))
     try:
         tflite.image_input(graph)
     except EcbsrError as error:
         raise EcbsrError(f"{path}: {error}") from None
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with suppress(EcbsrError):  # LiteRT crashes: the status of its runs
+        _, graph = read_as_litert(data)
+    digest = hashlib.sha256(data).hexdigest()
     return Model(name, path.resolve(), graph, precision_of(graph), digest, recipe.read(graph))
 
 

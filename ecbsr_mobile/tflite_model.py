@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,9 @@ from .errors import EcbsrError
 from .reference_picture import SIZE, reference_picture
 from .tflite.image_io import ImageIO, image_io
 from .tflite.interpreter import litert_errors
-from .tflite.reader import with_text_names
+from .tflite.litert_shapes import at_probe_size, read_as_litert
 from .tflite.receptive_field import ReceptiveField, receptive_field
+from .tflite.resize import CALLS
 from .tflite_range import settle
 from .tflite_tiles import halo, seams
 from .utils.native_messages import without_info
@@ -58,21 +58,18 @@ class TfliteModel:
         """
         self.name = Path(path).stem
         self._path, self._threads = path, threads or len(usable_cores())
-        self._data = tflite.read_bytes(path)
-        graph = tflite.read(self._data, str(path))
-        self._data = with_text_names(self._data)
-        with _named(path, f" (the first of its {graph.subgraphs} subgraphs)" if graph.subgraphs > 1 else ""):
+        with _named(path):
+            self._data, graph = read_as_litert(tflite.read_bytes(path), str(path))
+        with _named(path, f" (the first of its {graph.subgraphs} subgraphs)" if _ignores_subgraphs(graph) else ""):
             width, height = tflite.input_size(graph)
             self._graph: tflite.Graph | None = graph if width > 1 and height > 1 else None  # None: LiteRT resizes it
             self._interpreter = self._load(self._data)
-            if self._graph is not None:
-                self._graph = graph = self._with_true_shapes(graph)
             try:
                 self._io = image_io(graph, value_range)
             except EcbsrError:
                 if self._graph is not None:
                     raise
-                graph = self._at_probe_size(graph)
+                graph = at_probe_size(graph, self._data)
                 self._io = image_io(graph, value_range)
             self.scale, self.colors = self._io.scale, self._io.colors
             self.radius, self.step = receptive_field(graph)
@@ -170,48 +167,6 @@ class TfliteModel:
                 interpreter.allocate_tensors()
         return interpreter
 
-    def _with_true_shapes(self, graph: tflite.Graph) -> tflite.Graph:
-        """A graph of fixed size with the shapes that LiteRT infers, where those in the file are outdated.
-
-        LiteRT ignores all but the input's. Some of its own are not known before the model has run.
-        """
-        if self._with_litert_shapes(graph) is graph:
-            return graph
-        with _named(self._path), litert_errors("run it"):
-            self._interpreter.invoke()
-        return self._with_litert_shapes(graph)
-
-    def _with_litert_shapes(self, graph: tflite.Graph) -> tflite.Graph:
-        """The graph with the interpreter's shapes; the same graph where they are equal."""
-        shapes = {detail["index"]: tuple(detail["shape"].tolist()) for detail in self._interpreter.get_tensor_details()}
-        computed = {i for node in graph.nodes for i in node.outputs}
-        changed = {i: shapes[i] for i in computed & shapes.keys() if shapes[i] != graph.tensors[i].shape}
-        if not changed:
-            return graph
-        tensors = (
-            replace(tensor, shape=changed[i], signature=None) if i in changed else tensor
-            for i, tensor in enumerate(graph.tensors)
-        )
-        return replace(graph, tensors=tuple(tensors))
-
-    def _at_probe_size(self, graph: tflite.Graph) -> tflite.Graph:
-        """A graph whose shapes only LiteRT knows, at `PROBE_SIZE`."""
-        _, _, channels = tflite.image_shape(graph)
-        width, height = tflite.PROBE_SIZE
-        shape = (1, channels, height, width) if tflite.is_channels_first(graph) else (1, height, width, channels)
-        with _named(self._path), litert_errors("resize it"):
-            self._interpreter.resize_tensor_input(graph.inputs[0], shape)
-            with without_info():
-                self._interpreter.allocate_tensors()
-            self._allocated = True
-            self._interpreter.invoke()
-        sized = self._with_litert_shapes(graph)
-        tensors = (
-            replace(tensor, shape=shape if index in graph.inputs else tensor.shape, signature=None)
-            for index, tensor in enumerate(sized.tensors)
-        )
-        return replace(sized, tensors=tuple(tensors))
-
     def _can_resize(self) -> bool:
         """Whether the model can be given other sizes, at which it computes the same."""
         if self._graph is None:
@@ -242,7 +197,7 @@ class TfliteModel:
         return io
 
     def _warn(self, graph: tflite.Graph) -> None:
-        if graph.subgraphs > 1:
+        if _ignores_subgraphs(graph):
             note = f"{self._path}: the first of its {graph.subgraphs} subgraphs is used"
             warnings.warn(note, UserWarning, stacklevel=3)
         if self._own_size is None:
@@ -297,6 +252,11 @@ def _named(path: str | os.PathLike[str], end: str = "") -> Iterator[None]:
     except EcbsrError as error:
         prefix = "" if str(error).startswith(f"{path}: ") else f"{path}: "
         raise type(error)(f"{prefix}{error}{end}") from None
+
+
+def _ignores_subgraphs(graph: tflite.Graph) -> bool:
+    """Whether the file has other subgraphs that the first one does not run, as an IF does."""
+    return graph.subgraphs > 1 and not any(node.operator in CALLS for node in graph.nodes)
 
 
 def _multiple(length: int, step: int) -> int:

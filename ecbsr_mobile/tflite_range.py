@@ -36,7 +36,11 @@ IMAGE_DB = 4.0
 
 
 def settle(
-    io: ImageIO, run: Callable[[NDArray[Any]], NDArray[Any]], size: tuple[int, int], name: str
+    io: ImageIO,
+    run: Callable[[NDArray[Any]], NDArray[Any]],
+    size: tuple[int, int],
+    name: str,
+    option: str = " (--range sets it)",
 ) -> tuple[ImageIO, list[str]]:
     """The reading of a model's images that gives the best result for a bundled image, and what to say about it.
 
@@ -45,6 +49,7 @@ def settle(
         run: the model: a stored input → a stored output.
         size: width and height of the input of `run`.
         name: the model in messages.
+        option: what notes say of how to set the range of floats; "" where that is not possible.
 
     Returns:
         The reading, and notes: that a range is assumed, and that the result is much worse than bicubic.
@@ -56,8 +61,6 @@ def settle(
     results: dict[str, NDArray[Any]] = {}
     chosen, psnr, assumed, first = io, -math.inf, -math.inf, picture.image
     for reading in io.alternatives():
-        if reading.centered and psnr >= picture.least_psnr:
-            continue
         key = str(reading.input.values)
         if key not in results:
             results[key] = run(reading.input.store(picture.image))
@@ -72,7 +75,7 @@ def settle(
         ):
             chosen, psnr = reading, found
     notes = []
-    hint = " (--range sets it)" if "f" in (io.input.tensor.dtype.kind, io.output.tensor.dtype.kind) else ""
+    hint = option if "f" in (io.input.tensor.dtype.kind, io.output.tensor.dtype.kind) else ""
     if chosen is not io:
         notes.append(
             f"{name}: values in {chosen.text} are assumed, with which it gives {psnr:.2f} dB on a bundled image; "

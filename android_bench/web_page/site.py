@@ -70,7 +70,7 @@ def write_site(
     page_models = [page_model(model, index) for index, model in enumerate(read_models(_paths(models)).values())]
     for model in page_models:
         for note in model.notes:
-            progress(f"{model.description['name']}: {note}")
+            progress(note)
     contents = _contents(page_models, litert_js.files(Path(litert) if litert else None, progress))
     _write(target, contents)
     names = tuple(model.description["name"] for model in page_models)

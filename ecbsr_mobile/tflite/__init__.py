@@ -2,8 +2,8 @@
 
 `graph` defines the model in memory, `reader` and `writer` the file format, `image_io` and `value_range` what its input
 and output store, `resize` and `shape_inference` the shapes at another size, `receptive_field` what a pixel depends on:
-these need only NumPy, flatbuffers and the schema. `interpreter`, `isolated` (in a child process) and `xnnpack_probe`
-(which nodes XNNPACK runs) load a model with LiteRT.
+these need only NumPy, flatbuffers and the schema. `interpreter` loads a model with LiteRT; `isolated`, `litert_shapes`
+(the shapes that it infers) and `xnnpack_probe` (which nodes XNNPACK runs) do so in a child process.
 """
 
 from .graph import (

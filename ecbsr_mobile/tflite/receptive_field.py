@@ -28,7 +28,8 @@ class ReceptiveField(NamedTuple):
 
     Attributes:
         radius: how far a pixel can depend on others; None where there is no bound, or it is not known.
-        step: tiles start at multiples of it, because a stride makes the result depend on the position.
+        step: tiles start at multiples of it, because a stride makes the result depend on the position, and images that
+            have no such size are extended to one.
     """
 
     radius: int | None
@@ -42,7 +43,23 @@ def receptive_field(graph: Graph) -> ReceptiveField:
         EcbsrError: its output is not a larger image.
     """
     graph = without_four_pixels(graph) or graph
-    scale = scale_of(graph)
+    field = _followed(graph, scale_of(graph))
+    return field._replace(step=_supported_step(graph, field.step))
+
+
+def _supported_step(graph: Graph, least: int) -> int:
+    """The smallest multiple of `least` whose multiples the graph supports as sizes; `least` where there is none."""
+    for step in range(least, MAX_STEP + 1, least):
+        try:
+            at_size(graph, 67 * step, 71 * step)  # primes, so that no other number divides both sides
+        except EcbsrError:
+            continue
+        return step
+    return least
+
+
+def _followed(graph: Graph, scale: int) -> ReceptiveField:
+    """The receptive field of a graph, at the sizes that it supports."""
     for size in SIZES:
         try:
             sized = at_size(graph, size, size)

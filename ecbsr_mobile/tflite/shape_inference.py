@@ -217,11 +217,11 @@ def _strided_slice(call: Call) -> Inferred:
             continue
         start = 0 if o.beginMask >> axis & 1 else begin[axis]
         whole = bool(o.endMask >> axis & 1) or (now != before and end[axis] >= before >= 0)
-        if now != before and (start < 0 or not whole):
+        if now != before and not whole and end[axis] >= 0:  # a negative end follows the size
             raise CannotInfer(f"it keeps pixels {start} to {end[axis]} of {before}; of {now} the number is not known")
         first, last, step = slice(start, None if whole else end[axis], strides[axis]).indices(now)
         sizes.append(len(range(first, last, step)))
-        ends.append(last)
+        ends.append(end[axis] if end[axis] < 0 and not whole else last)
     return Inferred([tuple(sizes)], {2: np.array(ends, call.constant(2).dtype)})
 
 

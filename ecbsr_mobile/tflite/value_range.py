@@ -44,7 +44,7 @@ _OFFSET = ValueRange((-128.0,), (127.0,))  # pixels as 8 signed bits
 FLOAT_RANGES = (UNIT, BYTES, SIGNED)
 """What float networks use, the most common first."""
 CENTERED_RANGES = (ValueRange((-0.5,), (0.5,)), _OFFSET)
-"""About what they use where the mean of their images was subtracted; tried if nothing else gives a good image."""
+"""About what they use where the mean of their images was subtracted."""
 
 
 def integer_scale(tensor: Tensor) -> tuple[float, int] | None:

@@ -128,7 +128,7 @@ def tflite_paths(files: Iterable[str | os.PathLike[str]]) -> list[str]:
     paths: list[str] = []
     for file in map(Path, files):
         # A folder without .tflite files stays: it gives an error like a file that cannot be read.
-        inside = sorted(str(path) for path in file.glob("*.tflite")) if file.is_dir() else []
+        inside = sorted(str(path) for path in file.glob("*.tflite") if not path.is_dir()) if file.is_dir() else []
         paths += inside or [str(file)]
     return list(dict.fromkeys(paths))
 

@@ -63,6 +63,12 @@ def activation_types(names: tuple[str, ...]) -> Condition:
     return check
 
 
+def no_small_integers(view: NodeView) -> str | None:
+    """No operand has less than 8 bits."""
+    small = [tensor.type_name for tensor in view.operands() if tensor.type_name in ("INT4", "UINT4", "INT2")]
+    return f"support of {small[0]} is not verified" if small else None
+
+
 def same_type(count: int = 1) -> Condition:
     """The first `count` inputs and the output have the same type."""
 

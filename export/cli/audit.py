@@ -41,9 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     from ..audit.batch import audit_all, tflite_paths
     from . import audit_report
 
-    files = tflite_paths(zoo.bundled_tflite(file) or file for file in options.files)
+    files = [zoo.bundled_tflite(file) or file for file in options.files]
     pages = [options.html] if options.html else []
-    gate_report.check_options(options, files, pages)
+    gate_report.check_options(options, tflite_paths(files), pages)
     for page in pages:
         gate_report.check_report_name(page)
     check_outputs(pages, options.overwrite)

@@ -16,6 +16,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.reference_picture import SIZE, bundled_image, reduced
 from ecbsr_mobile.tflite import isolated, recipe
 from ecbsr_mobile.tflite.image_io import ImageIO, image_io
+from ecbsr_mobile.tflite.litert_shapes import read_as_litert
 from ecbsr_mobile.tflite_range import settle
 from ecbsr_mobile.utils.guard import TemporaryFolder
 
@@ -70,10 +71,9 @@ def run_sample_crop(
         UsageError: the model records another range than `value_range`.
         Canceled: `stop` was set.
     """
-    graph = tflite.read(model)
+    model, graph = read_as_litert(model)
     io = image_io(graph, value_range)
-    data, size = _sized(model, graph)
-    sized = tflite.read(data)
+    sized, data, size = _sized(model, graph)
     io = io.of(sized)
     lr = _crop(io.scale, io.colors, size)
     io, notes = settle(io, lambda stored: _stored_result(data, stored, io, stop), size, name)
@@ -86,15 +86,16 @@ def run_sample_crop(
     return SampleCrop(data, io, lr, result, fp32, tuple(notes))
 
 
-def _sized(model: bytes, graph: tflite.Graph) -> tuple[bytes, Size]:
-    """The model at the crop's size, or at its own, and that size."""
+def _sized(model: bytes, graph: tflite.Graph) -> tuple[tflite.Graph, bytes, Size]:
+    """The model at the crop's size, or at its own: its graph, its bytes, and that size."""
     try:
-        return tflite.write(tflite.at_size(graph, *SIZE)), SIZE
+        sized = tflite.at_size(graph, *SIZE)
+        return sized, tflite.write(sized), SIZE
     except EcbsrError:
         width, height = tflite.input_size(graph)
         if width <= 1 or height <= 1:
             raise
-        return model, (width, height)
+        return graph, model, (width, height)
 
 
 def _crop(scale: int, colors: int, size: Size) -> NDArray[np.uint8]:

@@ -67,4 +67,5 @@ def test_values_that_the_file_does_not_record_are_read_as_those_that_give_the_be
     io, notes = output_check.read_io(model, 120, threading.Event())
     assert io.output.values == BYTES
     assert [note[: note.index(" are assumed")] for note in notes] == ["the model: values in [0, 255]"]
+    assert "--range" not in notes[0]  # no command that calls this has the option
     assert output_check.read_io(zoo.tflite(zoo.DEFAULT).read_bytes(), 120, threading.Event())[1] == []

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 import ecbsr_mobile
 from ecbsr_mobile import EcbsrError, TfliteModel, UsageError, images, load, tflite, upscale, zoo
 from ecbsr_mobile.cli import evaluate as command
-from ecbsr_mobile.tflite import Graph, with_metadata, write
+from ecbsr_mobile.tflite import Graph, with_metadata, write, xnnpack_probe
 from ecbsr_mobile.tflite.value_range import METADATA
 from ecbsr_mobile.upscaling import open_model
 from tests.helpers import litert, upscalers
@@ -59,6 +60,7 @@ def test_any_form_of_a_model_that_repeats_pixels_does_so_at_any_size(
         upscalers.strided,
         upscalers.pooled,
         upscalers.space_to_depth,
+        upscalers.space_to_depth_with_mean,
         upscalers.unshuffle_6d,
         lambda: upscalers.globally_pooled(by_mean=True),
         lambda: upscalers.resized("RESIZE_BILINEAR", half_pixel=True),
@@ -184,27 +186,45 @@ def test_names_that_are_no_utf_8_do_not_matter(cat: np.ndarray, save: Callable[.
     np.testing.assert_array_equal(TfliteModel(path).run(values), values.repeat(2, axis=0).repeat(2, axis=1))
 
 
-@pytest.mark.parametrize("stale", ["empty", "placeholder", "half"])
+@pytest.mark.parametrize("stale", upscalers.STALE)
 def test_outdated_shapes_in_the_file_do_not_matter(stale: str, cat: np.ndarray, save: Callable[..., Path]) -> None:
     """LiteRT infers all shapes but the input's; an editor of the input's shape leaves the others as they were."""
-    graph = upscalers.DOUBLING["6-D shuffle"]()
-    computed = {index for node in graph.nodes for index in node.outputs}
-    new: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
-        "empty": lambda shape: (),
-        "placeholder": lambda shape: (*[1] * (len(shape) - 1), shape[-1]),
-        "half": lambda shape: tuple(side // 2 if side > 3 else side for side in shape),
-    }
-    tensors = [replace(t, shape=new[stale](t.shape)) if i in computed else t for i, t in enumerate(graph.tensors)]
-    model = TfliteModel(save(replace(graph, tensors=tuple(tensors))))
+    path = save(upscalers.with_stale_shapes(upscalers.DOUBLING["6-D shuffle"](), stale))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*tiles")
+        model = TfliteModel(path)
     for picture in (cat, cat[:32, :48]):
         values = picture.astype(np.float32) / np.float32(255)
         np.testing.assert_array_equal(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_a_file_that_crashes_the_runtime_gives_a_sentence(save: Callable[..., Path]) -> None:
+    path = save(upscalers.crashing())
+    assert "crashed (SIG" in xnnpack_probe.probe(path.read_bytes()).error
+    with pytest.raises(EcbsrError, match=r"model\.tflite: LiteRT crashes on it \(SIG[A-Z]+\): it is damaged"):
+        TfliteModel(path)
 
 
 def test_of_several_subgraphs_the_first_is_used_and_said(cat: np.ndarray, save: Callable[..., Path]) -> None:
     first, second = upscalers.DOUBLING["depth to space"](), plain_network(size=(96, 64), colors=3)
     path = save(upscalers.two_subgraphs(first, second))
     with pytest.warns(UserWarning, match="the first of its 2 subgraphs is used"):
+        model = TfliteModel(path)
+    values = cat.astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_a_subgraph_that_the_first_runs_is_not_called_ignored(cat: np.ndarray, save: Callable[..., Path]) -> None:
+    first, branch = GraphBuilder(), GraphBuilder()
+    image = first.input((1, 32, 48, 3))
+    options = schema.IfOptionsT(1, 1)
+    chosen = first.node("IF", [first.constant(np.array(True)), image], (1, 32, 48, 3), options=options)
+    larger = first.graph(first.depth_to_space(upscalers.copying(first, chosen, 4), 2))
+    path = save(
+        upscalers.two_subgraphs(larger, branch.graph(upscalers.copying(branch, branch.input((1, 32, 48, 3)), 1)))
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*subgraphs")
         model = TfliteModel(path)
     values = cat.astype(np.float32) / np.float32(255)
     np.testing.assert_array_equal(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1))
@@ -250,8 +270,8 @@ def test_values_in_minus_1_to_1_are_found_though_other_values_give_nearly_the_sa
         assert np.abs(upscale(cat, other).astype(int) - expected).max() <= 1
 
 
-def test_values_around_zero_are_found(cat: np.ndarray, save: Callable[..., Path]) -> None:
-    name = "ecbsr-m6c16-leaky-real-x4"
+@pytest.mark.parametrize("name", ["ecbsr-m6c16-leaky-real-x4", "ecbsr-m4c8-x2"])
+def test_values_around_zero_are_found(name: str, cat: np.ndarray, save: Callable[..., Path]) -> None:
     with pytest.warns(UserWarning, match=r"values in \[-128, 127\] are assumed"):
         model = TfliteModel(save(upscalers.bundled_for(-128, 127, name)))
     assert np.abs(upscale(cat, model).astype(int) - upscale(cat, zoo.tflite(name, "fp32"))).max() <= 1

@@ -308,6 +308,18 @@ def space_to_depth() -> Graph:
     return make.graph(make.depth_to_space(make.conv(blocks, 48), 4))
 
 
+def space_to_depth_with_mean() -> Graph:
+    """Blocks of 2x2 pixels, scaled by their mean over the image."""
+    make = GraphBuilder()
+    blocks = make.node(
+        "SPACE_TO_DEPTH", [make.input((1, 32, 48, 3))], (1, 16, 24, 12), options=schema.SpaceToDepthOptionsT(2)
+    )
+    axes = make.constant(np.array([1, 2], I32))
+    mean = make.node("MEAN", [blocks, axes], (1, 1, 1, 12), options=schema.ReducerOptionsT(True))
+    scaled = make.node("MUL", [blocks, mean], (1, 16, 24, 12), options=schema.MulOptionsT())
+    return make.graph(make.depth_to_space(make.conv(scaled, 48), 4))
+
+
 def unshuffle_6d() -> Graph:
     make = GraphBuilder()
     six = transpose(make, reshape(make, make.input((1, 32, 48, 3)), (1, 16, 2, 24, 2, 3)), (0, 1, 3, 2, 4, 5))
@@ -350,6 +362,33 @@ def bundled_for(black: float, white: float, name: str = zoo.DEFAULT) -> Graph:
     inner = [replace(node, inputs=tuple(unit if i == image else i for i in node.inputs)) for node in graph.nodes]
     make.nodes = [*make.nodes[len(inner) :], *inner]
     return make.graph(added(make, multiplied(make, result, white - black), black))
+
+
+STALE: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
+    "empty": lambda shape: (),
+    "placeholder": lambda shape: (*[1] * (len(shape) - 1), shape[-1]),
+    "half": lambda shape: tuple(side // 2 if side > 3 else side for side in shape),
+}
+"""What an editor of the input's shape can leave of the others."""
+
+
+def with_stale_shapes(graph: Graph, stale: str) -> Graph:
+    """The graph with outdated shapes of all activations but the input; see `STALE`."""
+    computed = {index for node in graph.nodes for index in node.outputs}
+    tensors = (
+        replace(tensor, shape=STALE[stale](tensor.shape)) if index in computed else tensor
+        for index, tensor in enumerate(graph.tensors)
+    )
+    return replace(graph, tensors=tuple(tensors))
+
+
+def crashing() -> Graph:
+    """A model with an IF that runs the model itself, without an end."""
+    make = GraphBuilder()
+    image = make.input((1, 32, 48, 3))
+    condition = make.constant(np.array(True))
+    again = make.node("IF", [condition, image], (1, 32, 48, 3), options=schema.IfOptionsT(0, 0))
+    return make.graph(make.depth_to_space(copying(make, again, 4), 2))
 
 
 def two_subgraphs(first: Graph, second: Graph) -> bytes:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ecbsr_mobile.tflite.graph import FLOAT32, INT8, UINT8
 
-from ..op_rules import Condition
+from ..op_rules import Condition, no_small_integers
 
 NodeSupport = Literal["refused", "fatal", "unknown"]
 """Why a node does not count as delegated.
@@ -85,3 +85,8 @@ class Delegate:
 def rules_for(source: str, operators: str, *conditions: Condition) -> dict[str, tuple[Rule, ...]]:
     """The same conditions, of one source, for several operators (separated by spaces)."""
     return {operator: tuple(Rule(condition, source) for condition in conditions) for operator in operators.split()}
+
+
+def small_integers(source: str) -> Rule:
+    """Whether a delegate takes operands of less than 8 bits is not verified."""
+    return Rule(no_small_integers, source, "unknown")

@@ -21,7 +21,7 @@ from ..op_rules import (
     wide_operand_first,
 )
 from ..quant_rules import unquantized
-from .base import Delegate, Rule, rules_for
+from .base import Delegate, Rule, rules_for, small_integers
 
 _TYPES = (FLOAT32, "FLOAT16", INT8, UINT8)
 _QUANTIZED_NOTE = (
@@ -65,7 +65,7 @@ GPU = Delegate(
         ),
     },
     source=_CLASSIC,
-    common_rules=(Rule(activation_types(_TYPES), _CLASSIC), Rule(max_rank(4), _CLASSIC)),
+    common_rules=(Rule(activation_types(_TYPES), _CLASSIC), Rule(max_rank(4), _CLASSIC), small_integers(_CLASSIC)),
     max_partitions=1,
     folds_constants="all",
     notes=("only the largest partition runs on the GPU (max_delegated_partitions is 1)",),

@@ -15,7 +15,7 @@ from ..op_rules import (
     type_conversion,
     unsupported,
 )
-from .base import Delegate, Rule, rules_for
+from .base import Delegate, Rule, rules_for, small_integers
 
 _SOURCE = "LiteRT hexagon/utils.cc, README.md"
 
@@ -35,6 +35,10 @@ HEXAGON = Delegate(
         **rules_for(_SOURCE, "QUANTIZE", type_conversion(((INT8, INT8), (INT8, UINT8), (UINT8, UINT8), (UINT8, INT8)))),
     },
     source=_SOURCE,
-    common_rules=(Rule(activation_types((INT8, UINT8)), _SOURCE), Rule(max_rank(4), _SOURCE)),
+    common_rules=(
+        Rule(activation_types((INT8, UINT8)), _SOURCE),
+        Rule(max_rank(4), _SOURCE),
+        small_integers(_SOURCE),
+    ),
     notes=("deprecated",),
 )

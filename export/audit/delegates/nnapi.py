@@ -27,7 +27,7 @@ from ..quant_rules import (
     same_quantization,
     zero_point_zero,
 )
-from .base import NUMERIC, Delegate, Rule, rules_for
+from .base import NUMERIC, Delegate, Rule, rules_for, small_integers
 
 _SOURCE = "LiteRT nnapi/nnapi_delegate.cc Validate"
 _TYPES = activation_types(NUMERIC)
@@ -95,7 +95,7 @@ def _nnapi(level: int, title: str) -> Delegate:
         title=title,
         operators=table,
         source=_SOURCE,
-        common_rules=(Rule(max_rank(4), _SOURCE),),
+        common_rules=(Rule(max_rank(4), _SOURCE), small_integers(_SOURCE)),
         max_partitions=3,
         folds_constants="all",
         notes=(limits,),

@@ -6,7 +6,7 @@ from ecbsr_mobile.tflite.graph import FLOAT32, INT8, INT16, UINT8
 
 from ..op_rules import activation_types, int16_slope, max_rank, no_broadcast, unsupported
 from ..quant_rules import positive_alpha
-from .base import Delegate, Rule, rules_for
+from .base import Delegate, Rule, rules_for, small_integers
 
 _QUALCOMM = "LiteRT litert/vendors/qualcomm/compiler/qnn_compose_graph.cc"
 _TYPES = activation_types((FLOAT32, "FLOAT16", INT8, UINT8, INT16))
@@ -35,7 +35,7 @@ QNN = Delegate(
         **dict.fromkeys(("TRANSPOSE", "RESHAPE"), _rank_4(_QUALCOMM)),
     },
     source=_QUALCOMM,
-    common_rules=(Rule(_TYPES, _QUALCOMM),),
+    common_rules=(Rule(_TYPES, _QUALCOMM), small_integers(_QUALCOMM)),
     notes=(_NOTE, "each partition needs a context; several have exhausted the memory (LiteRT issue 5141)"),
 )
 
@@ -53,7 +53,10 @@ MEDIATEK = Delegate(
         **dict.fromkeys(("TRANSPOSE", "RESHAPE"), _rank_4(_MEDIATEK)),
     },
     source=_MEDIATEK,
-    common_rules=(Rule(_TYPES, f"{_MEDIATEK}, legalizations/neuron_utils.cc GetNeuronTensorType"),),
+    common_rules=(
+        Rule(_TYPES, f"{_MEDIATEK}, legalizations/neuron_utils.cc GetNeuronTensorType"),
+        small_integers(_MEDIATEK),
+    ),
     notes=(_NOTE,),
 )
 
@@ -69,6 +72,7 @@ SAMSUNG = Delegate(
         **dict.fromkeys(("TRANSPOSE", "RESHAPE"), _rank_4(_SAMSUNG)),
     },
     source=_SAMSUNG,
+    common_rules=(small_integers(_SAMSUNG),),
     notes=("it accepts every operator; if it cannot map one, compilation fails, without a fallback to the CPU",),
 )
 

@@ -145,3 +145,22 @@ def test_models_of_other_layouts_run_at_their_own_size(tmp_path: Path) -> None:
         (name, (48, 32), "ok") for name in ("batch", "nchw", "pooled", "two")
     ]
     assert all("dB on a bundled image where bicubic gives" in row.note for row in results.results)
+
+
+def test_files_that_only_litert_reads_rightly_are_timed_and_compared(tmp_path: Path) -> None:
+    """Outdated shapes, a name that is not UTF-8 in a file that cannot be resized; one that crashes is a status."""
+    for stale in upscalers.STALE:
+        graph = upscalers.with_stale_shapes(upscalers.DOUBLING["6-D shuffle"](), stale)
+        (tmp_path / f"{stale}.tflite").write_bytes(tflite.write(graph))
+    data = tflite.write(upscalers.globally_pooled(by_mean=False))
+    assert data.count(b"\x02\0\0\0t0\0") == 1
+    (tmp_path / "name.tflite").write_bytes(data.replace(b"\x02\0\0\0t0\0", b"\x02\0\0\0\xffa\0"))
+    (tmp_path / "zcrash.tflite").write_bytes(tflite.write(upscalers.crashing()))
+    results = android_bench.bench(sorted(tmp_path.glob("*.tflite")), rounds=1, runs=1, check=True)
+    rows = {row.model: (row.size, row.status) for row in results.results}
+    assert rows.pop("zcrash") == ((48, 32), "crashed")
+    assert rows == dict.fromkeys(("empty", "half", "name", "placeholder"), ((48, 32), "ok"))
+    notes = [row.note for row in results.results if row.model != "zcrash"]
+    assert all("dB on a bundled image where bicubic gives" in note for note in notes)
+    larger = android_bench.bench([tmp_path / "half.tflite"], sizes=["96x64"], rounds=1, runs=1)
+    assert [row.status for row in larger.results] == ["ok"]

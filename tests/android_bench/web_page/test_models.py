@@ -87,7 +87,8 @@ def test_results_that_depend_on_the_tile_are_refused(graph: Graph, reason: str, 
 def test_a_range_that_is_not_recorded_is_found(tmp_path: Path) -> None:
     model = made(bundled_in_0_255(), tmp_path, records_range=False)
     assert model.description["input"]["white"] == (255.0,)
-    assert "[0, 255] are assumed" in " ".join(model.notes)
+    assert f"{model.description['name']}: values in [0, 255] are assumed" in " ".join(model.notes)
+    assert "--range" not in " ".join(model.notes)  # the command has no such option
 
 
 def test_the_receptive_field_is_known(tmp_path: Path) -> None:

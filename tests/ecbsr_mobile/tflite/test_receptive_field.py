@@ -30,6 +30,7 @@ FIELDS: dict[str, tuple[Callable[[], Graph], ReceptiveField]] = {
         lambda: upscalers.resized("RESIZE_BILINEAR", half_pixel=True, size=(96, 144)),
         ReceptiveField(1, 1),
     ),
+    "space to depth, mean": (upscalers.space_to_depth_with_mean, ReceptiveField(None, 2)),
     "mean": (lambda: upscalers.globally_pooled(by_mean=True), ReceptiveField(None, 1)),
     "aligned corners": (
         lambda: upscalers.resized("RESIZE_BILINEAR", half_pixel=False, aligned=True),

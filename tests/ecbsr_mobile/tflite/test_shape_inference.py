@@ -191,6 +191,15 @@ CONSTANT_SIZE: dict[str, tuple[Graph, tuple[int, ...]]] = {
         ),
         (1, 9, 17, 2),
     ),
+    "crop counted from the end": (
+        _unary(
+            "STRIDED_SLICE",
+            (1, 9, 4, 4),
+            schema.StridedSliceOptionsT(beginMask=9, endMask=9),
+            (np.array([0, 1, -6, 0], I32), np.array([0, -2, -2, 0], I32), np.array([1, 1, 1, 1], I32)),
+        ),
+        (1, 15, 4, 4),
+    ),
 }
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.tflite import write, xnnpack_probe, xnnpack_probe_worker
+from tests.helpers import litert, upscalers
 from tests.helpers.audit_cases import SHAPE, shuffle
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
@@ -30,3 +33,15 @@ def test_a_model_that_crashes_the_runtime_is_a_report() -> None:
     report = xnnpack_probe.probe(write(make.graph(output)))
     assert not report.loads
     assert report.error and report.error.isprintable()
+
+
+def test_a_placeholder_that_is_too_small_is_resized() -> None:
+    make = GraphBuilder()
+    image = make.input((1, 8, 12, 3))
+    border = make.constant(np.array([[0, 0], [2, 2], [2, 2], [0, 0]], np.int32))
+    padded = make.node("MIRROR_PAD", [image, border], (1, 12, 16, 3), options=schema.MirrorPadOptionsT(0))
+    model = write(upscalers.with_dynamic(make.graph(make.conv(padded, 4)), [1, 2]))
+    with pytest.raises(RuntimeError, match="paddings must be no greater"):
+        litert.interpreter(model)
+    report = xnnpack_probe.probe(model)
+    assert (report.loads, report.nodes, report.total) == (True, (1,), 2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from ecbsr_mobile.tflite import Graph, at_size, read, write
 from export.audit.delegates import DELEGATES
 from export.audit.delegates.base import SOURCES
@@ -28,6 +30,25 @@ def test_an_int8_network_with_prelu() -> None:
     assert (samsung.loads, samsung.taken, samsung.accepted) == (False, 0, len(graph.nodes) - 4)
     tensor = audited(graph, "google_tensor")
     assert (tensor.taken, tensor.unknown, tensor.loads) == (0, len(graph.nodes), True)
+
+
+def test_weights_of_4_bits_are_not_verified() -> None:
+    """XNNPACK refuses them in convolutions, ML Drift takes them (both measured); of the others, no source says it."""
+    graph = plain_network("int8", activation="relu")
+    weights = {node.inputs[1] for node in graph.nodes if node.operator == "CONV_2D"}
+    tensors = (
+        replace(tensor, kind="INT4", data=np.zeros(-(-tensor.data.size // 2), np.uint8))
+        if index in weights and tensor.data is not None
+        else tensor
+        for index, tensor in enumerate(graph.tensors)
+    )
+    graph = replace(graph, tensors=tuple(tensors))
+    assert "CONV_2D" not in supported(graph, "xnnpack")
+    assert "CONV_2D" in supported(graph, "gpu_ml_drift")
+    for delegate in ("gpu", "nnapi_30", "hexagon", "qnn", "mediatek", "samsung"):
+        found = {unsupported.node: unsupported for unsupported in audited(graph, delegate).refused}
+        nodes = [number for number, node in enumerate(graph.nodes) if node.operator == "CONV_2D"]
+        assert {found[number].verdict for number in nodes} == {"unknown"}
 
 
 def test_a_float_network_is_delegated_whole_since_api_29() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import with_metadata, write
 from export.audit.model_audit import audit
-from tests.helpers import litert
+from tests.helpers import litert, upscalers
 from tests.helpers.audit_cases import SHAPE
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
@@ -27,6 +28,13 @@ def test_a_model_that_crashes_the_runtime() -> None:
     assert result.measured.error
     assert not result.delegates[0].loads
     assert [broken.reason for broken in result.invariants] == ["tensor t1 of UINT8 has zero point -128"]
+
+
+@pytest.mark.parametrize("stale", upscalers.STALE)
+def test_outdated_shapes_do_not_change_what_the_tables_say(stale: str) -> None:
+    graph = upscalers.DOUBLING["6-D shuffle"]()
+    expected, found = audit(write(graph)), audit(write(upscalers.with_stale_shapes(graph, stale)))
+    assert [each.to_json() for each in found.delegates] == [each.to_json() for each in expected.delegates]
 
 
 def test_damaged_models_are_audited_or_rejected() -> None:

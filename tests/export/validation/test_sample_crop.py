@@ -84,3 +84,9 @@ def test_the_crop_is_read_as_the_file_stores_it_and_what_is_assumed_is_noted() -
     assert [note.partition(", with which")[0] for note in assumed.notes] == ["m.tflite: values in [0, 255] are assumed"]
     first = run_sample_crop(tflite.write(upscalers.DOUBLING["NCHW"]()))
     np.testing.assert_allclose(first.result, first.lr.repeat(2, axis=0).repeat(2, axis=1), atol=1e-4)
+
+
+@pytest.mark.parametrize("stale", upscalers.STALE)
+def test_the_crop_of_a_file_with_outdated_shapes(stale: str) -> None:
+    crop = run_sample_crop(tflite.write(upscalers.with_stale_shapes(upscalers.DOUBLING["6-D shuffle"](), stale)))
+    np.testing.assert_allclose(crop.result, crop.lr.repeat(2, axis=0).repeat(2, axis=1), atol=1e-4)
