@@ -10,9 +10,10 @@ import pytest
 import safetensors.torch
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.utils import prune
 
-from ecbsr_mobile import EcbsrError, UsageError, load, save
+from ecbsr_mobile import ECBSR, EcbsrError, UsageError, load, save
 from tests.helpers.checkpoints import Chain, quietly, saved, some_net
 
 NAMES = {
@@ -174,6 +175,34 @@ def test_blocks_with_branches_have_the_image_added_without_a_note(tmp_path: Path
     with pytest.warns(UserWarning) as noted:
         assert load(tmp_path / "w.pth").architecture.residual
     assert "image" not in str(noted[0].message)
+
+
+def by_branches(network: ECBSR, x: torch.Tensor) -> torch.Tensor:
+    y = x
+    for block in network.blocks:
+        y = getattr(block, "act", nn.Identity())(block.forward_branches(y))
+    return F.pixel_shuffle(y, network.architecture.scale) + F.interpolate(x, scale_factor=network.architecture.scale)
+
+
+@pytest.mark.parametrize("name", ["ecbsr-m4c16-x2", "ecbsr-m6c16-leaky-x2", "ecbsr-m4c16-relu-x4"])
+@pytest.mark.parametrize("identity", [False, True])
+@pytest.mark.parametrize("value_range", [1, 255])
+@pytest.mark.parametrize("key", ["params", "state_dict"])  # in [0, 1], and for luma in [0, 255]
+def test_the_answer_to_gray_tells_identity_and_range(
+    tmp_path: Path, name: str, identity: bool, value_range: int, key: str
+) -> None:
+    trained = load(name).with_value_range(1 / value_range)
+    known = trained.architecture
+    network = ECBSR(known.blocks, known.channels, known.scale, known.colors, known.activation, identity)
+    network.start_from(trained)
+    network = network.double()  # summing values near 255 by branch loses more than the comparison allows
+    (tmp_path / "w.pth").write_bytes(saved({key: network.state_dict()}))
+    has = "assuming an identity branch .*--no-identity" if identity else "assuming no identity branch .*--identity"
+    with pytest.warns(UserWarning, match=rf"{has}\), values in \[0, {value_range}\]"):
+        net = load(tmp_path / "w.pth")
+    x = torch.rand(1, known.colors, 11, 13)
+    expected = by_branches(network, x.double() * value_range) / value_range
+    torch.testing.assert_close(net(x), expected.float(), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("layout", ["compact", "plain", "pairs", "direct"])
