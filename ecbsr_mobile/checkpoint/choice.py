@@ -178,12 +178,24 @@ def _grouped(state: dict[str, Stored]) -> tuple[dict[str, dict[str, Stored]], li
 
 
 def _with_known_lists(state: dict[str, Stored], which: re.Pattern[str]) -> dict[str, Stored]:
-    """The tensors with lists of layers under the name that Real-ESRGAN gives them."""
+    """The tensors with lists of layers under the name that Real-ESRGAN gives them.
+
+    A list and its average beside it keep their own names before that one.
+    """
     shapes = {name: item.shape for name, item in state.items() if len(name) <= MAX_NAME and not _is_counter(name, item)}
+    lists = {
+        place: layers
+        for place, layers in lists_of_layers(shapes).items()
+        if which.fullmatch(place) and not _is_beside(place)
+    }
+    around = {place: place[: place.rfind(".") + 1] for place in lists}
+    with_average = {around[place] for place in lists if averages.is_averaged(place.rpartition(".")[2])}
     names: dict[str, str] = {}
-    for place, layers in lists_of_layers(shapes).items():
-        if which.fullmatch(place) and not _is_beside(place):
-            names |= layers
+    for place, layers in lists.items():
+        own = around[place] in with_average and list(around.values()).count(around[place]) > 1
+        names |= (
+            {name: f"{place}.{layer.removeprefix(around[place])}" for name, layer in layers.items()} if own else layers
+        )
     return _renamed(state, names)
 
 

@@ -76,6 +76,22 @@ def test_a_network_that_is_a_list_of_layers(
     assert agrees(tmp_path / "w.pth", network, residual=True)
 
 
+@pytest.mark.parametrize("around", ["", "lit."])
+@pytest.mark.parametrize(
+    ("average", "of"),
+    [("ema_model.", "{}"), ("model_ema.module.", "{}"), ("model_ema.", "{}"), ("model_ema.model", "")],
+)
+def test_a_list_of_layers_and_its_average(tmp_path: Path, around: str, average: str, of: str) -> None:
+    network, other = Chain(partial(nn.PReLU, 8), True), Chain(partial(nn.PReLU, 8), True)
+    state = {f"{around}model.{name}": value for name, value in other.layers.state_dict().items()}
+    for name, value in network.layers.state_dict().items():  # LitEma drops the dots
+        state[around + average + (of.format(name) if of else name.replace(".", ""))] = value
+    (tmp_path / "w.pth").write_bytes(saved({"state_dict": state}))
+    with pytest.warns(UserWarning, match="with the averaged weights"):
+        load(tmp_path / "w.pth")
+    assert agrees(tmp_path / "w.pth", network, residual=True)
+
+
 @pytest.mark.parametrize("layout", list(NAMES))
 @pytest.mark.parametrize("without", [(0,), (6,), (0, 2, 4, 6)])
 def test_convolutions_without_bias(tmp_path: Path, layout: str, without: tuple[int, ...]) -> None:
