@@ -2,7 +2,8 @@
 
 The shapes in a state dict determine depth, width, scale, colors and the kind of slopes. They do not determine whether
 the blocks have an identity branch, the network's value range, an activation without weights, or whether the image is
-added to the result. Each layout has a default for these, and a `UserWarning` names the assumptions.
+added to the result. A trained network's answers to gray images show most of it (see `gray`); else each layout has a
+default. A `UserWarning` names the assumptions.
 """
 
 from __future__ import annotations
@@ -43,8 +44,10 @@ def load(
 
     Args:
         path: a file, or the name of a bundled model (`zoo.names()`).
-        identity: whether blocks add their input if their widths allow it; default False.
-        value_range: 1 or 255, the range that the network was trained on.
+        identity: whether blocks add their input if their widths allow it; default: what its answers to gray images
+            show, else False.
+        value_range: 1 or 255, the range that the network was trained on; default: what its answers to gray images show,
+            else that of its layout.
         activation: checked against the file; "relu" states the activation of one without slopes.
         residual: whether the image, enlarged by repeating its pixels, is added to the network's result; default: what
             its answers to gray images show, else as most networks of its layout.

@@ -14,7 +14,7 @@ from .averages import MAX_NAME, Kind, words
 from .files import Contents
 from .layouts import NAME, lists_of_layers
 from .pickles import Call, Name, is_data, walk
-from .stored import Stored
+from .stored import Stored, unreadable
 
 MAX_DEPTH = 16
 MAX_NETWORKS = 16
@@ -34,6 +34,15 @@ _WRAPPER = re.compile(r"(?<![a-z])(module|model|net|network|generator|g|sr|stude
 # What PyTorch puts around a module inside a network: torch.compile, FSDP, activation checkpoints.
 _AROUND = re.compile(r"(?<=\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 _KNOWN_LISTS = re.compile(r"(.*\.)?(convs|backbone)")
+# What has to be done first with tensors of these names, where a network is not read.
+_FIRST = (
+    (r"running_mean$", "its batch normalization is fused (torch.nn.utils.fusion.fuse_conv_bn_eval)"),
+    (
+        r"(weight_[gv]|parametrizations\.weight\..*)$",
+        "its weights are no longer parametrized (remove_parametrizations, remove_weight_norm)",
+    ),
+    (r"weight_(orig|mask)$", "its pruning is made permanent (torch.nn.utils.prune.remove)"),
+)
 _QUANTIZED = re.compile(r"(^|\.)(zero_point|_packed_params|activation_post_process|weight_fake_quant)\b")
 
 
@@ -118,14 +127,18 @@ def _states(contents: Contents) -> Iterator[tuple[tuple[str, ...], dict[str, Sto
         idle = averages.idle(value, contents) if isinstance(value, dict) else ()
         beside = tuple(prefix for prefix in idle if not prefix)
         items = value.items() if isinstance(value, dict) else enumerate(value)
-        tensors = {}
+        tensors: dict[str, Stored] = {}
+        objects: dict[str, Stored] = {}  # in the place of a tensor, as libraries for quantization leave them
         for key, inner in items:
             if isinstance(key, str) and (stored := contents.tensor_of(inner)):
                 tensors[key] = stored
-            elif isinstance(inner, dict | list | tuple | Call):
+                continue
+            if isinstance(key, str) and isinstance(inner, Call) and key.endswith((".weight", ".bias")):
+                objects[key] = unreadable(f"an object of {printable(inner.name, 80)}")
+            if isinstance(inner, dict | list | tuple | Call):
                 waiting.append(((*keys, str(key)), inner, beside))
         if tensors:
-            yield keys, tensors, (*idle, *idle_around)
+            yield keys, tensors | objects, (*idle, *idle_around)
 
 
 def _networks(keys: tuple[str, ...], state: dict[str, Stored], refusals: list[str]) -> Iterator[_Found]:
@@ -165,12 +178,24 @@ def _grouped(state: dict[str, Stored]) -> tuple[dict[str, dict[str, Stored]], li
 
 
 def _with_known_lists(state: dict[str, Stored], which: re.Pattern[str]) -> dict[str, Stored]:
-    """The tensors with lists of layers under the name that Real-ESRGAN gives them."""
+    """The tensors with lists of layers under the name that Real-ESRGAN gives them.
+
+    A list and its average beside it keep their own names before that one.
+    """
     shapes = {name: item.shape for name, item in state.items() if len(name) <= MAX_NAME and not _is_counter(name, item)}
+    lists = {
+        place: layers
+        for place, layers in lists_of_layers(shapes).items()
+        if which.fullmatch(place) and not _is_beside(place)
+    }
+    around = {place: place[: place.rfind(".") + 1] for place in lists}
+    with_average = {around[place] for place in lists if averages.is_averaged(place.rpartition(".")[2])}
     names: dict[str, str] = {}
-    for place, layers in lists_of_layers(shapes).items():
-        if which.fullmatch(place) and not _is_beside(place):
-            names |= layers
+    for place, layers in lists.items():
+        own = around[place] in with_average and list(around.values()).count(around[place]) > 1
+        names |= (
+            {name: f"{place}.{layer.removeprefix(around[place])}" for name, layer in layers.items()} if own else layers
+        )
     return _renamed(state, names)
 
 
@@ -181,20 +206,31 @@ def _renamed(state: dict[str, Stored], names: dict[str, str]) -> dict[str, Store
 
 
 def _with_dots(state: dict[str, Stored]) -> dict[str, Stored]:
-    """The tensors with the dots that LitEma (CompVis) drops: `model_ema.backbone0bias` is that of `backbone.0.bias`."""
-    names = [match["name"] for name in state if len(name) <= MAX_NAME and (match := NAME.fullmatch(name))]
-    whole = {name.replace(".", ""): name for name in names}
-    parts = {name: name.rpartition(".") for name in state}
+    """The tensors with the dots that LitEma (CompVis) drops: `model_ema.backbone0bias` is that of `backbone.0.bias`.
+
+    Or of `net.backbone.0.bias`: the average can be that of any module around the network.
+    """
+    parts = {name: name.rpartition(".") for name in state if len(name) <= MAX_NAME}
+    if not any(averages.is_averaged(prefix) for prefix, _, _ in parts.values()):
+        return state
+    components = [name.split(".")[-MAX_DEPTH:] for name in parts]
+    inner = (".".join(names[start:]) for names in components for start in range(len(names)))
+    whole = {name.replace(".", ""): name for name in inner if "." in name}
     return {
         f"{prefix}.{whole[rest]}" if rest in whole and averages.is_averaged(prefix) else name: state[name]
-        for name, (prefix, _, rest) in parts.items()
+        for name in state
+        for prefix, _, rest in [parts.get(name, ("", "", ""))]
     }
 
 
 def _foreign(name: str, state: dict[str, Stored]) -> str:
     if any(stored.problem == "quantized" for stored in state.values()) or any(map(_QUANTIZED.search, state)):
         return "holds weights that torch.ao quantized or prepared for it; give the float weights from before"
-    return f"tensor {printable(name, 80)!r} does not belong to an ECBSR network of a known layout"
+    first = (f", once {what}" for ending, what in _FIRST if any(re.search(ending, key[-MAX_NAME:]) for key in state))
+    return (
+        f"tensor {printable(name, 80)!r} does not belong to an ECBSR network of a known layout; of other networks, one "
+        f"nn.Sequential of 3x3 convolutions and activations in turn is read{next(first, '')}"
+    )
 
 
 def _is_counter(name: str, stored: Stored) -> bool:

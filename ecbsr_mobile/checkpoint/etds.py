@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from ..collapse import Kernel
 from ..errors import EcbsrError
@@ -25,12 +23,6 @@ NAME = (
     r"\.(?:weight|bias)"
 )
 """A tensor's name in these networks."""
-
-ZERO_LIMIT = 0.02
-"""Mean absolute answer to gray, of values in [0, 1], below which a network needs the image added to its result."""
-
-GRAY_LIMIT = 0.1
-"""Mean absolute difference of the answer to the gray, below which a network gives the image itself."""
 
 
 def as_plain_blocks(state: State) -> tuple[State, bool | None]:
@@ -112,29 +104,3 @@ def clips(blocks: list[State]) -> bool:
     ):
         raise EcbsrError("ends with a 1x1 convolution that does more than clip to [0, 1], which is not supported")
     return True
-
-
-def needs_image(kernels: list[Kernel], slopes: list[Tensor | None], value_range: float) -> bool | None:
-    """Whether the image has to be added to the result of a chain of convolutions, by its answers to gray images.
-
-    A trained network answers 0 where the image is added, and the gray itself where it is not. None stands for neither:
-    a network that is not trained, was misread, or has slopes that do not fit its layers.
-    """
-    hidden = zip(kernels[:-1], slopes, strict=True)
-    if any(slope is not None and slope.numel() not in (1, len(bias)) for (_, bias), slope in hidden):
-        return None
-    levels = [level * value_range for level in (0.25, 0.5, 0.75)]
-    answers = [_answer_to_gray(kernels, slopes, level) for level in levels]
-    if all(answer.abs().mean() < ZERO_LIMIT * value_range for answer in answers):
-        return True
-    near = zip(answers, levels, strict=True)
-    return False if all((answer - level).abs().mean() < GRAY_LIMIT * value_range for answer, level in near) else None
-
-
-def _answer_to_gray(kernels: list[Kernel], slopes: list[Tensor | None], level: float) -> Tensor:
-    """The result [channels] of a chain of convolutions, ReLU where slopes are None, far inside a gray image."""
-    values = kernels[0][1].new_full((kernels[0][0].shape[1],), level)
-    for (weight, bias), slope in zip(kernels, [*slopes, torch.ones(1, dtype=values.dtype)], strict=True):
-        sums = weight.sum((2, 3)) @ values + bias
-        values = F.relu(sums) if slope is None else torch.where(sums < 0, sums * slope, sums)
-    return values

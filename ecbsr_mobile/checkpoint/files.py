@@ -150,9 +150,12 @@ def _safetensors(path: Path) -> Contents:
     try:
         file: Any = safe_open(path, "pt")
         state = {name: _safetensor(file, name) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError, OverflowError) as error:
         raise EcbsrError(f"is not a complete .safetensors file ({printable(str(error), 200)})") from None
-    return Contents(state, lambda value: value if isinstance(value, Stored) else None, file.metadata() or {})
+    # `save_model` stores a tensor of several names once, and in the metadata, under each other name, the one it has.
+    shared = {name: state[kept] for name, kept in metadata.items() if kept in state and name not in state}
+    return Contents(state | shared, lambda value: value if isinstance(value, Stored) else None, metadata)
 
 
 def _safetensor(file: Any, name: str) -> Stored:

@@ -39,7 +39,7 @@ _INT8 = r"int\d+\..+"  # our int8 weights
 _NAMES = (*(pattern for pattern, _ in _PATTERNS), _LEGACY, _DIRECT, _COMPACT, etds.NAME, _INT8)
 _ALL = "|".join(re.sub(r"\((?!\?)", "(?:", pattern) for pattern in _NAMES)
 
-_LAYER = re.compile(r"(?P<list>(?P<prefix>(?:.*\.)?)(?P<name>\w+))\.(?P<index>\d{1,4})\.(?P<part>weight|bias)")
+_LAYER = re.compile(r"(?P<list>(?P<prefix>(?:.*\.)?)\w+\.|)(?P<index>\d{1,4})\.(?P<part>weight|bias)")
 
 MAX_BLOCKS = 500
 MAX_PADDING = 4
@@ -84,7 +84,8 @@ def lists_of_layers(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, dict[str
         shapes: those of tensors, by their full names.
 
     Returns:
-        By the full name of each list, the names of its tensors, and what they are in Real-ESRGAN's layout.
+        By the full name of each list, "" for a network that is one, the names of its tensors, and what they are in
+        Real-ESRGAN's layout.
     """
     lists: dict[str, list[re.Match[str]]] = {}
     for name in shapes:
@@ -93,11 +94,13 @@ def lists_of_layers(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, dict[str
     if len(lists) > MAX_LISTS:
         return {}
     return {
-        place: {match[0]: f"{match['prefix']}body.{match['index']}.{match['part']}" for match in matches}
+        place.rstrip("."): {
+            match[0]: f"{match['prefix'] or ''}body.{match['index']}.{match['part']}" for match in matches
+        }
         for place, matches in lists.items()
-        if not re.search(r"(^|\.)\d+\.$", matches[0]["prefix"])  # one of several blocks
+        if not re.search(r"(^|\.)\d+\.$", matches[0]["prefix"] or "")  # one of several blocks
         and _are_in_turn(matches, shapes)
-        and sum(name.startswith(f"{place}.") for name in shapes) == len(matches)
+        and sum(name.startswith(place) if place else name[:1].isdigit() for name in shapes) == len(matches)
     }
 
 
@@ -108,7 +111,7 @@ def _are_in_turn(layers: list[re.Match[str]], shapes: Mapping[str, tuple[int, ..
         index, is_weight, shape = int(layer["index"]), layer["part"] == "weight", shapes[layer[0]]
         if index % 2 == 0 and is_weight and len(shape) == 4 and shape[2:] == (3, 3):
             kernels.add(index)
-        elif len(shape) != 1 or is_weight == (index % 2 == 0):
+        elif len(shape) > 1 or is_weight == (index % 2 == 0):
             return False
     return len(kernels) >= 2 and kernels == set(range(0, 2 * len(kernels), 2))
 
@@ -155,13 +158,13 @@ def chain(state: State, identity: bool) -> Chain:
     branched = "conv1x1_3x3.k0" in blocks[0]
     clip = etds.clips(blocks)
     kernels = [_kernel(index, block, branched, identity) for index, block in enumerate(blocks[:-1] if clip else blocks)]
-    slopes = [block.get("slope") for block in blocks[: len(kernels) - 1]]
-    found = Chain(kernels, slopes, residual)
     for index, (before, after) in enumerate(pairwise(kernels)):
         if before[0].shape[0] != after[0].shape[1]:
             raise EcbsrError(
                 f"block {index} has {before[0].shape[0]} outputs and block {index + 1} {after[0].shape[1]} inputs"
             )
+    slopes = _of_one_kind([block.get("slope") for block in blocks[: len(kernels) - 1]], kernels)
+    found = Chain(kernels, slopes, residual)
     if not clip:
         return found
     colors, (weight, bias) = kernels[0][0].shape[1], kernels[-1]
@@ -169,6 +172,22 @@ def chain(state: State, identity: bool) -> Chain:
     return replace(
         found, kernels=[*kernels[:-1], (-weight[:outputs], 1 - bias[:outputs])], residual=False, limited=True
     )
+
+
+def _of_one_kind(slopes: list[Tensor | None], kernels: list[Kernel]) -> list[Tensor | None]:
+    """The slopes after each layer; where one has a slope per channel, others of one slope have it in each channel."""
+    without = [str(index) for index, slope in enumerate(slopes) if slope is None]
+    if without and len(without) < len(slopes):
+        raise EcbsrError(
+            f"has slopes, but none after block {', '.join(without[:20])}; save it with a PReLU after each block but "
+            "the last, with slopes of 0 where there is a ReLU"
+        )
+    if all(slope is None or slope.numel() == 1 for slope in slopes):
+        return slopes
+    return [
+        slope.expand(len(bias)) if slope is not None and slope.numel() == 1 else slope
+        for slope, (_, bias) in zip(slopes, kernels, strict=False)
+    ]
 
 
 def with_equal_widths(found: Chain) -> Chain:
@@ -251,10 +270,14 @@ def _kernel(index: int, block: State, branched: bool, identity: bool) -> Kernel:
     """The collapsed convolution of a block."""
     tensors = {name: value for name, value in block.items() if name != "slope"}
     weight, bias = tensors.get("conv3x3.weight"), tensors.get("conv3x3.bias")
-    if weight is None or bias is None or weight.shape[2:] != (3, 3) or bias.shape != weight.shape[:1]:
-        raise EcbsrError(f"block {index} has no 3x3 convolution with bias")
+    if weight is None or weight.shape[2:] != (3, 3) or (bias is None and branched):
+        raise EcbsrError(f"block {index} has no 3x3 convolution{' with bias' * branched}")
+    if bias is None:
+        bias = weight.new_zeros(len(weight))
+    if bias.shape != weight.shape[:1]:
+        raise EcbsrError(f"block {index} has {len(weight)} outputs and a bias of the shape {list(bias.shape)}")
     if not branched:
-        if len(tensors) > 2:
+        if tensors.keys() - {"conv3x3.weight", "conv3x3.bias"}:
             raise EcbsrError(f"block {index} has branches that the first block lacks: {sorted(tensors)}")
         return weight, bias
     outputs, inputs = weight.shape[:2]

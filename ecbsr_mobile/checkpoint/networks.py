@@ -11,9 +11,15 @@ import torch
 from ..architecture import SCALES, Activation, Architecture
 from ..errors import EcbsrError, UsageError
 from ..network import PlainNet
-from . import etds, int8, layouts
+from . import gray, int8, layouts
 from .layouts import Chain, Facts
 from .state import State, load_state
+
+CERTAIN_LIMIT = 0.5 / 255
+"""Error at gray images below which a reading that is not the usual one can be the right one: the same 8-bit pixels."""
+
+CLEARLY = 2
+"""How many times smaller than that of the usual one it has to be. In networks of this project: 2.8 times or more."""
 
 FORMAT = "ecbsr-mobile"
 """Value of the metadata key `format` in the `.safetensors` files that `save` writes."""
@@ -54,23 +60,25 @@ def plain_net(
         identity = _recorded("identity", metadata.get("identity") == "True", identity)
         value_range = _recorded("value_range", 1.0, value_range)
         residual = _recorded("residual", metadata.get("residual") != "False", residual)
-    elif facts.branched and identity is None:
-        assumptions.append("no identity branch (else identity=True, --identity)")
     if identity and not facts.branched:
         raise UsageError("is collapsed already, so that no identity branch can be added; leave identity out")
-    if value_range is None:
-        assumptions.append(f"values in [0, {facts.value_range:g}] (else value_range, --range)")
-        value_range = facts.value_range
-    if value_range not in (1, 255):
+    if value_range not in (None, 1, 255):
         raise UsageError(f"value range {value_range} is not supported; use 1 or 255")
-    found = layouts.chain(state, bool(identity))
-    if found.limited and value_range != 1:
-        raise UsageError("clips its result to [0, 1], so that its value range is 1; leave out value_range (--range)")
+    chains = {has: layouts.chain(state, has) for has in _identities(facts, identity)}
     if slope is not None:
-        found = _with_slope(found, slope, "relu" if ours else activation)
-    elif not ours and not facts.relu and activation is None and found.slopes[0] is None:
+        chains = {has: _with_slope(found, slope, "relu" if ours else activation) for has, found in chains.items()}
+    has_identity, reading = _reading(chains, facts, value_range, residual)
+    found = chains[has_identity]
+    if found.limited and reading != 1:
+        raise UsageError("clips its result to [0, 1], so that its value range is 1; leave out value_range (--range)")
+    if facts.branched and identity is None:
+        has, other = ("an", "no-") if has_identity else ("no", "")
+        assumptions.append(f"{has} identity branch (else identity={not has_identity}, --{other}identity)")
+    if value_range is None:
+        assumptions.append(f"values in [0, {reading:g}] (else value_range, --range)")
+    if not ours and slope is None and not facts.relu and activation is None and found.slopes[0] is None:
         assumptions.append("ReLU (else slope, --slope)")
-    residual, assumed = _residual(found, facts, value_range, residual)
+    residual, assumed = _residual(found, facts, reading, residual)
     assumptions += assumed
     padded = layouts.with_equal_widths(found)
     if any(a[0].shape != b[0].shape for a, b in zip(padded.kernels, found.kernels, strict=True)):
@@ -78,7 +86,7 @@ def plain_net(
         assumptions.append(f"zero channels up to the widest of its layers ({widths})")
     recorded = cast(Activation | None, metadata.get("activation")) if ours else None
     architecture = _architecture(padded, residual, activation or recorded)
-    net = _with_weights(architecture, padded).with_value_range(float(value_range))
+    net = _with_weights(architecture, padded).with_value_range(float(reading))
     net.int8 = {name: int8.weights(architecture, name, int8_state) for name, int8_state in int8_states.items()}
     return net, assumptions
 
@@ -90,6 +98,36 @@ def _recorded(name: str, recorded: Any, given: Any) -> Any:
     return recorded
 
 
+def _identities(facts: Facts, stated: bool | None) -> list[bool]:
+    """Whether blocks can have an identity branch, the usual answer first."""
+    if stated is not None:
+        return [stated]
+    return [False, True] if facts.branched else [False]
+
+
+def _reading(
+    chains: Mapping[bool, Chain], facts: Facts, value_range: float | None, residual: bool | None
+) -> tuple[bool, float]:
+    """Whether blocks have an identity branch, and the value range: as its answers to gray show, else as usual.
+
+    Args:
+        chains: the network without and with identity branches, as far as that is unknown; the usual first.
+        facts: see `layouts.facts`.
+        value_range: what is stated.
+        residual: what is stated.
+    """
+    ranges = (facts.value_range, 256 - facts.value_range) if value_range is None else (value_range,)
+    if any(found.limited for found in chains.values()):
+        ranges = ranges[:1]
+    off = {
+        (identity, reading): gray.error(found.kernels, found.slopes, reading, residual)
+        for identity, found in chains.items()
+        for reading in ranges
+    }
+    usual, best = next(iter(off)), min(off, key=lambda reading: off[reading])
+    return best if off[best] < min(CERTAIN_LIMIT, off[usual] / CLEARLY) else usual
+
+
 def _residual(found: Chain, facts: Facts, value_range: float, stated: bool | None) -> tuple[bool, list[str]]:
     """Whether the image is added to the result of a chain, and what was assumed."""
     if found.residual is not None:
@@ -98,7 +136,7 @@ def _residual(found: Chain, facts: Facts, value_range: float, stated: bool | Non
         return found.residual, []
     if stated is not None:
         return stated, []
-    answer = etds.needs_image(found.kernels, found.slopes, value_range)
+    answer = gray.needs_image(found.kernels, found.slopes, value_range)
     if not (facts.residual if answer is None else answer):
         return False, ["no skip connection (else residual=True, --skip)"]
     added = "that the image is added to its result (else residual=False, --no-skip)"

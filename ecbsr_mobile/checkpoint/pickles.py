@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickletools
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, cast
@@ -38,6 +39,8 @@ _DATA = re.compile(
     """,
     re.VERBOSE,
 )
+# Whose calls are code, in whatever file they are: `os.system`, `builtins.eval`.
+_OF_PYTHON = sys.stdlib_module_names | {"__builtin__"}
 _DICTS = ("collections.OrderedDict", "collections.defaultdict", "builtins.dict", "__builtin__.dict")
 _VALUES = frozenset(
     (
@@ -64,7 +67,8 @@ class Name:
 class Call:
     """A call that the pickle would make: the function's or class's name, and the arguments.
 
-    Or an object of a class that is not `is_data`: the arguments are a dict of its items, as it can be a kind of dict.
+    Or an object of a program that is not `is_data`, such as a member of its Enum: the arguments are a dict of its
+    items, as it can be a kind of dict.
     """
 
     name: str
@@ -87,7 +91,8 @@ def decode(stream: IO[bytes], references: list[Reference] | None = None) -> Any:
     """The object of one pickle: dict, list, tuple, number, string, bytes, None, `Name`, `Call` or `Reference`.
 
     Dicts keep only the keys that are strings: only they name tensors. An object can contain itself. Objects of other
-    classes are `Call`s without attributes; a call of anything but `is_data` is refused.
+    programs are `Call`s without arguments and attributes; a call into Python's own library is refused if it is not
+    `is_data`.
 
     Args:
         stream: the file, at the beginning of the pickle.
@@ -215,6 +220,8 @@ def _name(module: str, name: str) -> Name:
 
 def _call(function: Name, arguments: Any) -> Any:
     if not is_data(function.name):
+        if function.name.partition(".")[0] not in _OF_PYTHON:
+            return Call(function.name, {})
         called = printable(function.name, 80)
         raise EcbsrError(f"contains pickled code ({called}), which is not executed; save only the model's state_dict()")
     if function.name not in _DICTS:

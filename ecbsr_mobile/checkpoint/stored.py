@@ -124,7 +124,7 @@ def tensor(value: Any, read_storage: ReadStorage) -> Stored | None:
                 return _dense(reference, offset, size, stride, read_storage)
             case Call(name) if name.startswith("torch._utils._rebuild_"):
                 kind = next((text for word, text in _KINDS.items() if word in name), "of an unusual kind")
-                return _unreadable(kind)
+                return unreadable(kind)
             case _:
                 return None
     return None
@@ -134,14 +134,14 @@ def _dense(reference: Reference, offset: int, size: Any, stride: Any, read_stora
     try:
         source = storage(reference)
     except ValueError:
-        return _unreadable("damaged")
+        return unreadable("damaged")
     numbers = (offset, *size, *stride)[:20]
     if len(size) != len(stride) or len(size) > 8 or not all(type(n) is int and 0 <= n < 2**40 for n in numbers):
-        return _unreadable("damaged")
+        return unreadable("damaged")
     offset += source.offset
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if 0 not in size and last >= source.numel + source.offset:
-        return _unreadable("damaged")
+        return unreadable("damaged")
     if source.dtype not in ELEMENTS:
         return Stored(source.dtype, size, _refuse)
 
@@ -152,7 +152,8 @@ def _dense(reference: Reference, offset: int, size: Any, stride: Any, read_stora
     return Stored(source.dtype, size, read, source=(source.key, offset, size, stride))
 
 
-def _unreadable(problem: str) -> Stored:
+def unreadable(problem: str) -> Stored:
+    """What stands for a tensor that cannot be read, and why."""
     return Stored("", (), _refuse, problem)
 
 

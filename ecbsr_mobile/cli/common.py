@@ -194,13 +194,13 @@ def add_weights_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for what a weights file does not record (see `checkpoint.load`)."""
     group = parser.add_argument_group("for files of other projects, which do not record this")
     group.add_argument("--identity", action=argparse.BooleanOptionalAction, default=None,
-                       help="the blocks have an identity branch (default: no)")  # fmt: skip
+                       help="the blocks have an identity branch (default: as the answer to gray shows)")  # fmt: skip
     group.add_argument(
         "--range",
         type=int,
         choices=(1, 255, -1),
-        help="the network's values are in [0, RANGE], or for -1 (.tflite only) in [-1, 1] (default: by layout; "
-        ".tflite: what gives the best image)",
+        help="the network's values are in [0, RANGE], or for -1 (.tflite only) in [-1, 1] (default: as the answer to "
+        "gray shows, else by layout; .tflite: what gives the best image)",
     )
     group.add_argument("--activation", choices=ACTIVATIONS, help="activation of a file without slopes (default: relu)")
     group.add_argument("--slope", type=float, help="slope of a fixed LeakyReLU, which has no weights (default: relu)")

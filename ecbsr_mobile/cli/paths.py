@@ -59,6 +59,8 @@ class PathKind:
 
     def missing(self, path: Path) -> str:
         """What to say of a path that does not exist, with what was probably meant."""
+        if path.is_symlink():
+            return f"is a link to {os.readlink(path)}, which does not exist"
         kind = "file or folder" if self.file and self.folder else "file" if self.file else "folder"
         try:
             beside = os.listdir(path.parent)

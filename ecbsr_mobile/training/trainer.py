@@ -240,16 +240,38 @@ def _uncaptured(work: Callable[..., T]) -> Callable[..., T]:
 def _network(settings: Settings, start: PlainNet | None) -> Trained:
     """The network to train, with the weights that it starts from."""
     s = settings
-    if start is not None and not start.architecture.residual:
-        raise UsageError(
-            f"the weights to start from ({start.name}) have no skip connection, which every network trained here has"
-        )
+    if start is not None:
+        _check_start(s, start)
     if s.int8:
         return _int8_network(s, start)
     net = ECBSR(s.blocks, s.channels, s.scale, s.colors, s.activation, s.identity)
     if start is not None:
         net.start_from(start)
     return net.collapse().requires_grad_(True) if s.optimizer == "soap" else net
+
+
+def _check_start(settings: Settings, start: PlainNet) -> None:
+    """Refuse weights of which the network to train would use nothing, or parts that compute something else there.
+
+    Raises:
+        UsageError: they are such weights.
+    """
+    given, wanted = start.architecture, settings.architecture
+    if not given.residual:
+        raise UsageError(
+            f"the weights to start from ({start.name}) have no skip connection, which every network trained here has"
+        )
+    if given.colors != wanted.colors:
+        raise UsageError(
+            f"the weights to start from ({start.name}) have {given.colors} colors, not {wanted.colors}; "
+            f"train with --colors {given.colors}, or start from others"
+        )
+    if given.blocks > wanted.blocks or given.channels > wanted.channels:
+        least = f"--blocks {max(given.blocks, wanted.blocks)} --channels {max(given.channels, wanted.channels)}"
+        raise UsageError(
+            f"the weights to start from ({start.name}) are larger than the network to train ({wanted.name}); train one "
+            f"with {least} or more, or learn from them (--teacher)"
+        )
 
 
 def _int8_network(settings: Settings, start: PlainNet | None) -> FakeQuantNet:

@@ -8,8 +8,10 @@ import json
 import logging
 import re
 import warnings
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, StrEnum
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -29,7 +31,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from ecbsr_mobile import EcbsrError, load
 from ecbsr_mobile.checkpoint import pickles
-from tests.helpers.checkpoints import LAYOUTS, State, quietly, same, saved, some_net
+from tests.helpers.checkpoints import LAYOUTS, Chain, State, quietly, same, saved, some_net
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "net_g.", "generator.", "netG.", "net.", "sr_model.", "backbone_net.")
 KEYS = ("params", "state_dict", "model_state_dict", "model", "weights", "net_g", "generator", "checkpoint", "0")
@@ -113,6 +115,40 @@ def test_objects_beside_the_weights_are_left_out(tmp_path: Path) -> None:
     assert same(quietly(tmp_path / "w.ckpt", value_range=1), net.collapse())
 
 
+class Mode(Enum):
+    LUMA = 1
+
+
+class Kind(StrEnum):
+    SMALL = "small"
+
+
+class Settings(OrderedDict):
+    """Pickled as a call of its class, unlike other kinds of dict."""
+
+
+@pytest.mark.parametrize("stored", [Mode.LUMA, Kind.SMALL, Settings(mode=Mode.LUMA), [Mode.LUMA] * 2])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_what_a_program_calls_beside_the_weights_is_left_out(tmp_path: Path, stored: object, legacy: bool) -> None:
+    net = some_net()
+    content = {"settings": stored, "state_dict": net.state_dict(), "mode": {"mode": stored}}
+    (tmp_path / "w.pth").write_bytes(saved(content, _use_new_zipfile_serialization=not legacy))
+    assert same(quietly(tmp_path / "w.pth", value_range=1), net.collapse())
+
+
+def test_an_object_in_the_place_of_a_tensor_is_refused(tmp_path: Path) -> None:
+    """Without the slopes, it would be a network with ReLU."""
+    state = Chain(nn.PReLU, True).state_dict()
+    slopes = {name: Mode.LUMA for name, value in state.items() if value.numel() == 1}
+    (tmp_path / "w.pth").write_bytes(saved({"state_dict": state | slopes}))
+    with pytest.raises(EcbsrError, match=r"\.1\.weight' is an object of tests\..*\.Mode"):
+        load(tmp_path / "w.pth")
+    net = some_net()
+    (tmp_path / "w.pth").write_bytes(saved(net.state_dict() | {"backbone.0.act.weight": Mode.LUMA}))
+    with pytest.raises(EcbsrError, match=r"backbone\.0\.act\.weight' is an object of tests\..*\.Mode"):
+        load(tmp_path / "w.pth")
+
+
 @pytest.mark.parametrize("key", ["net", "hyper_parameters", "state"])
 def test_a_whole_module_beside_the_weights_in_an_old_file(tmp_path: Path, key: str) -> None:
     """Before PyTorch 1.6, the source code of a module's class was stored beside it."""
@@ -188,6 +224,10 @@ AVERAGES = {
             **named("model.", a), **{f"model_ema.{name.replace('.', '')}": value for name, value in b.items()},
             "model_ema.decay": torch.tensor(0.99), "model_ema.num_updates": torch.tensor(5),
         }
+    },
+    "LitEma of a module around the network": lambda a, b: {
+        **named("sr.model.", a), "model_ema.num_updates": torch.tensor(5),
+        **{f"model_ema.model{name.replace('.', '')}": value for name, value in b.items()},
     },
     "MMEngine's EMAHook": lambda a, b: {  # exchanges both before it saves
         "meta": {"mmengine_version": "0.10.7"}, "message_hub": {}, "state_dict": named("generator.", b),

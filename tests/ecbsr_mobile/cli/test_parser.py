@@ -77,6 +77,11 @@ def test_a_mistyped_path_is_refused_with_what_was_meant(tmp_path: Path) -> None:
     refused(result, 1, f"no such folder: there is no folder {tmp_path / 'nowhere'}")
     refused(call_here("ecbsr-eval", "--data", tmp_path / "photo.png"), 1, "photo.png: is a file; give a folder")
     refused(call_here("ecbsr-bench", tmp_path), 1, f"{tmp_path}: is a folder; give a file in it")
+    (tmp_path / "link.png").symlink_to("gone.png")
+    refused(
+        call_here("ecbsr-export", tmp_path / "link.png"), 1, "link.png: is a link to gone.png, which does not exist"
+    )
+    (tmp_path / "link.png").unlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "pictures"]
 
 

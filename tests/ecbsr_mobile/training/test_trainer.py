@@ -108,6 +108,19 @@ def test_int8_training_refuses_what_it_cannot_start_from() -> None:
         Trainer(Settings(int8="native"), ECBSR(1, 4).collapse())
 
 
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ({"colors": 3}, "ecbsr-m1c4-rgb-x2.* 3 colors, not 1; train with --colors 3"),
+        ({"blocks": 3}, "ecbsr-m3c4-x2.* larger .*ecbsr-m2c8-x2.*--blocks 3 --channels 8 or more"),
+        ({"channels": 9}, "ecbsr-m1c9-x2.* larger .*--blocks 2 --channels 9 or more, or learn from them"),
+    ],
+)
+def test_weights_of_which_nothing_could_be_used_are_refused(start: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Trainer(Settings(blocks=2, channels=8), ECBSR(**{"blocks": 1, "channels": 4, **start}).collapse())
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize(
     ("options", "loss_tolerance", "tolerance"),

@@ -1,0 +1,80 @@
+"""What a network's answers to gray images show: how it is to be read.
+
+A trained network answers 0 where the image is added to its result, and the gray itself where it is not. In the wrong
+value range, or without the identity branches that it was trained with, its answers are further off.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..collapse import Kernel
+
+LEVELS = (0.25, 0.5, 0.75)
+"""The grays, of values in [0, 1]."""
+
+ZERO_LIMIT = 0.02
+"""Mean absolute answer to gray, of values in [0, 1], below which a network needs the image added to its result."""
+
+GRAY_LIMIT = 0.1
+"""Mean absolute difference of the answer to the gray, below which a network gives the image itself."""
+
+CANCELED = 0.03
+"""What is left of the terms of an answer of 0 that was learned, at most; more where the last weights are just small."""
+
+
+def needs_image(kernels: list[Kernel], slopes: list[Tensor | None], value_range: float) -> bool | None:
+    """Whether the image has to be added to the result of a chain of convolutions.
+
+    None: it is not trained, was misread, or has slopes that do not fit its layers.
+    """
+    answers = _answers(kernels, slopes, value_range)
+    if answers and all(answer.abs().mean() < ZERO_LIMIT for _, answer, _ in answers):
+        return True
+    is_gray = answers and all((answer - level).abs().mean() < GRAY_LIMIT for level, answer, _ in answers)
+    return False if is_gray else None
+
+
+def error(kernels: list[Kernel], slopes: list[Tensor | None], value_range: float, residual: bool | None) -> float:
+    """The largest mean absolute error of a network's answers, of values in [0, 1].
+
+    Infinite where they prove nothing: its slopes do not fit, or its answers are near 0 because its last weights are.
+
+    Args:
+        kernels: its convolutions.
+        slopes: those after each but the last, None for ReLU.
+        value_range: that of its values.
+        residual: whether the image is added to its result; None: whichever has the smaller error.
+    """
+    answers = _answers(kernels, slopes, value_range)
+    learned = answers and all(answer.abs().mean() < CANCELED * terms for _, answer, terms in answers)
+    added = max(float(answer.abs().mean()) for _, answer, _ in answers) if learned else math.inf
+    whole = max((float((answer - level).abs().mean()) for level, answer, _ in answers), default=math.inf)
+    return min(added, whole) if residual is None else added if residual else whole
+
+
+def _answers(
+    kernels: list[Kernel], slopes: list[Tensor | None], value_range: float
+) -> list[tuple[float, Tensor, float]]:
+    """Each level, the answer [channels] far inside a gray image, and the mean sum of its absolute terms, in [0, 1].
+
+    Empty where slopes do not fit the layers.
+    """
+    *before, (weight, bias) = kernels
+    hidden = [(*kernel, slope) for kernel, slope in zip(before, slopes, strict=True)]
+    if any(slope is not None and slope.numel() not in (1, len(offset)) for _, offset, slope in hidden):
+        return []
+    found = []
+    for level in LEVELS:
+        values = weight.new_full((kernels[0][0].shape[1],), level * value_range)
+        for inner, offset, slope in hidden:
+            sums = inner.sum((2, 3)) @ values + offset
+            values = F.relu(sums) if slope is None else torch.where(sums < 0, sums * slope, sums)
+        answer = weight.sum((2, 3)) @ values + bias
+        terms = weight.abs().sum((2, 3)) @ values.abs() + bias.abs()
+        found.append((level, answer / value_range, float(terms.mean()) / value_range))
+    return found
