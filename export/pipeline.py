@@ -37,7 +37,7 @@ from .transforms.fp16 import with_fp16_constants
 from .transforms.io_dtype import with_io_dtype
 from .validation import quality
 from .validation.quality import Loss, Reference
-from .validation.sample_images import Sample, frame, samples
+from .validation.sample_images import Sample, drawings, frame, samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -238,7 +238,10 @@ def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: Float
 
         if precision == "int8":
             candidates = decompositions(run.net, target, options.prelu)
-            quantized = int8_graph(graph, run.net, baseline.samples, candidates, options.finetune, progress)
+            arch = run.net.architecture
+            typical = drawings(arch.scale, arch.colors) if options.calibration is None else []
+            calibrated_on = [*baseline.samples, *typical]
+            quantized = int8_graph(graph, run.net, calibrated_on, candidates, options.finetune, progress)
             advice = partial(_advice, run, baseline, graph, quantized)
             graph, calibration = quantized.graph, quantized.entry
             if options.fixed_size:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecbsr_mobile import images
+from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.tflite import Graph, interpreter
 from ecbsr_mobile.utils.progress import Notify
 
@@ -40,6 +41,8 @@ MAX_BLOCKS = 24
 PERCENTILES = (100.0, 99.99)  # lower ones cost images outside the sheet more than they gain on it
 FACTORS = (0.9, 1.1)  # a minimum or maximum is moved by these
 MIN_GAIN = 0.9995  # a move must lower the error to this share: smaller gains do not carry over to other images
+
+DRAWING_WEIGHT = 0.04  # of an error in drawings: the float network's own is so much larger there
 
 ROWS_AT_ONCE = 4 * BLOCK  # of the sheet, whose activations are in memory together
 KEPT = 16  # extreme values of a channel; the sheet has 10 beyond the lower percentile
@@ -134,15 +137,21 @@ def _normalized(
     from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 
     activation = net.architecture.activation
-    if activation == "leaky":
-        return []
+    slopes = [float(slope) for _, _, slope in net.layers() if activation == "leaky" and slope is not None]
+    if any(not LEAKY_SLOPES[0] <= slope <= LEAKY_SLOPES[1] for slope in slopes):
+        return []  # another operator, with other ranges
     plain = fold_steep_slopes(net).requires_grad_(False).eval()
-    statistics = channels.channel_statistics(plain, as_tensors(samples))
+    statistics = channels.channel_statistics(plain, as_tensors([sample for sample in samples if not sample.drawing]))
+    drawings = as_tensors([sample for sample in samples if sample.drawing])
+    if drawings:
+        of_drawings = channels.channel_statistics(plain, drawings)
+        statistics = [found.with_drawings(other) for found, other in zip(statistics, of_drawings, strict=True)]
     starts = []
-    if activation == "prelu" and decomposition != "double":
+    if activation == "leaky" or (activation == "prelu" and decomposition != "double"):
+        addends = activation == "prelu" and decomposition == "single"
         for rare, power in product(channels.PARTLY_RARE, channels.PARTLY_POWERS):
             scaled = deepcopy(plain)
-            ranges = channels.normalize_partly(scaled, statistics, rare, power, decomposition == "single")
+            ranges = channels.normalize_partly(scaled, statistics, rare, power, addends)
             method = f"channels scaled without {rare * 1e6:g} of a million values, power {power:g}"
             starts.append((method, Int8Weights(decomposition, scaled, torch.tensor(ranges))))
         return starts
@@ -200,6 +209,7 @@ def search(
     decomposed = decomposed_graph(graph, weights)
     image = _sheet_image(samples)
     target = np.clip(interpreter.run(decomposed, image), 0, 1)
+    weight = _row_weights(samples, len(target))
     evaluations = start.evaluations
 
     def error(rows: list[list[float]]) -> float:
@@ -208,7 +218,7 @@ def search(
         ranges = qat_ranges(decomposed, replace(weights, ranges=torch.tensor(rows).reshape(-1, 2)))
         difference = interpreter.run(quantize(decomposed, ranges), image) - target
         # Not a dot product: BLAS splits its sum among threads, and so a move could be taken on one machine only.
-        return float(np.square(difference, dtype=np.float64).sum())
+        return float((np.square(difference, dtype=np.float64) * weight).sum())
 
     rows = weights.ranges.tolist()
     best = error(rows)
@@ -232,7 +242,20 @@ def search(
 
 
 def _sheet_image(samples: Sequence[Sample]) -> NDArray[np.float32]:
-    return sheet([view for sample in samples for view in sample.views]).astype(np.float32) / np.float32(255)
+    """The sheet of the photographs, and below it that of the drawings."""
+    return np.concatenate(_sheets(samples)).astype(np.float32) / np.float32(255)
+
+
+def _row_weights(samples: Sequence[Sample], rows: int) -> NDArray[np.float64]:
+    """The weight [rows, 1, 1] of each row of a result of `_sheet_image`: that of drawings is `DRAWING_WEIGHT`."""
+    photographs, *drawings = (len(pixels) for pixels in _sheets(samples))
+    weights = np.repeat([1.0, *(DRAWING_WEIGHT for _ in drawings)], [photographs, *drawings])
+    return np.repeat(weights, rows // len(weights))[:, None, None]
+
+
+def _sheets(samples: Sequence[Sample]) -> list[NDArray[np.uint8]]:
+    kinds = [[view for sample in samples if sample.drawing == drawing for view in sample.views] for drawing in (0, 1)]
+    return [sheet(views) for views in kinds if views]
 
 
 def sheet(views: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -151,7 +151,8 @@ def test_other_targets_and_io_dtypes(ready, tmp_path: Path) -> None:
         )
         (file,) = export(net(1, 2, "prelu"), tmp_path, options).files
         recipe = recipes.read(tflite.read(file.path))
-        assert recipe["calibration"]["pictures"] == [path.name for path in zoo.pictures()]
+        assert recipe["calibration"]["pictures"] == [path.name for path in (*zoo.pictures(), *zoo.drawings())]
+        assert recipe["loss"]["pictures"] == len(zoo.pictures())
         assert (recipe["target"], recipe["io"]) == (target, io_dtype)
         assert file.path.name == f"ecbsr-m2c8-x2-int8-{target}-40x30.tflite"
         assert file.operators["PRELU"] == 3
