@@ -29,7 +29,7 @@ from .convert.onnx_builder import onnx_model
 from .device_reports import DeviceReports, check_available, device_reports
 from .float_graph import FloatGraph, float_graph
 from .options import INT16_TARGETS, ExportOptions
-from .quantize.int8 import Int8Result, decompositions, int8_graph
+from .quantize.int8 import Int8Result, decompositions, int8_graph, network_for_int8
 from .quantize.int16x8 import int16x8_graph
 from .resolutions import Size
 from .results import Exported, ExportedFile, io_info
@@ -237,11 +237,12 @@ def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: Float
             run.progress(f"{precision}: {text}")
 
         if precision == "int8":
-            candidates = decompositions(run.net, target, options.prelu)
-            arch = run.net.architecture
+            net, float_net_graph = network_for_int8(run.net, graph)
+            candidates = decompositions(net, target, options.prelu)
+            arch = net.architecture
             typical = drawings(arch.scale, arch.colors) if options.calibration is None else []
             calibrated_on = [*baseline.samples, *typical]
-            quantized = int8_graph(graph, run.net, calibrated_on, candidates, options.finetune, progress)
+            quantized = int8_graph(float_net_graph, net, calibrated_on, candidates, options.finetune, progress)
             advice = partial(_advice, run, baseline, graph, quantized)
             graph, calibration = quantized.graph, quantized.entry
             if options.fixed_size:

@@ -85,7 +85,6 @@ class ChannelStatistics:
         low, high = -self.lowest[:, index].clamp(max=-MIN_LIMIT), self.highest[:, index].clamp(min=MIN_LIMIT)
         return -_rounded_up(low), _rounded_up(high)
 
-
     def with_drawings(self, drawings: ChannelStatistics) -> ChannelStatistics:
         """These statistics with the extremes of drawings, without the rarest (see `RARE_IN_DRAWINGS`)."""
         left_out = min(int(RARE_IN_DRAWINGS * drawings.pixels), drawings.lowest.shape[1] - 1)

@@ -1,7 +1,8 @@
 """Calibration: the ranges of an int8 network, from its values on real images, before anything is learned.
 
-The channels of PReLU and ReLU networks are scaled to use their tensor's range (see
-`ecbsr_mobile.quantization.channel_scales`), and the best of a few choices is taken.
+Channels are scaled to use their tensor's range (see `ecbsr_mobile.quantization.channel_scales`), and the best of a few
+choices is taken. Edges in drawings and screens reach beyond those of photographs, which alone would have them clipped,
+so a drawing is among the images (`sample_images.drawings`): all but its rarest values fit into the ranges.
 
 But in "double", the range of all observed values spends int8's 256 values on outliers that hardly matter to the
 result: a convolution reaches -6.5 where the PReLU after it makes -1.8 of that. So the search starts from the best of
@@ -20,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecbsr_mobile import images
-from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.tflite import Graph, interpreter
 from ecbsr_mobile.utils.progress import Notify
 
@@ -117,7 +117,7 @@ def observe(
 ) -> Calibration:
     """The best of a few ranges, without a search; see `calibrate`."""
     starts = _normalized(net, decomposition, samples)
-    if not starts or decomposition != "double":
+    if decomposition != "double":
         starts += _percentiles(net, decomposition, graph, samples)
     loss, _, method, weights = min(
         (graph_loss(int8_of(graph, weights), measured), number, method, weights)
@@ -129,7 +129,7 @@ def observe(
 def _normalized(
     net: PlainNet, decomposition: PReLUDecomposition, samples: Sequence[Sample]
 ) -> list[tuple[str, Int8Weights]]:
-    """Networks with scaled channels; none where the activation does not allow it."""
+    """Networks with scaled channels, each with the ranges of some choice."""
     import torch
 
     from ecbsr_mobile.network import Int8Weights
@@ -137,9 +137,6 @@ def _normalized(
     from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 
     activation = net.architecture.activation
-    slopes = [float(slope) for _, _, slope in net.layers() if activation == "leaky" and slope is not None]
-    if any(not LEAKY_SLOPES[0] <= slope <= LEAKY_SLOPES[1] for slope in slopes):
-        return []  # another operator, with other ranges
     plain = fold_steep_slopes(net).requires_grad_(False).eval()
     statistics = channels.channel_statistics(plain, as_tensors([sample for sample in samples if not sample.drawing]))
     drawings = as_tensors([sample for sample in samples if sample.drawing])

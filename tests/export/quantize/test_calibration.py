@@ -78,7 +78,9 @@ def test_the_expected_loss_of_a_graph_is_that_of_its_result(sample: Sample) -> N
     assert graph_loss(graph, measured) == pytest.approx(10 * np.log10(1 + added / measured[0].mse), rel=1e-4)
 
 
-@pytest.mark.parametrize(("name", "decomposition"), [("m4c16-relu", "single"), ("m4c16", "single"), ("m4c16", "double")])
+@pytest.mark.parametrize(
+    ("name", "decomposition"), [("m4c16-relu", "single"), ("m4c16", "single"), ("m4c16", "double")]
+)
 def test_rendered_text_loses_little_after_calibration_on_the_bundled_drawing(
     name: str, decomposition: PReLUDecomposition
 ) -> None:
