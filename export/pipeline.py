@@ -29,8 +29,9 @@ from .convert.onnx_builder import onnx_model
 from .device_reports import DeviceReports, check_available, device_reports
 from .float_graph import FloatGraph, float_graph
 from .options import INT16_TARGETS, ExportOptions
-from .quantize.int8 import Int8Result, decompositions, int8_graph, network_for_int8
+from .quantize.int8 import Int8Result, balanced_network, decompositions, int8_graph, network_for_int8
 from .quantize.int16x8 import int16x8_graph
+from .quantize.qat_weights import with_qat_weights
 from .resolutions import Size
 from .results import Exported, ExportedFile, io_info
 from .transforms.fp16 import with_fp16_constants
@@ -248,7 +249,8 @@ def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: Float
             if options.fixed_size:
                 graph = with_four_pixels(graph)  # `at_size` keeps this form
         else:
-            graph, calibration = int16x8_graph(graph, baseline.samples, progress)
+            even = with_qat_weights(graph, balanced_network(run.net, baseline.samples))
+            graph, calibration = int16x8_graph(even, baseline.samples, progress)
         graph = with_io_dtype(graph, options.io_dtype)
     run.progress(f"{precision}: measuring on {len(baseline.samples)} images")
     loss = quality.measure(graph, baseline.expected, baseline.samples)

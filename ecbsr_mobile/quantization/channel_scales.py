@@ -58,7 +58,7 @@ MIN_PEAK = 2.0**-8
 DEAD = 2.0**-40
 """A channel whose peak is below this share of the largest one in its layer is never active."""
 
-RARE_IN_DRAWINGS = 1e-3
+RARE_IN_DRAWINGS = 1e-2
 """Share of the values of a channel, at each end, that drawings and screens have beyond any photograph, and that are
 clipped: more costs drawings, and less costs photographs precision."""
 

@@ -122,7 +122,7 @@ def int8_graph(
     if trained and not finetune_steps:
         method = {"method": "learned in training", "prelu": trained[0]}
         return _result(graph, net.int8[trained[0]], samples[0], method, {}, 0)
-    net = _balanced(net, samples)
+    net = balanced_network(net, samples)
     calibration, losses, why = _calibrated(graph, net, samples, candidates, progress)
     weights = calibration.weights
     entry: dict[str, Any] = {**calibration.to_json(), "pictures": [sample.name for sample in samples]}
@@ -139,7 +139,7 @@ def int8_graph(
     return _result(graph, tuned.weights, samples[0], {**entry, "finetune": tuned.to_json()}, losses, tuned.taken)
 
 
-def _balanced(net: PlainNet, samples: Sequence[Sample]) -> PlainNet:
+def balanced_network(net: PlainNet, samples: Sequence[Sample]) -> PlainNet:
     """The network to quantize: `net` itself, unless the magnitudes of its channels are unusual."""
     from ecbsr_mobile.quantization.channel_scales import balanced
     from ecbsr_mobile.quantization.fake_quant import fold_steep_slopes
