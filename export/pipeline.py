@@ -29,15 +29,16 @@ from .convert.onnx_builder import onnx_model
 from .device_reports import DeviceReports, check_available, device_reports
 from .float_graph import FloatGraph, float_graph
 from .options import INT16_TARGETS, ExportOptions
-from .quantize.int8 import Int8Result, decompositions, int8_graph
+from .quantize.int8 import Int8Result, balanced_network, decompositions, int8_graph, network_for_int8
 from .quantize.int16x8 import int16x8_graph
+from .quantize.qat_weights import with_qat_weights
 from .resolutions import Size
 from .results import Exported, ExportedFile, io_info
 from .transforms.fp16 import with_fp16_constants
 from .transforms.io_dtype import with_io_dtype
 from .validation import quality
 from .validation.quality import Loss, Reference
-from .validation.sample_images import Sample, frame, samples
+from .validation.sample_images import Sample, drawings, frame, samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -237,14 +238,19 @@ def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: Float
             run.progress(f"{precision}: {text}")
 
         if precision == "int8":
-            candidates = decompositions(run.net, target, options.prelu)
-            quantized = int8_graph(graph, run.net, baseline.samples, candidates, options.finetune, progress)
+            net, float_net_graph = network_for_int8(run.net, graph)
+            candidates = decompositions(net, target, options.prelu)
+            arch = net.architecture
+            typical = drawings(arch.scale, arch.colors) if options.calibration is None else []
+            calibrated_on = [*baseline.samples, *typical]
+            quantized = int8_graph(float_net_graph, net, calibrated_on, candidates, options.finetune, progress)
             advice = partial(_advice, run, baseline, graph, quantized)
             graph, calibration = quantized.graph, quantized.entry
             if options.fixed_size:
                 graph = with_four_pixels(graph)  # `at_size` keeps this form
         else:
-            graph, calibration = int16x8_graph(graph, baseline.samples, progress)
+            even = with_qat_weights(graph, balanced_network(run.net, baseline.samples))
+            graph, calibration = int16x8_graph(even, baseline.samples, progress)
         graph = with_io_dtype(graph, options.io_dtype)
     run.progress(f"{precision}: measuring on {len(baseline.samples)} images")
     loss = quality.measure(graph, baseline.expected, baseline.samples)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -58,6 +58,10 @@ MIN_PEAK = 2.0**-8
 DEAD = 2.0**-40
 """A channel whose peak is below this share of the largest one in its layer is never active."""
 
+CLIPPED_SHARE_OF_DRAWINGS = 1e-2
+"""Share of the values of a channel, at each end, that drawings and screens have beyond any photograph, and that are
+clipped: more costs drawings, and less costs photographs precision."""
+
 EXTREMES = 4096  # values that are kept of each channel at each end
 CHUNK_PIXELS = 2**17
 
@@ -80,6 +84,13 @@ class ChannelStatistics:
         index = min(int(clipped * self.pixels), self.lowest.shape[1] - 1)
         low, high = -self.lowest[:, index].clamp(max=-MIN_LIMIT), self.highest[:, index].clamp(min=MIN_LIMIT)
         return -_rounded_up(low), _rounded_up(high)
+
+    def with_drawings(self, drawings: ChannelStatistics) -> ChannelStatistics:
+        """These statistics with the extremes of drawings, without the rarest (see `CLIPPED_SHARE_OF_DRAWINGS`)."""
+        left_out = min(int(CLIPPED_SHARE_OF_DRAWINGS * drawings.pixels), drawings.lowest.shape[1] - 1)
+        lowest = torch.cat([self.lowest, drawings.lowest[:, left_out:]], 1).sort(1).values
+        highest = torch.cat([self.highest, drawings.highest[:, left_out:]], 1).sort(1, descending=True).values
+        return replace(self, lowest=lowest, highest=highest)
 
 
 @torch.no_grad()

@@ -115,6 +115,11 @@ def pictures() -> list[Path]:
     return sorted((FOLDER / "pictures").glob("*.png"))
 
 
+def drawings() -> list[Path]:
+    """The bundled drawings, which int8 is calibrated on besides `pictures`; see `drawings/README.md`."""
+    return sorted((FOLDER / "drawings").glob("*.png"))
+
+
 def _existing(name: str, path: Path) -> Path:
     if not path.exists():
         raise UsageError(unknown(name))

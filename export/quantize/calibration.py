@@ -1,7 +1,8 @@
 """Calibration: the ranges of an int8 network, from its values on real images, before anything is learned.
 
-The channels of PReLU and ReLU networks are scaled to use their tensor's range (see
-`ecbsr_mobile.quantization.channel_scales`), and the best of a few choices is taken.
+Channels are scaled to use their tensor's range (see `ecbsr_mobile.quantization.channel_scales`), and the best of a few
+choices is taken. Edges in drawings and screens reach beyond those of photographs, which alone would have them clipped,
+so a drawing is among the images (`sample_images.drawings`): all but its rarest values fit into the ranges.
 
 But in "double", the range of all observed values spends int8's 256 values on outliers that hardly matter to the
 result: a convolution reaches -6.5 where the PReLU after it makes -1.8 of that. So the search starts from the best of
@@ -40,6 +41,8 @@ MAX_BLOCKS = 24
 PERCENTILES = (100.0, 99.99)  # lower ones cost images outside the sheet more than they gain on it
 FACTORS = (0.9, 1.1)  # a minimum or maximum is moved by these
 MIN_GAIN = 0.9995  # a move must lower the error to this share: smaller gains do not carry over to other images
+
+DRAWING_WEIGHT = 0.04  # of an error in drawings: the float network's own is so much larger there
 
 ROWS_AT_ONCE = 4 * BLOCK  # of the sheet, whose activations are in memory together
 KEPT = 16  # extreme values of a channel; the sheet has 10 beyond the lower percentile
@@ -114,7 +117,7 @@ def observe(
 ) -> Calibration:
     """The best of a few ranges, without a search; see `calibrate`."""
     starts = _equalized(net, decomposition, samples)
-    if not starts or decomposition != "double":
+    if decomposition != "double":
         starts += _percentiles(net, decomposition, graph, samples)
     loss, _, method, weights = min(
         (graph_loss(int8_of(graph, weights), measured), number, method, weights)
@@ -126,7 +129,7 @@ def observe(
 def _equalized(
     net: PlainNet, decomposition: PReLUDecomposition, samples: Sequence[Sample]
 ) -> list[tuple[str, Int8Weights]]:
-    """Networks with scaled channels; none where the activation does not allow it."""
+    """Networks with scaled channels, each with the ranges of some choice."""
     import torch
 
     from ecbsr_mobile.network import Int8Weights
@@ -134,15 +137,18 @@ def _equalized(
     from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 
     activation = net.architecture.activation
-    if activation == "leaky":
-        return []
     plain = fold_steep_slopes(net).requires_grad_(False).eval()
-    statistics = channels.channel_statistics(plain, as_tensors(samples))
+    statistics = channels.channel_statistics(plain, as_tensors([sample for sample in samples if not sample.drawing]))
+    drawings = as_tensors([sample for sample in samples if sample.drawing])
+    if drawings:
+        of_drawings = channels.channel_statistics(plain, drawings)
+        statistics = [layer.with_drawings(other) for layer, other in zip(statistics, of_drawings, strict=True)]
     starts = []
-    if activation == "prelu" and decomposition != "double":
+    if activation == "leaky" or (activation == "prelu" and decomposition != "double"):
+        addends = activation == "prelu" and decomposition == "single"
         for clipped, power in product(channels.PARTLY_CLIPPED_SHARES, channels.PARTLY_POWERS):
             scaled = deepcopy(plain)
-            ranges = channels.equalize_partly(scaled, statistics, clipped, power, decomposition == "single")
+            ranges = channels.equalize_partly(scaled, statistics, clipped, power, addends)
             method = f"channels equalized to the power {power:g}, {clipped * 100:g} % of their smallest values clipped"
             starts.append((method, Int8Weights(decomposition, scaled, torch.tensor(ranges))))
         return starts
@@ -202,6 +208,7 @@ def search(
     decomposed = decomposed_graph(graph, weights)
     image = _sheet_image(samples)
     target = np.clip(interpreter.run(decomposed, image), 0, 1)
+    weight = _row_weights(samples, len(target))
     evaluations = start.evaluations
 
     def error(rows: list[list[float]]) -> float:
@@ -210,7 +217,7 @@ def search(
         ranges = qat_ranges(decomposed, replace(weights, ranges=torch.tensor(rows).reshape(-1, 2)))
         difference = interpreter.run(quantize(decomposed, ranges), image) - target
         # Not a dot product: BLAS splits its sum among threads, and so a move could be taken on one machine only.
-        return float(np.square(difference, dtype=np.float64).sum())
+        return float((np.square(difference, dtype=np.float64) * weight).sum())
 
     rows = weights.ranges.tolist()
     best = error(rows)
@@ -234,7 +241,20 @@ def search(
 
 
 def _sheet_image(samples: Sequence[Sample]) -> NDArray[np.float32]:
-    return sheet([view for sample in samples for view in sample.views]).astype(np.float32) / np.float32(255)
+    """The sheet of the photographs, and below it that of the drawings."""
+    return np.concatenate(_sheets(samples)).astype(np.float32) / np.float32(255)
+
+
+def _row_weights(samples: Sequence[Sample], rows: int) -> NDArray[np.float64]:
+    """The weight [rows, 1, 1] of each row of a result of `_sheet_image`: that of drawings is `DRAWING_WEIGHT`."""
+    photographs, *drawings = (len(pixels) for pixels in _sheets(samples))
+    weights = np.repeat([1.0, *(DRAWING_WEIGHT for _ in drawings)], [photographs, *drawings])
+    return np.repeat(weights, rows // len(weights))[:, None, None]
+
+
+def _sheets(samples: Sequence[Sample]) -> list[NDArray[np.uint8]]:
+    kinds = [[view for sample in samples if sample.drawing == drawing for view in sample.views] for drawing in (0, 1)]
+    return [sheet(views) for views in kinds if views]
 
 
 def sheet(views: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ecbsr_mobile import tflite
@@ -12,6 +12,7 @@ from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.tflite import recipe
 from ecbsr_mobile.utils.progress import Notify
 
+from ..convert.direct import direct_graph
 from ..convert.onnx_builder import onnx_model
 from ..validation import quality
 from ..validation.quality import CHECK_SIZE
@@ -73,6 +74,28 @@ def decompositions(net: PlainNet, target: str, prelu: str) -> tuple[PReLUDecompo
     return ("single", "double") if target == "cpu" else ("native",)
 
 
+def network_for_int8(net: PlainNet, graph: tflite.Graph) -> tuple[PlainNet, tflite.Graph]:
+    """The network and its float graph with the activation that an int8 graph can have; they compute the same.
+
+    XNNPACK refuses an int8 LEAKY_RELU of some slopes, such as 0.01: the network is then one with PReLU.
+    """
+    import torch
+
+    from ecbsr_mobile.network import PlainNet
+
+    if net.architecture.activation != "leaky":
+        return net, graph
+    slopes = [float(slope) for _, _, slope in net.layers() if slope is not None]
+    if all(LEAKY_SLOPES[0] <= slope <= LEAKY_SLOPES[1] for slope in slopes):
+        return net, graph
+    result = PlainNet(replace(net.architecture, activation="prelu"))
+    result.convs.load_state_dict(net.convs.state_dict())
+    for act, slope in zip(result.acts, slopes, strict=True):
+        act.weight = torch.nn.Parameter(torch.full((net.architecture.channels,), slope))
+    result.requires_grad_(False).eval()
+    return result, direct_graph(result, CHECK_SIZE)
+
+
 def int8_graph(
     graph: tflite.Graph,
     net: PlainNet,
@@ -85,7 +108,7 @@ def int8_graph(
 
     Args:
         graph: the converted float graph of `net`.
-        net: the float network, with its weights trained for int8, if there are any.
+        net: the float network (see `network_for_int8`), with its weights trained for int8, if there are any.
         samples: images to calibrate and fine-tune on.
         candidates: see `decompositions`.
         finetune_steps: steps of fine-tuning the calibrated weights. 0 uses the weights trained for int8 where there are
@@ -93,21 +116,20 @@ def int8_graph(
         progress: called with a message when a step starts.
 
     Raises:
-        UsageError: fine-tuning of a network that cannot be simulated.
         EcbsrError: the weights trained for int8 do not fit the graph, or the graph cannot be quantized.
     """
     trained = [name for name in candidates if name in net.int8]
     if trained and not finetune_steps:
         method = {"method": "learned in training", "prelu": trained[0]}
         return _result(graph, net.int8[trained[0]], samples[0], method, {}, 0)
-    net = _balanced(net, samples)
+    net = balanced_network(net, samples)
     calibration, losses, why = _calibrated(graph, net, samples, candidates, progress)
     weights = calibration.weights
     entry: dict[str, Any] = {**calibration.to_json(), "pictures": [sample.name for sample in samples]}
     if net.architecture.activation == "prelu":
         entry |= {"prelu": weights.decomposition, "prelu_why": why}
     progress(f"calibrated: expected loss {calibration.loss_db:.3f} dB" + (f"; {why}" if len(losses) > 1 else ""))
-    steps = _steps(net, finetune_steps)
+    steps = default_steps(net.architecture) if finetune_steps is None else finetune_steps
     if not steps:
         return _result(graph, weights, samples[0], entry, losses, 0)
     tuned = finetune(net, weights, samples, steps, progress)
@@ -117,7 +139,7 @@ def int8_graph(
     return _result(graph, tuned.weights, samples[0], {**entry, "finetune": tuned.to_json()}, losses, tuned.taken)
 
 
-def _balanced(net: PlainNet, samples: Sequence[Sample]) -> PlainNet:
+def balanced_network(net: PlainNet, samples: Sequence[Sample]) -> PlainNet:
     """The network to quantize: `net` itself, unless the magnitudes of its channels are unusual."""
     from ecbsr_mobile.quantization.channel_scales import balanced
     from ecbsr_mobile.quantization.fake_quant import fold_steep_slopes
@@ -150,18 +172,6 @@ def _calibrated(
     if single.loss_db <= double.loss_db + MAX_SINGLE_LOSS_DB:
         return single, losses, f"single is quicker ({compared})"
     return double, losses, f"double keeps more ({compared})"
-
-
-def _steps(net: PlainNet, asked: int | None) -> int:
-    """The number of fine-tuning steps; the simulation has no LEAKY_RELU with a slope that XNNPACK refuses."""
-    slopes = [slope for _, _, slope in net.layers() if slope is not None]
-    if net.architecture.activation == "leaky":
-        odd = [float(slope) for slope in slopes if not LEAKY_SLOPES[0] <= float(slope) <= LEAKY_SLOPES[1]]
-        if odd and asked:
-            raise UsageError(f"a network with a slope of {odd[0]:g} for a layer cannot be fine-tuned; use finetune 0")
-        if odd:
-            return 0
-    return default_steps(net.architecture) if asked is None else asked
 
 
 def _result(

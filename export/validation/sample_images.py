@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,12 +33,14 @@ class Sample:
         lr: [h, w, colors], 8 bits, luma or RGB; the MATLAB-compatible bicubic reduction of HR.
         hr_luma: [scale·h, scale·w], 8 bits.
         views: reductions of the same image by each of `architecture.SCALES`, like `lr`, to calibrate and fine-tune on.
+        drawing: whether it is rendered, not photographed: its edges are sharper than any lens shows.
     """
 
     name: str
     lr: NDArray[np.uint8]
     hr_luma: NDArray[np.uint8]
     views: tuple[NDArray[np.uint8], ...]
+    drawing: bool = False
 
     @property
     def image(self) -> NDArray[np.float32]:
@@ -70,6 +72,11 @@ def samples(folder: str | os.PathLike[str] | None, scale: int, colors: int, most
             "or only flat ones"
         )
     return usable
+
+
+def drawings(scale: int, colors: int) -> list[Sample]:
+    """Samples of the bundled drawings, which int8 is calibrated on, but not measured; see `samples`."""
+    return [replace(_sample(path, scale, colors), drawing=True) for path in zoo.drawings()]
 
 
 def as_tensors(samples: Sequence[Sample]) -> list[Tensor]:

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +152,8 @@ def test_other_targets_and_io_dtypes(ready, tmp_path: Path) -> None:
         )
         (file,) = export(net(1, 2, "prelu"), tmp_path, options).files
         recipe = recipes.read(tflite.read(file.path))
-        assert recipe["calibration"]["pictures"] == [path.name for path in zoo.pictures()]
+        assert recipe["calibration"]["pictures"] == [path.name for path in (*zoo.pictures(), *zoo.drawings())]
+        assert recipe["loss"]["pictures"] == len(zoo.pictures())
         assert (recipe["target"], recipe["io"]) == (target, io_dtype)
         assert file.path.name == f"ecbsr-m2c8-x2-int8-{target}-40x30.tflite"
         assert file.operators["PRELU"] == 3
@@ -197,6 +199,13 @@ def test_16_bit_activations(ready, tmp_path: Path) -> None:
     assert recipe["calibration"]["pictures"] == ["crop.png"]
     (again,) = export(net(1, 2, "prelu"), tmp_path / "again", replace(options, io_dtype="float32")).files
     assert again.input["dtype"] == again.output["dtype"] == "float32"
+    uneven = deepcopy(net(1, 2, "prelu"))  # the same function
+    for conv, following in pairwise(uneven.convolutions):
+        conv.weight[3] *= 1e4
+        conv.bias[3] *= 1e4
+        following.weight[:, 3] /= 1e4
+    (other,) = export(uneven, tmp_path / "uneven", options).files
+    assert other.loss.fidelity_db > file.loss.fidelity_db - 1
     small = images.read(zoo.pictures()[1]).rgb()[:30, :40]
     assert ecbsr_mobile.upscale(small, file.path).shape == (60, 80, 3)
     np.testing.assert_array_equal(ecbsr_mobile.upscale(small, file.path), ecbsr_mobile.upscale(small, again.path))

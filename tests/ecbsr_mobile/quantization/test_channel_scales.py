@@ -13,6 +13,7 @@ from ecbsr_mobile import PlainNet
 from ecbsr_mobile.architecture import Activation
 from ecbsr_mobile.network import Int8Weights
 from ecbsr_mobile.quantization.channel_scales import (
+    CLIPPED_SHARE_OF_DRAWINGS,
     EqualizedLayer,
     balanced,
     channel_statistics,
@@ -66,6 +67,22 @@ def test_statistics_are_those_of_all_images() -> None:
     torch.testing.assert_close(found.lowest[:, 0], first[0].amin(1))
     torch.testing.assert_close(found.highest[:, 3], first[0].sort(1, descending=True).values[:, 3])
     torch.testing.assert_close(found.positive, (first[0] > 0).float().mean(1))
+
+
+def test_of_drawings_all_but_the_rarest_extremes_count() -> None:
+    plain = fold_steep_slopes(net(1, 2, "prelu")).requires_grad_(False)
+    photographs, drawing = bundled_image(1) * 0.3, bundled_image(1, 60, 50) * 3
+    parts = [channel_statistics(plain, [image]) for image in (photographs, drawing)]
+    values = [plain.convolutions[0](image).transpose(0, 1).flatten(1) for image in (photographs, drawing)]
+    found = parts[0][0].with_drawings(parts[1][0])
+    left_out = int(CLIPPED_SHARE_OF_DRAWINGS * values[1].shape[1])
+    assert left_out == 30
+    highest = torch.maximum(values[0].amax(1), values[1].sort(1, descending=True).values[:, left_out])
+    torch.testing.assert_close(found.highest[:, 0], highest)
+    torch.testing.assert_close(
+        found.lowest[:, 0], torch.minimum(values[0].amin(1), values[1].sort(1).values[:, left_out])
+    )
+    torch.testing.assert_close(found.positive, parts[0][0].positive)
 
 
 @pytest.mark.parametrize("activation", ["prelu", "relu"])

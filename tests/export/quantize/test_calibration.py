@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
+from ecbsr_mobile import images, load
 from ecbsr_mobile.architecture import Activation, PReLUDecomposition
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet
+from ecbsr_mobile.reference_picture import reduced
 from ecbsr_mobile.tflite import interpreter
 from export.convert.direct import direct_graph
-from export.quantize.calibration import calibrate, graph_loss, int8_of, sheet
+from export.quantize.calibration import calibrate, graph_loss, int8_of, observe, sheet
 from export.quantize.distillation import expected_loss, targets
-from export.validation.sample_images import Sample
+from export.validation.sample_images import Sample, drawings, samples
 from tests.helpers.int8 import observed
 from tests.helpers.networks import SIZE, net, photo
 
@@ -72,6 +76,47 @@ def test_the_expected_loss_of_a_graph_is_that_of_its_result(sample: Sample) -> N
     result = np.clip(interpreter.run(graph, sample.image), 0, 1)
     added = np.mean((result - measured[0].result[0].numpy().transpose(1, 2, 0)) ** 2)
     assert graph_loss(graph, measured) == pytest.approx(10 * np.log10(1 + added / measured[0].mse), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "decomposition"), [("m4c16-relu", "single"), ("m4c16", "single"), ("m4c16", "double")]
+)
+def test_rendered_text_loses_little_after_calibration_on_the_bundled_drawing(
+    name: str, decomposition: PReLUDecomposition
+) -> None:
+    """Other text than in the drawing: ranges of photographs alone clip its edges."""
+    plain = load(f"ecbsr-{name}-x2")
+    graph, photographs = direct_graph(plain, SIZE), samples(None, 2, 1)[:3]
+    shown = targets(plain, [rendered_text()])
+    losses = []
+    for chosen in (photographs, [*photographs, *drawings(2, 1)]):
+        weights = calibrate(plain, decomposition, graph, chosen, targets(plain, chosen)).weights
+        losses.append(graph_loss(int8_of(graph, weights), shown))
+    assert losses[1] < 0.6 * losses[0]
+
+
+def rendered_text() -> Sample:
+    page = Image.new("L", (128, 96), 255)
+    ImageDraw.Draw(page).text((4, 4), "WAITING\nfor 27 files\n#include <x.h>", fill=0, font_size=22)
+    hr = np.array(page)
+    lr = reduced(np.repeat(hr[:, :, None], 3, 2), 2, 1)
+    return Sample("text.png", lr, images.round_to(images.luma(np.repeat(hr[:, :, None], 3, 2)), np.uint8), (lr,))
+
+
+def test_a_leaky_network_loses_as_much_whatever_the_magnitudes_of_its_channels(sample: Sample) -> None:
+    plain = load("ecbsr-m6c16-leaky-x2")
+    uneven = deepcopy(plain)
+    for layer in range(len(uneven.acts)):
+        factors = torch.logspace(-1, 1, 16)[torch.randperm(16, generator=torch.Generator().manual_seed(layer))]
+        conv, following = uneven.convolutions[layer : layer + 2]
+        conv.weight *= factors[:, None, None, None]
+        conv.bias *= factors
+        following.weight /= factors[:, None, None]
+    losses = [
+        observe(each, "native", direct_graph(each, SIZE), [sample], targets(each, [sample])).loss_db
+        for each in (plain, uneven)
+    ]
+    assert losses[1] < 1.5 * losses[0]
 
 
 def test_sheet_has_one_size_for_any_image(random) -> None:

@@ -11,8 +11,9 @@ import torch
 
 from ecbsr_mobile import PlainNet, load, tflite, zoo
 from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.tflite import interpreter
 from export.convert.direct import direct_graph
-from export.quantize.int8 import Int8Result, decompositions, int8_graph
+from export.quantize.int8 import Int8Result, decompositions, int8_graph, network_for_int8
 from export.validation.sample_images import Sample, samples
 from tests.helpers.int8 import observed, with_long_tails
 from tests.helpers.networks import SIZE, net
@@ -78,10 +79,21 @@ def test_a_network_without_prelu_has_no_choice(activation: str) -> None:
         decompositions(net(3, 3, activation), "cpu", "double")
 
 
-def test_a_leaky_slope_that_the_simulation_lacks_is_calibrated_only() -> None:
-    plain = deepcopy(net(3, 3, "leaky"))
-    plain.acts[1].weight.data = torch.tensor([-0.5])
-    made = result(plain, steps=None)
-    assert made.finetuned_steps == 0 and "finetune" not in made.entry
-    with pytest.raises(UsageError, match=r"a slope of -0\.5 for a layer cannot be fine-tuned"):
-        result(plain, steps=5)
+@pytest.mark.parametrize("slope", [0.01, -0.5, 20.0])
+def test_a_leaky_slope_that_int8_cannot_have_makes_the_network_one_with_prelu(slope: float) -> None:
+    leaky = deepcopy(net(3, 3, "leaky"))
+    leaky.acts[1].weight.data = torch.tensor([slope])
+    plain, graph = network_for_int8(leaky, direct_graph(leaky, SIZE))
+    image = samples(None, 3, 3)[0].image[:32, :40]
+    result_of = [interpreter.run(each, image) for each in (graph, direct_graph(leaky, SIZE))]
+    np.testing.assert_allclose(*result_of, rtol=0, atol=2e-5)
+    assert plain.architecture.activation == "prelu" and tflite.operators(graph)["PRELU"] == 3
+    for target, operator in (("cpu", "DEPTHWISE_CONV_2D"), ("npu", "PRELU")):
+        made = result(plain, steps=2, target=target)
+        assert made.finetuned_steps == 2 and operator in tflite.operators(made.graph)
+
+
+def test_a_network_whose_activation_int8_can_have_stays() -> None:
+    for activation in ("prelu", "relu"):
+        graph = direct_graph(net(1, 2, activation), SIZE)
+        assert network_for_int8(net(1, 2, activation), graph) == (net(1, 2, activation), graph)
