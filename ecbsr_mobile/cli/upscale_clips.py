@@ -58,6 +58,7 @@ def run(options: argparse.Namespace, inputs: list[str], out: str | None, name: s
 
     With `--compare`, the comparison of one clip is written instead of the upscaled clip.
     """
+    from .. import images
     from ..video import pipeline, probe
 
     settings = pipeline.Options(
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace, inputs: list[str], out: str | None, name: s
         bool(options.compare), options.max_pixels,
     )  # fmt: skip
     check_format = partial(files.check_format, codec=options.codec)
-    kind = Kind("clip", files.READABLE, check_format, partial(files.ending, codec=options.codec))
+    kind = Kind("clip", files.READABLE, check_format, partial(files.ending, codec=options.codec), images.READABLE)
     if options.compare:
         if out or len(inputs) > 1 or Path(inputs[0]).is_dir():
             raise UsageError(

@@ -34,7 +34,7 @@ class Kind:
         endings: file name extensions, in lower case, that a folder is searched for.
         check_format: refuses a name of an output whose format cannot be written.
         ending: the extension of the output for a file, where none is asked for.
-        others: extensions of files in a folder that are upscaled in another call.
+        others: extensions of files that are upscaled in another call.
     """
 
     name: str
@@ -191,8 +191,8 @@ def _is_file_name(out: str, sources: Sequence[Source], kind: Kind) -> bool:
             return False
         kind.check_format(out)
         return True
-    if Path(out).exists() or Path(out).suffix.lower() in kind.endings:
-        found = "is a file" if Path(out).exists() else f"is the name of one {kind.name}"
+    if Path(out).exists() or Path(out).suffix.lower() in (*kind.endings, *kind.others):
+        found = "is a file" if Path(out).exists() else "is the name of one file"
         raise UsageError(f"{out}: {found}; for a folder or several {kind.name}s, give a folder to write to")
     return False
 

@@ -78,7 +78,10 @@ class Crops:
                     self.images.append((target, _planes(lr, colors)))
         left_out = len(numbers) - used
         if not self.images:
-            raise EcbsrError(f"{folder}: every image is smaller than a crop of {patch * scale}x{patch * scale}")
+            raise EcbsrError(
+                f"{folder}: every image is smaller than a crop of {patch * scale}x{patch * scale}; use larger images, "
+                "or a smaller --patch"
+            )
         if left_out:
             side = patch * scale
             warnings.warn(

@@ -60,17 +60,30 @@ class Demuxer:
         from av.format import Flags
 
         self._packets = source.demux(video, *others)
-        self._may_restart = Flags.ts_discont in Flags(source.format.flags)
+        flags = Flags(source.format.flags)
+        self._may_restart = Flags.ts_discont in flags
+        is_stated = not flags & (Flags.ts_discont | Flags.no_timestamps)
+        self._stated = _stated_length(source, video, len(others) + 1) if is_stated else Fraction(0)
         self._video = video.index
         self._last: dict[int, Fraction] = {}  # stream → its last decoding time as stored, in seconds
         self._moved: dict[int, Fraction] = {}  # stream → what is added to its times, in seconds
-        self._newest = self._end = Fraction(0)  # what the newest part is moved by; the end of all that was read
+        self._newest = self._end = Fraction(0)  # what the newest part is moved by; the end of its video and audio
+        self._read_to = Fraction(0)  # the end of all that was read
         self.restarts = 0
+
+    @property
+    def missing(self) -> Fraction:
+        """Seconds from the end of what was read to the end that the clip states; 0 where it states none."""
+        return max(self._stated - self._read_to, Fraction(0))
 
     def __iter__(self) -> Iterator[Packet[Any]]:
         for packet in self._packets:
-            if self._may_restart and packet.time_base is not None:
-                self._move(packet, packet.time_base)
+            if packet.time_base is not None:
+                if self._may_restart:
+                    self._move(packet, packet.time_base)
+                time = packet.dts if packet.pts is None else packet.pts
+                if time is not None:
+                    self._read_to = max(self._read_to, (time + (packet.duration or 0)) * packet.time_base)
             yield packet
 
     def _move(self, packet: Packet[Any], time_base: Fraction) -> None:
@@ -95,3 +108,10 @@ class Demuxer:
             self._newest = self._end - begin
             self.restarts += 1
         self._moved[index] = self._newest
+
+
+def _stated_length(source: InputContainer, video: Stream, count: int) -> Fraction:
+    """The length in seconds of a video, or of a clip of which `count` streams are read; 0: unknown."""
+    if video.duration and video.time_base:
+        return video.duration * video.time_base
+    return Fraction(source.duration or 0, 1_000_000) if count == len(source.streams) else Fraction(0)

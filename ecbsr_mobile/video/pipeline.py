@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..upscaling import Model
 
 _LATE = 10  # seconds of video to read beyond the end of a span, for audio that is stored later
+_SHORT = Fraction(1, 2)  # seconds by which a whole clip may end before the end that it states
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,8 @@ class _Job:
             *encoding.notes,
             *copier.notes,
             *_notes(clip, decoder.damaged + copier.damaged, encoder.size, model.scale),
+            *_notes_on_time(demuxer, clip, decoder.done),
         ]
-        if demuxer.restarts:
-            notes.append(f"time stamps that jump back go on instead ({demuxer.restarts} jumps)")
         if copier.overlapping:
             notes.append(f"{copier.overlapping} packets of sound or text that lie before others are left out")
         return Result(clip.size, encoder.size, self._written, encoding.name, encoding.crf, tuple(notes))
@@ -238,4 +238,15 @@ def _notes(clip: Clip, damaged: int, size: tuple[int, int], scale: int) -> list[
         notes.append(f"{damaged} damaged packets or frames")
     if size != (clip.size[0] * scale, clip.size[1] * scale):
         notes.append(f"the last row or column is repeated, since 4:2:0 and 4:2:2 need even sizes: {size[0]}x{size[1]}")
+    return notes
+
+
+def _notes_on_time(demuxer: Demuxer, clip: Clip, has_stopped: bool) -> list[str]:
+    """`has_stopped`: a span ended before the clip did."""
+    notes = []
+    if not has_stopped and demuxer.missing > max(_SHORT, 2 / clip.rate):
+        seconds = float(demuxer.missing)
+        notes.append(f"its last {seconds:.1f} seconds are missing: the file is incomplete or damaged")
+    if demuxer.restarts:
+        notes.append(f"time stamps that jump back go on instead ({demuxer.restarts} jumps)")
     return notes

@@ -132,7 +132,8 @@ def ffmpeg_errors(path: str | os.PathLike[str], action: str) -> Iterator[None]:
         raise MemoryError from None
     except (av.error.FFmpegError, UnicodeError) as error:
         reason = printable(getattr(error, "strerror", None) or str(error), 200)
-        raise EcbsrError(f"{path}: cannot be {action} as a clip ({reason})") from None
+        hint = "; it is incomplete, damaged, or no clip" if isinstance(error, av.error.InvalidDataError) else ""
+        raise EcbsrError(f"{path}: cannot be {action} as a clip ({reason}){hint}") from None
 
 
 def video_stream(container: InputContainer, path: str | os.PathLike[str]) -> VideoStream:

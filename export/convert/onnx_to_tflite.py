@@ -103,4 +103,4 @@ def _check_installed() -> None:
 
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise EcbsrError(f"{' and '.join(missing)} is not installed; run: {how_to_install('export')}")
+        raise EcbsrError(f"not installed: {' and '.join(missing)}; run: {how_to_install('export')}")

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps, features
 
 from ecbsr_mobile import EcbsrError, Picture, images, zoo
+from ecbsr_mobile.utils.scheduling import kept_scheduling
 from tests.ecbsr_mobile.images.conftest import noise
 from tests.helpers.commands import environment
 
@@ -300,7 +301,7 @@ def test_what_pillow_does_not_read_of_avif_is_noted(
 ) -> None:
     if not features.check("avif"):
         pytest.skip("Pillow is built without AVIF")
-    with av.open(str(tmp_path / "p.avif"), "w", format="avif") as container:
+    with kept_scheduling(), av.open(str(tmp_path / "p.avif"), "w", format="avif") as container:
         stream = container.add_stream("libsvtav1", rate=1)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p10le" if bits == 10 else "yuv420p"
         context = stream.codec_context

@@ -548,7 +548,7 @@ def test_a_size_that_changes_is_refused(tmp_path: Path, model: TfliteModel) -> N
 
 HOSTILE = {
     "empty": (b"", "is empty"),
-    "noise": (bytes(range(256)) * 40, "cannot be read as a clip"),
+    "noise": (bytes(range(256)) * 40, "cannot be read as a clip .*; it is incomplete, damaged, or no clip"),
     "a playlist": (b"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n/etc/passwd\n", "cannot be read as a clip"),
     "a list of files": (b"ffconcat version 1.0\nfile /etc/passwd\n", "cannot be read as a clip"),
     "a picture": ((zoo.pictures()[0]).read_bytes(), "cannot be read as a clip"),
@@ -576,6 +576,22 @@ def test_sound_without_video_and_other_paths_are_refused(tmp_path: Path) -> None
     ):  # fmt: skip
         with pytest.raises(EcbsrError, match=message):
             probe(path)
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.flv"])
+def test_a_clip_that_is_cut_off_is_noted(tmp_path: Path, model: TfliteModel, name: str) -> None:
+    source = write_clip(tmp_path / name, frames=50)
+    assert upscale_clip(source, tmp_path / "whole.mkv", model).notes == ()
+    data = source.read_bytes()
+    source.write_bytes(data[: len(data) // 2])
+    with av.open(str(source)) as clip:
+        last = max(float(packet.pts * packet.time_base) for packet in clip.demux(video=0) if packet.size)
+    missing = 2 - (last + 1 / 25)
+    assert 0.6 < missing < 1.4
+    note = upscale_clip(source, tmp_path / "out.mkv", model).notes[-1]
+    found = re.fullmatch(r"its last (\d\.\d) seconds are missing: the file is incomplete or damaged", note)
+    assert found and float(found[1]) == pytest.approx(missing, abs=0.1)
+    assert upscale_clip(source, tmp_path / "span.mkv", model, Options(duration=Fraction(1, 5))).notes == ()
 
 
 @pytest.mark.parametrize("seed", range(12))
