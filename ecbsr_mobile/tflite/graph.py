@@ -176,13 +176,13 @@ def image_input(graph: Graph) -> Tensor:
     """
     if len(graph.inputs) != 1:
         raise EcbsrError(
-            f"the model has {len(graph.inputs)} inputs; one image [batch, height, width, channels] is needed"
+            f"the model has {len(graph.inputs)} inputs; convert it with one, an image [1, height, width, channels]"
         )
     tensor = graph.tensors[graph.inputs[0]]
     if len(tensor.shape) != 4:
         raise EcbsrError(
             f"the model's input {tensor.label} has shape {list(tensor.shape)}; "
-            "an image [batch, height, width, channels] is needed"
+            "convert it for an image [1, height, width, channels]"
         )
     if tensor.declared_shape[0] not in (-1, 0, 1):
         raise EcbsrError(

@@ -147,10 +147,10 @@ def image_io(graph: Graph, value_range: float | None = None) -> ImageIO:
     """
     image_input(graph)
     if len(graph.outputs) != 1:
-        raise EcbsrError(f"the model has {len(graph.outputs)} outputs; one image is needed")
+        raise EcbsrError(f"the model has {len(graph.outputs)} outputs; convert it with one, the image")
     colors = image_shape(graph)[2]
     if colors not in COLORS:
-        raise EcbsrError(f"the model's input has {colors} channels; an image has 1 or 3")
+        raise EcbsrError(f"the model's input has {colors} channels; convert it for images of 1 (luma) or 3 (RGB)")
     scale = scale_of(graph)
     image, result = input_image(graph, value_range), output_image(graph, value_range)
     if value_range is not None and not any(t.tensor.dtype.kind == "f" for t in (image, result)):
@@ -190,7 +190,10 @@ def output_image(graph: Graph, value_range: float | None = None) -> ImageTensor:
 def _image(graph: Graph, tensor: Tensor, side: Side, value_range: float | None) -> ImageTensor:
     channels_first = is_channels_first(graph, side)
     if tensor.kind or tensor.dtype.kind not in "iuf":
-        raise EcbsrError(f"the model's {side} {tensor.label} has the type {tensor.type_name}, which is no image")
+        raise EcbsrError(
+            f"the model's {side} {tensor.label} has the type {tensor.type_name}, which is no image; "
+            "convert it with floats or integers"
+        )
     recorded = float_range(graph, side)
     if tensor.dtype.kind in "iu":
         stated = recorded if value_range is None else _given(value_range)

@@ -78,6 +78,7 @@ def scale_of(graph: Graph) -> int:
     if scale < 1 or found != (height * scale, width * scale, channels):
         raise EcbsrError(
             f"the model turns {width}x{height} ({channels} channels) into shape {list(shape)}, not an integer multiple"
+            '; convert it with padding "same", one factor for both sides, and as many channels in its output'
         )
     return scale
 
