@@ -24,6 +24,7 @@ def turn_on(folder: str) -> str:
     The original settings are saved in `folder`, unless an interrupted benchmark has already saved them.
     """
     return f"""s={folder}/screen
+: > $s.turning-on
 if [ ! -s $s ]; then
 settings get global stay_on_while_plugged_in > $s 2>/dev/null
 dumpsys power | grep mWakefulness= >> $s
@@ -34,15 +35,18 @@ if grep -q -e Asleep -e Dozing -e Dreaming $s; then
 for second in 1 2 3; do dumpsys power | grep -q mWakefulness=Awake && break; sleep 1; done
 fi
 dumpsys power | grep mWakefulness=
+rm -f $s.turning-on
 true"""
 
 
 def restore(folder: str) -> str:
     """The script that restores the settings that `turn_on` saved.
 
-    A setting that could not be read is turned off, as it is on a phone where nobody changed it.
+    A setting that could not be read is turned off, as it is on a phone where nobody changed it. `turn_on` goes on where
+    its adb was killed: it is waited for, since it would turn the screen on afterwards.
     """
     return f"""s={folder}/screen
+for second in 1 2 3 4 5; do [ -e $s.turning-on ] || break; sleep 1; done
 [ -s $s ] || exit 0
 v=$(grep '^[0-9][0-9]*$' $s)
 if [ -n "$v" ]; then settings put global stay_on_while_plugged_in $v

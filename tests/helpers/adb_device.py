@@ -217,6 +217,10 @@ class Device:
         for name in names:
             self.replace_program(name, android_programs.REFUSED)
 
+    def slow_down(self, name: str, seconds: float) -> None:
+        """Let a program begin late, as those do that start a virtual machine."""
+        self.replace_program(name, f"/bin/sleep {seconds:g}\n{android_programs.PROGRAMS[name]}")
+
     def actions(self) -> list[str]:
         """The commands that changed the screen, the settings and the cores."""
         path = self.root / "actions"

@@ -102,6 +102,29 @@ def test_an_interrupt_at_each_step(
         assert (row["status"], row["runs"]) == ("ok", FINISHED_RUNS[step])
 
 
+@pytest.mark.parametrize("slow", ["settings", "svc"])
+def test_a_screen_that_is_turned_on_slowly_is_not_on_in_the_end(
+    device: Device, model: Path, tool: str, tmp_path: Path, slow: str
+) -> None:
+    """The script goes on where its adb was killed: as on a phone, only its shell is ended."""
+    device.slow_down(slow, 1)
+    began = device.path("/data/local/tmp/ecbsr-bench/screen.turning-on")
+
+    def interrupt() -> None:
+        wait_until(began.exists, "the script to begin")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    arguments = [str(model), "--device", device.serial, "--size=24x16", "--tool", tool, "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        common.run(cli.main, arguments)
+    thread.join()
+    assert ended.value.code == 128 + signal.SIGINT
+    wait_until(lambda: not device.running(), "the script to end")
+    device.assert_clean()
+
+
 def test_a_second_ctrl_c_while_the_phone_is_restored(device: Device, model: Path, tool: str) -> None:
     arguments = [str(model), "--device", device.serial, "--size=24x16", "--tool", tool]
     device.set_tool({"hang": True})
