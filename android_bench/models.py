@@ -16,7 +16,7 @@ import numpy as np
 from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import recipe
-from ecbsr_mobile.tflite.litert_shapes import read_as_litert
+from ecbsr_mobile.tflite.litert_shapes import with_litert_shapes
 from ecbsr_mobile.tflite.reader import with_text_names
 from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.text import to_utf8
@@ -103,7 +103,7 @@ def _read_model(path: Path, name: str) -> Model:
     except EcbsrError as error:
         raise EcbsrError(f"{path}: {error}") from None
     with suppress(EcbsrError):  # LiteRT crashes: the status of its runs
-        _, graph = read_as_litert(data)
+        graph = with_litert_shapes(graph, data)
     digest = hashlib.sha256(data).hexdigest()
     return Model(name, path.resolve(), graph, precision_of(graph), digest, recipe.read(graph))
 

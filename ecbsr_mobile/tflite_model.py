@@ -18,7 +18,7 @@ from .tflite.image_io import ImageIO, image_io
 from .tflite.interpreter import litert_errors
 from .tflite.litert_shapes import at_probe_size, read_as_litert
 from .tflite.receptive_field import ReceptiveField, receptive_field
-from .tflite.resize import CALLS
+from .tflite.resize import subgraph_call
 from .tflite_range import settle
 from .tflite_tiles import halo, seams
 from .utils.native_messages import without_info
@@ -256,7 +256,7 @@ def _named(path: str | os.PathLike[str], end: str = "") -> Iterator[None]:
 
 def _ignores_subgraphs(graph: tflite.Graph) -> bool:
     """Whether the file has other subgraphs that the first one does not run, as an IF does."""
-    return graph.subgraphs > 1 and not any(node.operator in CALLS for node in graph.nodes)
+    return graph.subgraphs > 1 and subgraph_call(graph) is None
 
 
 def _multiple(length: int, step: int) -> int:

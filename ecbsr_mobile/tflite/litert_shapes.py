@@ -19,7 +19,7 @@ from ..utils.signals import signal_name
 from .four_pixels import without_four_pixels
 from .graph import Graph, image_shape, input_size, is_channels_first
 from .reader import read, with_text_names
-from .resize import CALLS, PROBE_SIZE, at_size
+from .resize import PROBE_SIZE, at_size, subgraph_call
 
 WORKER = Path(__file__).with_name("litert_shapes_worker.py")
 
@@ -30,17 +30,25 @@ RUN_SECONDS = 120.0
 def read_as_litert(data: bytes, name: str = "the model") -> tuple[bytes, Graph]:
     """The bytes of a file with names that LiteRT can describe, and its graph with the shapes that LiteRT infers.
 
-    LiteRT is asked only about a file of fixed size whose shapes are not those of `at_size`.
-
     Raises:
         EcbsrError: it is not a complete `.tflite` file, or LiteRT crashes on it.
     """
-    graph = read(data, name)
-    data = with_text_names(data)
+    graph = read(data, name)  # first: it refuses what is no such file
+    return with_text_names(data), with_litert_shapes(graph, data)
+
+
+def with_litert_shapes(graph: Graph, data: bytes) -> Graph:
+    """A graph with the shapes that LiteRT infers; `data` are the bytes of its file.
+
+    LiteRT is asked only about a file of fixed size whose shapes are not those of `at_size`.
+
+    Raises:
+        EcbsrError: LiteRT crashes on it.
+    """
     width, height = _size(graph)
     if width <= 1 or height <= 1 or _is_consistent(graph):
-        return data, graph
-    return data, _with_litert_shapes(graph, data, None)
+        return graph
+    return _after_run(graph, data, None)
 
 
 def at_probe_size(graph: Graph, data: bytes) -> Graph:
@@ -52,7 +60,7 @@ def at_probe_size(graph: Graph, data: bytes) -> Graph:
     _, _, channels = image_shape(graph)
     width, height = PROBE_SIZE
     shape = (1, channels, height, width) if is_channels_first(graph) else (1, height, width, channels)
-    sized = _with_litert_shapes(graph, data, shape)
+    sized = _after_run(graph, data, shape)
     tensors = (
         replace(tensor, shape=shape if index in graph.inputs else tensor.shape, signature=None)
         for index, tensor in enumerate(sized.tensors)
@@ -71,7 +79,7 @@ def _size(graph: Graph) -> tuple[int, int]:
 def _is_consistent(graph: Graph) -> bool:
     """Whether the shapes in the file are those that follow from the input's; False where that is not known."""
     graph = without_four_pixels(graph) or graph
-    if any(node.operator in CALLS for node in graph.nodes):
+    if subgraph_call(graph):
         return False
     try:
         sized = at_size(graph, *input_size(graph))
@@ -81,7 +89,7 @@ def _is_consistent(graph: Graph) -> bool:
     return all(graph.tensors[index].shape == sized.tensors[index].shape for index in computed)
 
 
-def _with_litert_shapes(graph: Graph, data: bytes, shape: Sequence[int] | None) -> Graph:
+def _after_run(graph: Graph, data: bytes, shape: Sequence[int] | None) -> Graph:
     """The graph with the shapes of its tensors after a run; `shape` is that of the input, None: as in the file.
 
     Raises:
@@ -89,7 +97,7 @@ def _with_litert_shapes(graph: Graph, data: bytes, shape: Sequence[int] | None) 
     """
     command = [sys.executable, "-P", str(WORKER), *map(str, shape or ())]
     try:
-        child = subprocess_runner.run(command, RUN_SECONDS, threading.Event(), content=data)
+        child = subprocess_runner.run(command, RUN_SECONDS, threading.Event(), content=with_text_names(data))
     except subprocess_runner.TimedOut:
         return graph  # whoever runs it waits for it, or has a limit
     if child.code < 0:

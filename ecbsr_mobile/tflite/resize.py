@@ -51,13 +51,18 @@ def at_size(graph: Graph, width: int, height: int) -> Graph:
     return sized
 
 
+def subgraph_call(graph: Graph) -> Node | None:
+    """The first node that runs another subgraph, if there is one."""
+    return next((node for node in graph.nodes if node.operator in CALLS), None)
+
+
 def first_subgraph(graph: Graph) -> Graph:
     """The graph as the only one of its file.
 
     Raises:
         EcbsrError: it runs another subgraph.
     """
-    call = next((node for node in graph.nodes if node.operator in CALLS), None)
+    call = subgraph_call(graph)
     if graph.subgraphs > 1 and call is not None:
         raise EcbsrError(f"the model cannot be given another size: its {call.label} runs another subgraph")
     return replace(graph, subgraphs=1)

@@ -16,7 +16,7 @@ import msgspec
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import recipe
 from ecbsr_mobile.tflite.graph import operators
-from ecbsr_mobile.tflite.litert_shapes import read_as_litert
+from ecbsr_mobile.tflite.litert_shapes import with_litert_shapes
 from ecbsr_mobile.tflite.reader import read, read_bytes, with_text_names
 from ecbsr_mobile.tflite.xnnpack_probe import XnnpackReport, probe
 
@@ -96,7 +96,7 @@ def audit(model: bytes | str | os.PathLike[str], name: str = "the model", *, run
     graph = read(data, name)
     if run_xnnpack:
         with suppress(EcbsrError):  # LiteRT crashes, which the measurement says
-            _, graph = read_as_litert(data, name)  # what delegates see, since LiteRT infers the shapes before
+            graph = with_litert_shapes(graph, data)  # what delegates see, since LiteRT infers the shapes before
     return Audit(
         operators=operators(graph),
         subgraphs=graph.subgraphs,
