@@ -116,7 +116,8 @@ def _reading(
         value_range: what is stated.
         residual: what is stated.
     """
-    ranges = (facts.value_range, 256 - facts.value_range) if value_range is None else (value_range,)
+    other = 1.0 if facts.value_range == 255 else 255.0
+    ranges = (facts.value_range, other) if value_range is None else (value_range,)
     if any(found.limited for found in chains.values()):
         ranges = ranges[:1]
     off = {

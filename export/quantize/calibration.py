@@ -180,7 +180,7 @@ def _percentiles(
     fixed = pinned(decomposed)
     free = [index for index in activation_indices(decomposed) if index not in fixed]
     extremes = [_Extremes() for _ in free]
-    image = _sheet_image(samples)
+    image = _sheet_image(_sheets(samples))
     for top in range(0, len(image), ROWS_AT_ONCE):  # the activations of a large network take gigabytes
         values = interpreter.activations(decomposed, image[top : top + ROWS_AT_ONCE], free)
         for extreme, value in zip(extremes, values, strict=True):
@@ -207,9 +207,10 @@ def search(
 
     weights = start.weights
     decomposed = decomposed_graph(graph, weights)
-    image = _sheet_image(samples)
+    sheets = _sheets(samples)
+    image = _sheet_image(sheets)
     target = np.clip(interpreter.run(decomposed, image), 0, 1)
-    weight = _row_weights(samples, len(target))
+    weight = _row_weights(sheets, len(target))
     evaluations = start.evaluations
 
     def error(rows: list[list[float]]) -> float:
@@ -241,19 +242,20 @@ def search(
     return Calibration(searched, f"{start.method}, then a search by the result's error", evaluations, loss)
 
 
-def _sheet_image(samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """The sheet of the photographs, and below it that of the drawings."""
-    return np.concatenate(_sheets(samples)).astype(np.float32) / np.float32(255)
+def _sheet_image(sheets: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """The sheets of `_sheets`, one below the other, in [0, 1]."""
+    return np.concatenate(sheets).astype(np.float32) / np.float32(255)
 
 
-def _row_weights(samples: Sequence[Sample], rows: int) -> NDArray[np.float64]:
-    """The weight [rows, 1, 1] of each row of a result of `_sheet_image`: that of drawings is `DRAWING_WEIGHT`."""
-    photographs, *drawings = (len(pixels) for pixels in _sheets(samples))
+def _row_weights(sheets: Sequence[NDArray[np.uint8]], rows: int) -> NDArray[np.float64]:
+    """The weight [rows, 1, 1] of each row of a result for `_sheet_image`: that of drawings is `DRAWING_WEIGHT`."""
+    photographs, *drawings = map(len, sheets)
     weights = np.repeat([1.0, *(DRAWING_WEIGHT for _ in drawings)], [photographs, *drawings])
     return np.repeat(weights, rows // len(weights))[:, None, None]
 
 
 def _sheets(samples: Sequence[Sample]) -> list[NDArray[np.uint8]]:
+    """The sheet of the photographs, and that of the drawings where there are some."""
     kinds = [[view for sample in samples if sample.drawing == drawing for view in sample.views] for drawing in (0, 1)]
     return [sheet(views) for views in kinds if views]
 
