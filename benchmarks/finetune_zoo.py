@@ -3,9 +3,10 @@
     python benchmarks/finetune_zoo.py --pictures ../shared/data/train --val ../shared/data/val [NAME...]
 
 Starts from the stored int8 weights, if there are some, and from calibrated ones, learns to give the float network's
-results, and writes the weights with the least expected loss on the pictures of `--val` and the bundled ones into
-`ecbsr_mobile/zoo/`. Then `make zoo` writes the `.tflite` files. Prints, for each model, the expected loss in dB of the
-stored weights and of each candidate. `--degrade` is for a model that was trained with it: LR is degraded the same way.
+results, and writes the weights with the least expected loss on the pictures of `--val` and the bundled ones, of which a
+drawing is one, into `ecbsr_mobile/zoo/`. Then `make zoo` writes the `.tflite` files. Prints, for each model, the expected
+loss in dB of the stored weights and of each candidate. `--degrade` is for a model that was trained with it: LR is degraded
+the same way.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
     from ecbsr_mobile import checkpoint, load
     from export.quantize.finetune import finetune
-    from export.validation.sample_images import samples
+    from export.validation.sample_images import drawings, samples
 
     pictures, degradations = cache(samples), parse(options.degrade) if options.degrade else ()
     for name in options.names or zoo.names():
@@ -49,8 +50,9 @@ def main(argv: list[str] | None = None) -> None:
             raise UsageError(f"{name} has int8 weights, whose decomposition stays; leave out --prelu")
         architecture = net.architecture
         given = (architecture.scale, architecture.colors)
-        learned = _degraded(pictures(options.pictures, *given, options.count), degradations)
-        held_out = _degraded(pictures(options.val, *given) + pictures(None, *given), degradations)
+        drawn = drawings(*given)
+        learned = _degraded(pictures(options.pictures, *given, options.count) + drawn, degradations)
+        held_out = _degraded(pictures(options.val, *given) + pictures(None, *given) + drawn, degradations)
         candidates: list[tuple[float, Int8Weights]] = []
         lines = []
         for start_name, start in _starts(net, options.prelu, learned):
@@ -97,7 +99,9 @@ def _starts(
     stored = next(iter(net.int8.values()), None)
     if stored:
         yield "stored", stored
-    chosen = [learned[i] for i in np.linspace(0, len(learned) - 1, CALIBRATED_ON).round().astype(int)]
+    photographs = [sample for sample in learned if not sample.drawing]
+    chosen = [photographs[i] for i in np.linspace(0, len(photographs) - 1, CALIBRATED_ON).round().astype(int)]
+    chosen += [sample for sample in learned if sample.drawing]
     graph, measured = direct_graph(net, CHECK_SIZE), targets(net, chosen)
     calibrated = observe(net, stored.decomposition if stored else prelu or "single", graph, chosen, measured)
     if net.architecture.activation != "relu":
