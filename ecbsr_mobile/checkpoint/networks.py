@@ -171,7 +171,7 @@ def _architecture(found: Chain, residual: bool, activation: Activation | None) -
                 f"has no slopes, which the activation {activation} needs; give that of a fixed LeakyReLU (slope, "
                 "--slope), or use relu"
             )
-        return Architecture(blocks, channels, scale, colors, "relu", residual)
+        return Architecture(blocks, channels, scale, colors, activation or "relu", residual)
     stored: Activation = "prelu" if slope.numel() == channels else "leaky"
     ambiguous = channels == 1 and activation in ("prelu", "leaky")
     if activation and activation != stored and not ambiguous:

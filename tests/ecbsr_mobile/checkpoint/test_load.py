@@ -16,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from ecbsr_mobile import ECBSR, EcbsrError, UsageError, load, save
 from ecbsr_mobile.architecture import Activation
@@ -88,6 +89,15 @@ def test_our_own_files_record_everything(tmp_path: Path, activation: Activation,
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert same(load(tmp_path / "w.safetensors"), net.collapse())
+
+
+def test_an_unknown_activation_that_our_own_file_records_is_refused(tmp_path: Path) -> None:
+    save(some_net("relu"), tmp_path / "w.safetensors")
+    with safe_open(tmp_path / "w.safetensors", "pt") as file:
+        metadata = file.metadata() | {"activation": "hardswish"}
+    save_file(load_file(tmp_path / "w.safetensors"), tmp_path / "w.safetensors", metadata)
+    with pytest.raises(UsageError, match="activation 'hardswish' is unknown"):
+        load(tmp_path / "w.safetensors")
 
 
 def test_identity_is_an_option(tmp_path: Path) -> None:
