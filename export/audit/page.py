@@ -26,7 +26,8 @@ from ..validation.sample_crop import SampleCrop
 from .batch import Audits
 from .graph_svg import Backend, Drawing, draw
 from .model_audit import Audit
-from .verdicts import TITLES, Verdict
+from .targets import TITLES
+from .verdicts import Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
