@@ -19,6 +19,7 @@ from ecbsr_mobile.utils.text import last_line
 
 from ..benchmark_tool import binary
 from ..config import Options
+from ..results.types import State
 from . import device_info, energy, file_check, power_rails, screen
 from .adb import ADVICE, Adb, AdbError, AdbTimeout, PhoneLost
 from .adb_server import ensure_server
@@ -155,10 +156,13 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         """What the tool's last run wrote to the system's log; "" before Android 7, which cannot choose a process."""
         return self.adb.shell(f"p=$(cat {FOLDER}/pid 2>/dev/null) && logcat -d -t 2000 --pid=$p").out
 
-    def read_condition(self) -> device_info.Reading:
-        """The condition of the phone now. Also refreshes the lock, and then turns the screen on where it is off."""
+    def read_condition(self) -> State:
+        """The condition of the phone now, at 0 seconds.
+
+        Also refreshes the lock, and then turns the screen on where it is off.
+        """
         script = f"{REFRESH}\n{screen.READ}\n{screen.KEEP_AWAKE}\n{device_info.READ_CONDITION}"
-        return device_info.parse_reading(self.adb.shell(script).out)
+        return device_info.parse_condition(self.adb.shell(script).out)
 
     def retrying(self, action: Callable[[], T]) -> T:
         """The result of `action`, which is repeated where the phone disconnects during it and comes back.

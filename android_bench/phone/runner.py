@@ -270,8 +270,8 @@ class PhoneRunner:
         return self.readings[name][0]
 
     def _state(self) -> State:
-        reading = self.device.read_condition()
-        return State(seconds=round(time.monotonic() - self.started, 3), **vars(reading))
+        condition = self.device.read_condition()
+        return replace(condition, seconds=round(time.monotonic() - self.started, 3))
 
     def _cool_down(self) -> State:
         """Wait, within the limit, until the phone is neither hot nor throttled; the last state that was read."""
@@ -295,7 +295,7 @@ class PhoneRunner:
             return ""
         if state.thermal_status:
             return f"thermal status {state.thermal_status}"
-        return device_info.limited(dict(zip(state.cores, state.max_mhz, strict=True)), self.device.clocks)
+        return device_info.limited(state.clocks, self.device.clocks)
 
 
 def _is_hot(state: State) -> bool:

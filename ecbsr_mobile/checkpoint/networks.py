@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import torch
 
-from ..architecture import SCALES, Activation, Architecture
+from ..architecture import COLORS, SCALES, Activation, Architecture
 from ..errors import EcbsrError, UsageError
 from ..network import PlainNet
+from ..utils.text import either
 from . import gray, int8, layouts
 from .layouts import Chain, Facts
 from .state import State, load_state
@@ -160,9 +161,10 @@ def _architecture(found: Chain, residual: bool, activation: Activation | None) -
     channels, colors = found.kernels[0][0].shape[:2]
     outputs = found.kernels[-1][0].shape[0]
     scale = next((scale for scale in SCALES if scale**2 * colors == outputs), None)
-    if scale is None or colors not in (1, 3):
+    if scale is None or colors not in COLORS:
         raise EcbsrError(
-            f"{colors} input and {outputs} output channels do not match a scale of 2, 3 or 4 with 1 or 3 colors"
+            f"{colors} input and {outputs} output channels do not match a scale of {either(SCALES)} with "
+            f"{either(COLORS)} colors"
         )
     blocks, slope = len(found.kernels) - 2, found.slopes[0]
     if slope is None:
@@ -171,7 +173,7 @@ def _architecture(found: Chain, residual: bool, activation: Activation | None) -
                 f"has no slopes, which the activation {activation} needs; give that of a fixed LeakyReLU (slope, "
                 "--slope), or use relu"
             )
-        return Architecture(blocks, channels, scale, colors, "relu", residual)
+        return Architecture(blocks, channels, scale, colors, activation or "relu", residual)
     stored: Activation = "prelu" if slope.numel() == channels else "leaky"
     ambiguous = channels == 1 and activation in ("prelu", "leaky")
     if activation and activation != stored and not ambiguous:

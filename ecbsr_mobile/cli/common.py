@@ -38,7 +38,7 @@ from .scripts import typed_name
 SCHEMA = 1
 """Version of the JSON documents that commands print or write; it rises when a key changes its meaning."""
 
-DONE, FAILED, MISUSE = 0, 1, 2
+DONE, FAILED = 0, 1
 
 _RETRY_SECONDS = 0.02
 

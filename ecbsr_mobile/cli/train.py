@@ -188,7 +188,7 @@ def parser() -> argparse.ArgumentParser:
     parser = common.parser("ecbsr-train", "Train an ECBSR network; keeps the weights with the highest PSNR on --val.")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG.format(
-        presets="\n".join(map(_preset, PRESETS)), degradations="\n".join(map(_degradation, _STRENGTHS))
+        presets="\n".join(map(_preset, PRESETS)), degradations="\n".join(map(_degradation, DEFAULTS))
     )
 
     def add(name: str, description: str, **options: object) -> None:
@@ -234,7 +234,7 @@ def parser() -> argparse.ArgumentParser:
             type=float, metavar="DECAY")  # fmt: skip
     setting("--fake-quant", "share of the steps with activations quantized to 8 bits in training: the network then "
             "loses less in int8 (DEFAULT)", dest="fake_quant_ratio", type=float, metavar="SHARE")  # fmt: skip
-    setting("--degrade", "degrade the LR images of --data and --val: some of blur, noise, resize, jpeg, each alone or "
+    setting("--degrade", f"degrade the LR images of --data and --val: some of {', '.join(DEFAULTS)}, each alone or "
             f"with a range, such as {EXAMPLE}: see below", metavar="LIST")  # fmt: skip
     setting("--int8", "quantization-aware training of the --from weights, with learned ranges; PReLU is computed for "
             "CPUs (single, the default, or double) or for hardware with a PRELU operator (native)",

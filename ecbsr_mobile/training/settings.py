@@ -38,6 +38,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 class Settings:
     """Everything that decides the result of a training run; stored in its checkpoint.
 
+    A run whose checkpoint lacks a newer setting is resumed with its default, which has to leave training as it was.
+
     Raises:
         UsageError: a value is out of range, or two values contradict each other.
     """

@@ -216,10 +216,11 @@ class Trainer:
             raise EcbsrError(f"{path}: {_NOT_OURS}; start again") from None
 
     def _check_settings(self, path: Path, before: dict[str, Any]) -> None:
+        before = asdict(Settings()) | before  # a setting that a file lacks is newer than it
         changed = [
-            f"{name} {before.get(name)}, not {value}"
+            f"{name} {before[name]}, not {value}"
             for name, value in asdict(self.settings).items()
-            if before.get(name) != value
+            if before[name] != value
         ]
         if changed:
             raise UsageError(f"{path}: was trained with {', '.join(changed)}; resume with the same options")

@@ -39,6 +39,12 @@ def first_and_more(names: Sequence[str]) -> str:
     return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
+def either(values: Sequence[object]) -> str:
+    """Several values for a sentence: "2, 3 or 4"."""
+    *others, last = map(str, values)
+    return f"{', '.join(others)} or {last}"
+
+
 def did_you_mean(word: str, known: Iterable[str], shown: Callable[[str], str] = str) -> str:
     """The end of an error message, "; did you mean X?", for the known word that is closest to `word`; "" if none is.
 

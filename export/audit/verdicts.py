@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.tflite.graph import short_name
-from ecbsr_mobile.utils.text import did_you_mean
 
 from ..lights import Light
 from ..npu.results import by_vendor
 from ..npu.socs import QUALCOMM
+from .targets import TARGETS, Target
 
 if TYPE_CHECKING:
     from ..gpu.results import GpuReport
@@ -27,33 +26,6 @@ MAX_OPERATORS = 3
 """Kinds of operators that a verdict names."""
 
 
-@dataclass(frozen=True)
-class _Target:
-    """What `--require` calls `name`; `delegate` is its key in `delegates.DELEGATES`."""
-
-    name: str
-    delegate: str
-    title: str
-
-
-_TARGETS = (
-    _Target("cpu", "xnnpack", "CPU"),
-    _Target("gpu", "gpu_ml_drift", "GPU (ML Drift)"),
-    _Target("gpu", "gpu", "GPU (classic)"),
-    _Target("nnapi", "nnapi_30", "NNAPI (Android 11+)"),
-    _Target("qualcomm", "qnn", "Qualcomm NPU"),
-    _Target("mediatek", "mediatek", "MediaTek NPU"),
-    _Target("samsung", "samsung", "Samsung NPU"),
-    _Target("tensor", "google_tensor", "Google Tensor"),
-    _Target("hexagon", "hexagon", "Hexagon (legacy)"),
-)
-
-TITLES = {target.delegate: target.title for target in _TARGETS}
-"""Delegate → its name for people; the others, old versions of NNAPI, are only in tables."""
-
-TARGETS = tuple(dict.fromkeys(target.name for target in _TARGETS))
-"""The targets that can be required. "gpu" stands for both GPU delegates, since an app has one of them."""
-
 _EMPTY: tuple[Light, str, str] = ("unknown", "not known", "the file has no operators")
 
 
@@ -62,7 +34,7 @@ class Verdict:
     """What one target does with a file.
 
     Attributes:
-        target: one of `TARGETS`.
+        target: one of `targets.NAMES`.
         title: the target's name for people.
         light: good: it takes the whole file; partial: a part of it; bad: nothing of it.
         word: the light in a word that suits the target.
@@ -85,25 +57,10 @@ class Verdict:
         return msgspec.to_builtins(self)
 
 
-def parse_targets(text: str) -> tuple[str, ...]:
-    """The targets of "cpu,gpu", each once.
-
-    Raises:
-        UsageError: a target is not known.
-    """
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    unknown = [name for name in names if name not in TARGETS]
-    if unknown or not names:
-        name = (unknown or [text])[0]
-        hint = did_you_mean(name, TARGETS)
-        raise UsageError(f"target {name!r} is not known; choose from {', '.join(TARGETS)}{hint}")
-    return names
-
-
 def verdicts(audit: Audit) -> tuple[Verdict, ...]:
     """A verdict for each target that the audit has a table of."""
     by_name = {delegate.name: delegate for delegate in audit.delegates}
-    return tuple(_verdict(target, by_name[target.delegate], audit) for target in _TARGETS if target.delegate in by_name)
+    return tuple(_verdict(target, by_name[target.delegate], audit) for target in TARGETS if target.delegate in by_name)
 
 
 def missed(given: Iterable[Verdict], required: Iterable[str]) -> list[Verdict]:
@@ -112,7 +69,7 @@ def missed(given: Iterable[Verdict], required: Iterable[str]) -> list[Verdict]:
     return [verdict for verdict in given if verdict.target in names and verdict.light != "good"]
 
 
-def _verdict(target: _Target, delegate: DelegateAudit, audit: Audit) -> Verdict:
+def _verdict(target: Target, delegate: DelegateAudit, audit: Audit) -> Verdict:
     if target.name == "cpu":
         light, word, text = _of_cpu(delegate, audit)
     elif target.name == QUALCOMM and QUALCOMM in (reports := by_vendor(audit.npu or {})):

@@ -15,6 +15,7 @@ from ecbsr_mobile.utils.files import check_outputs, write_bytes
 from ecbsr_mobile.utils.text import to_utf8
 
 from .. import resolutions
+from ..audit import targets
 from ..npu.socs import QUALCOMM, VENDORS, parse_socs
 
 if TYPE_CHECKING:
@@ -35,9 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     _check_options(options)
     socs = parse_socs(options.npu) if options.npu else ()
     size = resolutions.parse(options.size) if options.size else None
+    required = targets.parse(options.require) if options.require is not None else ()
     from ..audit import verdicts
-
-    required = verdicts.parse_targets(options.require) if options.require is not None else ()
     from ..audit.batch import audit_all, tflite_paths
     from . import audit_report
 
@@ -153,8 +153,7 @@ def parser() -> argparse.ArgumentParser:
         help="float values of the crop are in [0, RANGE], or for -1 in [-1, 1] (default: as recorded, or the better "
         "image)")  # fmt: skip
     add("--require", metavar="TARGET,…",
-        help="exit 1 unless each of these takes every file whole: cpu, gpu, nnapi, qualcomm, mediatek, samsung, "
-        "tensor, hexagon")  # fmt: skip
+        help=f"exit 1 unless each of these takes every file whole: {', '.join(targets.NAMES)}")  # fmt: skip
     add("--recipe", action="store_true", help="print how each file was made, if it records that")
     gate_report.add_options(parser)
     add("--json", action="store_true", help="print the result as JSON")

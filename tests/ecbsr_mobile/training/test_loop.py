@@ -233,6 +233,18 @@ def test_refusals_of_checkpoints(train_images: Path, val_images: Path, uninterru
         train(train_images, val_images, run, QUICK, resume=True)
 
 
+def test_a_run_from_before_a_setting_existed_is_resumed(
+    train_images: Path, val_images: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    del state["settings"]["fake_quant_ratio"]
+    torch.save(state, tmp_path / "run" / "last.ckpt")
+    with pytest.raises(UsageError, match=r"fake_quant_ratio 0\.0, not 0\.5"):
+        train(train_images, val_images, tmp_path / "run", replace(QUICK, fake_quant_ratio=0.5), resume=True)
+    assert train(train_images, val_images, tmp_path / "run", QUICK, resume=True).step == QUICK.steps
+
+
 def test_diverging_training_ends_with_a_message(train_images: Path, val_images: Path, tmp_path: Path) -> None:
     with pytest.raises(EcbsrError, match=r"the loss is (nan|inf).* rate below 1e\+20"):
         train(train_images, val_images, tmp_path / "run", replace(QUICK, lr=1e20))
