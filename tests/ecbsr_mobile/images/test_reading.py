@@ -470,6 +470,11 @@ def test_avif_and_heic(tmp_path: Path, cat: Image.Image) -> None:
     expected = np.rot90(np.asarray(cat), -1).astype(int)
     assert np.abs(images.read(tmp_path / "p.heic").pixels - expected).mean() < 3
 
+    Image.new("RGB", cat.size).save(tmp_path / "q.heic", save_all=True, append_images=[cat], primary_index=1)
+    with pytest.warns(UserWarning, match="2 images .*; number 2, the main one, is used"):
+        read = images.read(tmp_path / "q.heic").pixels
+    assert np.abs(read - np.asarray(cat).astype(int)).mean() < 3
+
 
 @pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (32_000, 32_000), (100_000_000, 3)])
 def test_large_images_are_refused_by_their_header(tmp_path: Path, width: int, height: int) -> None:
