@@ -66,7 +66,9 @@ def test_validation_images_that_are_trained_on_are_noted(train_images: Path, val
         (tmp_path / "val" / path.name).symlink_to(path)
     options = (*SMALL, "--steps", "1", "--validate-every", "1")
     for val, noted in ((tmp_path / "val", True), (val_images, False)):
-        result = call_here("ecbsr-train", "--data", train_images, "--val", val, "--out", tmp_path / val.name, *options)
+        result = call_here(
+            "ecbsr-train", "--data", train_images, "--val", val, "--out", tmp_path / str(noted), *options
+        )
         assert result.returncode == 0, result.stderr
         assert (f"{val}: 1 of its images are trained on as well" in result.stderr) == noted
 
