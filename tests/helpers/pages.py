@@ -90,7 +90,7 @@ def opened(browser: Any, path: Path, width: int, scheme: str) -> tuple[Any, list
 
 
 def assert_nothing_is_cut_off(page: Any) -> None:
-    """On paper, tables and graphs are whole; on a screen, the keyboard reaches each that scrolls, by a name of its own."""
+    """On paper, tables and graphs are whole; on a screen, the keyboard reaches each that scrolls, by its own name."""
     regions = page.evaluate("[...document.querySelectorAll('.scroll')].map(e => [e.tabIndex, e.ariaLabel, e.role])")
     assert regions and all((tab, role) == (0, "region") for tab, _, role in regions)
     assert len({label for _, label, _ in regions}) == len(regions)

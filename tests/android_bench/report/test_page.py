@@ -17,7 +17,13 @@ from android_bench.results import aggregate, baseline, serialize, types
 from android_bench.results.types import Check, Core, DeviceInfo, Energy, OperatorTime, Results, Run, State, Tool
 from ecbsr_mobile import html
 from tests.helpers.pages import (
-    EVIL, LONG, assert_figures_are_those_of_the_file, assert_nothing_is_cut_off, at, opened, tags,
+    EVIL,
+    LONG,
+    assert_figures_are_those_of_the_file,
+    assert_nothing_is_cut_off,
+    at,
+    opened,
+    tags,
 )  # fmt: skip
 
 ENERGIES = {

@@ -473,7 +473,9 @@ def test_avif_and_heic(tmp_path: Path, cat: Image.Image) -> None:
 
 def test_of_a_heic_file_the_main_image_is_read(tmp_path: Path, cat: Image.Image) -> None:
     pytest.importorskip("pillow_heif").register_heif_opener()
-    Image.new("RGB", cat.size).save(tmp_path / "p.heic", save_all=True, append_images=[cat], primary_index=1, quality=95)
+    Image.new("RGB", cat.size).save(
+        tmp_path / "p.heic", save_all=True, append_images=[cat], primary_index=1, quality=95
+    )
     with pytest.warns(UserWarning, match="2 images .*; number 2, the main one, is used"):
         read = images.read(tmp_path / "p.heic").pixels
     assert np.abs(read - np.asarray(cat).astype(int)).mean() < 3

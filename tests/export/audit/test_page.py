@@ -24,7 +24,14 @@ from export.npu.results import STATUSES, CompileReport, EmulationResult, Refused
 from export.validation.difference import Difference
 from export.validation.sample_crop import run_sample_crop
 from tests.helpers.npu_models import negations, several_reasons
-from tests.helpers.pages import EVIL, LONG, assert_figures_are_those_of_the_file, assert_nothing_is_cut_off, opened, tags
+from tests.helpers.pages import (
+    EVIL,
+    LONG,
+    assert_figures_are_those_of_the_file,
+    assert_nothing_is_cut_off,
+    opened,
+    tags,
+)
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 

@@ -52,7 +52,7 @@ def test_the_json_document(files: dict[str, Path]) -> None:
     document = json.loads(result.stdout)
     assert document["schema"] == 1
     ours, foreign = document["files"]
-    assert ours["path"] == str(files["ours"])
+    assert (ours["path"], ours["bytes"]) == (str(files["ours"]), files["ours"].stat().st_size)
     assert ours["operators"] == {"CONV_2D": 4, "PRELU": 2, "ADD": 1, "DEPTH_TO_SPACE": 1}
     assert ours["invariants"] == []
     assert ours["recipe"] == {"model": "ecbsr-m1c8-x2", "loss": 0.1}
