@@ -65,8 +65,9 @@ class Parser(argparse.ArgumentParser):
             if "" in texts:  # such as that of a shell's variable that is not set: "" would be this folder
                 name = action.option_strings[-1] if action.option_strings else action.metavar
                 raise UsageError(f"{name} is empty; give it a value, or leave it out")
-            for text in texts if isinstance(action.type, PathKind) else []:
-                action.type.check(text)
+            if isinstance(action.type, PathKind):
+                for text in texts:
+                    action.type.check(text)
         return options
 
     def error(self, message: str) -> NoReturn:

@@ -42,7 +42,7 @@ def test_a_flat_image_and_a_narrow_one_do_not_decide_the_mean_of_a_set(tmp_path:
 
 
 def test_a_network_its_name_and_its_file_are_models(tmp_path: Path) -> None:
-    images.write(tmp_path / "p.png", images.read(zoo.pictures()[0]))
+    images.write(images.read(zoo.pictures()[0]), tmp_path / "p.png")
     net = load("ecbsr-m4c8-x2")
     expected = evaluate(TorchModel(net), tmp_path)
     assert evaluate(net, tmp_path) == expected
