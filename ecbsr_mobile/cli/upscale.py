@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     inputs, out = (options.inputs, options.out) if options.out else split_output(options.inputs, options.overwrite)
     clips = upscale_clips.are_clips(inputs, options)
     _check_options(options, clips)
+    _check_animation(inputs, out, clips)
     if clips:
         return upscale_clips.run(options, inputs, out, _model_name(options))
     from .. import images
@@ -99,6 +101,9 @@ def main(argv: list[str] | None = None) -> int:
     _notice_compressed(compressed, real)
     if options.compare and samples:
         write_bytes(options.compare, page(samples, Path(name).name, len(done)), options.overwrite)
+        common.notice(f"the page is {options.compare}")
+    elif options.compare:
+        common.notice(f"note: {options.compare} is not written, because no image was upscaled")
     document = {"model": model.name, "scale": model.scale, "pictures": done}
     return report(document, skipped, failures, "image", options.json)
 
@@ -162,6 +167,15 @@ def _check_options(options: argparse.Namespace, clips: bool) -> None:
         raise UsageError(f"--compare {options.compare}: is not the name of a page; use NAME.html")
     if options.scale and options.model in zoo.names() and not options.model.endswith(f"-x{options.scale}"):
         raise UsageError(_contradiction(options.model, int(options.model[-1]), options.scale))
+
+
+def _check_animation(inputs: Sequence[str], out: str | None, clips: bool) -> None:
+    """Refuse an animation that would become a clip: of an animation, the first image is read."""
+    if out and files.is_clip(out) and not clips and Path(inputs[0]).suffix.lower() in (".gif", ".webp"):
+        raise UsageError(
+            f"{out}: is the name of a clip, and {inputs[0]} is read as an image; for all images of an animation, make "
+            f"a clip of it first: ffmpeg -i {shlex.quote(inputs[0])} clip.mp4"
+        )
 
 
 def _model_name(options: argparse.Namespace) -> str:

@@ -41,6 +41,15 @@ def test_a_flat_image_and_a_narrow_one_do_not_decide_the_mean_of_a_set(tmp_path:
     assert whole.ssim == pytest.approx((first.ssim + black.ssim) / 2)
 
 
+def test_a_network_its_name_and_its_file_are_models(tmp_path: Path) -> None:
+    images.write(images.read(zoo.pictures()[0]), tmp_path / "p.png")
+    net = load("ecbsr-m4c8-x2")
+    expected = evaluate(TorchModel(net), tmp_path)
+    assert evaluate(net, tmp_path) == expected
+    path = zoo.tflite("ecbsr-m4c8-x2", "int8")
+    assert evaluate(path, tmp_path) == evaluate("ecbsr-m4c8-x2-int8", tmp_path) != expected
+
+
 def test_an_image_without_a_pixel_inside_the_border_is_named(tmp_path: Path) -> None:
     cat = images.read(zoo.pictures()[0]).pixels
     images.write(Picture(cat[:64, :64]), tmp_path / "cat.png")
