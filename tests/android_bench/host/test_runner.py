@@ -142,7 +142,8 @@ def test_models_of_other_layouts_run_at_their_own_size(tmp_path: Path) -> None:
     (tmp_path / "two.tflite").write_bytes(both)
     results = android_bench.bench(sorted(tmp_path.glob("*.tflite")), rounds=1, runs=1, check=True)
     assert [(row.model, row.size, row.status) for row in results.results] == [
-        (name, (48, 32), "ok") for name in ("batch", "nchw", "pooled", "two")
+        ("batch", (48, 32), "partial"),  # its node waits for a shape that is computed
+        *((name, (48, 32), "ok") for name in ("nchw", "pooled", "two")),
     ]
     assert all("dB on a bundled image where bicubic gives" in row.note for row in results.results)
 

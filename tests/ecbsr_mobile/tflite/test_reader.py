@@ -65,7 +65,7 @@ def test_what_was_downloaded_instead_is_named(content: bytes, message: str, tmp_
 def test_an_archive_is_named(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "net.tflite", "w") as archive:
         archive.writestr("inside.tflite", write(plain_network()))
-    with pytest.raises(EcbsrError, match="is an archive; unpack it and name the .tflite file in it"):
+    with pytest.raises(EcbsrError, match=r"is an archive; unpack it and name the \.tflite file in it"):
         read(tmp_path / "net.tflite")
 
 
