@@ -146,6 +146,17 @@ def _transpose_conv(shape: str) -> Graph:
     )
 
 
+def mixed_colors() -> Graph:
+    """A doubling model that mixes the colors of each pixel, as rows of a matrix, and separates them again."""
+    make, mixing = GraphBuilder(), np.float32([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.25, 0.25, 0.5]])
+    rows = schema.FullyConnectedOptionsT()
+    mixed = make.node("FULLY_CONNECTED", [make.input((1, 32, 48, 3)), make.constant(mixing)], (1536, 3), options=rows)
+    larger = make.depth_to_space(copying(make, reshape(make, mixed, (1, 32, 48, 3)), 4), 2)
+    separating = make.constant(np.linalg.inv(mixing))
+    pixels = schema.FullyConnectedOptionsT(keepNumDims=True)
+    return make.graph(make.node("FULLY_CONNECTED", [larger, separating], (1, 64, 96, 3), options=pixels, version=2))
+
+
 def with_dynamic(graph: Graph, axes: Sequence[int], placeholder: bool = True) -> Graph:
     """The graph with dimensions of every activation of rank 4 that the caller chooses."""
     tensors = []
@@ -287,6 +298,7 @@ DOUBLING: dict[str, Callable[[], Graph]] = {
     "computed shape": lambda: _transpose_conv("computed"),
     "dynamic batch": lambda: with_dynamic(_transpose_conv("batch"), [0], placeholder=False),
     "dynamic size": lambda: with_dynamic(_transpose_conv("computed"), [0, 1, 2]),
+    "mixed colors": mixed_colors,
     "BGR inside": _flipped_colors,
     "BGR inside, dynamic size": lambda: with_dynamic(_flipped_colors(), [1, 2]),
     "dynamic NCHW": lambda: _nchw_with_dynamic_size(_channels_first(3)),
