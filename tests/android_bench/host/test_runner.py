@@ -160,7 +160,8 @@ def test_files_that_only_litert_reads_rightly_are_timed_and_compared(tmp_path: P
     results = android_bench.bench(sorted(tmp_path.glob("*.tflite")), rounds=1, runs=1, check=True)
     rows = {row.model: (row.size, row.status) for row in results.results}
     assert rows.pop("zcrash") == ((48, 32), "crashed")
-    assert rows == dict.fromkeys(("empty", "half", "name", "placeholder"), ((48, 32), "ok"))
+    assert rows.pop("empty") == ((48, 32), "partial")  # XNNPACK needs shapes where the file is loaded
+    assert rows == dict.fromkeys(("half", "name", "placeholder"), ((48, 32), "ok"))
     notes = [row.note for row in results.results if row.model != "zcrash"]
     assert all("dB on a bundled image where bicubic gives" in note for note in notes)
     larger = android_bench.bench([tmp_path / "half.tflite"], sizes=["96x64"], rounds=1, runs=1)
