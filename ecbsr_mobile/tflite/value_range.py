@@ -191,7 +191,7 @@ def _normalized(mean: list[float], std: list[float], side: Side) -> ValueRange |
     if not all(stds):
         return None
     pairs = list(zip(means, stds, strict=True))
-    return _valid([-m / s for m, s in pairs], [(255 - m) / s for m, s in pairs])
+    return _valid([(0 - m) / s for m, s in pairs], [(255 - m) / s for m, s in pairs])
 
 
 def _normalization(unit: Table) -> tuple[list[float], list[float]] | None:
