@@ -147,14 +147,19 @@ def _transpose_conv(shape: str) -> Graph:
 
 
 def mixed_colors() -> Graph:
-    """A doubling model that mixes the colors of each pixel, as rows of a matrix, and separates them again."""
-    make, mixing = GraphBuilder(), np.float32([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.25, 0.25, 0.5]])
-    rows = schema.FullyConnectedOptionsT()
-    mixed = make.node("FULLY_CONNECTED", [make.input((1, 32, 48, 3)), make.constant(mixing)], (1536, 3), options=rows)
-    larger = make.depth_to_space(copying(make, reshape(make, mixed, (1, 32, 48, 3)), 4), 2)
-    separating = make.constant(np.linalg.inv(mixing))
-    pixels = schema.FullyConnectedOptionsT(keepNumDims=True)
-    return make.graph(make.node("FULLY_CONNECTED", [larger, separating], (1, 64, 96, 3), options=pixels, version=2))
+    """A doubling model that multiplies the colors of each pixel by a matrix, and by its inverse at the end."""
+    make = GraphBuilder()
+
+    def product(source: int) -> int:
+        matrix, options = (
+            np.float32([[0, 0, 2], [0, 1, 0], [0.5, 0, 0]]),
+            schema.FullyConnectedOptionsT(keepNumDims=True),
+        )
+        operands, shape = [source, make.constant(matrix)], make.tensors[source].shape
+        return make.node("FULLY_CONNECTED", operands, shape, options=options, version=2)
+
+    image = product(make.input((1, 32, 48, 3)))
+    return make.graph(product(make.depth_to_space(copying(make, image, 4), 2)))
 
 
 def with_dynamic(graph: Graph, axes: Sequence[int], placeholder: bool = True) -> Graph:
