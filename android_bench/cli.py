@@ -164,7 +164,7 @@ def _notice_comparisons(comparisons: Sequence[Comparison], different: Sequence[s
     for difference in different:
         common.notice(f"compared all the same: {difference}")
     for comparison in comparisons:
-        if comparison.failed or comparison.verdict == "inconclusive":
+        if comparison.note and (comparison.failed or comparison.ratio is not None):
             (common.problem if comparison.failed else common.notice)(f"{comparison.label}: {comparison.note}")
 
 

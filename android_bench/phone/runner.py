@@ -265,8 +265,9 @@ class PhoneRunner:
     def image_io(self, name: str) -> ImageIO:
         """How a model stores images."""
         if name not in self.readings:
-            data = self.models[name].path.read_bytes()
-            self.readings[name] = output_check.read_io(data, self.options.limits.run, self.stop)
+            model = self.models[name]
+            data, limit = model.path.read_bytes(), self.options.limits.run
+            self.readings[name] = output_check.read_io(data, model.graph, limit, self.stop)
         return self.readings[name][0]
 
     def _state(self) -> State:

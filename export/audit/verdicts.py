@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,15 +87,20 @@ def _of_table(delegate: DelegateAudit, word: str = "in part") -> tuple[Light, st
     if not delegate.total:
         return _EMPTY
     if not delegate.loads:
-        fatal = [refused for refused in delegate.refused if refused.verdict == "fatal"]
+        fatal = [refused.operator for refused in delegate.refused if refused.verdict == "fatal"]
         return "bad", "fails", f"it accepts {_operators(fatal)}, and then does not load the file"
     if delegate.accepted and not delegate.taken:
         return "bad", "no", "the image size in the file is dynamic"
-    refused = [node for node in delegate.refused if node.verdict != "unknown"]
+    refused = _refused(delegate)
     if delegate.unknown and not (delegate.taken and refused):
         others = f", and it does not take {_operators(refused)}" if refused else ""
         return "unknown", "not known", f"{delegate.unknown} of {delegate.total} operators are not verified{others}"
-    return _of_counts(delegate, delegate.taken, delegate.total, delegate.partitions, word)
+    return _of_counts(refused, delegate.taken, delegate.total, delegate.partitions, word)
+
+
+def _refused(delegate: DelegateAudit) -> list[str]:
+    """The operators that the table refuses, one of each node."""
+    return [node.operator for node in delegate.refused if node.verdict != "unknown"]
 
 
 def _of_cpu(delegate: DelegateAudit, audit: Audit) -> tuple[Light, str, str]:
@@ -105,20 +110,19 @@ def _of_cpu(delegate: DelegateAudit, audit: Audit) -> tuple[Light, str, str]:
         return _of_table(delegate, "slow")
     if not measured.loads:
         return "bad", "fails", f"the runtime of this machine does not load the file ({measured.error})"
-    light, word, text = _of_counts(delegate, len(measured.nodes), measured.total, measured.partitions, "slow")
+    light, word, text = _of_counts(measured.others, len(measured.nodes), measured.total, measured.partitions, "slow")
     return light, word, f"{text} (measured here)"
 
 
 def _of_counts(
-    delegate: DelegateAudit, taken: int, total: int, partitions: int, word: str = "in part"
+    refused: Sequence[str], taken: int, total: int, partitions: int, word: str = "in part"
 ) -> tuple[Light, str, str]:
-    """The verdict from the operators that are taken; for a part of them it is called `word`."""
+    """The verdict from the operators that are taken, and those `refused`; for a part of them it is called `word`."""
     if not total:
         return _EMPTY
     pieces = "in one piece" if partitions == 1 else f"in {partitions} pieces"
     if taken == total:
         return "good", "good", f"all {total} operators {pieces}"
-    refused = [node for node in delegate.refused if node.verdict != "unknown"]
     because = f", because of {_operators(refused)}" if refused else ""
     if not taken:
         return "bad", "slow" if word == "slow" else "no", f"none of {total} operators{because}"
@@ -131,7 +135,7 @@ def _of_gpu(delegate: DelegateAudit, report: GpuReport) -> tuple[Light, str, str
         return "bad", "fails", f"the delegate takes operators and then fails (asked here; {report.note})"
     if report.taken is None or not report.total:
         return _of_table(delegate)
-    light, word, text = _of_counts(delegate, report.taken, report.total, report.partitions or 0)
+    light, word, text = _of_counts(_refused(delegate), report.taken, report.total, report.partitions or 0)
     return light, word, f"{text} (asked here)"
 
 
@@ -147,9 +151,9 @@ def _of_compiler(reports: CompileReports) -> tuple[Light, str, str]:
     return "partial", "in part", f"the whole file on {', '.join(whole) or 'none'}; {statuses}"
 
 
-def _operators(refused: Iterable[Any]) -> str:
+def _operators(refused: Iterable[str]) -> str:
     """The operators and their counts, most frequent first: "PRELU x5, MUL x2 and 3 others"."""
-    counts = Counter(short_name(unsupported.operator) for unsupported in refused).most_common()
+    counts = Counter(map(short_name, refused)).most_common()
     shown = ", ".join(f"{operator} x{count}" for operator, count in counts[:MAX_OPERATORS])
     others = sum(count for _, count in counts[MAX_OPERATORS:])
     return f"{shown} and {others} other{'s' * (others > 1)}" if others else shown
@@ -159,6 +163,8 @@ def _advice(name: str, delegate: DelegateAudit, audit: Audit) -> str:
     """What to do, where it is known to help; ends as a part of a sentence."""
     if delegate.accepted and not delegate.taken and delegate.loads:
         return "export it at a fixed size"
+    if name == "cpu" and audit.outdated_shapes and audit.measured and len(audit.measured.nodes) < delegate.accepted:
+        return "convert it again, since the shapes in it are outdated"
     if name == "gpu" and audit.quantized and audit.recipe:  # our float graphs are taken whole
         return "export its weights with --fp16"
     if name == "cpu" and audit.quantized and {short_name(node.operator) for node in delegate.refused} == {"PRELU"}:
