@@ -68,9 +68,8 @@ def load(
             raise EcbsrError("is no regular file; copy what it yields to a file first")
         with contents(file) as found:
             choice = choose(found)
-            net, assumptions = plain_net(
-                read_all(choice.state), choice.keys, found.metadata, identity, value_range, activation, residual, slope
-            )
+            stated = (identity, value_range, activation, residual, slope)
+            net, assumptions = plain_net(read_all(choice.state), choice.keys, found.metadata, *stated, choice.unproven)
     except EcbsrError as error:
         raise type(error)(f"{file}: {error}") from None
     if notes := _notes(choice, assumptions):
