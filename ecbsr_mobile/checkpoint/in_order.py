@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 from ..architecture import COLORS, SCALES
 from ..errors import EcbsrError
 from .state import State
+
+Shapes = dict[str, tuple[int, ...]]
+"""The shapes of a layer's tensors by their names in it."""
 
 _NORM = {"weight", "bias", "running_mean", "running_var"}
 
@@ -19,8 +23,8 @@ _NORM = {"weight", "bias", "running_mean", "running_var"}
 def layers_in_order(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
     """The names of tensors, and what they are in a chain of layers; empty where they are none.
 
-    3×3 convolutions, each followed by its batch normalization and its slopes, if any, as `convs.N`, `norms.N` and
-    `acts.N`; beside them, one 1×1 convolution of the image as `copy`.
+    3×3 convolutions, each with its batch normalization and its slopes, if any, as `convs.N`, `norms.N` and `acts.N`;
+    beside them, one 1×1 convolution of the image as `copy`.
 
     Args:
         shapes: those of all tensors of the network by their names, in the order of the file.
@@ -28,7 +32,7 @@ def layers_in_order(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
     Raises:
         EcbsrError: they are those of a network that is known to compute something else.
     """
-    modules: dict[str, dict[str, tuple[int, ...]]] = {}
+    modules: dict[str, Shapes] = {}
     for name, shape in shapes.items():
         module, _, part = name.rpartition(".")
         modules.setdefault(module, {})[part] = shape
@@ -38,47 +42,62 @@ def layers_in_order(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
         raise EcbsrError(
             "is a QuickSRNet, which clips its activations to [0, 1]; a network with ReLU, LeakyReLU or PReLU is needed"
         )
-    names: dict[str, str] = {}
-    widths: list[tuple[int, int]] = []
-    taken: set[str] = set()
-    for module, parts in modules.items():
-        kind = _kind(parts, widths)
-        index = len(widths) - 1
-        place = "copy" if kind == "copy" else f"{kind}.{index + (kind == 'convs')}"
-        if not kind or place in taken or (kind == "norms" and f"acts.{index}" in taken):
+    by_kind: dict[str, list[str]] = {"convs": [], "norms": [], "acts": [], "copy": []}
+    for module in _numbered(list(modules)):
+        if not (kind := _kind(modules[module])):
             return {}
-        taken.add(place)
-        if kind == "convs":
-            outputs, inputs = parts["weight"][:2]
-            if widths and inputs != widths[-1][1]:
-                return {}
-            widths.append((inputs, outputs))
-        for part in parts:
-            full = f"{module}.{part}" if module else part
-            names[full] = f"{place}.{'weight' if kind == 'acts' else part}"
-    if len(widths) < 2:
+        by_kind[kind].append(module)
+    if not _is_chain(*([modules[module] for module in by_kind[kind]] for kind in by_kind)):
         return {}
-    colors, outputs, last = widths[0][0], widths[-1][1], len(widths) - 1
-    slopes = [index for index in range(len(widths)) if f"acts.{index}" in taken]
-    copied = [shapes[name][0] for name, layer in names.items() if layer.startswith("copy.")]
-    fits = colors in COLORS and outputs in [colors * scale**2 for scale in SCALES] and set(copied) <= {outputs}
-    return names if fits and slopes in ([], list(range(last))) else {}
+    return {
+        f"{module}.{part}".lstrip(
+            "."
+        ): f"{kind}.{'' if kind == 'copy' else f'{index}.'}{part if kind != 'acts' else 'weight'}"
+        for kind, found in by_kind.items()
+        for index, module in enumerate(found)
+        for part in modules[module]
+    }
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """The names as they are, or by their numbers where they are sorted by letters, as safetensors does."""
+    if names != sorted(names):
+        return names
+    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+
+
+def _kind(parts: Shapes) -> str:
+    """What a module with these tensors can be, or ""."""
+    weight, names = parts.get("weight", ()), set(parts)
+    if len(weight) == 4 and names <= {"weight", "bias"} and len(parts.get("bias", (1,))) == 1:
+        return {(3, 3): "convs", (1, 1): "copy"}.get(weight[2:], "")
+    if names == _NORM:
+        return "norms"
+    return "acts" if len(names) == 1 and "bias" not in names else ""
+
+
+def _is_chain(convs: list[Shapes], norms: list[Shapes], acts: list[Shapes], copies: list[Shapes]) -> bool:
+    """Whether these layers fit together: each convolution with its normalization and its slopes, if any, in turn."""
+    if len(convs) < 2 or len(norms) > len(convs) or len(acts) not in (0, len(convs) - 1) or len(copies) > 1:
+        return False
+    widths = [parts["weight"][:2] for parts in convs]
+    (_, colors), (outputs, _) = widths[0], widths[-1]
+    normalized = all(set(norm.values()) == {(width,)} for norm, (width, _) in zip(norms, widths, strict=False))
+    sloped = all(
+        [size for size in shape if size != 1] in ([], [width])
+        for act, (width, _) in zip(acts, widths, strict=False)
+        for shape in act.values()
+    )
+    return (
+        all(before[0] == after[1] for before, after in pairwise(widths))
+        and colors in COLORS
+        and outputs in [colors * scale**2 for scale in SCALES]
+        and all(parts["weight"][:2] == (outputs, colors) for parts in copies)
+        and normalized
+        and sloped
+    )
 
 
 def split(state: State) -> State:
     """Take the 1×1 convolution of the image out of a state dict, if it has one: `weight` and `bias`."""
     return {name: state.pop(f"copy.{name}") for name in ("weight", "bias") if f"copy.{name}" in state}
-
-
-def _kind(parts: Mapping[str, tuple[int, ...]], widths: list[tuple[int, int]]) -> str:
-    """What a module with these tensors is after convolutions of these (inputs, outputs), or ""."""
-    weight, names = parts.get("weight", ()), set(parts)
-    if len(weight) == 4 and names <= {"weight", "bias"} and len(parts.get("bias", weight[:1])) == 1:
-        if weight[2:] == (3, 3):
-            return "convs"
-        return "copy" if weight[2:] == (1, 1) and widths and weight[1] == widths[0][0] else ""
-    numel = [size for shape in parts.values() for size in shape if size != 1]
-    if names == _NORM and widths and all(shape == (widths[-1][1],) for shape in parts.values()):
-        return "norms"
-    is_slope = len(names) == 1 and "bias" not in names and widths and numel in ([], [widths[-1][1]])
-    return "acts" if is_slope else ""

@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..collapse import Kernel
-from .gray import CANCELED
 
 Skip = Literal["none", "nearest", "tiled"]
 """How the image is added before the pixel shuffle: not at all, s² copies of each channel together, as nearest
@@ -41,8 +40,8 @@ CONTRAST = 0.4
 class Reading:
     """A value range and a skip connection, with the network's errors when it is read so.
 
-    `color` is the mean absolute error at flat colors, of values in [0, 1], infinite where the answers prove nothing;
-    `slope` is the answer to gradients over what is right, and not a number where colors are far off.
+    `color` is the mean absolute error at flat colors, of values in [0, 1]; `slope` is the answer to gradients over what
+    is right, and not a number where colors are far off.
     """
 
     value_range: float
@@ -78,30 +77,26 @@ def best_reading(
     """
     found: list[tuple[float, float, Skip]] = []
     for value_range in ranges:
-        answers, terms = _answers(kernels, slopes, value_range)
-        found += [(_color_error(answers, terms, skip), value_range, skip) for skip in skips]
+        answers = _answers(kernels, slopes, value_range)
+        found += [(_color_error(answers, skip), value_range, skip) for skip in skips]
     error, value_range, skip = min(found)
     slope = _slope(kernels, slopes, value_range) if error < COLOR_LIMIT else math.nan
     return Reading(value_range, skip, error, slope)
 
 
-def _answers(kernels: list[Kernel], slopes: list[Tensor | None], value_range: float) -> tuple[Tensor, Tensor]:
-    """The answers to flat colors [colors, outputs] and the sums of their absolute terms, of values in [0, 1]."""
+def _answers(kernels: list[Kernel], slopes: list[Tensor | None], value_range: float) -> Tensor:
+    """The answers to flat colors [colors, outputs], of values in [0, 1]."""
     *hidden, (weight, bias) = kernels
     values = _flat(kernels[0][0].shape[1]) * value_range
     for (inner, offset), slope in zip(hidden, slopes, strict=True):
         values = _activated(values @ inner.sum((2, 3)).T + offset, slope)
-    answers = values @ weight.sum((2, 3)).T + bias
-    terms = values.abs() @ weight.abs().sum((2, 3)).T + bias.abs()
-    return answers / value_range, terms / value_range
+    return (values @ weight.sum((2, 3)).T + bias) / value_range
 
 
-def _color_error(answers: Tensor, terms: Tensor, skip: Skip) -> float:
+def _color_error(answers: Tensor, skip: Skip) -> float:
     colors = round(math.log(len(answers), len(LEVELS)))
     flat = _flat(colors)
     right = (copies(colors, answers.shape[1], "nearest") - copies(colors, answers.shape[1], skip)) @ flat.T
-    if skip == "nearest" and answers.abs().mean() >= CANCELED * terms.mean():
-        return math.inf  # near 0 only because the last weights are small, or not near 0
     return float((answers - right.T).abs().mean())
 
 

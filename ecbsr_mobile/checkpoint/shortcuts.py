@@ -54,8 +54,8 @@ def in_order(found: Chain, copy: State, value_range: float | None, residual: boo
     reading = proof.best_reading(found.kernels, found.slopes, ranges, skips)
     if not reading.is_proven:
         raise EcbsrError(
-            f"{unproven}; as one chain of layers in the order of its tensors, it does not keep flat colors and "
-            "gradients, so it is not trained, has another activation (--slope), or is another network"
+            f"{unproven}; as a chain in the order of its tensors, it does not keep flat colors and gradients, so it is "
+            "untrained, or another network"
         )
     chain, said = _with_skip(found, reading.skip)
     if by_convolution:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -237,3 +238,9 @@ def test_a_quicksrnet_is_called_what_it_is(tmp_path: Path) -> None:
     network = Upscaler(none, lambda: nn.Hardtanh(0.0, 1.0), ("cnn.0 cnn.2 conv_last", "cnn.1 cnn.3", ""))
     with pytest.raises(EcbsrError, match=r"is a QuickSRNet, which clips its activations to \[0, 1\]"):
         load(written(tmp_path, network.state_dict()))
+
+
+def test_layers_that_safetensors_sorts(tmp_path: Path) -> None:
+    network = Upscaler(nearest, nn.PReLU, ("c9 c10 c11", "a9 a10", ""))
+    safetensors.torch.save_file(network.state_dict(), str(tmp_path / "w.safetensors"))
+    assert agrees(tmp_path / "w.safetensors", network)
