@@ -24,7 +24,7 @@ def layers_in_order(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
     """The names of tensors, and what they are in a chain of layers; empty where they are none.
 
     3×3 convolutions, each with its batch normalization and its slopes, if any, as `convs.N`, `norms.N` and `acts.N`;
-    beside them, one 1×1 convolution of the image as `copy`.
+    beside them, one 1×1 convolution of the image as `copy.0`.
 
     Args:
         shapes: those of all tensors of the network by their names, in the order of the file.
@@ -49,21 +49,20 @@ def layers_in_order(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
         by_kind[kind].append(module)
     if not _is_chain(*([modules[module] for module in by_kind[kind]] for kind in by_kind)):
         return {}
-    return {
-        f"{module}.{part}".lstrip(
-            "."
-        ): f"{kind}.{'' if kind == 'copy' else f'{index}.'}{part if kind != 'acts' else 'weight'}"
-        for kind, found in by_kind.items()
-        for index, module in enumerate(found)
-        for part in modules[module]
-    }
+    places = {module: f"{kind}.{index}" for kind, found in by_kind.items() for index, module in enumerate(found)}
+    names: dict[str, str] = {}
+    for name in shapes:
+        module, _, part = name.rpartition(".")
+        names[name] = f"{places[module]}.{'weight' if module in by_kind['acts'] else part}"
+    return names
 
 
 def _numbered(names: list[str]) -> list[str]:
     """The names as they are, or by their numbers where they are sorted by letters, as safetensors does."""
     if names != sorted(names):
         return names
-    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+    parts = {name: re.split(r"(\d+)", name) for name in names}  # every second part is a number
+    return sorted(names, key=lambda name: [int(part) if odd % 2 else part for odd, part in enumerate(parts[name])])
 
 
 def _kind(parts: Shapes) -> str:
@@ -92,7 +91,9 @@ def _is_chain(convs: list[Shapes], norms: list[Shapes], acts: list[Shapes], copi
         all(before[0] == after[1] for before, after in pairwise(widths))
         and colors in COLORS
         and outputs in [colors * scale**2 for scale in SCALES]
-        and all(parts["weight"][:2] == (outputs, colors) for parts in copies)
+        and all(
+            (parts["weight"][:2], parts.get("bias", (outputs,))) == ((outputs, colors), (outputs,)) for parts in copies
+        )
         and normalized
         and sloped
     )
@@ -100,4 +101,4 @@ def _is_chain(convs: list[Shapes], norms: list[Shapes], acts: list[Shapes], copi
 
 def split(state: State) -> State:
     """Take the 1×1 convolution of the image out of a state dict, if it has one: `weight` and `bias`."""
-    return {name: state.pop(f"copy.{name}") for name in ("weight", "bias") if f"copy.{name}" in state}
+    return {name: state.pop(f"copy.0.{name}") for name in ("weight", "bias") if f"copy.0.{name}" in state}
