@@ -21,6 +21,9 @@ Schedule = Literal["cosine", "constant"]
 DEFAULT_LR: dict[Optimizer, float] = {"adam": 1e-3, "soap": 5e-3}
 """A good initial learning rate of a cosine schedule, by optimizer."""
 
+DIVERGED_LOSS: dict[LossName, float] = {"l1": 1.0, "l2": 1.0, "psnr": 0.0}
+"""A larger loss is a mean error of more than the whole range of values."""
+
 _BEST = {"optimizer": "soap", "loss": "psnr", "patch": 48, "batch": 32, "steps": 50_000}
 
 PRESETS: dict[str, dict[str, Any]] = {
