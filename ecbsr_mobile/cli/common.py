@@ -167,9 +167,7 @@ def report_failures(failures: Sequence[str], kind: str = "image") -> int:
 
 def show_warnings_as_notices() -> None:
     """Print each `UserWarning` of the library once, as a plain line on standard error."""
-    warnings.simplefilter(
-        "always", UserWarning
-    )  # "once" begins anew with each `catch_warnings`, also of other packages
+    warnings.simplefilter("always", UserWarning)  # "once" begins anew after each `catch_warnings`
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # our own sentences name the file
     shown: set[str] = set()
 

@@ -176,8 +176,8 @@ def _note_trained_on(data: str | os.PathLike[str], val: str | os.PathLike[str], 
     trained, validated = ({os.path.realpath(hr) for hr, _ in paths(folder, scale)} for folder in (data, val))
     if both := sorted(trained & validated):
         text = (
-            f"{val}: contains training images ({first_and_more([Path(path).name for path in both])}); the PSNR does not "
-            "show what the network makes of others"
+            f"{val}: contains training images ({first_and_more([Path(path).name for path in both])}); the PSNR does "
+            "not show what the network makes of others"
         )
         warnings.warn(text, UserWarning, stacklevel=3)
 

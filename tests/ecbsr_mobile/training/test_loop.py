@@ -16,19 +16,8 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from ecbsr_mobile import (
-    ECBSR,
-    EcbsrError,
-    Picture,
-    Settings,
-    TorchModel,
-    UsageError,
-    evaluate,
-    images,
-    load,
-    train,
-    zoo,
-)
+from ecbsr_mobile import EcbsrError, Picture, Settings, TorchModel, UsageError, evaluate, images, load, train, zoo
+from ecbsr_mobile.network import ECBSR
 from ecbsr_mobile.training.loop import saved_settings
 from ecbsr_mobile.training.settings import DEFAULT_LR, PRESETS, Report
 from tests.helpers.training import QUICK, assert_same_run, randomize
@@ -259,7 +248,7 @@ def test_diverging_training_ends_with_a_message(train_images: Path, val_images: 
 def test_a_run_is_resumed_with_what_it_began_with(
     train_images: Path, val_images: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    """The best weights are the best by one set of images; int8 weights are saved beside the float ones they began as."""
+    """The best weights are the best by one set of images; int8 weights are saved beside those that they began as."""
     run = shutil.copytree(uninterrupted, tmp_path / "run")
     with pytest.raises(UsageError, match="the run began with other validation images; resume it with the same ones"):
         train(train_images, train_images, run, QUICK, resume=True)
