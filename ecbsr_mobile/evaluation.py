@@ -55,7 +55,7 @@ def evaluate(
         EcbsrError: see `dataset.pairs`; or no image can be read.
     """
     scale = model.scale
-    name = Path(folder).name
+    name = Path(os.path.abspath(folder)).name  # that of "." is empty
     paths = dataset.paths(folder, scale)
     scores = []
     for hr, lr in progress(paths, f"evaluating {name}") if progress else paths:

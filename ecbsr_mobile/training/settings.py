@@ -99,8 +99,10 @@ class Settings:
                 )
         if self.int8 not in (None, *PRELU_DECOMPOSITIONS):
             raise UsageError(f"int8 {self.int8!r} is unknown; use one of {', '.join(PRELU_DECOMPOSITIONS)}")
-        if not self.lr > 0:
-            raise UsageError(f"learning rate {self.lr} is not positive; use for example {DEFAULT_LR[self.optimizer]}")
+        if not 0 < self.lr < math.inf:
+            raise UsageError(
+                f"learning rate {self.lr} is not a positive number; use for example {DEFAULT_LR[self.optimizer]}"
+            )
         if not 0 <= self.ema_decay < 1:
             raise UsageError(f"ema_decay {self.ema_decay} is out of range; use 0 or more, and less than 1")
         if not 0 <= self.fake_quant_ratio <= 1:
