@@ -245,7 +245,7 @@ def parser() -> argparse.ArgumentParser:
             nargs="?", const=PRELU_DECOMPOSITIONS[0], choices=PRELU_DECOMPOSITIONS, metavar="PRELU")  # fmt: skip
     setting("--bf16", "convolutions in bfloat16: faster on processors with bfloat16 multiplication",
             action="store_true")  # fmt: skip
-    setting("--seed", "random seed; on a CPU, runs with the same seed are equal (DEFAULT)", type=int)
+    setting("--seed", "random seed; on a CPU, runs with the same seed and threads are equal (DEFAULT)", type=int)
     setting("--validate-every", "steps between validations and checkpoints (DEFAULT)", type=int, metavar="N")
     add("--device", "auto: a GPU if there is one (%(default)s)", default="auto", choices=("auto", "cpu", "cuda"))
     add("--threads", "CPU threads (all)", type=_threads, metavar="N")
