@@ -57,7 +57,7 @@ def evaluate(
     """
     model = open_model(model)
     scale = model.scale
-    name = Path(folder).name
+    name = Path(os.path.abspath(folder)).name  # that of "." is empty
     paths = dataset.paths(folder, scale)
     scores = []
     for hr, lr in progress(paths, f"evaluating {name}") if progress else paths:

@@ -71,3 +71,12 @@ def test_results_that_are_no_pixels_are_refused() -> None:
         upscale(cat.pixels, model)
     with pytest.raises(EcbsrError, match="infinities or NaN"):
         score(model, Pair("cat", cat.pixels[:64, :64], cat.pixels[:32, :32]))
+
+
+def test_a_set_is_named_by_its_folder_however_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images.write(Picture(images.read(zoo.pictures()[0]).pixels[:32, :32]), tmp_path / "Set1" / "a.png")
+    (tmp_path / "Set1" / "below").mkdir()
+    model = TorchModel(load("ecbsr-m4c8-x2"))
+    for place, folder in (("Set1", "."), ("Set1/below", "..")):
+        monkeypatch.chdir(tmp_path / place)
+        assert evaluate(model, folder)[0].name == "Set1"

@@ -88,3 +88,12 @@ def test_values_that_are_no_such_number(
             main(["--data", "d", "--val", "v", "--out", "o", f"{option}={value}"])
         assert ended.value.code == 2
         assert f"{value!r} is not {meant}" in capsys.readouterr().err
+
+
+def test_a_result_of_a_training_that_diverged_needs_another_rate_and_not_more_steps(
+    train_images: Path, val_images: Path, tmp_path: Path
+) -> None:
+    places = ("--data", train_images, "--val", val_images, "--out", tmp_path)
+    result = call_here("ecbsr-train", *places, *SMALL, "--steps", "20", "--lr", "10")
+    assert result.returncode == 0, result.stderr
+    assert "note: this is less than bicubic; the training diverged: use a learning rate below 10.0" in result.stderr
