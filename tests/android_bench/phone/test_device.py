@@ -244,8 +244,10 @@ def test_a_phone_that_is_not_ready(device: Device, bench: Bench, tmp_path: Path)
     with pytest.raises(EcbsrError, match="allow USB debugging"):
         bench(out=tmp_path / "out")
     assert not (tmp_path / "out/runs.jsonl").exists(), "the folder can be used again"
-    with pytest.raises(EcbsrError, match="sees no phone"):
+    with pytest.raises(EcbsrError, match="sees no phone NOSUCHSERIAL; ecbsr-bench --list"):
         bench(devices=["NOSUCHSERIAL"])
+    with pytest.raises(EcbsrError, match=r"sees no phone 192\.0\.2\.7; with its port, it is 192\.0\.2\.7:5555"):
+        bench(devices=["192.0.2.7"])
     with socket.create_server(("127.0.0.1", 0)) as closed:
         dead = f"127.0.0.1:{closed.getsockname()[1]}"
     with pytest.raises(EcbsrError, match="sees no phone"):  # the exit code of adb connect is 0
