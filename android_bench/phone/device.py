@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 import shlex
 import threading
 import time
@@ -41,6 +42,8 @@ RESTORE = f"""{KILL_TOOL}
 rm -f {power_rails.TRACE} 2>/dev/null
 rm -rf {FOLDER} || {{ sleep 1; rm -rf {FOLDER}; }}"""
 """The script that leaves the phone as it was. A process that was killed can still write its last file."""
+
+_IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
 
 T = TypeVar("T")
 
@@ -202,7 +205,8 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         if state == "device":
             return
         if not state:
-            raise EcbsrError(f"adb sees no phone {self.serial}; ecbsr-bench --list shows those that it sees")
+            port = f"; with its port, it is {self.serial}:5555" if _IPV4.fullmatch(self.serial) else ""
+            raise EcbsrError(f"adb sees no phone {self.serial}{port}; ecbsr-bench --list shows those that it sees")
         raise EcbsrError(f"{self.serial} is {state}; {ADVICE.get(state, 'start Android on it')}")
 
     def _wait_until_started(self) -> None:

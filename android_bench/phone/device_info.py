@@ -43,6 +43,7 @@ _HAL_TEMPERATURE = re.compile(
 _CELSIUS = (-50, 150)  # readings outside of it are no temperatures
 THROTTLED = 0.9  # of a core's usual clock; below, it is throttled
 SERIAL_DIGITS = 12  # hexadecimal; enough to tell phones apart
+_VIRTUAL_HARDWARE = ("goldfish", "ranchu", "cutf", "vbox86")  # Android's emulators, Cuttlefish, Genymotion
 _SKIN = 3  # android.os.Temperature.TYPE_SKIN
 
 
@@ -92,7 +93,8 @@ def parse_properties(text: str) -> PhoneProperties:
         cpu_flags=explanations.flags(parts.get("cpuinfo", "")),
         boot=boot_id(parts.get("boot", "")),
         serial=first("ro.serialno", "ro.boot.serialno"),
-        is_emulator="1" in (first("ro.kernel.qemu"), first("ro.boot.qemu")),
+        is_emulator="1" in (first("ro.kernel.qemu"), first("ro.boot.qemu"), first("ro.hardware.virtual_device"))
+        or first("ro.hardware").startswith(_VIRTUAL_HARDWARE),
         battery_saver=parts.get("power", "").split()[-1:] == ["1"],
     )
 

@@ -112,8 +112,10 @@ class PhoneRunner:
             return Run(case, number, "failed", str(error))
         try:
             return self.device.retrying(lambda: self._measure(case, number, model))
-        except PhoneLost:
-            return Run(case, number, "lost", f"the phone disconnected {TRIES} times during this run")
+        except PhoneLost as lost:
+            reason = str(lost).removeprefix(f"{self.device.serial}: ")
+            note = f"the phone disconnected, or did not answer, {TRIES} times during this run: {reason}"
+            return Run(case, number, "lost", note)
 
     def check(self, case: Case) -> Check:
         """Compare the output for a real image with the output of this machine."""
