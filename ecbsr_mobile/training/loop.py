@@ -123,8 +123,6 @@ def train(
         val_pairs = degraded(pairs(val, settings.scale), settings.degradations) if group.first else []
         for pair in val_pairs:
             evaluation.check_size(pair, settings.scale, val)
-        if group.first:
-            _warn_of_shared(data, val, settings.scale)
 
         crops = partial(
             Crops, data, settings.scale, settings.colors, settings.patch, shown, settings.degradations, settings.seed,
@@ -163,17 +161,6 @@ def _check_apart(out: Path, *folders: str | os.PathLike[str]) -> None:
     for folder in map(Path, folders):
         if folder.is_dir() and out.is_dir() and folder.samefile(out):
             raise UsageError(f"{out}: is the folder of pictures {folder}; choose another one for the training")
-
-
-def _warn_of_shared(data: str | os.PathLike[str], val: str | os.PathLike[str], scale: int) -> None:
-    trained = {path.resolve() for path, _ in paths(data, scale)}
-    shared = [path for path, _ in paths(val, scale) if path.resolve() in trained]
-    if shared:
-        warnings.warn(
-            f"{val}: {len(shared)} of its images are trained on as well: its PSNR does not tell what other images get",
-            UserWarning,
-            stacklevel=2,
-        )
 
 
 def _check_new(out: Path) -> None:
