@@ -11,15 +11,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common, gate_report, paths, tables
+from ecbsr_mobile.cli.parser import Joined
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.progress import bars
 from ecbsr_mobile.utils.text import to_utf8
 
-from .config import DEFAULT_SIZES, DOWNLOADED, HOST, MAX_COUNT, MAX_SECONDS, QNN_FETCH, Limits, Options
+from .config import DEFAULT_SIZES, DOWNLOADED, MAX_COUNT, MAX_SECONDS, QNN_FETCH, Limits, Options
 
 if TYPE_CHECKING:
     from .results.baseline import Comparison
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     add("models", nargs="*", metavar="MODEL", type=paths.TFLITE,
         help=".tflite files, or NAME-int8 and NAME-fp32 of bundled models (default: those of the recommended "
         "ones)")  # fmt: skip
-    _add_measured(parser.add_argument_group("what is measured").add_argument)
+    _add_measured(parser.add_argument_group("what is measured", argument_default=argparse.SUPPRESS).add_argument)
     add = parser.add_argument_group("results").add_argument
     add("--out", metavar="DIR", type=paths.OUTPUT_FOLDER,
         help="new folder for results.json, results.csv, report.html and runs.jsonl")  # fmt: skip
@@ -68,33 +69,35 @@ def parser() -> argparse.ArgumentParser:
     gate_report.add_options(parser)
     common.add_overwrite_option(parser)
     add("--json", action="store_true", help="print the results as JSON")
-    add = parser.add_argument_group("instead of measuring").add_argument
-    add("--list", action="store_true", help="list the phones that adb sees")
-    add("--dry-run", action="store_true", help="print every adb command, ready for a shell; run none")
+    instead = parser.add_argument_group("instead of measuring").add_mutually_exclusive_group()
+    instead.add_argument("--list", action="store_true", help="list the phones that adb sees")
+    instead.add_argument("--dry-run", action="store_true", help="print every adb command, ready for a shell; run none")
     return parser
 
 
 def _add_measured(add: Callable[..., argparse.Action]) -> None:
-    """Add the options of what is measured, which belong to a benchmark: `--resume` takes none of them."""
-    add("--device", action="append", metavar="SERIAL", help="a phone's serial or host:port; host; all (default: host)")
-    add("--size", metavar="SIZE,…", help="low-resolution input: 270p, 360p, 540p, 720p, 1080p or WIDTHxHEIGHT "
+    """Add the options of what is measured, each a field of `Options`; what is not typed is not in the namespace."""
+    add("--device", dest="devices", action="append", metavar="SERIAL",
+        help="a phone's serial or host:port; host; all (default: host)")  # fmt: skip
+    add("--size", dest="sizes", action=Joined, metavar="SIZE,…",
+        help="low-resolution input: 270p, 360p, 540p, 720p, 1080p or WIDTHxHEIGHT "
         f"(default: the file's; {', '.join(DEFAULT_SIZES)} if it is dynamic)")  # fmt: skip
-    add("--delegate", default="cpu", metavar="NAME,…",
+    add("--delegate", dest="delegates", action=Joined, metavar="NAME,…",
         help="cpu[:builtin], gpu[:fp32], nnapi[:ACCELERATOR], npu, qnn[:htp|gpu|dsp][:k=v,…], "
-        "external:/path.so[:k=v,…] (default: %(default)s)")  # fmt: skip
-    add("--threads", default="1", metavar="N,…", help="CPU threads (default: 1)")
-    add("--cores", default=Options.cores, metavar="CORES",
-        help="phones: big, little, all or a hexadecimal mask (default: %(default)s)")  # fmt: skip
-    add("--rounds", type=_count, default=Options.rounds, metavar="N",
-        help="processes for each row, in shuffled order (default: %(default)s)")  # fmt: skip
-    add("--runs", type=_count, default=Options.iterations, metavar="N",
-        help="timed inferences in each process (default: %(default)s)")  # fmt: skip
-    add("--tool", default=Options.tool, metavar="TOOL", type=_TOOL,
+        "external:/path.so[:k=v,…] (default: cpu)")  # fmt: skip
+    add("--threads", action=Joined, metavar="N,…", help="CPU threads (default: 1)")
+    add("--cores", metavar="CORES",
+        help=f"phones: big, little, all or a hexadecimal mask (default: {Options.cores})")  # fmt: skip
+    add("--rounds", type=_count, metavar="N",
+        help=f"processes for each row, in shuffled order (default: {Options.rounds})")  # fmt: skip
+    add("--runs", dest="iterations", type=_count, metavar="N",
+        help=f"timed inferences in each process (default: {Options.iterations})")  # fmt: skip
+    add("--tool", metavar="TOOL", type=_TOOL,
         help="phones: tflite, litert, or the path of a benchmark_model or its folder, where --check finds LiteRT's "
-        "run_model, and the delegate npu LiteRT's libraries (default: %(default)s, fetched once: TensorFlow's newest "
-        "nightly build)")  # fmt: skip
-    add("--tool-sha256", default="", metavar="HEX", help="phones: SHA-256 that the tool must have")
-    add("--qnn", default="", metavar="DIR", type=_QNN,
+        "run_model, and the delegate npu LiteRT's libraries (default: "
+        f"{Options.tool}, fetched once: TensorFlow's newest nightly build)")  # fmt: skip
+    add("--tool-sha256", metavar="HEX", help="phones: SHA-256 that the tool must have")
+    add("--qnn", metavar="DIR", type=_QNN,
         help="phones: Qualcomm's delegate and runtime for the delegate qnn: a folder with their .aar files, these "
         "unpacked, or the SDK; or fetch, which downloads them once under Qualcomm's license")  # fmt: skip
     add("--check", action="store_true", help="phones: compare the output for a real image with this machine's")
@@ -102,8 +105,8 @@ def _add_measured(add: Callable[..., argparse.Action]) -> None:
     add("--energy", action="store_true",
         help="phones: millijoules an image by the power rails, or by the fuel gauge of a phone on Wi-Fi that does not "
         "charge; 4 minutes a row")  # fmt: skip
-    add("--cooldown", type=_seconds, default=Limits.cooldown, metavar="SECONDS",
-        help="longest wait for a hot phone (default: %(default)g)")  # fmt: skip
+    add("--cooldown", type=_seconds, metavar="SECONDS",
+        help=f"longest wait for a hot phone (default: {Limits.cooldown:g})")  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -161,7 +164,7 @@ def _notice_comparisons(comparisons: Sequence[Comparison], different: Sequence[s
     for difference in different:
         common.notice(f"compared all the same: {difference}")
     for comparison in comparisons:
-        if comparison.failed or comparison.verdict == "inconclusive":
+        if comparison.note and (comparison.failed or comparison.ratio is not None):
             (common.problem if comparison.failed else common.notice)(f"{comparison.label}: {comparison.note}")
 
 
@@ -170,7 +173,7 @@ def _measure(arguments: argparse.Namespace) -> Results:
     from .results.types import Results
 
     progress = None if arguments.quiet else common.notice
-    if arguments.imported and not (arguments.models or arguments.device or arguments.resume):
+    if _only_imports(arguments):
         return Results((), {})  # only the imported rows
     with bars() as update:
         step = update if sys.stderr.isatty() and progress else None
@@ -185,33 +188,41 @@ def _models(arguments: argparse.Namespace) -> list[str | os.PathLike[str]]:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    same_names = ("cores", "rounds", "tool", "tool_sha256", "qnn", "check", "profile", "energy")
-    values = {name: getattr(arguments, name) for name in same_names}
-    return Options(
-        devices=arguments.device or (HOST,),
-        sizes=arguments.size.split(",") if arguments.size else (),
-        delegates=arguments.delegate,
-        threads=arguments.threads.split(","),
-        iterations=arguments.runs,
-        limits=Limits(cooldown=arguments.cooldown),
-        **values,
-    )
+    values: dict[str, Any] = {action.dest: getattr(arguments, action.dest) for action in _measured(arguments)}
+    for name in ("sizes", "threads"):
+        if name in values:
+            values[name] = values[name].split(",")
+    if "cooldown" in values:
+        values["limits"] = Limits(cooldown=values.pop("cooldown"))
+    return Options(**values)
+
+
+def _measured(arguments: argparse.Namespace) -> list[argparse.Action]:
+    """The options of what is measured that were typed."""
+    parser = argparse.ArgumentParser(add_help=False)
+    _add_measured(parser.add_argument)
+    return [action for action in parser._actions if hasattr(arguments, action.dest)]
+
+
+def _only_imports(arguments: argparse.Namespace) -> bool:
+    """Whether nothing is measured: `--import` without a model, a device or a benchmark to resume."""
+    return bool(arguments.imported) and not (arguments.models or arguments.resume or hasattr(arguments, "devices"))
 
 
 def _validate(arguments: argparse.Namespace) -> None:
+    measured = [action.option_strings[0] for action in _measured(arguments)]
     if arguments.resume:
-        _validate_resume(arguments)
+        _validate_resume(arguments, measured)
+    if _only_imports(arguments) and measured:
+        raise UsageError(f"--import alone measures nothing: leave out {', '.join(measured)}, or name a model or device")
     for option in ("fail_above", "strict", "allow_different"):
         if getattr(arguments, option) and not arguments.baseline:
             raise UsageError(f"--{option.replace('_', '-')} needs a --baseline to compare with")
 
 
-def _validate_resume(arguments: argparse.Namespace) -> None:
-    measured = argparse.ArgumentParser()
-    _add_measured(measured.add_argument)
-    defaults = vars(measured.parse_args([]))
-    given = [f"--{name.replace('_', '-')}" for name, value in defaults.items() if getattr(arguments, name) != value]
-    given = [*(["MODEL"] if arguments.models else []), *given, *(["--out"] if arguments.out else [])]
+def _validate_resume(arguments: argparse.Namespace, measured: Sequence[str]) -> None:
+    others = {"--out": arguments.out, "--list": arguments.list, "--dry-run": arguments.dry_run}
+    given = [*(["MODEL"] if arguments.models else []), *measured, *(name for name, value in others.items() if value)]
     if given:
         raise UsageError(
             f"--resume measures what the benchmark in {arguments.resume} began with; "

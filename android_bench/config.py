@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ecbsr_mobile.errors import UsageError
-from ecbsr_mobile.utils.text import did_you_mean, to_utf8
+from ecbsr_mobile.utils.text import did_you_mean, either, to_utf8
 from export.resolutions import Size, parse_all
 
 HOST = "host"
@@ -273,7 +273,7 @@ def _parse_delegate(text: str) -> Delegate:
         argument = argument or QNN_BACKENDS[0]
         if argument not in QNN_BACKENDS:
             hint = did_you_mean(argument, QNN_BACKENDS)
-            raise UsageError(f"delegate {text!r}: qnn has no backend {argument!r}; use htp, gpu or dsp{hint}")
+            raise UsageError(f"delegate {text!r}: qnn has no backend {argument!r}; use {either(QNN_BACKENDS)}{hint}")
     elif not argument.startswith("/"):
         raise UsageError(f"delegate {text!r} needs the absolute path of its library: external:/path.so")
     pairs = [option.partition("=") for option in options.split(",")] if options else []

@@ -18,6 +18,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import recipe
 from ecbsr_mobile.tflite.litert_shapes import with_litert_shapes
 from ecbsr_mobile.tflite.reader import with_text_names
+from ecbsr_mobile.tflite.resize import subgraph_call
 from ecbsr_mobile.utils.files import write_bytes
 from ecbsr_mobile.utils.text import to_utf8
 from export import resolutions
@@ -42,22 +43,18 @@ class Model:
     def resized(self, size: tuple[int, int]) -> bytes:
         """The bytes of the file with every tensor shape fixed for the input `size`, (width, height).
 
-        At its own size, a file that cannot be resized is returned as it is; so is one that is compiled for an NPU.
+        At its own size, they are the file as an app loads it, since what delegates take can depend on the shapes in it;
+        of several subgraphs, the first alone, if it runs no other one.
 
         Raises:
             EcbsrError: the model does not support that size.
         """
-        if self.compiled_for:
-            own = tflite.input_size(self.graph)
-            if size != own:
-                raise EcbsrError(f"it is compiled for {own[0]}x{own[1]}; compile it for the other size")
-            return self.path.read_bytes()
-        try:
-            return tflite.write(tflite.at_size(self.graph, *size))
-        except EcbsrError:
-            if size != tflite.input_size(self.graph):
-                raise
+        own = tflite.input_size(self.graph)
+        if self.compiled_for and size != own:
+            raise EcbsrError(f"it is compiled for {own[0]}x{own[1]}; compile it for the other size")
+        if size == own and (self.graph.subgraphs == 1 or subgraph_call(self.graph)):
             return with_text_names(self.path.read_bytes())
+        return tflite.write(tflite.at_size(self.graph, *size))
 
     @property
     def compiled_for(self) -> tuple[str, str] | None:

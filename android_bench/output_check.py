@@ -13,7 +13,7 @@ from ecbsr_mobile.metrics import psnr_from_mse
 from ecbsr_mobile.reference_picture import SIZE, bundled_image, with_colors
 from ecbsr_mobile.tflite import isolated
 from ecbsr_mobile.tflite.image_io import ImageIO, ImageTensor, image_io
-from ecbsr_mobile.tflite.litert_shapes import read_as_litert
+from ecbsr_mobile.tflite.reader import with_text_names
 from ecbsr_mobile.tflite_range import settle
 from ecbsr_mobile.utils.guard import TemporaryFolder
 
@@ -24,22 +24,24 @@ MIN_PSNR = 35.0
 stay above 40 dB; an operator with a wrong result falls below 30 dB."""
 
 
-def read_io(model: bytes, limit: float, stop: threading.Event, name: str = "the model") -> tuple[ImageIO, list[str]]:
+def read_io(
+    data: bytes, graph: tflite.Graph, limit: float, stop: threading.Event, name: str = "the model"
+) -> tuple[ImageIO, list[str]]:
     """How a model stores images, and notes about it: what is assumed, and that it is much worse than bicubic.
 
-    It runs on this machine, for at most `limit` seconds each time. `name` is the model in notes.
+    It runs on this machine, for at most `limit` seconds each time. `data` are the bytes of its file, and `graph` has
+    the shapes that LiteRT infers; `name` is the model in notes.
 
     Raises:
         EcbsrError: its input or output is not an image, or it does not run here.
         Canceled: `stop` was set.
     """
-    model, graph = read_as_litert(model)
     io, size = image_io(graph), tflite.input_size(graph)
     try:
         resized = tflite.at_size(graph, *SIZE)
         sized, size, reading = tflite.write(resized), SIZE, io.of(resized)
     except EcbsrError:
-        sized, reading = model, io  # it runs at its own size only
+        sized, reading = with_text_names(data), io  # it runs at its own size only
 
     def run(stored: np.ndarray) -> np.ndarray:
         with TemporaryFolder("ecbsr-bench-") as folder:

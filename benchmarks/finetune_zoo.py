@@ -4,9 +4,9 @@
 
 Starts from the stored int8 weights, if there are some, and from calibrated ones, learns to give the float network's
 results, and writes the weights with the least expected loss on the pictures of `--val` and the bundled ones, of which a
-drawing is one, into `ecbsr_mobile/zoo/`. Then `make zoo` writes the `.tflite` files. Prints, for each model, the expected
-loss in dB of the stored weights and of each candidate. `--degrade` is for a model that was trained with it: LR is degraded
-the same way.
+drawing is one, into `ecbsr_mobile/zoo/`. Then `make zoo` writes the `.tflite` files. Prints, for each model, the
+expected loss in dB of the stored weights and of each candidate. `--degrade` is for a model that was trained with it: LR
+is degraded the same way.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from .errors import UsageError
+from .utils.text import either
 
 Activation = Literal["prelu", "relu", "leaky"]
 """`prelu`: one learned slope per channel; `leaky`: one learned slope per layer; `relu`: none."""
@@ -47,7 +48,7 @@ class Architecture:
         if self.blocks < 0 or self.channels < 1:
             raise UsageError(f"a network of {self.blocks} blocks and {self.channels} channels cannot be built")
         if self.scale not in SCALES:
-            raise UsageError(f"scale {self.scale} is not supported; use 2, 3 or 4")
+            raise UsageError(f"scale {self.scale} is not supported; use {either(SCALES)}")
         if self.colors not in COLORS:
             raise UsageError(f"{self.colors} color channels are not supported; use 1 (luma) or 3 (RGB)")
         if self.activation not in ACTIVATIONS:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+MAX_SAID = 10
+"""Images that cannot be used, of which a message says each with its reason."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """An image in high and low resolution: `hr` [scale·H, scale·W, 3] and `lr` [H, W, 3], RGB uint8."""
@@ -45,10 +49,26 @@ def pairs(folder: str | os.PathLike[str], scale: int) -> Iterator[Pair]:
 
     Raises:
         EcbsrError: there are no images, an LR image is missing or has the wrong size, or HR and LR cannot be told
-            apart.
+            apart; at the end, if some images cannot be read: all of them.
     """
+    failures = []
     for hr_path, lr_path in paths(folder, scale):
-        yield read_pair(hr_path, lr_path, scale)
+        try:
+            pair = read_pair(hr_path, lr_path, scale)
+        except EcbsrError as error:
+            failures.append(str(error))
+        else:
+            yield pair
+    if failures:
+        raise EcbsrError(_cannot_be_used(folder, failures))
+
+
+def _cannot_be_used(folder: str | os.PathLike[str], failures: list[str]) -> str:
+    """What to say of the images of a folder that cannot be read: all at once, so that they are repaired at once."""
+    if len(failures) == 1:
+        return failures[0]
+    left_out = f"; and {len(failures) - MAX_SAID} more" if len(failures) > MAX_SAID else ""
+    return f"{folder}: {len(failures)} images cannot be used: {'; '.join(failures[:MAX_SAID])}{left_out}"
 
 
 def read_pair(hr_path: Path, lr_path: Path | None, scale: int) -> Pair:
@@ -98,10 +118,15 @@ def paths(folder: str | os.PathLike[str], scale: int) -> list[tuple[Path, Path |
     except EcbsrError:
         if not root.is_dir() or not any(child.is_dir() for child in root.iterdir()):
             raise
+        below = images.folders_below(root)
+        not_read = f" (those in {first_and_more(below)} are not read)" if below else ""
         raise EcbsrError(
-            f"{root}: contains neither images, nor HR/ and LR/, nor x{scale}/HR/ and x{scale}/LR/, "
+            f"{root}: contains neither images{not_read}, nor HR/ and LR/, nor x{scale}/HR/ and x{scale}/LR/, "
             f"nor NAME_HR/ and NAME_LR_bicubic/X{scale}/, nor image_SRF_{scale}/"
         ) from None
+    if below := images.folders_below(root):
+        text = f"{root}: without the images in the folders below it: {first_and_more(below)}"
+        warnings.warn(text, UserWarning, stacklevel=2)
     return _side_by_side(root, files, scale)
 
 

@@ -78,11 +78,15 @@ class ECB(nn.Module):
         self.conv1x1_sby = Conv1x1Edge(inputs, outputs, SOBEL_Y)
         self.conv1x1_lpl = Conv1x1Edge(inputs, outputs, LAPLACIAN)
 
+    @property
+    def branches(self) -> tuple[Conv1x1Conv3x3 | Conv1x1Edge, ...]:
+        """The branches beside the 3×3 convolution and the identity."""
+        return self.conv1x1_3x3, self.conv1x1_sbx, self.conv1x1_sby, self.conv1x1_lpl
+
     def collapse(self) -> Kernel:
         """The one 3×3 kernel that equals all branches; differentiable."""
-        branches = (self.conv1x1_3x3, self.conv1x1_sbx, self.conv1x1_sby, self.conv1x1_lpl)
         plain = self.conv3x3.weight, bias_of(self.conv3x3)
-        return sum_of_branches([plain, *(branch.collapse() for branch in branches)], self.identity)
+        return sum_of_branches([plain, *(branch.collapse() for branch in self.branches)], self.identity)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, in, H, W] → [N, out, H, W] through the collapsed kernel; gradients reach every branch.
@@ -95,6 +99,7 @@ class ECB(nn.Module):
 
     def forward_branches(self, x: Tensor) -> Tensor:
         """The same output computed branch by branch, as written in the paper; the reference for `forward`."""
-        y: Tensor = self.conv3x3(x) + self.conv1x1_3x3(x)
-        y = y + self.conv1x1_sbx(x) + self.conv1x1_sby(x) + self.conv1x1_lpl(x)
+        y: Tensor = self.conv3x3(x)
+        for branch in self.branches:
+            y = y + branch(x)
         return y + x if self.identity else y

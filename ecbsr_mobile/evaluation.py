@@ -13,9 +13,10 @@ import numpy as np
 
 from . import dataset, images, metrics
 from .errors import EcbsrError
-from .upscaling import finite
+from .upscaling import finite, open_model
 
 if TYPE_CHECKING:
+    from .network import PlainNet
     from .upscaling import Model
     from .utils.progress import Progress
 
@@ -33,7 +34,7 @@ class Score:
 
 
 def evaluate(
-    model: Model,
+    model: str | os.PathLike[str] | PlainNet | Model,
     folder: str | os.PathLike[str],
     progress: Progress | None = None,
     failures: list[str] | None = None,
@@ -46,16 +47,17 @@ def evaluate(
     not rounded unless the model's input is an integer tensor.
 
     Args:
-        model: a network of any runtime.
+        model: a network, a weights file, the name of a bundled model, or a `.tflite`.
         folder: a folder of images (see `dataset.pairs`).
         progress: shows progress over the images.
         failures: gets the message of each image that cannot be read, which is then left out; None raises it.
 
     Raises:
-        EcbsrError: see `dataset.pairs`; or no image can be read.
+        EcbsrError: see `open_model` and `dataset.pairs`; or no image can be read.
     """
+    model = open_model(model)
     scale = model.scale
-    name = Path(folder).name
+    name = Path(os.path.abspath(folder)).name  # that of "." is empty
     paths = dataset.paths(folder, scale)
     scores = []
     for hr, lr in progress(paths, f"evaluating {name}") if progress else paths:

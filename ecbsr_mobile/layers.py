@@ -13,9 +13,13 @@ from .architecture import Activation
 
 def activation_layer(activation: Activation, channels: int) -> nn.Module:
     """The activation layer that follows a convolution with `channels` output channels."""
-    if activation == "relu":
-        return nn.ReLU()
-    return PReLU(channels) if activation == "prelu" else nn.PReLU(1)
+    match activation:
+        case "prelu":
+            return PReLU(channels)
+        case "leaky":
+            return nn.PReLU(1)
+        case "relu":
+            return nn.ReLU()
 
 
 class PReLU(nn.PReLU):

@@ -19,7 +19,10 @@ from .ecb import ECB
 from .layers import activation_layer, bias_of
 
 Layer = tuple[Tensor, Tensor, Tensor | None]
-"""Kernel [out, in, 3, 3], bias [out], and the slopes of the PReLU that follows ([out] or [1]), if any."""
+"""Kernel [out, in, 3, 3], bias [out], and the slopes of the PReLU that follows ([out] or [1]).
+
+Without slopes, a ReLU follows, and nothing after the last layer.
+"""
 
 
 class ECBSR(nn.Module):

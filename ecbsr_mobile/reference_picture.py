@@ -59,6 +59,11 @@ class ReferencePicture:
         """The LR image in [0, 1]."""
         return self.lr.astype(np.float32) / np.float32(255)
 
+    @property
+    def flat_psnr(self) -> float:
+        """PSNR in dB of the best image of one color."""
+        return _psnr(np.broadcast_to(images.round_to(self.hr.mean((0, 1)), np.uint8), self.hr.shape), self.hr)
+
     def psnr(self, result: NDArray[np.floating]) -> float:
         """PSNR in dB of an SR image in [0, 1], rounded to 8 bits; -inf where it contains NaN."""
         height, width = self.hr.shape[:2]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import reference_picture
+from . import images, reference_picture
 from .tflite.value_range import SIGNED
 
 if TYPE_CHECKING:
@@ -31,8 +31,11 @@ FAR_DB = 3.0
 And for a scale of 1: how much a network restores depends on what it is trained for, too.
 """
 
-IMAGE_DB = 4.0
-"""A result that is further below bicubic is no image, in whatever range."""
+IMAGE_DB, ONLY_DB = 4.0, 10.0
+"""A result that is further below bicubic is no image, unless it is so much better than that of the assumed range.
+
+A network can change colors or contrast, as those do that were trained with the pictures of two cameras.
+"""
 
 
 def settle(
@@ -52,7 +55,7 @@ def settle(
         option: what notes say of how to set the range of floats; "" where that is not possible.
 
     Returns:
-        The reading, and notes: that a range is assumed, and that the result is much worse than bicubic.
+        The reading, and notes: that a range is assumed, that the result is much worse than bicubic, that RGB is wrong.
 
     Raises:
         EcbsrError: the model does not run, or gives infinities or NaN.
@@ -84,13 +87,33 @@ def settle(
     worse = reference_picture.below_bicubic(picture, psnr)
     if worse:
         notes.append(f"{name} {worse}: it is not trained for this, or its values are not in {chosen.text}{hint}")
+    in_ycbcr = _in_ycbcr_psnr(chosen, run, picture)
+    if in_ycbcr > max(psnr + CLEARLY_DB, picture.least_psnr):
+        notes.append(
+            f"{name}: its three channels seem to be Y, Cb and Cr, with which it gives {in_ycbcr:.2f} dB on a bundled "
+            f"image; as RGB, which it is given, {psnr:.2f} dB: convert it for RGB, or for luma alone"
+        )
     return chosen, notes
+
+
+def _in_ycbcr_psnr(
+    io: ImageIO, run: Callable[[NDArray[Any]], NDArray[Any]], picture: reference_picture.ReferencePicture
+) -> float:
+    """PSNR in dB where the three channels are Y, Cb and Cr; -inf for luma, and for a scale of 1.
+
+    Noise and JPEG leave other errors in chroma, so that a denoiser for RGB can gain by it.
+    """
+    if io.colors != 3 or picture.scale == 1:
+        return -math.inf
+    levels = np.dstack([images.luma(picture.lr), images.chroma(picture.lr)]) / np.float32(255)
+    result = io.output.load(run(io.input.store(levels))) * np.float32(255)
+    return picture.psnr(images.ycbcr_to_rgb(result[:, :, 0], result[:, :, 1:]) / np.float32(255))
 
 
 def _needed(picture: reference_picture.ReferencePicture, reading: ImageIO, psnr: float) -> float:
     """How many dB better than the assumed one a reading of this PSNR has to be."""
     if psnr < picture.bicubic_psnr - IMAGE_DB:
-        return math.inf
+        return ONLY_DB if psnr > picture.flat_psnr + FAR_DB else math.inf
     if psnr < picture.least_psnr:
         return FAR_DB
     if reading.input.values == reading.output.values == SIGNED:

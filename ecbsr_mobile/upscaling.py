@@ -138,8 +138,10 @@ def upscale(
 
     Raises:
         EcbsrError: see `open_model`.
+        UsageError: `image` is something else.
     """
-    if isinstance(image, np.ndarray):
+    if not isinstance(image, Picture):
+        _check_pixels(image)
         return upscale(Picture(image), model, tile, progress).pixels
     model = open_model(model)
     width, height = image.size
@@ -153,6 +155,23 @@ def upscale(
         if alpha is not None and strip.alpha is not None:
             alpha[rows] = strip.alpha
     return replace(image, pixels=pixels, alpha=alpha)
+
+
+def _check_pixels(image: object) -> None:
+    """Refuse what is no array of pixels: a float in [0, 1] would become black, RGBA has its alpha in a `Picture`.
+
+    Raises:
+        UsageError: see `upscale`.
+    """
+    if not isinstance(image, np.ndarray):
+        raise UsageError(f"the image is a {type(image).__name__}; give a Picture, or an array of its pixels")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise UsageError(f"the pixels are {image.dtype}; give uint8, or uint16 for 16 bits per channel")
+    if image.ndim != 3 or image.shape[2] not in (1, 3) or not image.size:
+        raise UsageError(
+            f"the pixels have the shape {list(image.shape)}; give [H, W, 3] for RGB, [H, W, 1] for gray, and alpha as "
+            "that of a Picture"
+        )
 
 
 def upscale_strips(

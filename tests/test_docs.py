@@ -11,13 +11,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ecbsr_mobile import images, upscale, zoo
-from tests.helpers.commands import DEFECT, argv, entry_points, environment, module
+from ecbsr_mobile.training.settings import Report
+from tests.helpers.commands import DEFECT, argv, call_here, entry_points, environment, module
 from tests.helpers.paths import ROOT
 
 README, DOCS, EXAMPLES = ROOT / "README.md", ROOT / "docs", ROOT / "examples"
@@ -101,6 +103,31 @@ def test_the_options_of_each_command_exist(path: Path) -> None:
         usage = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment()).stdout
         for option in (word.partition("=")[0] for word in words if word.startswith("--")):
             assert re.search(rf"(?<![\w-]){option}(?![\w-])", usage), f"{path.name}: {command}: {option}"
+
+
+def test_json_documents_have_the_keys_of_the_docs(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8").partition("## JSON documents")[2]
+    rows = dict(re.findall(r"^\| `(ecbsr .+?) \| (.+) \|$", text, re.MULTILINE))
+    keys = {command.rstrip("`"): set(re.findall(r"`(\w+)`", row)) for command, row in rows.items()}
+    model = str(zoo.tflite("ecbsr-m4c8-x2"))
+    shutil.copy(zoo.pictures()[0], tmp_path)
+    bench = ("--size", "8x8", "--rounds", "1", "--runs", "1")
+    for command, arguments in {
+        "ecbsr audit": (model, "--require", "cpu"),
+        "ecbsr bench": (model, *bench),
+        "ecbsr bench --dry-run": (model, *bench, "--device", "serial", "--dry-run"),
+        "ecbsr upscale": (tmp_path / zoo.pictures()[0].name, "-o", tmp_path / "larger.png", "--model", model),
+        "ecbsr eval": (model, "--data", tmp_path),
+        "ecbsr models": (),
+    }.items():
+        done = call_here(" ".join(command.split()[:2]), *arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout, parse_constant=pytest.fail)  # no NaN, no Infinity
+        assert set(document) - {"schema"} <= keys[command], command
+        part = {"ecbsr audit": "files", "ecbsr eval": "models", "ecbsr upscale": "pictures"}.get(command)
+        for entry in document[part] if part else []:
+            assert set(entry) <= keys[command], command
+    assert {field.name for field in fields(Report)} | {"weights"} == keys["ecbsr train"]
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)

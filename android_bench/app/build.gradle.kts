@@ -5,7 +5,7 @@ plugins {
 
 android {
     namespace = "ecbsr.demo"
-    compileSdk = 34
+    compileSdk = 36
 
     defaultConfig {
         applicationId = "ecbsr.demo"

@@ -97,8 +97,8 @@ class HostRunner:
     def check(self, case: Case) -> Check:
         """No comparison, because this machine is the reference; a note where the model is much worse than bicubic."""
         try:
-            data = self.models[case.model].path.read_bytes()
-            _, notes = output_check.read_io(data, self.options.limits.run, self.stop)
+            model = self.models[case.model]
+            _, notes = output_check.read_io(model.path.read_bytes(), model.graph, self.options.limits.run, self.stop)
         except EcbsrError as error:
             return Check(note=f"not compared: {error}")
         return Check(note="; ".join(notes))

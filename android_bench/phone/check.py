@@ -16,6 +16,7 @@ import numpy as np
 
 from ecbsr_mobile import tflite
 from ecbsr_mobile.tflite.image_io import ImageIO
+from ecbsr_mobile.tflite.litert_shapes import read_as_litert
 
 from .. import output_check
 from ..benchmark_tool import binary, flags
@@ -46,7 +47,7 @@ def check(runner: PhoneRunner, case: Case) -> Check:
         EcbsrError: the phone can no longer be used, or this machine cannot run the model.
     """
     model = runner.model_file(case)
-    graph = tflite.read(model)
+    _, graph = read_as_litert(model.read_bytes())
     io = runner.image_io(case.model).of(graph)
     values = runner.folder / "values.bin"
     values.write_bytes(output_check.input_image(io.input))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 import shlex
 import threading
 import time
@@ -19,6 +20,7 @@ from ecbsr_mobile.utils.text import last_line
 
 from ..benchmark_tool import binary
 from ..config import Options
+from ..results.types import State
 from . import device_info, energy, file_check, power_rails, screen
 from .adb import ADVICE, Adb, AdbError, AdbTimeout, PhoneLost
 from .adb_server import ensure_server
@@ -40,6 +42,8 @@ RESTORE = f"""{KILL_TOOL}
 rm -f {power_rails.TRACE} 2>/dev/null
 rm -rf {FOLDER} || {{ sleep 1; rm -rf {FOLDER}; }}"""
 """The script that leaves the phone as it was. A process that was killed can still write its last file."""
+
+_IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
 
 T = TypeVar("T")
 
@@ -155,10 +159,13 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         """What the tool's last run wrote to the system's log; "" before Android 7, which cannot choose a process."""
         return self.adb.shell(f"p=$(cat {FOLDER}/pid 2>/dev/null) && logcat -d -t 2000 --pid=$p").out
 
-    def read_condition(self) -> device_info.Reading:
-        """The condition of the phone now. Also refreshes the lock, and then turns the screen on where it is off."""
+    def read_condition(self) -> State:
+        """The condition of the phone now, at 0 seconds.
+
+        Also refreshes the lock, and then turns the screen on where it is off.
+        """
         script = f"{REFRESH}\n{screen.READ}\n{screen.KEEP_AWAKE}\n{device_info.READ_CONDITION}"
-        return device_info.parse_reading(self.adb.shell(script).out)
+        return device_info.parse_condition(self.adb.shell(script).out)
 
     def retrying(self, action: Callable[[], T]) -> T:
         """The result of `action`, which is repeated where the phone disconnects during it and comes back.
@@ -198,7 +205,8 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         if state == "device":
             return
         if not state:
-            raise EcbsrError(f"adb sees no phone {self.serial}; ecbsr-bench --list shows those that it sees")
+            port = f"; with its port, it is {self.serial}:5555" if _IPV4.fullmatch(self.serial) else ""
+            raise EcbsrError(f"adb sees no phone {self.serial}{port}; ecbsr-bench --list shows those that it sees")
         raise EcbsrError(f"{self.serial} is {state}; {ADVICE.get(state, 'start Android on it')}")
 
     def _wait_until_started(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ecbsr_mobile.errors import EcbsrError
 
 from ..results import explanations
-from ..results.types import Core
+from ..results.types import Core, State
 from . import screen
 
 _CPU = "/sys/devices/system/cpu"
@@ -43,6 +43,7 @@ _HAL_TEMPERATURE = re.compile(
 _CELSIUS = (-50, 150)  # readings outside of it are no temperatures
 THROTTLED = 0.9  # of a core's usual clock; below, it is throttled
 SERIAL_DIGITS = 12  # hexadecimal; enough to tell phones apart
+_VIRTUAL_HARDWARE = ("goldfish", "ranchu", "cutf", "vbox86")  # Android's emulators, Cuttlefish, Genymotion
 _SKIN = 3  # android.os.Temperature.TYPE_SKIN
 
 
@@ -69,25 +70,6 @@ class PhoneProperties:
         return hashlib.sha256(self.serial.encode()).hexdigest()[:SERIAL_DIGITS] if self.serial else ""
 
 
-@dataclass(frozen=True)
-class Reading:
-    """The condition of a phone at one moment. None: not reported."""
-
-    battery_celsius: float | None
-    battery_percent: int | None
-    thermal_status: int | None
-    skin_celsius: float | None
-    max_mhz: tuple[int, ...]
-    governors: tuple[str, ...]
-    cores: tuple[int, ...]  # the index of each core in max_mhz
-    wakefulness: str  # Android's word: "Awake", "Asleep", "Dozing", "Dreaming"
-
-    @property
-    def clocks(self) -> dict[int, int]:
-        """The highest clock that is currently allowed, by the index of the core, in MHz."""
-        return dict(zip(self.cores, self.max_mhz, strict=True))
-
-
 def parse_properties(text: str) -> PhoneProperties:
     """Parse the output of `READ_PROPERTIES`."""
     parts = _sections(text)
@@ -111,31 +93,33 @@ def parse_properties(text: str) -> PhoneProperties:
         cpu_flags=explanations.flags(parts.get("cpuinfo", "")),
         boot=boot_id(parts.get("boot", "")),
         serial=first("ro.serialno", "ro.boot.serialno"),
-        is_emulator="1" in (first("ro.kernel.qemu"), first("ro.boot.qemu")),
+        is_emulator="1" in (first("ro.kernel.qemu"), first("ro.boot.qemu"), first("ro.hardware.virtual_device"))
+        or first("ro.hardware").startswith(_VIRTUAL_HARDWARE),
         battery_saver=parts.get("power", "").split()[-1:] == ["1"],
     )
 
 
-def parse_reading(text: str) -> Reading:
-    """Parse the output of `READ_CONDITION`, and of `screen.READ` before it."""
+def parse_condition(text: str) -> State:
+    """Parse the output of `READ_CONDITION`, and of `screen.READ` before it; `seconds`, which is not in it, is 0."""
     parts = _sections(text)
-    battery, thermal = parts[""], parts.get("thermal", "")
-    tenths = _integer(r"^\s*temperature: (-?[0-9]{1,9})\s*$", battery)
+    screen_and_battery, thermal = parts[""], parts.get("thermal", "")
+    tenths = _integer(r"^\s*temperature: (-?[0-9]{1,9})\s*$", screen_and_battery)
     current = thermal.partition("Current temperatures from HAL")[2] or thermal
     skins = [float(value) for value, kind in _HAL_TEMPERATURE.findall(current) if int(kind) == _SKIN]
     skins = [celsius for celsius in skins if _CELSIUS[0] < celsius < _CELSIUS[1]]
     lines = [line.split() for line in parts.get("cores", "").splitlines()]
     numbered = sorted((index, line[1:]) for line in lines if line and (index := _index(line[0])) is not None)
     clocks = {index: khz // 1000 for index, rest in numbered if rest and (khz := _number(rest[0])) is not None}
-    return Reading(
+    return State(
+        seconds=0.0,
         battery_celsius=tenths / 10 if tenths is not None and _CELSIUS[0] < tenths / 10 < _CELSIUS[1] else None,
-        battery_percent=_integer(r"^\s*level: ([0-9]{1,2}|100)\s*$", battery),
+        battery_percent=_integer(r"^\s*level: ([0-9]{1,2}|100)\s*$", screen_and_battery),
         thermal_status=_integer(r"^\s*Thermal Status: ([0-9]{1,3})\s*$", thermal),
         skin_celsius=max(skins) if skins else None,
         max_mhz=tuple(clocks.values()),
         governors=tuple(dict.fromkeys(rest[1] for _, rest in numbered if len(rest) > 1)),
         cores=tuple(clocks),
-        wakefulness=screen.wakefulness(battery),
+        wakefulness=screen.wakefulness(screen_and_battery),
     )
 
 

@@ -112,8 +112,10 @@ class PhoneRunner:
             return Run(case, number, "failed", str(error))
         try:
             return self.device.retrying(lambda: self._measure(case, number, model))
-        except PhoneLost:
-            return Run(case, number, "lost", f"the phone disconnected {TRIES} times during this run")
+        except PhoneLost as lost:
+            reason = str(lost).removeprefix(f"{self.device.serial}: ")
+            note = f"the phone disconnected, or did not answer, {TRIES} times during this run: {reason}"
+            return Run(case, number, "lost", note)
 
     def check(self, case: Case) -> Check:
         """Compare the output for a real image with the output of this machine."""
@@ -265,13 +267,14 @@ class PhoneRunner:
     def image_io(self, name: str) -> ImageIO:
         """How a model stores images."""
         if name not in self.readings:
-            data = self.models[name].path.read_bytes()
-            self.readings[name] = output_check.read_io(data, self.options.limits.run, self.stop)
+            model = self.models[name]
+            data, limit = model.path.read_bytes(), self.options.limits.run
+            self.readings[name] = output_check.read_io(data, model.graph, limit, self.stop)
         return self.readings[name][0]
 
     def _state(self) -> State:
-        reading = self.device.read_condition()
-        return State(seconds=round(time.monotonic() - self.started, 3), **vars(reading))
+        condition = self.device.read_condition()
+        return replace(condition, seconds=round(time.monotonic() - self.started, 3))
 
     def _cool_down(self) -> State:
         """Wait, within the limit, until the phone is neither hot nor throttled; the last state that was read."""
@@ -295,7 +298,7 @@ class PhoneRunner:
             return ""
         if state.thermal_status:
             return f"thermal status {state.thermal_status}"
-        return device_info.limited(dict(zip(state.cores, state.max_mhz, strict=True)), self.device.clocks)
+        return device_info.limited(state.clocks, self.device.clocks)
 
 
 def _is_hot(state: State) -> bool:

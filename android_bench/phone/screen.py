@@ -21,18 +21,22 @@ WENT_OFF = "its screen was off at the end of the run, which can lower the clocks
 def turn_on(folder: str) -> str:
     """The script that turns the screen on; `note` reads its output.
 
-    The original settings are saved in `folder`, unless an interrupted benchmark has already saved them.
+    The original settings are saved in `folder`, unless an interrupted benchmark has already saved them. Nothing is
+    changed where they cannot be saved, as on a full storage: it would stay so.
     """
     return f"""s={folder}/screen
 : > $s.turning-on
 if [ ! -s $s ]; then
-settings get global stay_on_while_plugged_in > $s 2>/dev/null
-dumpsys power | grep mWakefulness= >> $s
+(settings get global stay_on_while_plugged_in 2>/dev/null
+dumpsys power | grep mWakefulness=
+echo saved) > $s
 fi
+if grep -q saved $s; then
 svc power stayon true >/dev/null 2>&1
 if grep -q -e Asleep -e Dozing -e Dreaming $s; then
 {_WAKE}
 for second in 1 2 3; do dumpsys power | grep -q mWakefulness=Awake && break; sleep 1; done
+fi
 fi
 dumpsys power | grep mWakefulness=
 rm -f $s.turning-on
@@ -47,7 +51,7 @@ def restore(folder: str) -> str:
     """
     return f"""s={folder}/screen
 for second in 1 2 3 4 5; do [ -e $s.turning-on ] || break; sleep 1; done
-[ -s $s ] || exit 0
+grep -q saved $s 2>/dev/null || exit 0
 v=$(grep '^[0-9][0-9]*$' $s)
 if [ -n "$v" ]; then settings put global stay_on_while_plugged_in $v
 elif grep -q '^null' $s; then settings delete global stay_on_while_plugged_in

@@ -19,7 +19,7 @@ class Comparison:
     """One row and the row of the same case in the baseline. `ratio` is now / before: above 1 is slower.
 
     `verdict` is "passed", "slower", "inconclusive", "unpaired" (without a partner) or "" (nothing to decide); `failed`
-    tells whether it counts against the session.
+    tells whether it counts against the session. `note` is the reason, and that the delegate runs fewer nodes.
     """
 
     case: Case
@@ -81,9 +81,23 @@ def _compare(row: Row, before: Row | None, fail_above: float | None) -> Comparis
         return replace(comparison, verdict="unpaired", failed=fail_above is not None, note=note)
     ratio, limits = stats.ratio(row.median_ms, row.ci95_ms, before.median_ms, before.ci95_ms)
     verdict, note = _verdict(ratio, limits, (row.status, before.status), fail_above) if fail_above else ("", "")
+    note = "; ".join(filter(None, (note, _fewer_nodes(row, before))))
     ci95 = (stats.rounded(limits[0]), stats.rounded(limits[1])) if limits else None
     failed = verdict == "slower"
     return replace(comparison, ratio=stats.rounded(ratio), ci95=ci95, verdict=verdict, failed=failed, note=note)
+
+
+def _fewer_nodes(row: Row, before: Row) -> str:
+    """That the delegate runs a smaller share of the nodes than in the baseline; "" where it does not."""
+    shares = [
+        each.nodes_delegated / each.nodes_total
+        for each in (row, before)
+        if each.nodes_total and each.nodes_delegated is not None
+    ]
+    if len(shares) < 2 or shares[0] >= shares[1]:
+        return ""
+    now, then = (f"{each.nodes_delegated} of {each.nodes_total}" for each in (row, before))
+    return f"the delegate runs {now} nodes, and ran {then} in the baseline"
 
 
 def _verdict(

@@ -60,6 +60,11 @@ class State:
     cores: tuple[int, ...] = ()  # the index of each core in max_mhz, which has no cores that are offline
     wakefulness: str = ""  # of a phone, before its screen is turned on: "Awake", "Asleep", "Dozing", "Dreaming"
 
+    @property
+    def clocks(self) -> dict[int, int]:
+        """The highest clock that is currently allowed, by the index of the core, in MHz."""
+        return dict(zip(self.cores, self.max_mhz, strict=True))
+
 
 @dataclass(frozen=True)
 class Check:

@@ -78,7 +78,7 @@ def _page_model(model: Model, index: int) -> PageModel:
     content, shapes = sized_words(graph)
     notes: list[str] = []
     if not (io.input.recorded and io.output.recorded):
-        io, notes = read_io(content, RUN_SECONDS, threading.Event(), model.name)
+        io, notes = read_io(content, tflite.read(content), RUN_SECONDS, threading.Event(), model.name)
     info = {name: value for name, value in model.info().items() if name != "path"}  # the page is for others
     description = {
         "name": model.name,

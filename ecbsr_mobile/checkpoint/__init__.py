@@ -3,7 +3,8 @@
 The shapes in a state dict determine depth, width, scale, colors and the kind of slopes. They do not determine whether
 the blocks have an identity branch, the network's value range, an activation without weights, or whether the image is
 added to the result. A trained network's answers to gray images show most of it (see `gray`); else each layout has a
-default. A `UserWarning` names the assumptions.
+default. Names that no layout has are read as a chain of layers if its answers prove it (see `proof`). A `UserWarning`
+names the assumptions.
 """
 
 from __future__ import annotations
@@ -68,9 +69,8 @@ def load(
             raise EcbsrError("is no regular file; copy what it yields to a file first")
         with contents(file) as found:
             choice = choose(found)
-            net, assumptions = plain_net(
-                read_all(choice.state), choice.keys, found.metadata, identity, value_range, activation, residual, slope
-            )
+            stated = (identity, value_range, activation, residual, slope)
+            net, assumptions = plain_net(read_all(choice.state), choice.keys, found.metadata, *stated, choice.unproven)
     except EcbsrError as error:
         raise type(error)(f"{file}: {error}") from None
     if notes := _notes(choice, assumptions):

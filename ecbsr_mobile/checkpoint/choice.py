@@ -12,6 +12,7 @@ from ..utils.text import printable
 from . import averages
 from .averages import MAX_NAME, Kind, words
 from .files import Contents
+from .in_order import layers_in_order
 from .layouts import NAME, lists_of_layers
 from .pickles import Call, Name, is_data, walk
 from .stored import Stored, unreadable
@@ -52,6 +53,7 @@ class Choice:
 
     `keys` are those of the dicts around the tensors; `averaged` names the moving average that was chosen, if any;
     `left_out` names what stood beside the network, and `unused` describes the averages that were not taken.
+    `unproven`: why the names are refused, where the tensors are taken for one chain of layers in their order.
     """
 
     state: dict[str, Stored]
@@ -59,6 +61,7 @@ class Choice:
     averaged: str = ""
     left_out: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    unproven: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,11 @@ def choose(contents: Contents) -> Choice:
     refusals: list[str] = []
     found: list[_Found] = []
     places = averages.saved(contents)
-    for keys, state, idle in _states(contents):
-        if not any(map(_is_other, keys)):
-            networks = _networks(keys, state, refusals)
-            found += (replace(item, kind=averages.kind(keys, item.prefix, idle, places)) for item in networks)
+    for find in (_networks, _networks_in_order):
+        for keys, state, idle in [] if found else _states(contents):
+            if not any(map(_is_other, keys)):
+                networks = find(keys, state, refusals)
+                found += (replace(item, kind=averages.kind(keys, item.prefix, idle, places)) for item in networks)
     if not found:
         raise EcbsrError(refusals[0] if refusals else _what_it_is(contents))
     best = min(item.kind for item in found)
@@ -163,6 +167,25 @@ def _networks(keys: tuple[str, ...], state: dict[str, Stored], refusals: list[st
         yield _Found(Choice(group, keys, "", left_out), where, prefix)
     if not groups and others:
         refusals.append(_foreign(others[0], state))
+
+
+def _networks_in_order(keys: tuple[str, ...], state: dict[str, Stored], refusals: list[str]) -> Iterator[_Found]:
+    """The chains of layers in one state dict whose names are refused: the whole, or each part with a prefix."""
+    belonging = {
+        name: stored
+        for name, stored in _renamed(state, {name: _AROUND.sub("", name) for name in state}).items()
+        if len(name) <= MAX_NAME and not _is_counter(name, stored) and not _is_beside(name) and not _is_other(name)
+    }
+    prefixes = dict.fromkeys(name.partition(".")[0] + "." for name in belonging)
+    for prefix in ("", *list(prefixes)[:MAX_NETWORKS]):
+        part = {name: stored for name, stored in belonging.items() if name.startswith(prefix)}
+        if refusals and (names := layers_in_order({name: stored.shape for name, stored in part.items()})):
+            left_out = tuple(dict.fromkeys(name.partition(".")[0] for name in state if name not in names))
+            chain = {names[name]: stored for name, stored in part.items()}
+            where = ".".join([*keys, prefix.rstrip(".")]).strip(".")
+            yield _Found(Choice(chain, keys, left_out=left_out, unproven=refusals[0]), where, prefix)
+            if not prefix:
+                return
 
 
 def _grouped(state: dict[str, Stored]) -> tuple[dict[str, dict[str, Stored]], list[str]]:

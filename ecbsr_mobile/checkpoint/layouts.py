@@ -13,10 +13,13 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from ..collapse import Kernel
+from ..architecture import COLORS, SCALES
+from ..collapse import Kernel, identity_weight
 from ..ecb import ECB
 from ..errors import EcbsrError
+from ..utils.text import either
 from . import etds
 from .state import State, load_state
 
@@ -36,6 +39,7 @@ _LEGACY = rf"(head|body|tail)\.{_INDEX}\.({_BRANCHES}|act\.weight)"  # xindongzh
 _DIRECT = rf"backbone\.{_INDEX}\.(weight|bias)"  # ABPN
 _COMPACT = rf"(?<!\d\.)body\.{_INDEX}\.(weight|bias)"  # Real-ESRGAN; `body.0.body.0` is of EDSR
 _INT8 = r"int\d+\..+"  # our int8 weights
+_NORM = rf"norms\.{_INDEX}\.(weight|bias|running_mean|running_var)"  # of a network read in the order of its tensors
 _NAMES = (*(pattern for pattern, _ in _PATTERNS), _LEGACY, _DIRECT, _COMPACT, etds.NAME, _INT8)
 _ALL = "|".join(re.sub(r"\((?!\?)", "(?:", pattern) for pattern in _NAMES)
 
@@ -44,6 +48,8 @@ _LAYER = re.compile(r"(?P<list>(?P<prefix>(?:.*\.)?)\w+\.|)(?P<index>\d{1,4})\.(
 MAX_BLOCKS = 500
 MAX_PADDING = 4
 MAX_LISTS = 16
+NORM_EPS = 1e-5
+"""What nn.BatchNorm2d adds to a variance, unless another value is given to it."""
 
 NAME = re.compile(rf"(?P<prefix>(?:.*?\.)??)(?P<name>{_ALL})")
 """A tensor's full name: the name in its layout, and the prefix before it."""
@@ -190,6 +196,21 @@ def _of_one_kind(slopes: list[Tensor | None], kernels: list[Kernel]) -> list[Ten
     ]
 
 
+def colors_and_outputs(found: Chain) -> tuple[int, int]:
+    """The input and output channels of a chain.
+
+    Raises:
+        EcbsrError: they match no scale.
+    """
+    colors, outputs = found.kernels[0][0].shape[1], len(found.kernels[-1][1])
+    if colors not in COLORS or outputs not in [colors * scale**2 for scale in SCALES]:
+        raise EcbsrError(
+            f"{colors} input and {outputs} output channels do not match a scale of {either(SCALES)} with "
+            f"{either(COLORS)} colors"
+        )
+    return colors, outputs
+
+
 def with_equal_widths(found: Chain) -> Chain:
     """The chain with zero channels added until every hidden layer is as wide as the widest; it computes the same.
 
@@ -213,6 +234,33 @@ def with_equal_widths(found: Chain) -> Chain:
         missing = 0 if slope is None or slope.numel() == 1 else width - slope.numel()
         slopes.append(slope if slope is None or missing <= 0 else torch.cat([slope, slope.new_zeros(missing)]))
     return replace(found, kernels=kernels, slopes=slopes)
+
+
+def with_image_inside(found: Chain, copies: Tensor, offset: Tensor) -> Chain:
+    """The chain that adds the image itself, through channels that pass it on: no activation changes its values.
+
+    Args:
+        found: a chain that computes what the image is added to.
+        copies: the matrix [outputs, colors] with which the image, of values from 0 up, is added.
+        offset: what is added beside it, [outputs].
+    """
+    kernels, last = [], len(found.kernels) - 1
+    eye = identity_weight(copies.shape[1], copies.dtype, copies.device)
+    for index, (weight, bias) in enumerate(found.kernels):
+        passed = eye if index < last else F.pad(copies[:, :, None, None], (1, 1, 1, 1))
+        if index == 0:
+            kernels.append((torch.cat([weight, passed]), torch.cat([bias, bias.new_zeros(len(passed))])))
+        elif index < last:
+            kernels.append((_block_diagonal(weight, passed), torch.cat([bias, bias.new_zeros(len(passed))])))
+        else:
+            kernels.append((torch.cat([weight, passed], 1), bias + offset))
+    slopes = [s if s is None or s.numel() == 1 else torch.cat([s, s.new_ones(len(eye))]) for s in found.slopes]
+    return replace(found, kernels=kernels, slopes=slopes, residual=False)
+
+
+def _block_diagonal(one: Tensor, other: Tensor) -> Tensor:
+    """The weight of both convolutions side by side, of separate channels."""
+    return torch.cat([F.pad(one, (0, 0, 0, 0, 0, other.shape[1])), F.pad(other, (0, 0, 0, 0, one.shape[1], 0))])
 
 
 def _compact_as_plain_blocks(state: State) -> State:
@@ -242,7 +290,7 @@ def _blocks(state: State) -> list[State]:
             direct.add(int(match[1]))
             blocks.setdefault(int(match[1]), {})[f"conv3x3.{match[2]}"] = value
             continue
-        for pattern, inner in _PATTERNS:
+        for pattern, inner in (*_PATTERNS, (_NORM, "norm.{}")):
             if match := re.fullmatch(pattern, name):
                 block = blocks.setdefault(int(match[1]), {})
                 key = inner.format(match[2])
@@ -277,6 +325,11 @@ def _kernel(index: int, block: State, branched: bool, identity: bool) -> Kernel:
     if bias.shape != weight.shape[:1]:
         raise EcbsrError(f"block {index} has {len(weight)} outputs and a bias of the shape {list(bias.shape)}")
     if not branched:
+        if norm := {
+            name.removeprefix("norm."): tensors.pop(name) for name in list(tensors) if name.startswith("norm.")
+        }:
+            factor = norm["weight"] / (norm["running_var"] + NORM_EPS).sqrt()
+            return weight * factor[:, None, None, None], (bias - norm["running_mean"]) * factor + norm["bias"]
         if tensors.keys() - {"conv3x3.weight", "conv3x3.bias"}:
             raise EcbsrError(f"block {index} has branches that the first block lacks: {sorted(tensors)}")
         return weight, bias

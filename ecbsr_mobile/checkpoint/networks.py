@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import torch
 
-from ..architecture import SCALES, Activation, Architecture
+from ..architecture import Activation, Architecture
 from ..errors import EcbsrError, UsageError
 from ..network import PlainNet
-from . import gray, int8, layouts
+from . import gray, in_order, int8, layouts, shortcuts
 from .layouts import Chain, Facts
 from .state import State, load_state
 
@@ -34,6 +35,7 @@ def plain_net(
     activation: Activation | None,
     residual: bool | None,
     slope: float | None,
+    unproven: str = "",
 ) -> tuple[PlainNet, list[str]]:
     """The network, and what was assumed about it.
 
@@ -46,9 +48,10 @@ def plain_net(
         activation: the activation of a network without slopes.
         residual: whether the image is added to the result.
         slope: that of a fixed LeakyReLU.
+        unproven: why its names are refused, where only the order of the tensors says what they are.
 
     Raises:
-        EcbsrError: the tensors are no network of a known layout.
+        EcbsrError: the tensors are no network of a known layout, or it is not proven that they are one.
         UsageError: an argument contradicts them.
     """
     state, int8_states = int8.split(state)
@@ -64,11 +67,19 @@ def plain_net(
         raise UsageError("is collapsed already, so that no identity branch can be added; leave identity out")
     if value_range not in (None, 1, 255):
         raise UsageError(f"value range {value_range} is not supported; use 1 or 255")
+    copy = in_order.split(state) if unproven else {}
     chains = {has: layouts.chain(state, has) for has in _identities(facts, identity)}
     if slope is not None:
         chains = {has: _with_slope(found, slope, "relu" if ours else activation) for has, found in chains.items()}
-    has_identity, reading = _reading(chains, facts, value_range, residual)
-    found = chains[has_identity]
+    proven = (
+        shortcuts.in_order(chains[False], copy, value_range, residual, unproven)
+        if unproven
+        else shortcuts.tiled({} if ours else chains, value_range, residual)
+    )
+    has_identity, reading = (
+        (proven.identity, proven.value_range) if proven else _reading(chains, facts, value_range, residual)
+    )
+    found = proven.chain if proven else chains[has_identity]
     if found.limited and reading != 1:
         raise UsageError("clips its result to [0, 1], so that its value range is 1; leave out value_range (--range)")
     if facts.branched and identity is None:
@@ -78,7 +89,7 @@ def plain_net(
         assumptions.append(f"values in [0, {reading:g}] (else value_range, --range)")
     if not ours and slope is None and not facts.relu and activation is None and found.slopes[0] is None:
         assumptions.append("ReLU (else slope, --slope)")
-    residual, assumed = _residual(found, facts, reading, residual)
+    residual, assumed = (bool(found.residual), [proven.said]) if proven else _residual(found, facts, reading, residual)
     assumptions += assumed
     padded = layouts.with_equal_widths(found)
     if any(a[0].shape != b[0].shape for a, b in zip(padded.kernels, found.kernels, strict=True)):
@@ -157,13 +168,9 @@ def _with_slope(found: Chain, slope: float, activation: Activation | None) -> Ch
 
 def _architecture(found: Chain, residual: bool, activation: Activation | None) -> Architecture:
     """The architecture of a chain of convolutions; `activation` is what to expect."""
-    channels, colors = found.kernels[0][0].shape[:2]
-    outputs = found.kernels[-1][0].shape[0]
-    scale = next((scale for scale in SCALES if scale**2 * colors == outputs), None)
-    if scale is None or colors not in (1, 3):
-        raise EcbsrError(
-            f"{colors} input and {outputs} output channels do not match a scale of 2, 3 or 4 with 1 or 3 colors"
-        )
+    channels = len(found.kernels[0][1])
+    colors, outputs = layouts.colors_and_outputs(found)
+    scale = math.isqrt(outputs // colors)
     blocks, slope = len(found.kernels) - 2, found.slopes[0]
     if slope is None:
         if activation in ("prelu", "leaky"):
@@ -171,7 +178,7 @@ def _architecture(found: Chain, residual: bool, activation: Activation | None) -
                 f"has no slopes, which the activation {activation} needs; give that of a fixed LeakyReLU (slope, "
                 "--slope), or use relu"
             )
-        return Architecture(blocks, channels, scale, colors, "relu", residual)
+        return Architecture(blocks, channels, scale, colors, activation or "relu", residual)
     stored: Activation = "prelu" if slope.numel() == channels else "leaky"
     ambiguous = channels == 1 and activation in ("prelu", "leaky")
     if activation and activation != stored and not ambiguous:

@@ -38,7 +38,7 @@ from .scripts import typed_name
 SCHEMA = 1
 """Version of the JSON documents that commands print or write; it rises when a key changes its meaning."""
 
-DONE, FAILED, MISUSE = 0, 1, 2
+DONE, FAILED = 0, 1
 
 _RETRY_SECONDS = 0.02
 
@@ -167,9 +167,17 @@ def report_failures(failures: Sequence[str], kind: str = "image") -> int:
 
 def show_warnings_as_notices() -> None:
     """Print each `UserWarning` of the library once, as a plain line on standard error."""
-    warnings.simplefilter("once", UserWarning)
+    warnings.simplefilter("always", UserWarning)  # "once" begins anew after each `catch_warnings`
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # our own sentences name the file
-    warnings.showwarning = lambda message, *_args, **_kwargs: notice(f"note: {' '.join(str(message).split())}")
+    shown: set[str] = set()
+
+    def show(message: Warning | str, *_args: object, **_kwargs: object) -> None:
+        text = " ".join(str(message).split())
+        if text not in shown:
+            shown.add(text)
+            notice(f"note: {text}")
+
+    warnings.showwarning = show
 
 
 def print_json(document: Any) -> None:

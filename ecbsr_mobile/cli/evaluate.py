@@ -158,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("models", nargs="*", default=[zoo.DEFAULT], metavar="MODEL", type=paths.MODEL,
                         help="weights, .tflite, bundled models (NAME in fp32, NAME-int8 in int8; "
                         f"{zoo.DEFAULT}); or two clips")  # fmt: skip
-    parser.add_argument("--data", nargs="+", metavar="DIR", type=paths.INPUT_FOLDER,
+    parser.add_argument("--data", nargs="+", action="extend", metavar="DIR", type=paths.INPUT_FOLDER,
                         help="folders of HR images, or with HR/ and LR/, or x2/HR/ and x2/LR/, or DIV2K")  # fmt: skip
     parser.add_argument("--min-psnr", type=_decibels, metavar="DB",
                         help="exit with 1 if a model has less on one of the folders")  # fmt: skip

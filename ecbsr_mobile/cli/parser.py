@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from .. import __version__
+from ..errors import UsageError
 from ..utils import verbosity
 from ..utils.text import did_you_mean, printable
 from .paths import PathKind
@@ -51,6 +52,7 @@ class Parser(argparse.ArgumentParser):
         """See `argparse`; sets the verbosity of the process, and refuses paths that do not exist.
 
         Raises:
+            UsageError: a value is empty; see also `PathKind.check`.
             EcbsrError: see `PathKind.check`.
         """
         self._typed = list(sys.argv[1:] if args is None else args)
@@ -59,8 +61,12 @@ class Parser(argparse.ArgumentParser):
             verbosity.set_level("quiet" if options.quiet else "verbose" if options.verbose else "normal")
         for action in self._actions:
             value = getattr(options, action.dest, None)
-            if isinstance(action.type, PathKind) and value is not None:
-                for text in [value] if isinstance(value, str) else value:
+            texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+            if "" in texts:  # such as that of a shell's variable that is not set: "" would be this folder
+                name = action.option_strings[-1] if action.option_strings else action.metavar
+                raise UsageError(f"{name} is empty; give it a value, or leave it out")
+            if isinstance(action.type, PathKind):
+                for text in texts:
                     action.type.check(text)
         return options
 
@@ -90,6 +96,21 @@ class Parser(argparse.ArgumentParser):
         except argparse.ArgumentError as error:
             hint = did_you_mean(str(value), [str(choice) for choice in action.choices or ()])
             raise argparse.ArgumentError(action, f"{error.message}{hint}") from None
+
+
+class Joined(argparse.Action):
+    """A list with commas that may be given in parts: `--size 270p --size 540p` is `--size 270p,540p`.
+
+    Its default is None, or suppressed.
+    """
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+        option_string: str | None = None,
+    ) -> None:  # fmt: skip
+        """See `argparse`."""
+        before = getattr(namespace, self.dest, None)
+        setattr(namespace, self.dest, values if before is None else f"{before},{values}")
 
 
 def versions() -> str:

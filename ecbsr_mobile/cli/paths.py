@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import zoo
-from ..errors import EcbsrError
+from ..errors import EcbsrError, UsageError
 from ..utils.text import did_you_mean
 
 
@@ -41,8 +41,11 @@ class PathKind:
         """Check that `text` names what is there.
 
         Raises:
+            UsageError: it is `-`, which names a stream elsewhere.
             EcbsrError: it does not.
         """
+        if text == "-":
+            raise UsageError("-: standard input and output are not for files; give a name (./- is the file -)")
         path = Path(text)
         if not self.exists or text in self.names():
             return

@@ -7,6 +7,9 @@ import signal
 import sys
 from functools import partial
 from importlib import import_module
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from pathlib import Path
 
 MODULES = {
     "export": "export.cli.export",
@@ -38,7 +41,17 @@ def _start(module: str) -> None:
     """Import the module of a command, which takes a moment, and call its `script`."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else Ctrl-C is ignored: it stays so
         signal.signal(signal.SIGINT, lambda number, _frame: os._exit(128 + number))
+    _import_packages_beside()
     import_module(module).script()
+
+
+def _import_packages_beside() -> None:
+    """Import our packages that have common names: `PYTHONPATH`, or `python -m` in a folder, may put others first."""
+    for name in ("export", "android_bench"):
+        spec = PathFinder.find_spec(name, [str(Path(__file__).parents[2])])
+        if name not in sys.modules and spec is not None and spec.loader is not None:
+            sys.modules[name] = module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[name])
 
 
 def ecbsr() -> None:

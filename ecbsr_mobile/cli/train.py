@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from ..architecture import ACTIVATIONS, COLORS, PRELU_DECOMPOSITIONS, SCALES, Architecture
 from ..degradation import DEFAULTS, EXAMPLE
 from ..errors import UsageError
-from ..training.settings import DEFAULT_LR, PRESETS, LossName, Optimizer, Report, Schedule, Settings
+from ..training.settings import DEFAULT_LR, DIVERGED_LOSS, PRESETS, LossName, Optimizer, Report, Schedule, Settings
 from . import common, paths
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ def main(argv: list[str] | None = None) -> int:
         with bars() as update:
             fit_steps = options.minutes is not None and "steps" not in given
             planned = None if fit_steps else values.get("steps", Settings.steps)
+            settings = Settings(**values)
             report = train(
-                options.data, options.val, out, Settings(**values), start, options.resume, options.device,
+                options.data, options.val, out, settings, start, options.resume, options.device,
                 on_step=_LossDisplay(update, planned), on_report=_show, progress=bar,
                 minutes=options.minutes, fit_steps=fit_steps,
             )  # fmt: skip
@@ -88,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     elif first:
         common.print_line(f"{out / WEIGHTS}: {report.best_psnr:.3f} dB on {options.val}, {_bicubic(report)}")
     if first and report.best_psnr < report.bicubic_psnr:
-        common.notice(f"note: this is less than bicubic; {_longer(report)}")
+        common.notice(f"note: this is less than bicubic; {_better(report, settings)}")
     if first and report.step < report.steps:
         common.notice(
             f"the time is over after step {report.step} of {report.steps}; to continue, add --resume to the command"
@@ -145,7 +146,10 @@ def _show(report: Report) -> None:
     )
 
 
-def _longer(report: Report) -> str:
+def _better(report: Report, settings: Settings) -> str:
+    """What to do about a result that is less than bicubic."""
+    if report.loss > DIVERGED_LOSS.get(settings.loss, math.inf):
+        return f"the training diverged: use a learning rate below {settings.lr} (--lr)"
     return "the training is not done" if report.step < report.steps else "train longer (--steps or --minutes)"
 
 
@@ -188,7 +192,7 @@ def parser() -> argparse.ArgumentParser:
     parser = common.parser("ecbsr-train", "Train an ECBSR network; keeps the weights with the highest PSNR on --val.")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG.format(
-        presets="\n".join(map(_preset, PRESETS)), degradations="\n".join(map(_degradation, _STRENGTHS))
+        presets="\n".join(map(_preset, PRESETS)), degradations="\n".join(map(_degradation, DEFAULTS))
     )
 
     def add(name: str, description: str, **options: object) -> None:
@@ -234,14 +238,14 @@ def parser() -> argparse.ArgumentParser:
             type=float, metavar="DECAY")  # fmt: skip
     setting("--fake-quant", "share of the steps with activations quantized to 8 bits in training: the network then "
             "loses less in int8 (DEFAULT)", dest="fake_quant_ratio", type=float, metavar="SHARE")  # fmt: skip
-    setting("--degrade", "degrade the LR images of --data and --val: some of blur, noise, resize, jpeg, each alone or "
+    setting("--degrade", f"degrade the LR images of --data and --val: some of {', '.join(DEFAULTS)}, each alone or "
             f"with a range, such as {EXAMPLE}: see below", metavar="LIST")  # fmt: skip
     setting("--int8", "quantization-aware training of the --from weights, with learned ranges; PReLU is computed for "
             "CPUs (single, the default, or double) or for hardware with a PRELU operator (native)",
             nargs="?", const=PRELU_DECOMPOSITIONS[0], choices=PRELU_DECOMPOSITIONS, metavar="PRELU")  # fmt: skip
     setting("--bf16", "convolutions in bfloat16: faster on processors with bfloat16 multiplication",
             action="store_true")  # fmt: skip
-    setting("--seed", "random seed; on a CPU, runs with the same seed are equal (DEFAULT)", type=int)
+    setting("--seed", "random seed; on a CPU, runs with the same seed and threads are equal (DEFAULT)", type=int)
     setting("--validate-every", "steps between validations and checkpoints (DEFAULT)", type=int, metavar="N")
     add("--device", "auto: a GPU if there is one (%(default)s)", default="auto", choices=("auto", "cpu", "cuda"))
     add("--threads", "CPU threads (all)", type=_threads, metavar="N")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import image_formats, zoo
 from ..errors import EcbsrError, UsageError
 from ..utils.files import check_outputs, write_bytes
-from ..utils.text import printable
+from ..utils.text import either, printable
 from ..video import files
 from . import common, paths, upscale_clips
 from .upscale_jobs import Job, Kind, Source, find_sources, plan, remaining, report, split_output, upscale_each
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from ..utils.progress import Progress
 
 _FORMATS = tuple(extension.removeprefix(".") for extension in image_formats.FORMATS)
+_QUALITIES = {
+    extension.removeprefix("."): kind.options.get("quality", "lossless")
+    for extension, kind in image_formats.FORMATS.items()
+    if kind.quality
+}
+"""The formats that have a quality, and what it is by default."""
 _COMPRESSED = 85
 """The JPEG quality below which a model for compressed pictures is better (benchmarks/real_pictures.py)."""
 _FAMILY = zoo.DEFAULT.rpartition("-x")[0]
@@ -51,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     inputs, out = (options.inputs, options.out) if options.out else split_output(options.inputs, options.overwrite)
     clips = upscale_clips.are_clips(inputs, options)
     _check_options(options, clips)
+    _check_animation(inputs, out, clips)
     if clips:
         return upscale_clips.run(options, inputs, out, _model_name(options))
     from .. import images
@@ -93,6 +101,9 @@ def main(argv: list[str] | None = None) -> int:
     _notice_compressed(compressed, real)
     if options.compare and samples:
         write_bytes(options.compare, page(samples, Path(name).name, len(done)), options.overwrite)
+        common.notice(f"the page is {options.compare}")
+    elif options.compare:
+        common.notice(f"note: {options.compare} is not written, because no image was upscaled")
     document = {"model": model.name, "scale": model.scale, "pictures": done}
     return report(document, skipped, failures, "image", options.json)
 
@@ -149,12 +160,22 @@ def _tiles_with_bar(update: Callable[..., None], label: str, before: int, total:
 
 def _check_options(options: argparse.Namespace, clips: bool) -> None:
     """Refuse what contradicts itself, before anything is read."""
-    if options.quality is not None and options.format and not image_formats.FORMATS[f".{options.format}"].quality:
-        raise UsageError(f"--quality: {options.format} has none; leave it out, or add --format jpg or --format webp")
+    if options.quality is not None and options.format not in (None, *_QUALITIES):
+        others = either([f"--format {name}" for name in _QUALITIES])
+        raise UsageError(f"--quality: {options.format} has none; leave it out, or add {others}")
     if options.compare and not clips and not options.compare.lower().endswith((".html", ".htm")):
         raise UsageError(f"--compare {options.compare}: is not the name of a page; use NAME.html")
     if options.scale and options.model in zoo.names() and not options.model.endswith(f"-x{options.scale}"):
         raise UsageError(_contradiction(options.model, int(options.model[-1]), options.scale))
+
+
+def _check_animation(inputs: Sequence[str], out: str | None, clips: bool) -> None:
+    """Refuse an animation that would become a clip: of an animation, the first image is read."""
+    if out and files.is_clip(out) and not clips and Path(inputs[0]).suffix.lower() in (".gif", ".webp"):
+        raise UsageError(
+            f"{out}: is the name of a clip, and {inputs[0]} is read as an image; for all images of an animation, make "
+            f"a clip of it first: ffmpeg -i {shlex.quote(inputs[0])} clip.mp4"
+        )
 
 
 def _model_name(options: argparse.Namespace) -> str:
@@ -235,7 +256,8 @@ def parser() -> argparse.ArgumentParser:
                         help=f"weights, a .tflite, or a bundled model ({zoo.DEFAULT}): "
                         "NAME in fp32, NAME-int8 in int8")  # fmt: skip
     parser.add_argument("--format", type=_format, metavar="FORMAT", help=f"{', '.join(_FORMATS)} (that of OUT, or png)")
-    parser.add_argument("--quality", type=_quality, metavar="N", help="1 to 100, for jpg (95) and webp (lossless)")
+    usual = " and ".join(f"{name} ({quality})" for name, quality in _QUALITIES.items())
+    parser.add_argument("--quality", type=_quality, metavar="N", help=f"1 to 100, for {usual}")
     parser.add_argument("--compare", metavar="FILE", type=paths.OUTPUT_FILE,
                         help="write a page (FILE.html) with a divider between bicubic and the result (12 images); "
                         "of a clip, only a clip whose left half is bicubic")  # fmt: skip

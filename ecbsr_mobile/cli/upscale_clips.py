@@ -47,7 +47,9 @@ def are_clips(inputs: Sequence[str], options: argparse.Namespace) -> bool:
     if clips and len(clips) < len(inputs):
         other = next(name for name in inputs if name not in clips)
         raise UsageError(f"{clips[0]} is a clip, and {other} is not: upscale them in two calls")
-    given = [name for name in (_ONLY_FOR_IMAGES if clips else _ONLY_FOR_CLIPS) if getattr(options, name)]
+    only_for_others = _ONLY_FOR_IMAGES if clips else _ONLY_FOR_CLIPS
+    # Not by truth: --crf 0 and --start 0 are given, too.
+    given = [name for name in only_for_others if not any(getattr(options, name) is unset for unset in (None, False))]
     if given:
         raise UsageError(f"--{given[0]} is for {'images' if clips else 'clips'}; leave it out")
     return bool(clips)

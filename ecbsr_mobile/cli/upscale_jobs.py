@@ -104,7 +104,8 @@ def plan(
 ) -> list[Job]:
     """The jobs for some files; `ending` is the format, such as `.png`, or None.
 
-    Without OUT, NAME-x2.png is written beside a file, and the images of a folder into FOLDER-x2 beside the folder. With
+    Without OUT, NAME-x2.png is written beside a file, and the images of a folder into FOLDER-x2 beside the folder.
+    Files that differ only in their extensions keep them: a.jpg and a.png become a.jpg.png and a.png.png. With
     `skip_existing`, a file that is the result of another one is no input.
 
     Raises:
@@ -116,7 +117,7 @@ def plan(
             raise UsageError(f"{out}: is not named as {ending[1:]}; leave out --format, or name the file NAME{ending}")
         jobs = [(source.path, target) for source in sources]
     else:
-        jobs = [(source.path, _target(source, out, ending or kind.ending(source.path), scale)) for source in sources]
+        jobs = _apart(sources, lambda each, stem: _target(each, stem, out, ending or kind.ending(each.path), scale))
     _check_names(jobs)
     results = _identities(target for _, target in jobs)
     inputs = _identities(path for path, _ in jobs)
@@ -197,16 +198,28 @@ def _is_file_name(out: str, sources: Sequence[Source], kind: Kind) -> bool:
     return False
 
 
-def _target(source: Source, out: str | None, ending: str, scale: int) -> Path:
-    name = f"{source.path.stem}{ending}"
+def _target(source: Source, stem: str, out: str | None, ending: str, scale: int) -> Path:
+    name = f"{stem}{ending}"
     if out is not None:
         return Path(out) / source.below / name
     if source.folder is None:
-        return source.path.with_name(f"{source.path.stem}-x{scale}{ending}")
+        return source.path.with_name(f"{stem}-x{scale}{ending}")
     folder = source.folder if source.folder.name not in ("", "..") else source.folder.resolve()
     if not folder.name:
         raise UsageError(f"{source.folder}: name the folder to write to with -o")
     return folder.with_name(f"{folder.name}-x{scale}") / source.path.parent.relative_to(source.folder) / name
+
+
+def _apart(sources: Sequence[Source], target: Callable[[Source, str], Path]) -> list[Job]:
+    """The jobs whose outputs have the stems of the files, or the whole names of those that would share an output."""
+    names: dict[Path, set[str]] = {}
+    for source in sources:
+        names.setdefault(target(source, source.path.stem), set()).add(source.path.name)
+    jobs = []
+    for source in sources:
+        shared = len(names[target(source, source.path.stem)]) > 1
+        jobs.append((source.path, target(source, source.path.name if shared else source.path.stem)))
+    return jobs
 
 
 def _check_names(jobs: Iterable[Job]) -> None:

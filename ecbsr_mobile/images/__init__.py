@@ -13,6 +13,7 @@ from .color import ycbcr_to_rgb as ycbcr_to_rgb
 from .folders import READABLE as READABLE
 from .folders import find as find
 from .folders import find_below as find_below
+from .folders import folders_below as folders_below
 from .jpeg_quality import jpeg_quality as jpeg_quality
 from .opening import MAX_PIXELS as MAX_PIXELS
 from .picture import Picture as Picture

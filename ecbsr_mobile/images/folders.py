@@ -27,6 +27,8 @@ UNREADABLE = (
 def find(folder: str | os.PathLike[str]) -> list[Path]:
     """The image files directly inside a folder, sorted by name; a pipe is none.
 
+    Warns (`UserWarning`) of images whose format cannot be read.
+
     Raises:
         EcbsrError: the folder is missing, is a file, or contains no image.
     """
@@ -34,13 +36,26 @@ def find(folder: str | os.PathLike[str]) -> list[Path]:
     if not root.is_dir():
         raise EcbsrError(f"{folder}: no such folder" if not root.exists() else f"{folder}: is a file, not a folder")
     try:
-        paths = sorted(p for p in root.iterdir() if p.suffix.lower() in READABLE and not p.name.startswith("."))
-        paths = [path for path in paths if _may_be_read(path)]
+        visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise EcbsrError(f"{folder}: cannot be listed: {error.strerror}") from None
+    paths = [path for path in visible if path.suffix.lower() in READABLE and _may_be_read(path)]
+    _warn_of_unread(folder, visible)
     if not paths:
         raise EcbsrError(f"{folder}: contains no image ({', '.join(READABLE)})")
     return paths
+
+
+def folders_below(folder: str | os.PathLike[str]) -> list[str]:
+    """The names of the folders in a folder that directly contain images."""
+    found = []
+    for path in sorted(Path(folder).iterdir()):
+        try:
+            if not path.name.startswith(".") and any(child.suffix.lower() in READABLE for child in path.iterdir()):
+                found.append(path.name)
+        except OSError:  # a file, or a folder that may not be listed
+            continue
+    return found
 
 
 def find_below(
@@ -69,8 +84,8 @@ def find_below(
     """
     unlisted: list[str] = []
     paths: list[Path] = []
-    unread: list[Path] = []
     elsewhere: list[Path] = []
+    visible: list[Path] = []
     left_out = None if leave_out is None else os.path.realpath(leave_out)
 
     def note(error: OSError) -> None:
@@ -85,17 +100,23 @@ def find_below(
         candidates = [Path(root, name) for name in sorted(files) if not name.startswith(".")]
         paths += [path for path in candidates if path.suffix.lower() in endings and _may_be_read(path)]
         elsewhere += [path for path in candidates if path.suffix.lower() in others]
-        unread += [path for path in candidates if endings == READABLE and path.suffix.lower() in UNREADABLE]
-    if unread:
-        kinds = ", ".join(sorted({path.suffix.lower() for path in unread}))
-        text = f"{folder}: without {first_and_more([path.name for path in unread])}, because {kinds} cannot be read"
-        warnings.warn(text, UserWarning, stacklevel=2)
+        visible += candidates
+    if endings == READABLE:
+        _warn_of_unread(folder, visible)
     if paths and elsewhere:
         names = first_and_more([path.name for path in elsewhere])
         warnings.warn(f"{folder}: without {names}; upscale them in another call, by name", UserWarning, stacklevel=2)
     if not paths:
         raise EcbsrError(unlisted[0] if unlisted else f"{folder}: contains no {kind} ({', '.join(endings)})")
     return paths, unlisted
+
+
+def _warn_of_unread(folder: str | os.PathLike[str], paths: Sequence[Path]) -> None:
+    unread = [path for path in paths if path.suffix.lower() in UNREADABLE]
+    if unread:
+        kinds = ", ".join(sorted({path.suffix.lower() for path in unread}))
+        text = f"{folder}: without {first_and_more([path.name for path in unread])}, because {kinds} cannot be read"
+        warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def _may_be_read(path: Path) -> bool:

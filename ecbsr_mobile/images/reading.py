@@ -79,7 +79,9 @@ def _frames(image: ImageFile) -> list[str]:
         return ["contains more images than the first, which is used; they cannot be counted"]
     if count == 1:
         return []
-    return [f"contains {count} images (an animation, or pages); the first is used"]
+    place = image.tell()  # HEIC names its main image
+    used = f"number {place + 1}, the main one," if place else "the first"
+    return [f"contains {count} images (an animation, or pages); {used} is used"]
 
 
 def _decoded(image: ImageFile, file: IO[bytes], notes: list[str]) -> Planes:

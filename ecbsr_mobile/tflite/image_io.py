@@ -194,10 +194,10 @@ def _image(graph: Graph, tensor: Tensor, side: Side, value_range: float | None) 
             f"the model's {side} {tensor.label} has the type {tensor.type_name}, which is no image; "
             "convert it with floats or integers"
         )
-    recorded = float_range(graph, side)
+    recorded, colors = float_range(graph, side), tensor.shape[1 if channels_first else -1]
     if tensor.dtype.kind in "iu":
         stated = recorded if value_range is None else _given(value_range)
-        possible = integer_ranges(tensor, side)
+        possible = integer_ranges(tensor, side, colors)
         values, *others = (stated,) if stated in possible else possible
         return ImageTensor(tensor, channels_first, values, tuple(others))
     if value_range is not None:
@@ -206,7 +206,8 @@ def _image(graph: Graph, tensor: Tensor, side: Side, value_range: float | None) 
         return ImageTensor(tensor, channels_first, _given(value_range))
     if recorded is not None:
         return ImageTensor(tensor, channels_first, recorded)
-    return ImageTensor(tensor, channels_first, UNIT, (*FLOAT_RANGES[1:], *CENTERED_RANGES))
+    assumed = tuple(values for values in (*FLOAT_RANGES[1:], *CENTERED_RANGES) if values.fits(colors))
+    return ImageTensor(tensor, channels_first, UNIT, assumed)
 
 
 def _given(value_range: float) -> ValueRange:

@@ -139,6 +139,15 @@ def _convolution(step: Step) -> list[Reach]:
     return [reach.repeat(shape[3] // reach.shape[-1], axis=-1)]
 
 
+def _fully_connected(step: Step) -> list[Reach]:
+    if step.operands[1] is not None:
+        raise ValueError("its weights depend on the image")
+    outputs, inputs = step.input_shapes[1]
+    if step.first.shape[-1] != inputs:
+        raise ValueError("its rows are not those of its input")
+    return [_mixed(step.first, outputs).reshape(4, *step.shapes[0])]
+
+
 def _kernel(step: Step) -> tuple[int, ...]:
     """Height and width of the weights, which can be the DEQUANTIZE of a constant."""
     if step.operands[1] is not None:
@@ -268,6 +277,7 @@ _RULES: dict[str, Callable[[Step], list[Reach]]] = {
     "DEPTHWISE_CONV_2D": _convolution,
     "DEPTH_TO_SPACE": _depth_to_space,
     "EXPAND_DIMS": lambda step: [step.first.reshape(4, *step.shapes[0])],
+    "FULLY_CONNECTED": _fully_connected,
     "GATHER": lambda step: [np.take(step.first, step.constant(1), step.node.options.axis % (step.first.ndim - 1) + 1)],
     "L2_NORMALIZATION": _over_channels,
     "L2_POOL_2D": _pool,

@@ -34,6 +34,12 @@ NEEDED_INPUTS = {
     **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SPLIT"), 2),
 }
 """How many of an operator's inputs cannot be absent: LiteRT crashes without one."""
+_OTHERS = {
+    b"version ": "a Git LFS pointer, not the file; get the file itself (git lfs pull)",
+    b"<": "a web page, not the file; download the file itself",
+    b"PK": "an archive; unpack it and name the .tflite file in it",
+}
+"""What begins so, in the first 8 bytes, and is taken for a `.tflite` file."""
 _DTYPES = {name: np.dtype(numpy_name) for numpy_name, name in TYPE_NAMES.items()}
 
 
@@ -111,6 +117,7 @@ def _check_kind(data: bytes, name: str) -> None:
         raise EcbsrError(f"{name} is empty; a .tflite file is needed")
     if data[4:8] != IDENTIFIER:
         hint = "an ONNX model; convert it first" if name.lower().endswith(".onnx") else "not a .tflite file"
+        hint = next((other for start, other in _OTHERS.items() if data.startswith(start)), hint)
         raise EcbsrError(f"{name} is {hint} (it starts with the bytes {data[:8].hex(' ')})")
 
 

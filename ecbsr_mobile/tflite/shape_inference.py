@@ -6,6 +6,7 @@ functions of the TFLite reference kernels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -151,6 +152,15 @@ def _space_to_depth(call: Call) -> Inferred:
     return Inferred([(n, h // block, w // block, c * block**2)])
 
 
+def _fully_connected(call: Call) -> Inferred:
+    source, (outputs, inputs) = call.operand(0), call.operand(1).shape
+    if inputs < 1 or (source.resized and source.shape[-1:] != (inputs,)):
+        raise CannotInfer(f"its weights are for {inputs} values, and its input becomes {list(source.shape)}")
+    if call.options.keepNumDims:
+        return Inferred([(*source.shape[:-1], outputs)])
+    return Inferred([(math.prod(source.shape) // inputs, outputs)])
+
+
 def _concatenation(call: Call) -> Inferred:
     shapes = [call.operand(i).shape for i in range(len(call.operands))]
     axis = axis_of(call.options.axis, len(shapes[0])) if shapes else 0
@@ -231,6 +241,7 @@ _RULES: dict[str, Callable[[Call], Inferred]] = {
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": _convolution,
     "DEPTH_TO_SPACE": _depth_to_space,
+    "FULLY_CONNECTED": _fully_connected,
     "L2_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
     "MEAN": _reduction,

@@ -36,6 +36,10 @@ class ValueRange:
         low, high = ("/".join(f"{value:g}" for value in values) for values in (self.black, self.white))
         return f"[{low}, {high}]"
 
+    def fits(self, channels: int) -> bool:
+        """Whether it can be that of an image of so many channels."""
+        return len(self.black) in (1, channels)
+
 
 UNIT = ValueRange((0.0,), (1.0,))
 BYTES = ValueRange((0.0,), (255.0,))
@@ -43,7 +47,14 @@ SIGNED = ValueRange((-1.0,), (1.0,))
 _OFFSET = ValueRange((-128.0,), (127.0,))  # pixels as 8 signed bits
 FLOAT_RANGES = (UNIT, BYTES, SIGNED)
 """What float networks use, the most common first."""
-CENTERED_RANGES = (ValueRange((-0.5,), (0.5,)), _OFFSET)
+_MEANS, _DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET = ValueRange(
+    tuple(-mean / deviation for mean, deviation in zip(_MEANS, _DEVIATIONS, strict=True)),
+    tuple((1 - mean) / deviation for mean, deviation in zip(_MEANS, _DEVIATIONS, strict=True)),
+)
+"""RGB in [0, 1] without the mean of ImageNet's images, divided by their standard deviation."""
+
+CENTERED_RANGES = (ValueRange((-0.5,), (0.5,)), _OFFSET, IMAGENET)
 """About what they use where the mean of their images was subtracted."""
 
 
@@ -64,10 +75,11 @@ def integer_scale(tensor: Tensor) -> tuple[float, int] | None:
     return scale, zero_point
 
 
-def integer_ranges(tensor: Tensor, side: Side) -> tuple[ValueRange, ...]:
+def integer_ranges(tensor: Tensor, side: Side, colors: int) -> tuple[ValueRange, ...]:
     """The ranges that an integer tensor can have by its quantization, the most likely first; one if that is certain.
 
-    Without quantization, it stores pixels: 0..255, or -128..127 where it has 8 signed bits.
+    `colors` is the number of its channels. Without quantization, it stores pixels: 0..255, or -128..127 where it has 8
+    signed bits.
 
     Raises:
         EcbsrError: see `integer_scale`.
@@ -84,6 +96,8 @@ def integer_ranges(tensor: Tensor, side: Side) -> tuple[ValueRange, ...]:
         usual = BYTES if (high >= 200 if limits.bits == 16 else scale > 1 / 16) else UNIT
         return (usual, *_others(usual, low, high)) if symmetric else (usual,)
     stored = ValueRange((low,), (high,))
+    if side == "input" and colors == 3 and _is_near(stored, IMAGENET, 0.05):
+        return (IMAGENET, stored)
     usual = BYTES if high >= 16 else UNIT
     if low < 0:
         usual = next((values for values in (SIGNED, _OFFSET) if _is_near(stored, values, 0.3)), usual)
@@ -98,7 +112,7 @@ def integer_ranges(tensor: Tensor, side: Side) -> tuple[ValueRange, ...]:
 
 
 def reaches_as_far(tensor: Tensor, values: ValueRange) -> bool:
-    """Whether an integer tensor stores about the values from black to white, and no more.
+    """Whether an integer tensor stores about the values from black to white, and not much more.
 
     Raises:
         EcbsrError: see `integer_scale`.
@@ -106,7 +120,7 @@ def reaches_as_far(tensor: Tensor, values: ValueRange) -> bool:
     scale, zero_point = integer_scale(tensor) or (1.0, 0)
     limits = np.iinfo(tensor.dtype)
     low, high = (scale * (limit - zero_point) for limit in (int(limits.min), int(limits.max)))
-    return _is_near(ValueRange((low,), (high,)), values, 0.15)
+    return _is_near(ValueRange((low,), (high,)), values, 0.3)
 
 
 def float_range(graph: Graph, side: Side) -> ValueRange | None:
@@ -121,8 +135,9 @@ def float_range(graph: Graph, side: Side) -> ValueRange | None:
 
 
 def _is_near(stored: ValueRange, usual: ValueRange, share: float) -> bool:
-    tolerance = share * (usual.white[0] - usual.black[0])
-    return abs(stored.black[0] - usual.black[0]) <= tolerance and abs(stored.white[0] - usual.white[0]) <= tolerance
+    black, white = min(usual.black), max(usual.white)
+    tolerance = share * (white - black)
+    return abs(stored.black[0] - black) <= tolerance and abs(stored.white[0] - white) <= tolerance
 
 
 def _is_inside(stored: ValueRange, usual: ValueRange) -> bool:
@@ -176,7 +191,7 @@ def _normalized(mean: list[float], std: list[float], side: Side) -> ValueRange |
     if not all(stds):
         return None
     pairs = list(zip(means, stds, strict=True))
-    return _valid([-m / s for m, s in pairs], [(255 - m) / s for m, s in pairs])
+    return _valid([(0 - m) / s for m, s in pairs], [(255 - m) / s for m, s in pairs])
 
 
 def _normalization(unit: Table) -> tuple[list[float], list[float]] | None:

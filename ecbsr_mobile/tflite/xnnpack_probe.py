@@ -38,6 +38,7 @@ class XnnpackReport:
         nodes: indices of the nodes that are delegated to XNNPACK.
         total: nodes of the model.
         partitions: groups of delegated nodes.
+        others: operators of the nodes that are not delegated.
         error: why the model does not load, as reported by the runtime.
         runtime: name and version of the runtime.
         machine: the processor architecture.
@@ -47,6 +48,7 @@ class XnnpackReport:
     nodes: tuple[int, ...]
     total: int
     partitions: int
+    others: tuple[str, ...] = ()
     error: str = ""
     runtime: str = RUNTIME
     machine: str = MACHINE
@@ -77,11 +79,13 @@ def report(loaded: Mapping[str, Any]) -> XnnpackReport:
     if "error" in loaded:
         return _not_loaded(loaded["error"])
     nodes, partitions = delegated_nodes(loaded["nodes"])
-    return XnnpackReport(True, tuple(nodes), loaded["total"], partitions)
+    operators = {node["index"]: node["op_name"] for node in loaded["nodes"] if node["op_name"] != "DELEGATE"}
+    others = tuple(operator for index, operator in operators.items() if index not in nodes)
+    return XnnpackReport(True, tuple(nodes), loaded["total"], partitions, others)
 
 
 def _not_loaded(error: str) -> XnnpackReport:
-    return XnnpackReport(False, (), 0, 0, printable(error))  # the runtime quotes names in the model
+    return XnnpackReport(False, (), 0, 0, error=printable(error))  # the runtime quotes names in the model
 
 
 def _crash_reason(code: int, errors: bytes) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -130,6 +131,17 @@ class Crops:
         """(LR, HR) of a whole image, [1, colors, H, W] in [0, 1]."""
         high, low = (planes[None].astype(np.float32) / self.white for planes in self.images[index])
         return low, high
+
+
+def digest(pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]]) -> str:
+    """SHA-256 of the values and shapes of pairs of images (HR, LR), which tells other images from the same ones."""
+    found, last = hashlib.sha256(), None
+    for hr, lr in pairs:
+        for array in (lr,) if hr is last else (hr, lr):  # degraded versions of an image share its HR
+            found.update(f"{array.shape} {array.dtype}".encode())
+            found.update(np.ascontiguousarray(array).data)
+        last = hr
+    return found.hexdigest()
 
 
 def prefetch(make: Callable[[int], T], steps: range) -> Generator[T, None, None]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+
+import msgspec
 
 from ..errors import EcbsrError
 from ..utils.files import atomic_write
@@ -44,14 +45,34 @@ def event_file(folder: Path, step: int) -> Iterator[Callable[[Report], None]]:
         yield write
 
 
-def plot(log: Path, path: Path, loss: str) -> None:
-    """Plot the loss (called `loss`) and the validation PSNR of a `log.jsonl` over the steps, as a PNG at `path`."""
+def read_log(log: Path) -> list[Report]:
+    """The reports of a `log.jsonl`; none if there is no such file.
+
+    Raises:
+        EcbsrError: it cannot be read, or a line is no report.
+    """
+    reports: list[Report] = []
+    try:
+        lines = log.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise EcbsrError(f"{log}: cannot be read: {error.strerror}") from None
+    for number, line in enumerate(lines, 1):
+        try:
+            reports.append(msgspec.json.decode(line, type=Report))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise EcbsrError(f"{log}: line {number} is no report of a training; remove the line or the file") from None
+    return reports
+
+
+def plot(reports: Sequence[Report], path: Path, loss: str) -> None:
+    """Plot the loss (called `loss`) and the validation PSNR of a run's reports over the steps, as a PNG at `path`."""
     from matplotlib.figure import Figure
 
-    reports = [json.loads(line) for line in log.read_text().splitlines()]
-    steps = [report["step"] for report in reports]
-    losses, psnr = ([report[name] for report in reports] for name in ("loss", "psnr"))
-    best = max(reports, key=lambda report: report["psnr"])
+    steps = [report.step for report in reports]
+    losses, psnr = ([getattr(report, name) for report in reports] for name in ("loss", "psnr"))
+    best = max(reports, key=lambda report: report.psnr)
 
     figure = Figure(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
@@ -61,11 +82,11 @@ def plot(log: Path, path: Path, loss: str) -> None:
     shown = lowest + _SHOWN_DB if loss == "psnr" else _SHOWN_LOSS * lowest
     above.set_ylim(lowest - 0.01 * abs(lowest), min(max(losses), shown) + 0.01 * abs(lowest))
     below.plot(steps, psnr, ".-", color="tab:orange", markersize=3)
-    below.plot(best["step"], best["psnr"], "o", color="tab:red")
+    below.plot(best.step, best.psnr, "o", color="tab:red")
     below.set(xlabel="step", ylabel="validation PSNR, dB")
-    below.set_title(f"best: {best['psnr']:.3f} dB at step {best['step']:,}", fontsize="medium", color="tab:red")
-    margin = max(0.02, 0.05 * min(_SHOWN_DB, best["psnr"] - min(psnr)))
-    below.set_ylim(max(min(psnr), best["psnr"] - _SHOWN_DB) - margin, best["psnr"] + margin)
+    below.set_title(f"best: {best.psnr:.3f} dB at step {best.step:,}", fontsize="medium", color="tab:red")
+    margin = max(0.02, 0.05 * min(_SHOWN_DB, best.psnr - min(psnr)))
+    below.set_ylim(max(min(psnr), best.psnr - _SHOWN_DB) - margin, best.psnr + margin)
     for axes in (above, below):
         axes.grid(alpha=0.3)
     with atomic_write(path) as temporary:

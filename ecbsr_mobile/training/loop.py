@@ -12,6 +12,7 @@ import math
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import asdict, replace
@@ -24,17 +25,19 @@ from torch import Tensor
 
 from .. import checkpoint, evaluation
 from ..checkpoint.training_state import read_training_state
-from ..dataset import Pair, pairs
+from ..dataset import Pair, pairs, paths
 from ..degradation import degraded
 from ..errors import EcbsrError, UsageError
 from ..network import PlainNet
+from ..tflite.recipe import weights_hash
 from ..upscaling import Model, TorchModel
 from ..utils.files import write_bytes
 from ..utils.lock import locked
 from ..utils.progress import Progress
 from ..utils.signals import defer_signals
+from ..utils.text import first_and_more
 from . import curves
-from .crops import Crops, prefetch
+from .crops import Crops, digest, prefetch
 from .distributed import choose_device, processes
 from .settings import Report, Settings
 from .trainer import Trainer
@@ -43,6 +46,9 @@ CHECKPOINT = "last.ckpt"
 WEIGHTS = "best.safetensors"
 LOG = "log.jsonl"
 CURVES = "curves.png"
+
+# What a run reads; a checkpoint has a hash of each.
+_DATA, _VAL, _WEIGHTS = "training images", "validation images", "weights to start from"
 
 _MEASURED_STEPS, _WARM_UP_STEPS = 23, 3  # before a run whose steps are to fit into a time
 _MEASURED_SHARE, _USED_SHARE = 0.05, 0.9  # of the time: to measure at most, and to plan for
@@ -110,6 +116,7 @@ def train(
             )
         if group.first:
             _check_apart(out, data, val)
+            _note_trained_on(data, val, settings.scale)
         if group.first and not resume:
             _check_new(out)
         shown = progress if group.first else None
@@ -121,10 +128,14 @@ def train(
             Crops, data, settings.scale, settings.colors, settings.patch, shown, settings.degradations, settings.seed,
             _teacher(settings, chosen_device),
         )  # fmt: skip
+        inputs = {} if start is None and resume else {_WEIGHTS: "" if start is None else weights_hash(start)}
+        inputs[_VAL] = digest((pair.hr, pair.lr) for pair in val_pairs)
         images: Crops | None = None
         trainer = Trainer(settings, start, chosen_device, group)
         if resume:
             trainer.restore(out / CHECKPOINT)
+            if group.first:
+                _check_resumed(trainer, inputs, out)
         elif minutes is not None and fit_steps:
             images = crops()
             trainer.prepare(images, shown)
@@ -132,7 +143,13 @@ def train(
             settings = replace(settings, steps=group.from_first(lambda: steps))
             trainer = Trainer(settings, start, chosen_device, group)  # its steps were a measurement: begin anew
         if trainer.step < settings.steps or _validation_due(trainer):
-            trainer.prepare(crops() if images is None else images, shown)
+            images = images or crops()
+            trainer.prepare(images, shown)
+            inputs[_DATA] = digest(images.images)
+            if trainer.inputs.get(_DATA, inputs[_DATA]) != inputs[_DATA] and group.first:
+                text = f"{data}: are other images than the run was trained on so far; it goes on with these"
+                warnings.warn(text, UserWarning, stacklevel=2)
+            trainer.inputs |= inputs
             _loop(trainer, val_pairs, out, on_step, on_report, deadline)
         last = group.from_first(lambda: trainer.report)
     assert last is not None
@@ -152,6 +169,30 @@ def _check_new(out: Path) -> None:
     existing = next((out / name for name in (WEIGHTS, LOG, CURVES) if (out / name).exists()), None)
     if existing:
         raise UsageError(f"{existing} exists; choose another folder")
+
+
+def _note_trained_on(data: str | os.PathLike[str], val: str | os.PathLike[str], scale: int) -> None:
+    """Warn of validation images that are training images."""
+    trained, validated = ({os.path.realpath(hr) for hr, _ in paths(folder, scale)} for folder in (data, val))
+    if both := sorted(trained & validated):
+        text = (
+            f"{val}: contains training images ({first_and_more([Path(path).name for path in both])}); the PSNR does "
+            "not show what the network makes of others"
+        )
+        warnings.warn(text, UserWarning, stacklevel=3)
+
+
+def _check_resumed(trainer: Trainer, inputs: dict[str, str], out: Path) -> None:
+    """Refuse what would mix two runs, whose best weights are not the best by one measure, and a log that is damaged.
+
+    Raises:
+        UsageError: the validation images, or the weights that the run began with, are others.
+        EcbsrError: the log is damaged.
+    """
+    for name, found in inputs.items():
+        if trainer.inputs.get(name, found) != found:
+            raise UsageError(f"{out / CHECKPOINT}: the run began with other {name}; resume it with the same ones")
+    curves.read_log(out / LOG)
 
 
 def _teacher(settings: Settings, device: torch.device) -> Model | None:
@@ -221,7 +262,7 @@ def _loop(
                 if report and write_event:
                     _write(trainer, out, report)
                     trainer.save(out / CHECKPOINT)
-                    curves.plot(out / LOG, out / CURVES, settings.loss)
+                    curves.plot(curves.read_log(out / LOG), out / CURVES, settings.loss)
                     write_event(report)
                     if on_report:
                         on_report(report)
@@ -252,14 +293,18 @@ def _validate(
     settings, step = trainer.settings, trainer.step
     previous = trainer.report or {"step": 0, "best_psnr": -math.inf}
     loss = float(trainer.losses) / (step - previous["step"])
+    diverged = f"training diverged; use a learning rate below {settings.lr}"
     if not math.isfinite(loss):
-        raise EcbsrError(f"step {step}: the loss is {loss}: training diverged; use a learning rate below {settings.lr}")
+        raise EcbsrError(f"step {step}: the loss is {loss}: {diverged}")
     model = TorchModel(trainer.model())
     scores = []
     for pair in val_pairs:
         if interrupted():
             return None
-        scores.append(evaluation.score(model, pair))
+        try:
+            scores.append(evaluation.score(model, pair))
+        except EcbsrError as error:
+            raise EcbsrError(f"step {step}: {error}: {diverged}") from None
     mean = evaluation.mean("val", scores)
     best = max(mean.psnr, previous["best_psnr"])
     seconds_left = (settings.steps - step) * seconds_per_step
@@ -276,10 +321,8 @@ def _write(trainer: Trainer, out: Path, report: Report) -> None:
             "val_psnr": f"{report.psnr:.4f}",
         }
         checkpoint.save(trainer.weights(), out / WEIGHTS, metadata)
-    log = out / LOG
     # A run that was killed after its last checkpoint has logged steps that the resumed run repeats.
-    lines = log.read_text().splitlines() if log.exists() else []
-    lines = [*(line for line in lines if json.loads(line)["step"] < report.step), json.dumps(asdict(report))]
-    write_bytes(log, "".join(f"{line}\n" for line in lines).encode())
+    reports = [*(before for before in curves.read_log(out / LOG) if before.step < report.step), report]
+    write_bytes(out / LOG, "".join(f"{json.dumps(asdict(each))}\n" for each in reports).encode())
     trainer.report = asdict(report)
     trainer.losses.zero_()

@@ -21,6 +21,9 @@ Schedule = Literal["cosine", "constant"]
 DEFAULT_LR: dict[Optimizer, float] = {"adam": 1e-3, "soap": 5e-3}
 """A good initial learning rate of a cosine schedule, by optimizer."""
 
+DIVERGED_LOSS: dict[LossName, float] = {"l1": 1.0, "l2": 1.0, "psnr": 0.0}
+"""A larger loss is a mean error of more than the whole range of values."""
+
 _BEST = {"optimizer": "soap", "loss": "psnr", "patch": 48, "batch": 32, "steps": 50_000}
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -37,6 +40,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides the result of a training run; stored in its checkpoint.
+
+    A run whose checkpoint lacks a newer setting is resumed with its default, which has to leave training as it was.
 
     Raises:
         UsageError: a value is out of range, or two values contradict each other.
@@ -96,8 +101,10 @@ class Settings:
                 )
         if self.int8 not in (None, *PRELU_DECOMPOSITIONS):
             raise UsageError(f"int8 {self.int8!r} is unknown; use one of {', '.join(PRELU_DECOMPOSITIONS)}")
-        if not self.lr > 0:
-            raise UsageError(f"learning rate {self.lr} is not positive; use for example {DEFAULT_LR[self.optimizer]}")
+        if not 0 < self.lr < math.inf:
+            raise UsageError(
+                f"learning rate {self.lr} is not a positive number; use for example {DEFAULT_LR[self.optimizer]}"
+            )
         if not 0 <= self.ema_decay < 1:
             raise UsageError(f"ema_decay {self.ema_decay} is out of range; use 0 or more, and less than 1")
         if not 0 <= self.fake_quant_ratio <= 1:

@@ -54,6 +54,7 @@ class Trainer:
         start: the plain network that training began with, if any.
         losses: the sum of the steps' losses since the last report.
         report: the last report, as JSON values.
+        inputs: SHA-256 of what the run reads, by name, as its checkpoint records it.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Trainer:
         self.losses = torch.zeros((), dtype=torch.float64, device=self.device)
         self.step = 0
         self.report: dict[str, Any] | None = None
+        self.inputs: dict[str, str] = {}
         self._crops: Crops | None = None
         self._gpu_crops: GpuCrops | None = None
         self._distillation = Distillation(cast(PlainNet, start), self.device) if settings.loss == "distill" else None
@@ -182,6 +184,7 @@ class Trainer:
             "settings": asdict(self.settings),
             "step": self.step,
             "report": self.report,
+            "inputs": self.inputs,
             "losses": self.losses,
             "net": self.net.state_dict(),
             "ema": self.ema.state_dict(),
@@ -210,16 +213,18 @@ class Trainer:
             self.optimizer.load_state_dict({"state": optimizer, "param_groups": [group]})
             self.losses.copy_(state["losses"])
             self.step, self.report = state["step"], state["report"]
+            self.inputs = dict(state.get("inputs", {}))
         except FileNotFoundError:
             raise EcbsrError(f"{path}: no such checkpoint to resume from; leave --resume out") from None
         except (RuntimeError, KeyError, TypeError, ValueError, AttributeError):
             raise EcbsrError(f"{path}: {_NOT_OURS}; start again") from None
 
     def _check_settings(self, path: Path, before: dict[str, Any]) -> None:
+        before = asdict(Settings()) | before  # a setting that a file lacks is newer than it
         changed = [
-            f"{name} {before.get(name)}, not {value}"
+            f"{name} {before[name]}, not {value}"
             for name, value in asdict(self.settings).items()
-            if before.get(name) != value
+            if before[name] != value
         ]
         if changed:
             raise UsageError(f"{path}: was trained with {', '.join(changed)}; resume with the same options")
@@ -278,7 +283,7 @@ def _int8_network(settings: Settings, start: PlainNet | None) -> FakeQuantNet:
     """The int8 network of `start`, with its int8 weights if it was trained for int8 before."""
     assert settings.int8
     if start is None:
-        raise UsageError("int8 training starts from trained float weights; give them (--from)")
+        raise UsageError("int8 training starts from trained float weights; give them (--from), also to resume it")
     if start.architecture != settings.architecture:
         raise UsageError(f"the weights to start from are {start.name}, not {settings.architecture.name}")
     trained = _trained_int8(settings, start)

@@ -39,8 +39,16 @@ def first_and_more(names: Sequence[str]) -> str:
     return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
+def either(values: Sequence[object]) -> str:
+    """Several values for a sentence: "2, 3 or 4"."""
+    *others, last = map(str, values)
+    return f"{', '.join(others)} or {last}"
+
+
 def did_you_mean(word: str, known: Iterable[str], shown: Callable[[str], str] = str) -> str:
     """The end of an error message, "; did you mean X?", for the known word that is closest to `word`; "" if none is.
+
+    One or two known words that begin with `word` are the closest.
 
     Args:
         word: what was typed.
@@ -50,8 +58,9 @@ def did_you_mean(word: str, known: Iterable[str], shown: Callable[[str], str] = 
     from difflib import get_close_matches
 
     by_lower_case = {name.lower(): name for name in known}
-    close = get_close_matches(word.lower(), by_lower_case, 1)
-    return f"; did you mean {shown(by_lower_case[close[0]])}?" if close else ""
+    longer = [name for name in by_lower_case if word and name.startswith(word.lower())]
+    close = longer if 1 <= len(longer) <= 2 else get_close_matches(word.lower(), by_lower_case, 1)
+    return f"; did you mean {' or '.join(shown(by_lower_case[name]) for name in close)}?" if close else ""
 
 
 def to_utf8(name: str) -> str:

@@ -47,7 +47,10 @@ class Audits:
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         document: dict[str, Any] = {
-            "files": [{"path": path, **audit.to_json()} for path, audit in self.by_path.items()]
+            "files": [
+                {"path": path, "bytes": len(self.models[path]), **audit.to_json()}
+                for path, audit in self.by_path.items()
+            ]
         }
         notes = [{"path": path, "note": note} for path, notes in self.notes.items() for note in notes]
         if notes:

@@ -44,6 +44,7 @@ class Audit:
         npu: SoC → report of an NPU's compiler; None if it was not run.
         gpu: report of the GPU delegate on this machine; None if it was not asked.
         quantized: whether it computes with integers that stand for real values.
+        outdated_shapes: whether the runtime infers other shapes than those in the file.
     """
 
     operators: dict[str, int]
@@ -55,6 +56,7 @@ class Audit:
     npu: CompileReports | None = None
     gpu: GpuReport | None = None
     quantized: bool = False
+    outdated_shapes: bool = False
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -93,7 +95,7 @@ def audit(model: bytes | str | os.PathLike[str], name: str = "the model", *, run
         EcbsrError: it is not a valid `.tflite` file.
     """
     data, name = (model, name) if isinstance(model, bytes) else (read_bytes(model), os.fspath(model))
-    graph = read(data, name)
+    graph = stated = read(data, name)
     if run_xnnpack:
         with suppress(EcbsrError):  # LiteRT crashes, which the measurement says
             graph = with_litert_shapes(graph, data)  # what delegates see, since LiteRT infers the shapes before
@@ -105,4 +107,5 @@ def audit(model: bytes | str | os.PathLike[str], name: str = "the model", *, run
         recipe=recipe.read(graph),
         measured=probe(with_text_names(data)) if run_xnnpack else None,
         quantized=is_quantized(graph),
+        outdated_shapes=any(a.shape != b.shape for a, b in zip(stated.tensors, graph.tensors, strict=True)),
     )

@@ -21,12 +21,13 @@ from ecbsr_mobile.tflite.graph import short_name
 from ..gpu import results as gpu_results
 from ..html.rendering import render
 from ..npu.results import EMULATED, STATIC, STATUSES, CompileReports, by_vendor
-from ..npu.socs import QUALCOMM_SOCS, VENDORS, title_of, vendor_of
+from ..npu.socs import QUALCOMM_SOCS, VENDORS, vendor_of
 from ..validation.sample_crop import SampleCrop
 from .batch import Audits
 from .graph_svg import Backend, Drawing, draw
 from .model_audit import Audit
-from .verdicts import TITLES, Verdict
+from .targets import TITLES
+from .verdicts import Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +104,7 @@ def html(audits: Audits) -> str:
         sections=_sections(audits),
         socs=_unique(soc for audit in audits.by_path.values() for soc in audit.npu or {}),
         vendor_of=vendor_of,
-        vendors={vendor: title_of(vendor) for vendor in VENDORS if vendor in asked},
+        vendors={name: vendor.title for name, vendor in VENDORS.items() if name in asked},
         soc_names=QUALCOMM_SOCS,
         statuses=STATUSES,
         gpu_statuses=gpu_results.STATUSES if any(audit.gpu for audit in audits.by_path.values()) else {},

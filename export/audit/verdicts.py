@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ecbsr_mobile.errors import UsageError
 from ecbsr_mobile.tflite.graph import short_name
-from ecbsr_mobile.utils.text import did_you_mean
 
 from ..lights import Light
 from ..npu.results import by_vendor
 from ..npu.socs import QUALCOMM
+from .targets import TARGETS, Target
 
 if TYPE_CHECKING:
     from ..gpu.results import GpuReport
@@ -27,33 +26,6 @@ MAX_OPERATORS = 3
 """Kinds of operators that a verdict names."""
 
 
-@dataclass(frozen=True)
-class _Target:
-    """What `--require` calls `name`; `delegate` is its key in `delegates.DELEGATES`."""
-
-    name: str
-    delegate: str
-    title: str
-
-
-_TARGETS = (
-    _Target("cpu", "xnnpack", "CPU"),
-    _Target("gpu", "gpu_ml_drift", "GPU (ML Drift)"),
-    _Target("gpu", "gpu", "GPU (classic)"),
-    _Target("nnapi", "nnapi_30", "NNAPI (Android 11+)"),
-    _Target("qualcomm", "qnn", "Qualcomm NPU"),
-    _Target("mediatek", "mediatek", "MediaTek NPU"),
-    _Target("samsung", "samsung", "Samsung NPU"),
-    _Target("tensor", "google_tensor", "Google Tensor"),
-    _Target("hexagon", "hexagon", "Hexagon (legacy)"),
-)
-
-TITLES = {target.delegate: target.title for target in _TARGETS}
-"""Delegate → its name for people; the others, old versions of NNAPI, are only in tables."""
-
-TARGETS = tuple(dict.fromkeys(target.name for target in _TARGETS))
-"""The targets that can be required. "gpu" stands for both GPU delegates, since an app has one of them."""
-
 _EMPTY: tuple[Light, str, str] = ("unknown", "not known", "the file has no operators")
 
 
@@ -62,7 +34,7 @@ class Verdict:
     """What one target does with a file.
 
     Attributes:
-        target: one of `TARGETS`.
+        target: one of `targets.NAMES`.
         title: the target's name for people.
         light: good: it takes the whole file; partial: a part of it; bad: nothing of it.
         word: the light in a word that suits the target.
@@ -85,25 +57,10 @@ class Verdict:
         return msgspec.to_builtins(self)
 
 
-def parse_targets(text: str) -> tuple[str, ...]:
-    """The targets of "cpu,gpu", each once.
-
-    Raises:
-        UsageError: a target is not known.
-    """
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    unknown = [name for name in names if name not in TARGETS]
-    if unknown or not names:
-        name = (unknown or [text])[0]
-        hint = did_you_mean(name, TARGETS)
-        raise UsageError(f"target {name!r} is not known; choose from {', '.join(TARGETS)}{hint}")
-    return names
-
-
 def verdicts(audit: Audit) -> tuple[Verdict, ...]:
     """A verdict for each target that the audit has a table of."""
     by_name = {delegate.name: delegate for delegate in audit.delegates}
-    return tuple(_verdict(target, by_name[target.delegate], audit) for target in _TARGETS if target.delegate in by_name)
+    return tuple(_verdict(target, by_name[target.delegate], audit) for target in TARGETS if target.delegate in by_name)
 
 
 def missed(given: Iterable[Verdict], required: Iterable[str]) -> list[Verdict]:
@@ -112,7 +69,7 @@ def missed(given: Iterable[Verdict], required: Iterable[str]) -> list[Verdict]:
     return [verdict for verdict in given if verdict.target in names and verdict.light != "good"]
 
 
-def _verdict(target: _Target, delegate: DelegateAudit, audit: Audit) -> Verdict:
+def _verdict(target: Target, delegate: DelegateAudit, audit: Audit) -> Verdict:
     if target.name == "cpu":
         light, word, text = _of_cpu(delegate, audit)
     elif target.name == QUALCOMM and QUALCOMM in (reports := by_vendor(audit.npu or {})):
@@ -130,15 +87,20 @@ def _of_table(delegate: DelegateAudit, word: str = "in part") -> tuple[Light, st
     if not delegate.total:
         return _EMPTY
     if not delegate.loads:
-        fatal = [refused for refused in delegate.refused if refused.verdict == "fatal"]
+        fatal = [refused.operator for refused in delegate.refused if refused.verdict == "fatal"]
         return "bad", "fails", f"it accepts {_operators(fatal)}, and then does not load the file"
     if delegate.accepted and not delegate.taken:
         return "bad", "no", "the image size in the file is dynamic"
-    refused = [node for node in delegate.refused if node.verdict != "unknown"]
+    refused = _refused(delegate)
     if delegate.unknown and not (delegate.taken and refused):
         others = f", and it does not take {_operators(refused)}" if refused else ""
         return "unknown", "not known", f"{delegate.unknown} of {delegate.total} operators are not verified{others}"
-    return _of_counts(delegate, delegate.taken, delegate.total, delegate.partitions, word)
+    return _of_counts(refused, delegate.taken, delegate.total, delegate.partitions, word)
+
+
+def _refused(delegate: DelegateAudit) -> list[str]:
+    """The operators that the table refuses, one of each node."""
+    return [node.operator for node in delegate.refused if node.verdict != "unknown"]
 
 
 def _of_cpu(delegate: DelegateAudit, audit: Audit) -> tuple[Light, str, str]:
@@ -148,20 +110,19 @@ def _of_cpu(delegate: DelegateAudit, audit: Audit) -> tuple[Light, str, str]:
         return _of_table(delegate, "slow")
     if not measured.loads:
         return "bad", "fails", f"the runtime of this machine does not load the file ({measured.error})"
-    light, word, text = _of_counts(delegate, len(measured.nodes), measured.total, measured.partitions, "slow")
+    light, word, text = _of_counts(measured.others, len(measured.nodes), measured.total, measured.partitions, "slow")
     return light, word, f"{text} (measured here)"
 
 
 def _of_counts(
-    delegate: DelegateAudit, taken: int, total: int, partitions: int, word: str = "in part"
+    refused: Sequence[str], taken: int, total: int, partitions: int, word: str = "in part"
 ) -> tuple[Light, str, str]:
-    """The verdict from the operators that are taken; for a part of them it is called `word`."""
+    """The verdict from the operators that are taken, and those `refused`; for a part of them it is called `word`."""
     if not total:
         return _EMPTY
     pieces = "in one piece" if partitions == 1 else f"in {partitions} pieces"
     if taken == total:
         return "good", "good", f"all {total} operators {pieces}"
-    refused = [node for node in delegate.refused if node.verdict != "unknown"]
     because = f", because of {_operators(refused)}" if refused else ""
     if not taken:
         return "bad", "slow" if word == "slow" else "no", f"none of {total} operators{because}"
@@ -174,7 +135,7 @@ def _of_gpu(delegate: DelegateAudit, report: GpuReport) -> tuple[Light, str, str
         return "bad", "fails", f"the delegate takes operators and then fails (asked here; {report.note})"
     if report.taken is None or not report.total:
         return _of_table(delegate)
-    light, word, text = _of_counts(delegate, report.taken, report.total, report.partitions or 0)
+    light, word, text = _of_counts(_refused(delegate), report.taken, report.total, report.partitions or 0)
     return light, word, f"{text} (asked here)"
 
 
@@ -190,9 +151,9 @@ def _of_compiler(reports: CompileReports) -> tuple[Light, str, str]:
     return "partial", "in part", f"the whole file on {', '.join(whole) or 'none'}; {statuses}"
 
 
-def _operators(refused: Iterable[Any]) -> str:
+def _operators(refused: Iterable[str]) -> str:
     """The operators and their counts, most frequent first: "PRELU x5, MUL x2 and 3 others"."""
-    counts = Counter(short_name(unsupported.operator) for unsupported in refused).most_common()
+    counts = Counter(map(short_name, refused)).most_common()
     shown = ", ".join(f"{operator} x{count}" for operator, count in counts[:MAX_OPERATORS])
     others = sum(count for _, count in counts[MAX_OPERATORS:])
     return f"{shown} and {others} other{'s' * (others > 1)}" if others else shown
@@ -202,6 +163,8 @@ def _advice(name: str, delegate: DelegateAudit, audit: Audit) -> str:
     """What to do, where it is known to help; ends as a part of a sentence."""
     if delegate.accepted and not delegate.taken and delegate.loads:
         return "export it at a fixed size"
+    if name == "cpu" and audit.outdated_shapes and audit.measured and len(audit.measured.nodes) < delegate.accepted:
+        return "convert it again, since the shapes in it are outdated"
     if name == "gpu" and audit.quantized and audit.recipe:  # our float graphs are taken whole
         return "export its weights with --fp16"
     if name == "cpu" and audit.quantized and {short_name(node.operator) for node in delegate.refused} == {"PRELU"}:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common, gate_report, paths
+from ecbsr_mobile.cli.parser import Joined
 from ecbsr_mobile.cli.scripts import typed_name
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import progress, verbosity
@@ -15,7 +16,8 @@ from ecbsr_mobile.utils.files import check_outputs, write_bytes
 from ecbsr_mobile.utils.text import to_utf8
 
 from .. import resolutions
-from ..npu.socs import QUALCOMM, VENDORS, parse_socs
+from ..audit import targets
+from ..npu.socs import QUALCOMM, VENDORS, parse_socs, vendor_of
 
 if TYPE_CHECKING:
     from ..audit.batch import Audits
@@ -32,12 +34,11 @@ With --gpu, LiteRT's GPU delegate is asked on this machine, on its GPU or a soft
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit code is 1 if a file could not be read, or if a target of `--require` misses one."""
     options = parser().parse_args(argv)
-    _check_options(options)
     socs = parse_socs(options.npu) if options.npu else ()
+    _check_options(options, socs)
     size = resolutions.parse(options.size) if options.size else None
+    required = targets.parse(options.require) if options.require is not None else ()
     from ..audit import verdicts
-
-    required = verdicts.parse_targets(options.require) if options.require is not None else ()
     from ..audit.batch import audit_all, tflite_paths
     from . import audit_report
 
@@ -80,10 +81,12 @@ def main(argv: list[str] | None = None) -> int:
     return common.FAILED if audits.errors or any(missed.values()) else common.DONE
 
 
-def _check_options(options: argparse.Namespace) -> None:
+def _check_options(options: argparse.Namespace, socs: Sequence[str]) -> None:
     """Refuse an option without the one that it is about."""
-    if not options.npu and (options.emulate or options.keep or options.size):
+    if not socs and (options.emulate or options.keep or options.size):
         raise UsageError(f"--emulate, --keep and --size need an NPU compiler: add --npu {QUALCOMM}")
+    if options.emulate and QUALCOMM not in map(vendor_of, socs):
+        raise UsageError(f"--emulate: only {QUALCOMM}'s compiler has an emulator: add {QUALCOMM} to --npu")
     if options.range and not (options.html or options.emulate or options.gpu):
         raise UsageError("--range is for the crop of a bundled image: add --html, --gpu or --emulate")
     if options.precision and not options.gpu:
@@ -133,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", type=paths.TFLITE_OR_FOLDER,
         help="a .tflite file, a folder of them, or NAME-int8 or NAME-fp32 of a bundled model")  # fmt: skip
-    add("--npu", metavar="VENDOR[:SOC,…],…",
+    add("--npu", action=Joined, metavar="VENDOR[:SOC,…],…",
         help=f"compile with the NPU compilers of these vendors, for all or some of their SoCs: {QUALCOMM} (extra "
         f"[{QUALCOMM}]), {others} (where the vendor's SDK is installed)")  # fmt: skip
     add("--emulate", action="store_true",
@@ -152,9 +155,8 @@ def parser() -> argparse.ArgumentParser:
     add("--range", type=int, choices=(1, 255, -1),
         help="float values of the crop are in [0, RANGE], or for -1 in [-1, 1] (default: as recorded, or the better "
         "image)")  # fmt: skip
-    add("--require", metavar="TARGET,…",
-        help="exit 1 unless each of these takes every file whole: cpu, gpu, nnapi, qualcomm, mediatek, samsung, "
-        "tensor, hexagon")  # fmt: skip
+    add("--require", action=Joined, metavar="TARGET,…",
+        help=f"exit 1 unless each of these takes every file whole: {', '.join(targets.NAMES)}")  # fmt: skip
     add("--recipe", action="store_true", help="print how each file was made, if it records that")
     gate_report.add_options(parser)
     add("--json", action="store_true", help="print the result as JSON")

@@ -14,7 +14,7 @@ from ecbsr_mobile.utils import verbosity
 
 from .. import resolutions
 from ..lights import SIGNS
-from ..npu.socs import VENDORS, title_of, vendor_of
+from ..npu.socs import VENDORS, vendor_of
 from .gpu_report import difference_cells, print_report
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _evidence(audit: Audit) -> str:
     done = ["The CPU was measured"] if audit.measured else []
     done += ["the GPU delegate was asked"] if audit.gpu is not None and audit.gpu.taken is not None else []
     compiled = {vendor_of(soc) for soc, report in (audit.npu or {}).items() if report.taken is not None}
-    done += [f"{title_of(vendor)}'s compiler was run" for vendor in sorted(compiled)]
+    done += [f"{VENDORS[vendor].title}'s compiler was run" for vendor in sorted(compiled)]
     text = ", ".join(done)
     return f"{text[0].upper()}{text[1:]} on this machine; the others are" if done else "These are"
 
@@ -153,7 +153,7 @@ def _print_npu(vendor: str, reports: CompileReports) -> None:
     emulated = any(report.emulated for report in reports.values())
     header = ["SoC", *COMPILER_COLUMNS, "compile s"]
     header += ["dB to CPU", "max difference", "dB to fp32", "max difference"] if emulated else []
-    common.print_line(f"\n{title_of(vendor)}'s compiler, on this machine")
+    common.print_line(f"\n{VENDORS[vendor].title}'s compiler, on this machine")
     tables.print_table(header, [_npu_row(soc, report, emulated) for soc, report in reports.items()])
     for size in dict.fromkeys(report.size for report in reports.values() if report.size):
         common.print_line(f"Compiled for {resolutions.name(size)}; MB: {results.STATIC}")

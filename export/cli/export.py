@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common, gate_report, paths
+from ecbsr_mobile.cli.parser import Joined
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils import progress
 from ecbsr_mobile.utils.cpu_instructions import use_common
@@ -78,7 +79,7 @@ def options_from(arguments: argparse.Namespace) -> options.ExportOptions:
     precisions = tuple(name for name in options.PRECISIONS if getattr(arguments, name))
     if precisions or (arguments.onnx and not arguments.tflite):
         changes["precisions"] = precisions
-    sizes = tuple(text for part in arguments.size for text in part.split(",") if text)
+    sizes = tuple(text for text in (arguments.size or "").split(",") if text)
     if sizes:
         changes["sizes"] = sizes
     return options.ExportOptions(**changes)
@@ -100,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"write TFLite ({' and '.join(defaults.precisions)} if no precision is given)")  # fmt: skip
     for name, text in zip(options.PRECISIONS, ("float32", "float16 weights", "int8 throughout"), strict=True):
         add(f"--{name}", action="store_true", help=f"write TFLite in {name}: {text}")
-    add("--size", action="append", default=[], metavar="SIZE,…",
+    add("--size", action=Joined, metavar="SIZE,…",
         help=f"LR input as WIDTHxHEIGHT or {', '.join(resolutions.SIZES)}; one file each "
         f"({','.join(map(str, defaults.sizes))})")  # fmt: skip
     add("--target", choices=options.TARGETS, default=defaults.target,
@@ -125,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
         "with the same bytes, but not to be resized to odd sides; its name has -fixed")  # fmt: skip
     add("--max-drop", type=float, default=defaults.max_drop, metavar="DB",
         help=f"refuse a file that loses more PSNR ({defaults.max_drop})")  # fmt: skip
-    add("--npu", metavar="VENDOR[:SOC,…],…",
+    add("--npu", action=Joined, metavar="VENDOR[:SOC,…],…",
         help=f"compile each file with the NPU compilers of {', '.join(socs.VENDORS)}, or for some SoCs, such as "
         f"{socs.QUALCOMM}:SM8650, and store their reports in the recipe (see ecbsr-audit)")  # fmt: skip
     add("--gpu", action="store_true",

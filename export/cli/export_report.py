@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..audit.delegate_audit import DelegateAudit
     from ..results import Exported, ExportedFile
 
-TARGETS = ("cpu", "gpu", "nnapi", "qualcomm")
+SHOWN_TARGETS = ("cpu", "gpu", "nnapi", "qualcomm")
 """The targets that the last lines name; `ecbsr-audit` shows the others."""
 
 MIN_LOSS_DB = 0.0005
@@ -127,4 +127,4 @@ def _loss(file: ExportedFile) -> str:
 
 
 def _verdicts(file: ExportedFile) -> list[Verdict]:
-    return [verdict for verdict in (file.audit.verdicts if file.audit else ()) if verdict.target in TARGETS]
+    return [verdict for verdict in (file.audit.verdicts if file.audit else ()) if verdict.target in SHOWN_TARGETS]

@@ -31,6 +31,9 @@ TIMEOUT_SECONDS = 600  # a conversion takes ten seconds on a desktop, and minute
 PACKAGES = ("onnx2tf", "tensorflow")
 WORKER = "export.convert.onnx2tf_worker"
 
+_CHANGES_THE_CONVERTER = ("PYTHONOPTIMIZE", "PYTHONWARNINGS", "TF_", "KERAS_", "XLA_")
+"""Variables of the caller, or how they begin, with which onnx2tf and TensorFlow fail or write another graph."""
+
 
 def conversion_size(architecture: Architecture) -> tuple[int, int]:
     """(width, height) at which a network is converted: small, not square, and no side equal to a number of channels.
@@ -82,7 +85,7 @@ def converter() -> Iterator[Converter]:
         result = Path(folder, "model.tflite")
         root = str(Path(__file__).parents[2])
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith(_CHANGES_THE_CONVERTER)},
             "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
             "CUDA_VISIBLE_DEVICES": "-1",
             "ORT_DISABLE_TELEMETRY": "1",  # onnx2tf imports onnxruntime

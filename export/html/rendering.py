@@ -49,7 +49,7 @@ def _environment(package: str) -> Environment:
     templates = environment(package, "export.html", "ecbsr_mobile.html")
     templates.globals["columns"] = columns
     templates.globals["signs"] = SIGNS
-    for function in (json_text, lookup, paths, pointer, size_name):
+    for function in (json_text, lookup, paired, paths, pointer, size_name):
         templates.filters[function.__name__] = function
     return templates
 
@@ -58,6 +58,15 @@ def columns(texts: Iterable[str], numbers: Iterable[str] = (), notes: Iterable[s
     """The columns of a table from their labels: text, then numbers, then text that wraps."""
     kinds = {"text": texts, "number": numbers, "note": notes}
     return [Column(label, kind) for kind, labels in kinds.items() for label in labels]
+
+
+def paired(columns: Iterable[Column], cells: Iterable[Any]) -> list[tuple[Column, Any]]:
+    """Each column with its cell.
+
+    Raises:
+        ValueError: there are more of one than of the other.
+    """
+    return list(zip(columns, cells, strict=True))
 
 
 def lookup(document: Any, keys: Iterable[str | int]) -> Any:

@@ -99,11 +99,6 @@ def vendor_of(key: str) -> str:
     return next((name for name, vendor in VENDORS.items() if key == name or key in vendor.socs), QUALCOMM)
 
 
-def title_of(vendor: str) -> str:
-    """The title of one of `VENDORS`, for tables."""
-    return VENDORS[vendor].title
-
-
 def parse_socs(text: str) -> tuple[str, ...]:
     """The SoCs in "qualcomm" (all of a vendor), "qualcomm:SM8650,SM8750" or "mediatek,qualcomm:SM8650", each once.
 

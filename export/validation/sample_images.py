@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecbsr_mobile import dataset, images, zoo
-from ecbsr_mobile.architecture import SCALES
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.reference_picture import reduced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
+
+REDUCTIONS = (2, 3, 4)
+"""How much smaller than HR the views of a sample are. Others would change every int8 file that is exported."""
 
 MAX_IMAGES = 24
 MIN_SIDE = 64  # HR pixels: a smaller image is mostly border
@@ -32,7 +34,7 @@ class Sample:
         name: file name.
         lr: [h, w, colors], 8 bits, luma or RGB; the MATLAB-compatible bicubic reduction of HR.
         hr_luma: [scale·h, scale·w], 8 bits.
-        views: reductions of the same image by each of `architecture.SCALES`, like `lr`, to calibrate and fine-tune on.
+        views: the same image reduced by each of `REDUCTIONS`, like `lr`, to calibrate and fine-tune on.
         drawing: whether it is rendered, not photographed: its edges are sharper than any lens shows.
     """
 
@@ -94,6 +96,6 @@ def frame(sample: Sample, size: tuple[int, int]) -> NDArray[np.float32]:
 def _sample(path: Path, scale: int, colors: int) -> Sample:
     rgb = images.read(path).rgb()
     rgb = images.center_crop(rgb, (MAX_SIDE, MAX_SIDE))
-    views = {reduction: reduced(rgb, reduction, colors) for reduction in SCALES}
+    reductions = {factor: reduced(rgb, factor, colors) for factor in dict.fromkeys((*REDUCTIONS, scale))}
     hr_luma = images.round_to(images.luma(images.crop_to_multiple(rgb, scale)), np.uint8)
-    return Sample(path.name, views[scale], hr_luma, tuple(views.values()))
+    return Sample(path.name, reductions[scale], hr_luma, tuple(reductions[factor] for factor in REDUCTIONS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -110,8 +111,9 @@ def test_misuse_is_exit_code_2(files: dict[str, Path]) -> None:
     "option",
     [
         ["--device", "host"], ["--size", "360p"], ["--delegate", "cpu,gpu"], ["--threads", "4"], ["--cores", "big"],
-        ["--rounds", "3"], ["--runs", "5"], ["--tool", "litert"], ["--tool-sha256", "ab" * 32], ["--check"],
-        ["--profile"], ["--energy"], ["--cooldown", "9"], ["--out", "elsewhere"],
+        ["--rounds", "3"], ["--rounds", "6"], ["--runs", "5"], ["--tool", "litert"], ["--tool-sha256", "ab" * 32],
+        ["--check"], ["--profile"], ["--energy"], ["--cooldown", "9"], ["--out", "elsewhere"], ["--list"],
+        ["--dry-run"],
     ],
 )  # fmt: skip
 def test_resume_refuses_what_it_would_ignore(tmp_path: Path, option: list[str]) -> None:
@@ -121,7 +123,23 @@ def test_resume_refuses_what_it_would_ignore(tmp_path: Path, option: list[str]) 
 
 def test_resume_takes_options_of_the_results(tmp_path: Path) -> None:
     with pytest.raises(EcbsrError, match="needs the --out folder of a benchmark"):
-        cli.main(["--resume", str(tmp_path), "--json", "--quiet", "--rounds", "6", "--junit", str(tmp_path / "j.xml")])
+        cli.main(["--resume", str(tmp_path), "--json", "--quiet", "--junit", str(tmp_path / "j.xml")])
+
+
+def test_import_alone_refuses_what_it_would_ignore(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"--import alone measures nothing: leave out --size, --energy, or name"):
+        cli.main(["--import", str(tmp_path / "results.json"), "--energy", "--size", "270p"])
+
+
+def test_a_list_may_be_given_in_parts(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("--size", "24x16", "--size", "16x24,8x8")
+    parts = ("--threads", "1", "--threads", "2", "--delegate", "cpu", "--delegate", "cpu:builtin")
+    assert cli.main([str(files["float"]), *sizes, *parts, "--rounds", "1", "--runs", "1", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["results"]
+    found = {(tuple(row["size"]), row["delegate"], row["threads"]) for row in rows}
+    delegates = ("cpu", "cpu:builtin")
+    assert found == set(itertools.product(((24, 16), (16, 24), (8, 8)), delegates, (1, 2)))
 
 
 def test_fail_above_decides_the_exit_code(

@@ -12,7 +12,8 @@ import pytest
 import android_bench
 from android_bench import models
 from ecbsr_mobile import tflite
-from ecbsr_mobile.tflite import recipe
+from ecbsr_mobile.tflite import recipe, xnnpack_probe
+from tests.helpers import upscalers
 from tests.helpers.int16_models import int16x8_network
 from tests.helpers.networks import photo
 from tests.helpers.tflite_models import plain_network
@@ -35,6 +36,16 @@ def _dynamic(graph: tflite.Graph) -> tflite.Graph:
         for t in graph.tensors
     ]
     return replace(graph, tensors=tuple(tensors))
+
+
+@pytest.mark.parametrize("stale", upscalers.STALE)
+def test_at_its_own_size_a_file_is_measured_as_an_app_loads_it(stale: str, tmp_path: Path) -> None:
+    graph = upscalers.with_stale_shapes(upscalers.DOUBLING["4-D shuffle"](), stale)
+    path = tmp_path / "m.tflite"
+    path.write_bytes(tflite.write(graph))
+    (row,) = android_bench.bench([path], rounds=1, runs=1).results
+    measured = xnnpack_probe.probe(path.read_bytes())
+    assert (row.nodes_delegated, row.nodes_total) == (len(measured.nodes), measured.total)
 
 
 def test_models_of_the_same_name_get_unique_names(tmp_path: Path, files: dict[str, Path]) -> None:

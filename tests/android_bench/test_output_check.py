@@ -64,8 +64,9 @@ def test_outputs_in_0_255_are_compared_as_pixels() -> None:
 
 def test_values_that_the_file_does_not_record_are_read_as_those_that_give_the_better_image() -> None:
     model = tflite.write(upscalers.bundled_in_0_255())
-    io, notes = output_check.read_io(model, 120, threading.Event())
+    io, notes = output_check.read_io(model, tflite.read(model), 120, threading.Event())
     assert io.output.values == BYTES
     assert [note[: note.index(" are assumed")] for note in notes] == ["the model: values in [0, 255]"]
     assert "--range" not in notes[0]  # no command that calls this has the option
-    assert output_check.read_io(zoo.tflite(zoo.DEFAULT).read_bytes(), 120, threading.Event())[1] == []
+    bundled = zoo.tflite(zoo.DEFAULT).read_bytes()
+    assert output_check.read_io(bundled, tflite.read(bundled), 120, threading.Event())[1] == []

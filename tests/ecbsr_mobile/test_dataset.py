@@ -139,3 +139,32 @@ def test_hr_and_lr_that_cannot_be_told_apart_are_refused(train_images: Path, tmp
         list(pairs(tmp_path / "some", 2))
     images.write(Picture(made[0].hr), tmp_path / "alone" / "photo-x2.png")
     assert [pair.name for pair in pairs(tmp_path / "alone", 2)] == ["photo-x2.png"]
+
+
+def test_all_images_that_cannot_be_read_are_said_at_once(train_images: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(train_images, tmp_path / "set")
+    (folder / "0.png").write_bytes(b"")
+    with pytest.raises(EcbsrError, match=r"^\S+0\.png: is empty$"):
+        list(pairs(folder, 2))
+    (folder / "z.jpg").write_text("no picture")
+    with pytest.raises(EcbsrError, match=r"set: 2 images cannot be used: \S+0\.png: is empty; \S+z\.jpg: is not"):
+        list(pairs(folder, 2))
+    for number in range(20):
+        (folder / f"{number}.png").write_bytes(b"")
+    with pytest.raises(EcbsrError, match=r"21 images cannot be used: .*; and 11 more$"):
+        list(pairs(folder, 2))
+
+
+def test_images_that_are_not_read_are_named(train_images: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(train_images, tmp_path / "set")
+    shutil.copytree(train_images, folder / "more")
+    (folder / "empty").mkdir()
+    (folder / "a.NEF").touch()
+    with pytest.warns(UserWarning) as caught:
+        assert len(list(pairs(folder, 2))) == 3
+    assert [str(note.message) for note in caught] == [
+        f"{folder}: without a.NEF, because .nef cannot be read",
+        f"{folder}: without the images in the folders below it: more",
+    ]
+    with pytest.raises(EcbsrError, match=r"contains neither images \(those in set are not read\), nor HR/ and LR/"):
+        list(pairs(tmp_path, 2))

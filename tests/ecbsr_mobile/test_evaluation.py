@@ -41,6 +41,15 @@ def test_a_flat_image_and_a_narrow_one_do_not_decide_the_mean_of_a_set(tmp_path:
     assert whole.ssim == pytest.approx((first.ssim + black.ssim) / 2)
 
 
+def test_a_network_its_name_and_its_file_are_models(tmp_path: Path) -> None:
+    images.write(images.read(zoo.pictures()[0]), tmp_path / "p.png")
+    net = load("ecbsr-m4c8-x2")
+    expected = evaluate(TorchModel(net), tmp_path)
+    assert evaluate(net, tmp_path) == expected
+    path = zoo.tflite("ecbsr-m4c8-x2", "int8")
+    assert evaluate(path, tmp_path) == evaluate("ecbsr-m4c8-x2-int8", tmp_path) != expected
+
+
 def test_an_image_without_a_pixel_inside_the_border_is_named(tmp_path: Path) -> None:
     cat = images.read(zoo.pictures()[0]).pixels
     images.write(Picture(cat[:64, :64]), tmp_path / "cat.png")
@@ -62,3 +71,12 @@ def test_results_that_are_no_pixels_are_refused() -> None:
         upscale(cat.pixels, model)
     with pytest.raises(EcbsrError, match="infinities or NaN"):
         score(model, Pair("cat", cat.pixels[:64, :64], cat.pixels[:32, :32]))
+
+
+def test_a_set_is_named_by_its_folder_however_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images.write(Picture(images.read(zoo.pictures()[0]).pixels[:32, :32]), tmp_path / "Set1" / "a.png")
+    (tmp_path / "Set1" / "below").mkdir()
+    model = TorchModel(load("ecbsr-m4c8-x2"))
+    for place, folder in (("Set1", "."), ("Set1/below", "..")):
+        monkeypatch.chdir(tmp_path / place)
+        assert evaluate(model, folder)[0].name == "Set1"

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from ecbsr_mobile import ECBSR
-from ecbsr_mobile.architecture import Activation
+from ecbsr_mobile.architecture import ACTIVATIONS, Activation
 from tests.helpers.training import randomize
 
 
-@pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(("scale", "colors"), [(2, 1), (3, 3), (4, 1)])
 @pytest.mark.parametrize("identity", [False, True])
 def test_plain_network_equals_the_branches(scale: int, colors: int, activation: str, identity: bool) -> None:
@@ -39,7 +39,7 @@ def test_with_all_weights_zero_the_network_repeats_pixels(colors: int) -> None:
     assert torch.equal(net(x), expected)
 
 
-@pytest.mark.parametrize("activation", ["prelu", "leaky", "relu"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(("blocks", "channels"), [(2, 8), (2, 11), (4, 8), (5, 11)])
 def test_start_from_takes_over_a_plain_network(blocks: int, channels: int, activation: Activation) -> None:
     """Also into a wider or deeper network, all of whose channels can then learn."""

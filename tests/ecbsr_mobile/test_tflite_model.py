@@ -292,6 +292,7 @@ def test_values_in_0_to_1_are_used_without_a_word(name: str, save: Callable[...,
         ("signed", "bytes", r"[-1, 1] in and [0, 255] out"),
         ("bytes", "signed", r"[0, 255] in and [-1, 1] out"),
         ("centered", "centered", "[-0.5, 0.5]"),
+        ("imagenet", "unit", "[-2.1179/-2.03571/-1.80444, 2.24891/2.42857/2.64] in and [0, 1] out"),
     ],
 )
 def test_ranges_of_a_model_that_is_less_good_than_bicubic(
@@ -302,6 +303,20 @@ def test_ranges_of_a_model_that_is_less_good_than_bicubic(
         model = TfliteModel(save(graph))
     values = cat.astype(np.float32) / np.float32(255)
     np.testing.assert_allclose(model.run(values), values.repeat(2, axis=0).repeat(2, axis=1), atol=1e-5)
+
+
+def test_the_range_of_a_model_that_changes_contrast_is_the_only_one_that_gives_an_image(
+    cat: np.ndarray, save: Callable[..., Path]
+) -> None:
+    with pytest.warns(UserWarning, match=r"gives \d+\.\d+ dB .*: it is not trained for this, or .* not in \[0, 255\]"):
+        model = TfliteModel(save(upscalers.changing_contrast()))
+    expected = (cat * 0.7 + 25).repeat(2, axis=0).repeat(2, axis=1)
+    assert np.abs(upscale(cat, model) - expected).max() <= 0.51
+
+
+def test_three_channels_that_are_no_rgb_are_announced(save: Callable[..., Path]) -> None:
+    with pytest.warns(UserWarning, match=r"seem to be Y, Cb and Cr, with which it gives 32\.\d+ dB .*, 31\.\d+ dB: "):
+        TfliteModel(save(upscalers.in_ycbcr()))
 
 
 @pytest.mark.parametrize(("dtype", "zero"), [("int8", 0), ("uint8", 128)])

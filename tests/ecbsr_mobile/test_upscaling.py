@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import color
 
-from ecbsr_mobile import ECBSR, EcbsrError, Picture, PlainNet, TfliteModel, images, load, upscale, zoo
+from ecbsr_mobile import ECBSR, EcbsrError, Picture, PlainNet, TfliteModel, UsageError, images, load, upscale, zoo
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +143,18 @@ def test_files_that_are_not_tflite(tmp_path: Path, content: bytes) -> None:
         TfliteModel(tmp_path / "m.tflite")
     with pytest.raises(EcbsrError, match="no such file"):
         TfliteModel(tmp_path / "none.tflite")
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((8, 8, 3), np.float32), "the pixels are float32; give uint8"),
+        (np.zeros((8, 8), np.uint8), r"the shape \[8, 8\]; give \[H, W, 3\]"),
+        (np.zeros((8, 8, 4), np.uint8), "alpha as that of a Picture"),
+        (np.zeros((0, 8, 3), np.uint8), r"the shape \[0, 8, 3\]"),
+        ("photo.png", "the image is a str; give a Picture"),
+    ],
+)
+def test_what_is_no_array_of_pixels_is_refused(image: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        upscale(image, "ecbsr-m4c8-x2-int8")  # type: ignore[type-var]

@@ -141,5 +141,5 @@ def _read_log(path: Path) -> None:
 
 def _read_reading(path: Path) -> None:
     text = path.read_bytes().decode(errors="replace")
-    device_info.parse_reading(text)
+    device_info.parse_condition(text)
     device_info.parse_properties(text)

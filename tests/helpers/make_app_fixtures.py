@@ -11,6 +11,7 @@ import argparse
 import json
 import shutil
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +19,14 @@ import cv2
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from android_bench.output_check import read_io
 from ecbsr_mobile import images, tflite, zoo
 from ecbsr_mobile.cli import upscale
 from ecbsr_mobile.images import Picture
 from ecbsr_mobile.tflite import Graph
 from ecbsr_mobile.tflite.four_pixels import with_four_pixels
 from ecbsr_mobile.tflite_model import TfliteModel
+from tests.helpers import upscalers
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 PICTURES = ("chelsea", "coffee", "text")
@@ -37,13 +40,14 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=zoo.FOLDER, help="folder with the bundled models")
     options = parser.parse_args()
     shutil.rmtree(options.out, ignore_errors=True)
-    for name in ("pictures", "models", "wrong", "upscaled", "luma", "bicubic", "video"):
+    for name in ("pictures", "models", "wrong", "upscaled", "luma", "bicubic", "video", "ranges"):
         (options.out / name).mkdir(parents=True)
     write_pictures(options.out / "pictures")
     write_models(options.out, options.models)
     for picture in sorted((options.out / "pictures").iterdir()):
         write_expected(picture, options.out)
     write_video(options.out)
+    write_ranges(options.out / "ranges")
 
 
 def write_pictures(folder: Path) -> None:
@@ -114,6 +118,27 @@ def write_video(out: Path) -> None:
             (out / "video" / f"{model.stem}--{picture}.y").write_bytes(rounded.tobytes())
 
 
+def write_ranges(folder: Path) -> None:
+    """Float files that do not state their range, the ranges that Python finds, and what it makes of a picture."""
+    graphs = {
+        "unit": replace(tflite.read(zoo.tflite(zoo.DEFAULT, "fp32")), metadata={}),
+        "unit-x4": replace(tflite.read(zoo.tflite("ecbsr-m4c16-x4", "fp32")), metadata={}),
+        "bytes": upscalers.bundled_in_0_255(),
+        "bytes-x4": upscalers.bundled_in_0_255("ecbsr-m4c16-x4"),
+        "signed": upscalers.bundled_for(-1, 1),
+        "mixed-rgb": upscalers.between_ranges("bytes", "unit"),
+    }
+    picture, found = zoo.FOLDER / "pictures" / "chelsea.png", {}
+    for name, graph in graphs.items():
+        path = folder / f"{name}.tflite"
+        path.write_bytes(tflite.write(graph))
+        io, _ = read_io(path.read_bytes(), 60, threading.Event())
+        found[name] = [str(side.values) for side in (io.input, io.output)]
+        if upscale.main([str(picture), str(folder / f"{name}.png"), "--model", str(path), "--quiet"]):
+            sys.exit(f"ecbsr-upscale failed for {name}")
+    (folder / "ranges.json").write_text(json.dumps(found))
+
+
 def with_dynamic_size(graph: Graph) -> Graph:
     """The graph with dynamic height and width, as a converter writes it."""
     tensors = [replace(t, signature=(1, -1, -1, t.shape[3])) if t.data is None else t for t in graph.tensors]
@@ -157,6 +182,7 @@ def unusable_graphs() -> dict[str, Graph]:
         "two-pictures": graph((2, 8, 8, 1), 4),
         "other-colors": graph((1, 8, 8, 3), 4),
         "not-larger": graph((1, 8, 8, 1), 1, block=1),
+        "channels-first": upscalers.DOUBLING["NCHW"](),
         "too-small": fixed_size(4, 4),
         "too-large": fixed_size(60000, 60000),
     }

@@ -89,6 +89,16 @@ def opened(browser: Any, path: Path, width: int, scheme: str) -> tuple[Any, list
     return page, requests
 
 
+def assert_nothing_is_cut_off(page: Any) -> None:
+    """On paper, tables and graphs are whole; on a screen, the keyboard reaches each that scrolls, by its own name."""
+    regions = page.evaluate("[...document.querySelectorAll('.scroll')].map(e => [e.tabIndex, e.ariaLabel, e.role])")
+    assert regions and all((tab, role) == (0, "region") for tab, _, role in regions)
+    assert len({label for _, label, _ in regions}) == len(regions)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 without its margins
+    assert page.evaluate("[...document.querySelectorAll('.scroll')].every(e => e.scrollWidth <= e.clientWidth)")
+
+
 def at(document: Any, pointer: str) -> Any:
     """The value at a JSON pointer (RFC 6901)."""
     for step in pointer.split("/")[1:]:

@@ -12,6 +12,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import ArrayLike
 
 from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.tflite import Graph
@@ -36,13 +37,14 @@ def copying(make: GraphBuilder, source: int, copies: int, channel_major: bool = 
     return make.node("CONV_2D", [source, make.constant(weights), bias], (n, h, w, c * copies), options=options)
 
 
-def multiplied(make: GraphBuilder, source: int, factor: float) -> int:
+def multiplied(make: GraphBuilder, source: int, factor: ArrayLike) -> int:
     shape = make.tensors[source].shape
-    return make.node("MUL", [source, make.constant(np.float32([factor]))], shape, options=schema.MulOptionsT())
+    constant = make.constant(np.atleast_1d(np.asarray(factor, np.float32)))
+    return make.node("MUL", [source, constant], shape, options=schema.MulOptionsT())
 
 
-def added(make: GraphBuilder, source: int, offset: float) -> int:
-    return make.add(source, make.constant(np.float32([offset])))
+def added(make: GraphBuilder, source: int, offset: ArrayLike) -> int:
+    return make.add(source, make.constant(np.atleast_1d(np.asarray(offset, np.float32))))
 
 
 def reshape(make: GraphBuilder, source: int, shape: Sequence[int], target: Sequence[int] | None = None) -> int:
@@ -144,6 +146,22 @@ def _transpose_conv(shape: str) -> Graph:
     )
 
 
+def mixed_colors() -> Graph:
+    """A doubling model that multiplies the colors of each pixel by a matrix, and by its inverse at the end."""
+    make = GraphBuilder()
+
+    def product(source: int) -> int:
+        matrix, options = (
+            np.float32([[0, 0, 2], [0, 1, 0], [0.5, 0, 0]]),
+            schema.FullyConnectedOptionsT(keepNumDims=True),
+        )
+        operands, shape = [source, make.constant(matrix)], make.tensors[source].shape
+        return make.node("FULLY_CONNECTED", operands, shape, options=options, version=2)
+
+    image = product(make.input((1, 32, 48, 3)))
+    return make.graph(product(make.depth_to_space(copying(make, image, 4), 2)))
+
+
 def with_dynamic(graph: Graph, axes: Sequence[int], placeholder: bool = True) -> Graph:
     """The graph with dimensions of every activation of rank 4 that the caller chooses."""
     tensors = []
@@ -210,28 +228,55 @@ def between_ranges(source: str, target: str, dtype: str = "float32", scale: Scal
 
     Its input and output are integers of `scale` where `dtype` is not float32.
     """
-    shapes, limits = ((1, 32, 48, 3), (1, 64, 96, 3)), {"unit": (0.0, 1.0), "bytes": (0, 255), "signed": (-1, 1)}
-    limits["centered"] = (-0.5, 0.5)
+    shapes = ((1, 32, 48, 3), (1, 64, 96, 3))
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # as torchvision states them
+    limits: dict[str, tuple[Any, Any]] = {"unit": (0, 1), "bytes": (0, 255), "signed": (-1, 1), "centered": (-0.5, 0.5)}
+    limits["imagenet"] = (-mean / deviation, (1 - mean) / deviation)
     make = GraphBuilder("float32", scale)
-
-    def linear(values: int, factor: float, offset: float, shape: Sequence[int]) -> int:
-        values = make.node("MUL", [values, make.constant(np.float32([factor]))], shape, options=schema.MulOptionsT())
-        return make.add(values, make.constant(np.float32([offset])))
-
     image = make.input(shapes[0], dtype=dtype)
     if dtype != "float32":
         image = make.node("DEQUANTIZE", [image], shapes[0], dtype="float32", version=3)
     black, white = limits[source]
-    unit = linear(image, 1 / (white - black), -black / (white - black), shapes[0])
+    unit = added(make, multiplied(make, image, 1 / (white - black)), -black / (white - black))
     larger = make.depth_to_space(copying(make, unit, 4), 2)
     clipped = make.unary("RELU", make.node("MINIMUM", [larger, make.constant(np.float32([1]))], shapes[1]))
     black, white = limits[target]
-    result = linear(clipped, white - black, black, shapes[1])
+    result = added(make, multiplied(make, clipped, white - black), black)
     if dtype != "float32":
         version = 2 if dtype == "int16" else 1
         options = schema.QuantizeOptionsT()
         result = make.node("QUANTIZE", [result], shapes[1], options=options, dtype=dtype, scale=scale, version=version)
     return make.graph(result)
+
+
+def changing_contrast() -> Graph:
+    """A doubling model for values in 0..255 that lessens contrast."""
+    make = GraphBuilder()
+    image = make.input((1, 32, 48, 3))
+    return make.graph(added(make, multiplied(make, make.depth_to_space(copying(make, image, 4), 2), 0.7), 25))
+
+
+def in_ycbcr(name: str = zoo.DEFAULT) -> Graph:
+    """A bundled float model for the first of three channels, Y, Cb and Cr; the others are resized."""
+    graph = tflite.read(zoo.tflite(name, "fp32"))
+    make = GraphBuilder()
+    make.tensors, make.nodes, (image,), (result,) = list(graph.tensors), list(graph.nodes), graph.inputs, graph.outputs
+    _, height, width, _ = make.tensors[image].shape
+    source = make.input((1, height, width, 3))
+
+    def channels(first: int, count: int) -> int:
+        constants = [make.constant(np.array(v, I32)) for v in ([0, 0, 0, first], [0, 0, 0, first + count], [1] * 4)]
+        shape, options = (1, height, width, count), schema.StridedSliceOptionsT(beginMask=7, endMask=7)
+        return make.node("STRIDED_SLICE", [source, *constants], shape, options=options)
+
+    y, chroma = channels(0, 1), channels(1, 2)
+    inner = [replace(node, inputs=tuple(y if i == image else i for i in node.inputs)) for node in graph.nodes]
+    make.nodes = [*make.nodes[len(inner) :], *inner]
+    shape, options = make.tensors[result].shape[1:3], schema.ResizeBilinearOptionsT(False, True)
+    size = make.constant(np.array(shape, I32))
+    larger = make.node("RESIZE_BILINEAR", [chroma, size], (1, *shape, 2), options=options, version=3)
+    both = make.node("CONCATENATION", [result, larger], (1, *shape, 3), options=schema.ConcatenationOptionsT(3))
+    return make.graph(both)
 
 
 def restoring(values: str) -> Graph:
@@ -258,6 +303,7 @@ DOUBLING: dict[str, Callable[[], Graph]] = {
     "computed shape": lambda: _transpose_conv("computed"),
     "dynamic batch": lambda: with_dynamic(_transpose_conv("batch"), [0], placeholder=False),
     "dynamic size": lambda: with_dynamic(_transpose_conv("computed"), [0, 1, 2]),
+    "mixed colors": mixed_colors,
     "BGR inside": _flipped_colors,
     "BGR inside, dynamic size": lambda: with_dynamic(_flipped_colors(), [1, 2]),
     "dynamic NCHW": lambda: _nchw_with_dynamic_size(_channels_first(3)),

@@ -1,4 +1,4 @@
-"""Gradle and Maven build the app with the same versions of its libraries and of Android."""
+"""Gradle and Maven build the app with the same versions of its libraries; which Android each compiles against."""
 
 import re
 import tomllib
@@ -47,9 +47,16 @@ def test_every_library_of_gradle_has_its_version_in_the_list() -> None:
     assert all(set(entry) == {"module", "version"} for entry in catalog["libraries"].values())
 
 
-def test_both_builds_and_the_tests_use_the_same_android() -> None:
-    level = re.search(r"compileSdk = (\d+)", (APP / "build.gradle.kts").read_text())
+def test_maven_and_the_tests_use_the_same_android() -> None:
+    screens = (APP / "src" / "test" / "kotlin" / "ecbsr" / "demo" / "Screen.kt").read_text()
+    level = re.search(r"sdk = \[(\d+)\]", screens)
     assert level is not None
     assert maven()["android-all"].startswith(ANDROID_OF_API[level[1]] + "-")
-    screens = (APP / "src" / "test" / "kotlin" / "ecbsr" / "demo" / "Screen.kt").read_text()
-    assert f"sdk = [{level[1]}]" in screens
+
+
+def test_gradle_compiles_against_the_android_that_the_app_targets() -> None:
+    """Android's lint ends a release build that compiles against an older one."""
+    build = (APP / "build.gradle.kts").read_text()
+    levels = [re.search(rf"{name} = (\d+)", build) for name in ("compileSdk", "targetSdk")]
+    assert all(levels)
+    assert len({level[1] for level in levels if level}) == 1

@@ -142,7 +142,8 @@ def test_models_of_other_layouts_run_at_their_own_size(tmp_path: Path) -> None:
     (tmp_path / "two.tflite").write_bytes(both)
     results = android_bench.bench(sorted(tmp_path.glob("*.tflite")), rounds=1, runs=1, check=True)
     assert [(row.model, row.size, row.status) for row in results.results] == [
-        (name, (48, 32), "ok") for name in ("batch", "nchw", "pooled", "two")
+        ("batch", (48, 32), "partial"),  # its node waits for a shape that is computed
+        *((name, (48, 32), "ok") for name in ("nchw", "pooled", "two")),
     ]
     assert all("dB on a bundled image where bicubic gives" in row.note for row in results.results)
 
@@ -159,7 +160,8 @@ def test_files_that_only_litert_reads_rightly_are_timed_and_compared(tmp_path: P
     results = android_bench.bench(sorted(tmp_path.glob("*.tflite")), rounds=1, runs=1, check=True)
     rows = {row.model: (row.size, row.status) for row in results.results}
     assert rows.pop("zcrash") == ((48, 32), "crashed")
-    assert rows == dict.fromkeys(("empty", "half", "name", "placeholder"), ((48, 32), "ok"))
+    assert rows.pop("empty") == ((48, 32), "partial")  # XNNPACK needs shapes where the file is loaded
+    assert rows == dict.fromkeys(("half", "name", "placeholder"), ((48, 32), "ok"))
     notes = [row.note for row in results.results if row.model != "zcrash"]
     assert all("dB on a bundled image where bicubic gives" in note for note in notes)
     larger = android_bench.bench([tmp_path / "half.tflite"], sizes=["96x64"], rounds=1, runs=1)

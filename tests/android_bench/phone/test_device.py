@@ -169,8 +169,16 @@ def test_a_run_that_disconnects_the_phone_every_time_is_lost(device: Device, ben
     device.during_run(lambda script, _number: "--use_gpu=true" in script, device.pull_the_cable)
     results = bench(delegates=["cpu,gpu"])
     assert [(row.status, row.runs) for row in results.results] == [("ok", 2), ("lost", 0)]
-    assert "disconnected 2 times" in results.results[1].note and not results.answered
+    assert "disconnected, or did not answer, 2 times" in results.results[1].note and not results.answered
     device.assert_clean()
+
+
+def test_a_phone_whose_services_stop_answering_is_not_called_unplugged(device: Device, bench: Bench) -> None:
+    device.during_run(
+        lambda script, _number: "--graph" in script, lambda: device.replace_program("dumpsys", "exec /bin/sleep 30")
+    )
+    (row,) = bench(rounds=1, limits=replace(QUICK, command=4)).results
+    assert row.status == "lost" and "did not end within 4 s" in row.note, row.note
 
 
 def test_a_phone_that_asks_for_trust_after_a_restart_is_named(device: Device, bench: Bench) -> None:
@@ -244,8 +252,10 @@ def test_a_phone_that_is_not_ready(device: Device, bench: Bench, tmp_path: Path)
     with pytest.raises(EcbsrError, match="allow USB debugging"):
         bench(out=tmp_path / "out")
     assert not (tmp_path / "out/runs.jsonl").exists(), "the folder can be used again"
-    with pytest.raises(EcbsrError, match="sees no phone"):
+    with pytest.raises(EcbsrError, match="sees no phone NOSUCHSERIAL; ecbsr-bench --list"):
         bench(devices=["NOSUCHSERIAL"])
+    with pytest.raises(EcbsrError, match=r"sees no phone 192\.0\.2\.7; with its port, it is 192\.0\.2\.7:5555"):
+        bench(devices=["192.0.2.7"])
     with socket.create_server(("127.0.0.1", 0)) as closed:
         dead = f"127.0.0.1:{closed.getsockname()[1]}"
     with pytest.raises(EcbsrError, match="sees no phone"):  # the exit code of adb connect is 0

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from android_bench.phone import device_info
-from android_bench.results.types import Core
+from android_bench.results.types import Core, State
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers import adb_device
 from tests.helpers.fuzz_text import damaged_output
@@ -56,12 +56,12 @@ def test_cores_that_sleep_are_not_taken_for_missing_ones() -> None:
 def test_a_phone_without_output_has_no_properties() -> None:
     empty = device_info.parse_properties("")
     assert (empty.model, empty.soc, empty.api, empty.abis, empty.cores) == ("", "", None, (), ())
-    assert device_info.parse_reading("") == device_info.Reading(None, None, None, None, (), (), (), "")
+    assert device_info.parse_condition("") == State(0)
 
 
 def test_clocks_belong_to_their_cores() -> None:
     few, all_cores = (
-        device_info.parse_reading(
+        device_info.parse_condition(
             "@@cores\n" + "".join(f"/sys/devices/system/cpu/cpu{core}/cpufreq {mhz}000 x\n" for core, mhz in clocks)
         )
         for clocks in ([(0, 1550), (4, 2002)], [(4, 2002), (0, 1550), (1, 1550), (5, 1000)])
@@ -73,11 +73,11 @@ def test_clocks_belong_to_their_cores() -> None:
 
 @pytest.mark.parametrize("value", ["1.2.3", "9" * 5000, "nan", "1e5", "0x20", "٣", "", "99999999"])
 def test_a_reading_that_is_no_number_is_unknown(value: str) -> None:
-    reading = device_info.parse_reading(
+    reading = device_info.parse_condition(
         f"  level: {value}\n  temperature: {value}\n@@thermal\nThermal Status: {value}\n"
         f"\tTemperature{{mValue={value}, mType=3, mName=skin, mStatus=0}}\n"
     )
-    assert reading == device_info.Reading(None, None, None, None, (), (), (), "")
+    assert reading == State(0)
 
 
 READINGS = [
@@ -91,7 +91,7 @@ READINGS = [
 
 @given(damaged_output(READINGS) | st.text())
 def test_any_output_is_read_to_plausible_values(text: str) -> None:
-    reading = device_info.parse_reading(text)
+    reading = device_info.parse_condition(text)
     json.dumps(asdict(reading), allow_nan=False)
     for celsius in (reading.battery_celsius, reading.skin_celsius):
         assert celsius is None or -50 < celsius < 150

@@ -86,9 +86,38 @@ def test_a_screensaver_is_ended(device: Device, bench: Bench) -> None:
     assert device.left_behind() == [] and "input keyevent KEYCODE_SLEEP" not in device.actions()
 
 
-@pytest.mark.parametrize("name", ["ro.kernel.qemu", "ro.boot.qemu"])
-def test_an_emulator_is_named(new_device: Callable[..., Device], bench: Bench, name: str) -> None:
-    device = new_device(**{name: "1"})
+def test_a_phone_that_tells_nothing_of_its_screen_does_not_stay_on(device: Device, bench: Bench) -> None:
+    device.refuse("settings")
+    (device.root / "dumpsys/power").unlink()  # "Can't find service: power"
+    assert bench(rounds=1).results[0].status == "ok"
+    assert (device.root / "settings/stay_on_while_plugged_in").read_text().strip() == "0", device.actions()
+    assert device.left_behind() == []
+
+
+def test_the_screen_stays_as_it_is_where_its_settings_cannot_be_saved(device: Device, bench: Bench) -> None:
+    def fill(script: str) -> None:
+        if "turning-on" in script and "stayon true" in script:
+            folder = device.path("/data/local/tmp/ecbsr-bench/screen")
+            folder.mkdir(exist_ok=True)  # no file can be written there, as on a full storage
+
+    device.watcher = fill
+    bench(rounds=1)
+    assert not any("stayon true" in action for action in device.actions())
+    assert device.left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ro.kernel.qemu", "1"),
+        ("ro.boot.qemu", "1"),
+        ("ro.hardware.virtual_device", "1"),
+        ("ro.hardware", "cutf_cvm"),
+        ("ro.hardware", "vbox86"),
+    ],
+)
+def test_an_emulator_is_named(new_device: Callable[..., Device], bench: Bench, name: str, value: str) -> None:
+    device = new_device(**{name: value})
     results = bench(devices=[device.serial], rounds=1)
     assert results.devices[device.serial].notes == ("it is an emulator: its times are not those of a phone",)
 

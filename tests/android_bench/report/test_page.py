@@ -16,7 +16,15 @@ from android_bench.report import page as report_page
 from android_bench.results import aggregate, baseline, serialize, types
 from android_bench.results.types import Check, Core, DeviceInfo, Energy, OperatorTime, Results, Run, State, Tool
 from ecbsr_mobile import html
-from tests.helpers.pages import EVIL, LONG, assert_figures_are_those_of_the_file, at, opened, tags
+from tests.helpers.pages import (
+    EVIL,
+    LONG,
+    assert_figures_are_those_of_the_file,
+    assert_nothing_is_cut_off,
+    at,
+    opened,
+    tags,
+)  # fmt: skip
 
 ENERGIES = {
     "ok": Energy(46.81, (46.25, 47.38), 1170.0, 3510.0, "fuel gauge"),
@@ -161,6 +169,7 @@ def test_figures_marks_and_layout_in_a_browser(
     _assert_the_file_is_shown(shown, document)
     _assert_no_other_number_is_shown(page.evaluate(OTHER_TEXT), document)
     _assert_marks_stand_where_the_axis_says(page.evaluate(MARKS), document)
+    assert_nothing_is_cut_off(page)
     page.close()
 
 

@@ -45,6 +45,19 @@ def test_one_run_without_an_interval_decides_only_that_it_is_slower() -> None:
         assert comparison.verdict == verdict
 
 
+def test_fewer_nodes_than_in_the_baseline_are_said() -> None:
+    def taken(nodes: int | None, total: int | None) -> Results:
+        (row,) = results(10).results
+        status = "ok" if nodes == total else "partial"
+        return Results((replace(row, nodes_delegated=nodes, nodes_total=total, status=status),), {})
+
+    for now, before, said in (((16, 18), (18, 18), True), ((18, 18), (16, 18), False), ((16, 18), (None, None), False)):
+        for fail_above in (None, 1.05):
+            (comparison,) = baseline.compare(taken(*now), taken(*before), fail_above)
+            assert ("runs 16 of 18 nodes, and ran 18 of 18 in the baseline" in comparison.note) == said
+            assert not comparison.failed
+
+
 def test_a_throttled_phone_decides_nothing() -> None:
     (row,) = results(20).results
     hot = Results((replace(row, status="throttled"),), {})

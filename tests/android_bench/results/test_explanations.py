@@ -122,6 +122,9 @@ def test_the_answer_is_the_fastest_row_at_the_largest_size() -> None:
     assert lights == ["good", "partial", "partial", "bad"]
     texts = [answers(Results((row("fp32", ms),), {}))[0].text for ms in (16.667, 16.72, 12216)]
     assert [text.split()[2] for text in texts] == ["60.0", "59.8", "0.0819"], "no 60 frames beside fewer than 60"
+    # The rate is that of the row: a rounded median would give 2462.9.
+    (answer,) = answers(Results((row("int8", 0.40603, fps=2462.85 - 0.02),), {}))
+    assert answer.text.split()[2] == "2462.8"
     document = json.loads(json.dumps(serialize.document(results, ())))
     assert [answer["light"] for answer in document["answers"]] == ["good", "unknown"]
     assert document["explanations"] == []

@@ -91,7 +91,8 @@ OTHERS = {
     "NumPy": (npy, "NumPy array"),
     "NumPy archive": (lambda: archive({"a.npy": npy()}), "NumPy arrays"),
     "safetensors of another network": (
-        lambda: zoo.weights("ecbsr-m4c16-x2").read_bytes().replace(b'"convs.', b'"layer.'), "layer.*known layout",
+        lambda: zoo.weights("ecbsr-m4c16-x2").read_bytes().replace(b'"convs.1.weight', b'"layer.1.norm_w'),
+        "layer.*known layout",
     ),
     "old tar": (legacy_tar, "before 0.2"),
     "LFS": (lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "Git LFS pointer"),

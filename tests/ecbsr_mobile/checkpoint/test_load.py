@@ -16,9 +16,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from ecbsr_mobile import ECBSR, EcbsrError, UsageError, load, save
-from ecbsr_mobile.architecture import Activation
+from ecbsr_mobile.architecture import ACTIVATIONS, Activation
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 from tests.helpers.checkpoints import LAYOUTS, quietly, same, some_net
 from tests.helpers.commands import environment
@@ -56,7 +57,7 @@ def test_training_layouts(tmp_path: Path, wrap: str | None) -> None:
     layout=st.sampled_from(list(LAYOUTS)),
     prefixes=st.lists(st.sampled_from(["module.", "_orig_mod.", "model.", "net."]), max_size=3),
     keys=st.lists(st.sampled_from(["params_ema", "params", "model_state_dict", "state_dict", "model"]), max_size=2),
-    activation=st.sampled_from(["prelu", "relu", "leaky"]),
+    activation=st.sampled_from(ACTIVATIONS),
     reverse=st.booleans(),
 )
 def test_names_are_read_with_any_wrapper(
@@ -80,7 +81,7 @@ def test_averaged_weights_come_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("identity", [False, True])
-@pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_our_own_files_record_everything(tmp_path: Path, activation: Activation, identity: bool) -> None:
     net = some_net(activation, identity)
     for kind in (net, net.collapse()):
@@ -88,6 +89,15 @@ def test_our_own_files_record_everything(tmp_path: Path, activation: Activation,
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert same(load(tmp_path / "w.safetensors"), net.collapse())
+
+
+def test_an_unknown_activation_that_our_own_file_records_is_refused(tmp_path: Path) -> None:
+    save(some_net("relu"), tmp_path / "w.safetensors")
+    with safe_open(tmp_path / "w.safetensors", "pt") as file:
+        metadata = file.metadata() | {"activation": "hardswish"}
+    save_file(load_file(tmp_path / "w.safetensors"), tmp_path / "w.safetensors", metadata)
+    with pytest.raises(UsageError, match="activation 'hardswish' is unknown"):
+        load(tmp_path / "w.safetensors")
 
 
 def test_identity_is_an_option(tmp_path: Path) -> None:

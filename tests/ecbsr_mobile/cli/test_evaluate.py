@@ -77,6 +77,13 @@ def test_a_gate_on_psnr(data: Path) -> None:
     refused(call_here("ecbsr-eval", MODELS[0], "--data", data, "--min-psnr", "nan"), 2, "not a number of decibels")
 
 
+def test_folders_may_be_given_in_parts_and_a_gate_is_about_all(data: Path, tmp_path: Path) -> None:
+    Image.effect_noise((64, 48), 100).save(tmp_path / "noise.png")  # which no model predicts
+    result = call_here("ecbsr-eval", MODELS[0], "--data", tmp_path, "--data", data, "--min-psnr", "25", "--json")
+    assert [each["folder"] for each in json.loads(result.stdout)["sets"]] == [str(tmp_path), str(data)]
+    assert result.returncode == 1 and f"dB on {tmp_path.name}: less than" in result.stderr
+
+
 def test_an_unreadable_image_is_named_once(data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "set")
     (tmp_path / "set" / "broken.png").write_bytes(b"x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from importlib import import_module
@@ -101,6 +102,7 @@ def test_a_mistyped_path_is_refused_with_what_was_meant(tmp_path: Path) -> None:
         ("bench", ["--cores", "bigg"], 2, "big"),
         ("bench", ["--tool", "tflte"], 1, "tflite"),
         ("models", ["ecbsr-m4c8-x3"], 2, "ecbsr-m4c8-x2"),
+        ("audit", ["ecbsr-m4c16-x2"], 1, "ecbsr-m4c16-x2-fp32 or ecbsr-m4c16-x2-int8"),
         ("completion", ["bsh"], 2, "bash"),
     ],
 )
@@ -111,6 +113,30 @@ def test_did_you_mean(
     result = call_here(f"ecbsr {command}", *arguments)
     refused(result, code, meant if "did you mean" in meant else f"did you mean {meant}?")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", sorted(MODULES))
+def test_no_value_is_empty_and_no_file_is_a_stream(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a shell's variable that is not set: "" would be the current folder, or no gate."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()  # of `REQUIRED`
+    found = 0
+    for action in import_module(MODULES[command]).parser()._actions:
+        if action.nargs == 0 or not (action.type in (None, str) or isinstance(action.type, PathKind)):
+            continue
+        if action.choices or isinstance(action, argparse.BooleanOptionalAction):
+            continue
+        for value, message in (("", " is empty; "), ("-", "-: standard input and output are not for files")):
+            if value == "-" and not isinstance(action.type, PathKind):
+                continue
+            required = REQUIRED.get(command, [])
+            arguments = [*required, action.option_strings[0], value] if action.option_strings else [value, *required]
+            refused(call_here(f"ecbsr {command}", *arguments), 2, message)
+            found += 1
+    assert found or command in ("completion", "models")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out"]
 
 
 def test_what_is_far_from_everything_gets_no_guess() -> None:

@@ -58,6 +58,21 @@ def test_the_loss_is_shown_from_the_first_step_and_bicubic_beside_each_result(
     assert all(f"bicubic {bicubic:.3f} dB" in line for line in (*validations, result.stdout))
 
 
+def test_validation_images_that_are_trained_on_are_noted(train_images: Path, val_images: Path, tmp_path: Path) -> None:
+    (tmp_path / "val").mkdir()
+    first = next(iter(sorted(train_images.iterdir())))
+    (tmp_path / "val" / "linked.png").symlink_to(first)
+    for path in val_images.iterdir():
+        (tmp_path / "val" / path.name).symlink_to(path)
+    options = (*SMALL, "--steps", "1", "--validate-every", "1")
+    for val, noted in ((tmp_path / "val", True), (val_images, False)):
+        result = call_here(
+            "ecbsr-train", "--data", train_images, "--val", val, "--out", tmp_path / str(noted), *options
+        )
+        assert result.returncode == 0, result.stderr
+        assert (f"{val}: contains training images ({first.name})" in result.stderr) == noted
+
+
 @pytest.mark.parametrize(
     ("option", "values", "meant"),
     [
@@ -73,3 +88,12 @@ def test_values_that_are_no_such_number(
             main(["--data", "d", "--val", "v", "--out", "o", f"{option}={value}"])
         assert ended.value.code == 2
         assert f"{value!r} is not {meant}" in capsys.readouterr().err
+
+
+def test_a_result_of_a_training_that_diverged_needs_another_rate_and_not_more_steps(
+    train_images: Path, val_images: Path, tmp_path: Path
+) -> None:
+    places = ("--data", train_images, "--val", val_images, "--out", tmp_path)
+    result = call_here("ecbsr-train", *places, *SMALL, "--steps", "20", "--lr", "10")
+    assert result.returncode == 0, result.stderr
+    assert "note: this is less than bicubic; the training diverged: use a learning rate below 10.0" in result.stderr

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from ecbsr_mobile import __version__, zoo
 from ecbsr_mobile.cli import scripts, umbrella
 from tests.helpers.commands import COMMANDS, HEAVY, environment, refused
+from tests.helpers.paths import ROOT
+
+CODE = "import sys; sys.argv[0] = '/usr/bin/ecbsr'; from ecbsr_mobile.cli.scripts import ecbsr; ecbsr()"
+"""What the script of the command does."""
 
 
 def ecbsr(*arguments: object, as_module: bool = False) -> subprocess.CompletedProcess[str]:
-    code = "import sys; sys.argv[0] = '/usr/bin/ecbsr'; from ecbsr_mobile.cli.scripts import ecbsr; ecbsr()"
-    start = ["-m", "ecbsr_mobile"] if as_module else ["-c", code]
+    start = ["-m", "ecbsr_mobile"] if as_module else ["-c", CODE]
     command = [sys.executable, *start, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=environment())
 
@@ -67,6 +72,21 @@ def test_an_unknown_subcommand(typed: str, meant: str) -> None:
     result = ecbsr(typed, "--size", "540p")
     refused(result, 2, f"no command is named {typed!r}")
     assert ("did you mean" in result.stderr, f"; did you mean {meant}?" in result.stderr) == (bool(meant), bool(meant))
+
+
+@pytest.mark.parametrize("command", ["audit", "completion"])
+def test_packages_of_the_caller_do_not_take_the_place_of_ours(tmp_path: Path, command: str) -> None:
+    """`python -m` puts the working folder first, and many projects have an `export`."""
+    for name in ("export.py", "android_bench.py"):
+        (tmp_path / name).write_text("raise SystemExit('not ours')")
+    own = environment()
+    for start, path in ((["-m", "ecbsr_mobile"], ROOT), (["-c", CODE], f"{tmp_path}{os.pathsep}{ROOT}")):
+        arguments = [sys.executable, *start, command, "--version"]
+        result = subprocess.run(
+            arguments, capture_output=True, text=True, cwd=tmp_path, env={**own, "PYTHONPATH": str(path)}
+        )
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.endswith(f" {command} {__version__}\n")
 
 
 def test_the_result_is_that_of_the_command() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -134,6 +135,33 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_upscaled(work: Path) -> No
     assert sizes(work / "photos-x2") == {"a.png": (48, 32), "z.png": (48, 32)}
 
 
+def test_files_that_differ_in_their_extensions_keep_them(work: Path) -> None:
+    names = ("photos/a.png", "photos/sub/a.png", "photos/sub/b.png")
+    for name in names:
+        draw(work / name)
+    draw(work / "photos/a.jpg", (30, 20))
+    before = {"a.png": (48, 32), "sub/a.png": (48, 32), "sub/b.png": (48, 32)}
+    assert upscale("photos").returncode == 0
+    shutil.move(work / "photos-x2" / "a.png.png", work / "photos-x2" / "b.png")
+    expected = {**before, "a.jpg.png": (60, 40), "b.png": (48, 32)}
+    del expected["a.png"]
+    assert sizes(work / "photos-x2") == expected
+    # The name of one file alone, from an earlier call, is not taken for the result of the other.
+    draw(work / "photos-x2" / "a.png", (3, 3))
+    document = json.loads(upscale("photos", "--skip-existing", "--json").stdout)
+    assert [entry["output"] for entry in document["pictures"]] == ["photos-x2/a.png.png"]
+    assert upscale("photos/a.png", "photos/a.jpg", "photos/sub/b.png").returncode == 0
+    assert {path.name for path in work.glob("photos/**/*-x2.png")} == {"a.png-x2.png", "a.jpg-x2.png", "b-x2.png"}
+
+
+def test_a_page_without_an_image_is_not_promised(work: Path) -> None:
+    draw(work / "a.png")
+    assert "the page is page.html" in upscale("a.png", "--compare", "page.html").stderr
+    result = upscale("a.png", "--skip-existing", "--compare", "other.html")
+    assert result.returncode == 0 and "other.html is not written" in result.stderr
+    assert not (work / "other.html").exists()
+
+
 def test_interrupted_work_is_continued(work: Path) -> None:
     for name in "abc":
         draw(work / "photos" / f"{name}.png")
@@ -186,7 +214,10 @@ def test_format_and_quality(work: Path) -> None:
         (("folder", "-o", "c.mp4"), 2, "is the name of one file"),
         (("folder", "-o", "b.jpg"), 2, "is a file"),
         (("folder", "folder", "-o", "folder"), 2, "is the input folder"),
-        (("a.png", "a.jpg", "b.jpg"), 2, "a.png and a.jpg would both be written as a-x2.png"),
+        (("a.png", "b.jpg", "folder/b.jpg", "-o", "c"), 2, "b.jpg and folder/b.jpg would both be written as c/b.png"),
+        (("a.png", "--crf", "0"), 2, "--crf is for clips"),
+        (("a.png", "--start", "0"), 2, "--start is for clips"),
+        (("d.gif", "-o", "d.mp4"), 2, "ffmpeg -i d.gif clip.mp4"),
         (("a.png", "-o", "."), 2, "a.png: is the input"),
         (("a.png", "-o", "link.png", "--overwrite"), 2, "link.png: is the input"),
         (("a.png", "b.jpg", "-o", ".", "--overwrite"), 2, "is the input"),
@@ -195,7 +226,7 @@ def test_format_and_quality(work: Path) -> None:
     ],
 )
 def test_refusals(work: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
-    for name in ("a.png", "a.jpg", "b.jpg", "folder/c.png"):
+    for name in ("a.png", "a.jpg", "b.jpg", "d.gif", "folder/b.jpg", "folder/c.png"):
         draw(work / name)
     (work / "link.png").hardlink_to(work / "a.png")
     (work / "nothing").mkdir()

@@ -471,6 +471,16 @@ def test_avif_and_heic(tmp_path: Path, cat: Image.Image) -> None:
     assert np.abs(images.read(tmp_path / "p.heic").pixels - expected).mean() < 3
 
 
+def test_of_a_heic_file_the_main_image_is_read(tmp_path: Path, cat: Image.Image) -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    Image.new("RGB", cat.size).save(
+        tmp_path / "p.heic", save_all=True, append_images=[cat], primary_index=1, quality=95
+    )
+    with pytest.warns(UserWarning, match="2 images .*; number 2, the main one, is used"):
+        read = images.read(tmp_path / "p.heic").pixels
+    assert np.abs(read - np.asarray(cat).astype(int)).mean() < 3
+
+
 @pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (32_000, 32_000), (100_000_000, 3)])
 def test_large_images_are_refused_by_their_header(tmp_path: Path, width: int, height: int) -> None:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from ecbsr_mobile import ECBSR, PlainNet
-from ecbsr_mobile.architecture import Activation, PReLUDecomposition
+from ecbsr_mobile.architecture import ACTIVATIONS, Activation, PReLUDecomposition
 from ecbsr_mobile.quantization.fake_quant import (
     FakeQuantNet,
     activation_names,
@@ -33,7 +33,7 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     return float(-10 * torch.log10(F.mse_loss(a, b)).detach())
 
 
-@pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_folding_steep_slopes_does_not_change_the_function(activation: Activation) -> None:
     plain = deepcopy(net(1, 2, activation)).double()
     folded = fold_steep_slopes(plain).double()
@@ -109,7 +109,7 @@ def test_gradients_of_the_weights_are_near_those_of_the_float_network() -> None:
     assert F.cosine_similarity(*gradients, dim=0) > 0.95
 
 
-@pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_fake_quantized_activations_of_a_float_network(activation: Activation) -> None:
     """The result is near the float network's, and gradients reach every parameter."""
     torch.manual_seed(0)

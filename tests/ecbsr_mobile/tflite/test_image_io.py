@@ -70,7 +70,8 @@ def test_an_input_that_was_calibrated_without_white_saturates(
     [
         ("uint8", (1 / 255, 0), ["[0, 1]"]),
         ("uint8", (1.0, 0), ["[0, 255]"]),
-        ("uint8", (0.0187, 114), ["[-2.1318, 2.6367]"]),
+        ("uint8", (0.0187, 114), ["[-2.1179/-2.03571/-1.80444, 2.24891/2.42857/2.64]", "[-2.1318, 2.6367]"]),
+        ("uint8", (0.03, 114), ["[-3.42, 4.23]"]),
         ("uint8", (0.84 / 255, 0), ["[0, 1]", "[0, 0.84]"]),
         ("int8", (1 / 127, 0), ["[-1, 1]", "[0, 1]"]),
         ("int16", (1 / 32767, 0), ["[0, 1]", "[-1, 1]"]),
@@ -90,6 +91,12 @@ def test_an_output_may_end_beyond_white(scale: tuple[float, int], white: float) 
     make = GraphBuilder("uint8", scale)
     graph = make.graph(make.unary("RELU", make.input((1, 4, 4, 3), (1.0, 0))))
     assert image_io(graph).output.values.white == (white,)
+
+
+def test_an_output_that_reaches_beyond_the_input_can_have_its_range() -> None:
+    make = GraphBuilder("int8", (0.0227, -22))
+    io = image_io(make.graph(make.unary("RELU", make.input((1, 4, 4, 3), (0.01866, -14)))))
+    assert io.input.values in io.output.others
 
 
 def float_graph(**metadata: bytes) -> tflite.Graph:
@@ -120,7 +127,7 @@ def test_a_float_range_is_what_the_metadata_records(
 ) -> None:
     io = image_io(float_graph(**{METADATA: upscalers.normalization(mean, std, result)}))
     assert np.allclose(values(io), np.array(expected))
-    assert io.input.recorded
+    assert io.input.recorded and "-0" not in str(io.input.values)
 
 
 def test_each_color_can_have_its_own_mean() -> None:

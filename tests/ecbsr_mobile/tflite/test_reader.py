@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import zipfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,26 @@ def test_reads_per_axis_quantization() -> None:
     assert isinstance(weights.quantization, Quantization)
     assert weights.quantization.scale.shape == weights.quantization.zero_point.shape == (8,)
     assert weights.quantization.axis == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", r"is a Git LFS pointer.*git lfs pull"),
+        (b"<!DOCTYPE html>\n<html></html>", "is a web page, not the file; download the file itself"),
+    ],
+)
+def test_what_was_downloaded_instead_is_named(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "net.tflite").write_bytes(content)
+    with pytest.raises(EcbsrError, match=message):
+        read(tmp_path / "net.tflite")
+
+
+def test_an_archive_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "net.tflite", "w") as archive:
+        archive.writestr("inside.tflite", write(plain_network()))
+    with pytest.raises(EcbsrError, match=r"is an archive; unpack it and name the \.tflite file in it"):
+        read(tmp_path / "net.tflite")
 
 
 def test_rejects_files_that_are_not_models(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ FIELDS: dict[str, tuple[Callable[[], Graph], ReceptiveField]] = {
     "6-D shuffle": (upscalers.DOUBLING["6-D shuffle"], ReceptiveField(1, 1)),
     "NCHW": (upscalers.DOUBLING["NCHW"], ReceptiveField(1, 1)),
     "transposed convolution": (upscalers.DOUBLING["transposed convolution"], ReceptiveField(0, 1)),
+    "mixed colors": (upscalers.mixed_colors, ReceptiveField(1, 1)),
     "bilinear": (lambda: upscalers.resized("RESIZE_BILINEAR", half_pixel=True), ReceptiveField(1, 1)),
     "bilinear x3": (
         lambda: upscalers.resized("RESIZE_BILINEAR", half_pixel=True, size=(96, 144)),

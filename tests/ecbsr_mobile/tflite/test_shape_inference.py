@@ -57,6 +57,16 @@ def _binary(operator: str, first: tuple[int, ...], second: Any, options: Any = N
     return make.graph(make.node(operator, [a, b], shape, options=options))
 
 
+def _fully_connected(keep: bool) -> Graph:
+    """Each pixel's channels in another color space, as TensorFlow writes a product with a matrix."""
+    make = GraphBuilder()
+    weights = make.constant(np.arange(24, dtype=np.float32).reshape(6, 4))
+    shape = (1, 12, 20, 6) if keep else (240, 6)
+    options = schema.FullyConnectedOptionsT(keepNumDims=keep)
+    result = make.node("FULLY_CONNECTED", [make.input((1, 12, 20, 4)), weights], shape, options=options, version=2)
+    return make.graph(result)
+
+
 def _split() -> Graph:
     make = GraphBuilder()
     image = make.input((1, 12, 20, 4))
@@ -125,6 +135,8 @@ RESIZABLE: dict[str, Graph] = {
     "expand": _unary("EXPAND_DIMS", (1, 12, 20, 1, 4), schema.ExpandDimsOptionsT(), (I32(3),)),
     "squeeze": _unary("SQUEEZE", (12, 20, 4), schema.SqueezeOptionsT([0])),
     "gather": _unary("GATHER", (1, 12, 20, 2), schema.GatherOptionsT(3, 0), (np.array([3, 1], I32),)),
+    "fully connected": _fully_connected(True),
+    "fully connected rows": _fully_connected(False),
     "tile": _unary("TILE", (1, 24, 20, 8), schema.TileOptionsT(), (np.array([1, 2, 1, 2], I32),)),
 }
 

@@ -52,9 +52,8 @@ def test_event_files_have_the_values_of_the_log(train_images: Path, val_images: 
 @pytest.mark.parametrize("loss", ["l1", "psnr"])
 def test_the_plot_shows_both_curves(loss: str, tmp_path: Path) -> None:
     values = [-20.0, -25.0, -26.0] if loss == "psnr" else [0.05, 0.03, 0.02]
-    lines = [{"step": 2 * i, "loss": value, "psnr": 20.0 + i} for i, value in enumerate(values)]
-    (tmp_path / "log.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    curves.plot(tmp_path / "log.jsonl", tmp_path / "curves.png", loss)
+    reports = [Report(2 * i, 4, value, 20.0 + i, 20.0 + i, 1e-3, 1.0) for i, value in enumerate(values)]
+    curves.plot(reports, tmp_path / "curves.png", loss)
     pixels = images.read(tmp_path / "curves.png").rgb().reshape(-1, 3).tolist()
     for color in ([31, 119, 180], [255, 127, 14]):  # matplotlib's blue and orange
         assert pixels.count(color) > 100

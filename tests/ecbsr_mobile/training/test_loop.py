@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import shutil
 import signal
@@ -16,9 +17,10 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from ecbsr_mobile import EcbsrError, Picture, Settings, TorchModel, UsageError, evaluate, images, load, train, zoo
+from ecbsr_mobile.network import ECBSR
 from ecbsr_mobile.training.loop import saved_settings
 from ecbsr_mobile.training.settings import DEFAULT_LR, PRESETS, Report
-from tests.helpers.training import QUICK, assert_same_run
+from tests.helpers.training import QUICK, assert_same_run, randomize
 
 pytestmark = pytest.mark.slow
 
@@ -233,7 +235,68 @@ def test_refusals_of_checkpoints(train_images: Path, val_images: Path, uninterru
         train(train_images, val_images, run, QUICK, resume=True)
 
 
+def test_a_run_from_before_a_setting_existed_is_resumed(
+    train_images: Path, val_images: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    del state["settings"]["fake_quant_ratio"]
+    torch.save(state, tmp_path / "run" / "last.ckpt")
+    with pytest.raises(UsageError, match=r"fake_quant_ratio 0\.0, not 0\.5"):
+        train(train_images, val_images, tmp_path / "run", replace(QUICK, fake_quant_ratio=0.5), resume=True)
+    assert train(train_images, val_images, tmp_path / "run", QUICK, resume=True).step == QUICK.steps
+
+
 def test_diverging_training_ends_with_a_message(train_images: Path, val_images: Path, tmp_path: Path) -> None:
     with pytest.raises(EcbsrError, match=r"the loss is (nan|inf).* rate below 1e\+20"):
         train(train_images, val_images, tmp_path / "run", replace(QUICK, lr=1e20))
     assert not (tmp_path / "run" / "best.safetensors").exists()
+    # The last step's weights are too large for the network's result, and its loss is that of the step before.
+    settings = replace(QUICK, lr=1e30, loss="psnr", steps=1, schedule="constant", ema_decay=0.0)
+    with pytest.raises(EcbsrError, match=r"step 1: .* gives infinities or NaN .*: training diverged; use a learning"):
+        train(train_images, val_images, tmp_path / "large", settings)
+
+
+def test_a_run_is_resumed_with_what_it_began_with(
+    train_images: Path, val_images: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    """The best weights are the best by one set of images; int8 weights are saved beside those that they began as."""
+    run = shutil.copytree(uninterrupted, tmp_path / "run")
+    with pytest.raises(UsageError, match="the run began with other validation images; resume it with the same ones"):
+        train(train_images, train_images, run, QUICK, resume=True)
+    start = {seed: ECBSR(1, 4).collapse() for seed in (1, 2)}
+    for seed, net in start.items():
+        randomize(net, seed)
+    with pytest.raises(UsageError, match="the run began with other weights to start from"):
+        train(train_images, val_images, run, QUICK, start[1], resume=True)
+    settings = replace(QUICK, int8="single", lr=1e-4)
+    train(train_images, val_images, tmp_path / "int8", settings, start[1], minutes=1e-9)
+    with pytest.raises(UsageError, match="the run began with other weights to start from"):
+        train(train_images, val_images, tmp_path / "int8", settings, start[2], resume=True)
+    train(train_images, val_images, tmp_path / "int8", settings, start[1], resume=True)
+
+
+def test_other_training_images_are_noted(train_images: Path, val_images: Path, tmp_path: Path) -> None:
+    more = shutil.copytree(train_images, tmp_path / "more")
+    shutil.copy(val_images / "a.png", more / "z.png")
+    train(train_images, val_images, tmp_path / "run", QUICK, minutes=1e-9)
+    with pytest.warns(UserWarning, match=r"more: are other images than the run was trained on so far"):
+        train(more, val_images, tmp_path / "run", QUICK, resume=True, minutes=1e-9)
+    with pytest.warns(UserWarning, match=r"train_images\d+: contains training images \(\S+ and 2 more\)"):
+        train(train_images, train_images, tmp_path / "same", QUICK, minutes=1e-9)
+
+
+def test_a_damaged_log_is_refused_before_a_step(
+    train_images: Path, val_images: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    train(train_images, val_images, tmp_path / "run", QUICK, minutes=1e-9)
+    log, steps = tmp_path / "run" / "log.jsonl", list[int]()
+    first = log.read_text()
+    for damage in ('{"step": 1, "st', "[]", "\xff", '{"step": "1"}', ""):
+        log.write_text(f"{first}{damage}\n", encoding="latin-1")
+        with pytest.raises(EcbsrError, match=r"log\.jsonl: line 2 is no report of a training; remove the line or"):
+            train(train_images, val_images, tmp_path / "run", QUICK, resume=True, on_step=lambda *_: steps.append(1))
+    assert steps == []
+    log.unlink()
+    train(train_images, val_images, tmp_path / "run", QUICK, resume=True)
+    assert json.loads(log.read_text().splitlines()[0])["step"] == 10

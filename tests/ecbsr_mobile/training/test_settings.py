@@ -23,6 +23,7 @@ from ecbsr_mobile.training.settings import PRESETS
         ({"preset": "fast"}, "preset 'fast' is unknown; use one of quick, paper, best, m10c32, m16c64"),
         ({"lr": 0.0}, "learning rate 0.0"),
         ({"lr": float("nan")}, "learning rate nan"),
+        ({"lr": float("inf")}, "learning rate inf"),
         ({"ema_decay": 1.0}, "ema_decay 1.0"),
         ({"fake_quant_ratio": 1.5}, "fake_quant_ratio 1.5"),
         ({"degrade": "jpeg:200"}, "degrade 'jpeg:200' is not a range"),

@@ -37,6 +37,17 @@ def test_outdated_shapes_do_not_change_what_the_tables_say(stale: str) -> None:
     assert [each.to_json() for each in found.delegates] == [each.to_json() for each in expected.delegates]
 
 
+def test_a_verdict_names_what_the_runtime_does_not_take_and_that_shapes_are_outdated() -> None:
+    graph = upscalers.with_stale_shapes(upscalers.DOUBLING["4-D shuffle"](), "empty")
+    report = audit(write(graph))
+    assert report.measured is not None
+    left = [node.operator for index, node in enumerate(graph.nodes) if index not in report.measured.nodes]
+    assert left and sorted(report.measured.others) == sorted(left)
+    (cpu,) = (verdict for verdict in report.verdicts if verdict.target == "cpu")
+    assert all(operator in cpu.text for operator in left)
+    assert cpu.text.endswith("convert it again, since the shapes in it are outdated")
+
+
 def test_damaged_models_are_audited_or_rejected() -> None:
     model = write(plain_network("int8", blocks=0))
     random = np.random.default_rng(3)

@@ -24,7 +24,14 @@ from export.npu.results import STATUSES, CompileReport, EmulationResult, Refused
 from export.validation.difference import Difference
 from export.validation.sample_crop import run_sample_crop
 from tests.helpers.npu_models import negations, several_reasons
-from tests.helpers.pages import EVIL, LONG, assert_figures_are_those_of_the_file, opened, tags
+from tests.helpers.pages import (
+    EVIL,
+    LONG,
+    assert_figures_are_those_of_the_file,
+    assert_nothing_is_cut_off,
+    opened,
+    tags,
+)
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 
@@ -176,4 +183,5 @@ def test_in_a_browser(browser: Any, audits: Audits, tmp_path: Path, width: int, 
             known = report["read_mb"] is not None
             for name in ("taken", "partitions", "read_mb", "write_mb", "spill_mb"):
                 assert (f"/files/{index}/npu/qualcomm/{soc}/{name}" in places) == known
+    assert_nothing_is_cut_off(page)
     page.close()

@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.errors import UsageError
-from export.audit import verdicts
+from export.audit import targets, verdicts
 from export.audit.delegates import DELEGATES
 from export.audit.model_audit import Audit, audit
 from export.npu.results import CompileReport
@@ -89,10 +89,10 @@ def test_a_compiled_file_counts_more_than_the_table(native: Audit) -> None:
 
 
 def test_every_target_can_be_required_and_stands_for_a_delegate(native: Audit) -> None:
-    assert {verdict.target for verdict in native.verdicts} == set(verdicts.TARGETS)
-    assert {target.delegate for target in verdicts._TARGETS} <= {delegate.name for delegate in DELEGATES}
+    assert {verdict.target for verdict in native.verdicts} == set(targets.NAMES)
+    assert {target.delegate for target in targets.TARGETS} <= {delegate.name for delegate in DELEGATES}
     assert [verdict.title for verdict in verdicts.missed(native.verdicts, ("cpu", "gpu"))] == ["CPU"]
-    assert verdicts.parse_targets("gpu, cpu,gpu") == ("gpu", "cpu")
+    assert targets.parse("gpu, cpu,gpu") == ("gpu", "cpu")
     for text in ("", "npu", "cpu,,tpu"):
         with pytest.raises(UsageError, match="is not known; choose from cpu, gpu, nnapi"):
-            verdicts.parse_targets(text)
+            targets.parse(text)

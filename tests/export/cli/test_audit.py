@@ -52,7 +52,7 @@ def test_the_json_document(files: dict[str, Path]) -> None:
     document = json.loads(result.stdout)
     assert document["schema"] == 1
     ours, foreign = document["files"]
-    assert ours["path"] == str(files["ours"])
+    assert (ours["path"], ours["bytes"]) == (str(files["ours"]), files["ours"].stat().st_size)
     assert ours["operators"] == {"CONV_2D": 4, "PRELU": 2, "ADD": 1, "DEPTH_TO_SPACE": 1}
     assert ours["invariants"] == []
     assert ours["recipe"] == {"model": "ecbsr-m1c8-x2", "loss": 0.1}
@@ -88,7 +88,8 @@ def test_the_text(files: dict[str, Path], capsys: Output, monkeypatch: pytest.Mo
 
 def test_a_required_target_is_a_gate(files: dict[str, Path], tmp_path: Path, capsys: Output) -> None:
     reports = ["--junit", tmp_path / "j.xml", "--markdown", tmp_path / "m.md"]
-    code, out, err = run(capsys, files["ours"], files["foreign"], "--require", "cpu,gpu", "--json", *reports)
+    required = ["--require", "cpu", "--require", "gpu"]  # the same as --require cpu,gpu
+    code, out, err = run(capsys, files["ours"], files["foreign"], *required, "--json", *reports)
     assert code == 1
     missed = [{"path": str(files["ours"]), "target": "cpu", "title": "CPU"}]
     document = json.loads(out)
@@ -154,10 +155,11 @@ def test_names_in_a_file_cannot_control_the_terminal(tmp_path: Path, capsys: Out
         (["--npu", "apple"], "is not known"),
         (["--npu", "qualcomm:"], "SoC '' is not known"),
         (["--emulate"], "add --npu qualcomm"),
+        (["--emulate", "--npu", "mediatek"], "add qualcomm to --npu"),
         (["--keep", "somewhere"], "add --npu qualcomm"),
         (["--npu", "qualcomm", "--size", "0x4"], "size '0x4' is not known"),
         (["--require", "cpu,tpu"], "target 'tpu' is not known; choose from cpu"),
-        (["--require", ""], "target '' is not known"),
+        (["--require", ""], "--require is empty"),
     ],
 )
 def test_misuse(files: dict[str, Path], capsys: Output, arguments: list[str], message: str) -> None:

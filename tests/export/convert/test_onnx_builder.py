@@ -7,13 +7,14 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from ecbsr_mobile.architecture import ACTIVATIONS
 from export.convert.onnx_builder import onnx_model
 from tests.helpers.networks import net
 
 
 @pytest.mark.parametrize("colors", [1, 3])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize("activation", ["prelu", "relu", "leaky"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("size", [None, (17, 9)])
 def test_onnxruntime_gives_the_result_of_torch(colors, scale, activation, size, random) -> None:
     plain = net(colors, scale, activation)

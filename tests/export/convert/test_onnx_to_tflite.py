@@ -50,6 +50,17 @@ def test_the_float_graph_has_only_portable_operators(case) -> None:
     assert float_graph.signature == ("serving_default", {"image": image}, {"upscaled": upscaled})
 
 
+@pytest.mark.slow
+def test_the_float_graph_does_not_depend_on_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnx2tf reads docstrings, which PYTHONOPTIMIZE=2 removes."""
+    network, expected = net(*CASES[0]), graph(*CASES[0])
+    for name, value in (("PYTHONOPTIMIZE", "2"), ("PYTHONWARNINGS", "error"), ("KERAS_BACKEND", "torch")):
+        monkeypatch.setenv(name, value)
+    with onnx_to_tflite.converter() as converter:
+        converted = converter.float_graph(onnx_model(network, onnx_to_tflite.conversion_size(network.architecture)))
+    assert tflite.write(tflite.at_size(converted, *SIZE)) == tflite.write(expected)
+
+
 def test_no_side_of_a_conversion_is_a_number_of_channels() -> None:
     for channels, scale, colors in product(range(1, 257), SCALES, COLORS):
         sides = onnx_to_tflite.conversion_size(Architecture(4, channels, scale, colors))

@@ -45,8 +45,9 @@ def test_mistakes_of_a_template_are_errors(package: Path) -> None:
         render(package, "{{ missing }}")
     with pytest.raises(KeyError):
         render(package, "{{ figure(['missing']) }}", {})
-    with pytest.raises(UndefinedError):
-        render(package, "{{ table_row(columns(['a', 'b']), ['only one cell']) }}")
+    for cells in (["only one cell"], ["one", "cell", "too many"]):
+        with pytest.raises(ValueError, match="zip"):
+            render(package, "{{ table_row(columns(['a', 'b']), cells) }}", cells=cells)
 
 
 # The examples of RFC 6901, section 5.

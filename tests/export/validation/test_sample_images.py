@@ -45,6 +45,14 @@ def test_gray_deep_and_large_images_become_samples(tmp_path: Path, random: np.ra
         assert [sample.hr_luma.shape for sample in found] == [(63, 63), (69, 99), (768, 768)]
 
 
+def test_networks_of_every_scale_are_calibrated_on_the_same_pixels() -> None:
+    at_2, at_8 = (samples(None, scale, 1)[0] for scale in (2, 8))
+    height, width = at_8.hr_luma.shape
+    assert at_8.lr.shape == (height // 8, width // 8, 1)
+    for ours, other in zip(at_2.views, at_8.views, strict=True):
+        np.testing.assert_array_equal(ours, other)
+
+
 def test_a_frame_has_the_size_and_the_pixels_of_the_sample() -> None:
     sample = samples(None, 2, 3)[0]
     height, width = sample.lr.shape[:2]

@@ -9,6 +9,7 @@ import ecbsr.demo.core.Case
 import ecbsr.demo.core.EngineFactory
 import ecbsr.demo.core.Job
 import ecbsr.demo.core.Protocol
+import ecbsr.demo.core.RangeProbe
 import ecbsr.demo.core.Region
 import ecbsr.demo.core.Size
 import ecbsr.demo.core.SrModel
@@ -16,6 +17,7 @@ import ecbsr.demo.core.SrUpscaler
 import ecbsr.demo.core.ThermalSample
 import ecbsr.demo.core.upscaleToPixels
 import ecbsr.demo.core.video.VideoDecoder
+import ecbsr.demo.io.ListedModel
 import ecbsr.demo.io.ModelStore
 import ecbsr.demo.io.PictureFile
 import ecbsr.demo.io.PictureStore
@@ -23,6 +25,7 @@ import ecbsr.demo.io.toBitmap
 import ecbsr.demo.video.MediaSource
 import ecbsr.demo.video.VideoPlayer
 import java.time.Instant
+import java.util.concurrent.Executors
 
 /** The state of all screens and the user's actions. The main thread uses it; long work runs as a [Task]. */
 class DemoViewModel(
@@ -31,7 +34,12 @@ class DemoViewModel(
     private val protocol: Protocol,
     openDecoder: (MediaSource) -> VideoDecoder,
 ) {
-    val models = ModelStore(context)
+    private val pictures = PictureStore(context)
+    private val models = ModelStore(context, RangeProbe(engines, pictures::samplePixels))
+
+    /** The models to choose from, once they are read. */
+    var listedModels: List<ListedModel> = emptyList()
+        private set
     var model: SrModel? = null
         private set
 
@@ -51,7 +59,8 @@ class DemoViewModel(
     /** Called when the video has a new picture. */
     var onPicture: () -> Unit = {}
 
-    private val pictures = PictureStore(context)
+    /** Reads the list of models, beside a task that can take minutes. */
+    private val reader = Executors.newSingleThreadExecutor { Thread(it, "models") }
     private val exporter = ResultExporter(context, engines)
     private val listeners = mutableSetOf<() -> Unit>()
     private val tasks = TaskRunner(::notifyListeners)
@@ -70,22 +79,43 @@ class DemoViewModel(
 
     fun showError(message: String) = tasks.showError(message)
 
-    fun selectModel(name: String) = tasks.start(R.string.task_model, { models.load(name) }, ::use)
+    fun selectModel(name: String) = startWithModel({ models.load(name) })
 
     /** Loads [preferred], or else the first model, if no model is loaded and no task runs. */
     fun loadModelIfNone(preferred: String?) {
-        if (model != null || task != null) return
-        val names = models.names()
-        selectModel(preferred?.takeIf { it in names } ?: names.first())
+        if (model == null && task == null) loadModel(preferred)
     }
 
-    fun importModel(uri: Uri) = tasks.start(R.string.task_model, { models.add(uri, it) }, ::use)
-
-    private fun use(selected: SrModel) {
-        if (selected !== model) comparison = null
-        model = selected
-        smallerModel = models.smaller(selected)
+    fun importModel(uri: Uri) = startWithModel({ models.add(uri, it) }) { imported ->
+        if (timing?.rows.orEmpty().any { it.model == imported.name }) timing = null // of another file with this name
+        listModels()
     }
+
+    /** Removes a model of the user; if it is selected, the first one replaces it. */
+    fun removeModel(name: String) {
+        reader.execute { models.remove(name) }
+        listModels()
+        if (name == model?.name) loadModel(null)
+    }
+
+    /** Updates [listedModels]. */
+    fun listModels() = reader.execute {
+        val list = models.list()
+        tasks.post {
+            listedModels = list
+            notifyListeners()
+        }
+    }
+
+    private fun loadModel(preferred: String?) = startWithModel({ models.loadFirst(preferred) })
+
+    private fun startWithModel(load: (Job) -> SrModel, onSuccess: (SrModel) -> Unit = {}) =
+        tasks.start(R.string.task_model, { job -> load(job).let { it to models.smaller(it) } }) { (selected, smaller) ->
+            if (selected !== model) comparison = null
+            model = selected
+            smallerModel = smaller
+            onSuccess(selected)
+        }
 
     fun openSample() = showPicture { pictures.openSample() }
 
@@ -152,8 +182,9 @@ class DemoViewModel(
             val benchmark = Benchmark(model, engines, protocol, sample::repeated, System::nanoTime, context::thermalStatus)
             benchmark.run(cases(model), job) { row ->
                 val thermal = ThermalSample((System.nanoTime() - start) / 1e9, context.thermalStatus())
+                val saver = context.isBatterySaverOn
                 tasks.post {
-                    record.put(row, thermal)
+                    record.put(row, thermal, saver)
                     notifyListeners()
                 }
             }
@@ -161,7 +192,7 @@ class DemoViewModel(
     }
 
     fun saveTiming(uri: Uri, onSuccess: () -> Unit) {
-        timingJson()?.let { saveJson(it, uri, onSuccess) }
+        timingJson()?.let { saveJson(it, uri, onSuccess) } ?: showError(context.getString(R.string.nothing_to_save))
     }
 
     fun shareTiming(onSuccess: (Uri) -> Unit) {
@@ -169,7 +200,7 @@ class DemoViewModel(
     }
 
     fun saveVideoRecord(uri: Uri, onSuccess: () -> Unit) {
-        videoJson()?.let { saveJson(it, uri, onSuccess) }
+        videoJson()?.let { saveJson(it, uri, onSuccess) } ?: showError(context.getString(R.string.nothing_to_save))
     }
 
     fun shareVideoRecord(onSuccess: (Uri) -> Unit) {

@@ -31,6 +31,9 @@ private fun runtime(): String {
     return BytedecoEngine.version?.let { "$it (GPU and NNAPI: $lite)" } ?: lite
 }
 
+/** Whether the battery saver is on, which lowers the clocks. */
+val Context.isBatterySaverOn: Boolean get() = getSystemService(PowerManager::class.java).isPowerSaveMode
+
 /** Android's thermal status, from 0 (none) to 6 (shutdown), or null before Android 10. */
 fun Context.thermalStatus(): Int? =
     if (Build.VERSION.SDK_INT >= 29) getSystemService(PowerManager::class.java).currentThermalStatus else null

@@ -39,7 +39,11 @@ class ResultExporter(private val context: Context, private val engines: EngineFa
         const val TIMING_NAME = "ecbsr-timing.json"
         const val VIDEO_NAME = "ecbsr-video.json"
 
-        fun pictureName(model: SrModel, picture: PictureFile) =
-            "${picture.name.substringBeforeLast('.')}-x${model.scale}.png".replace('/', '_')
+        fun pictureName(model: SrModel, picture: PictureFile): String {
+            val name = picture.name.substringBeforeLast('.').filterNot(Char::isISOControl).replace('/', '_')
+            return "${name.take(MAX_NAME)}-x${model.scale}.png"
+        }
+
+        private const val MAX_NAME = 80 // a file system takes 255 bytes, and a character has up to 3
     }
 }

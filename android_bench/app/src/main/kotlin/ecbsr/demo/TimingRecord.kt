@@ -11,13 +11,20 @@ import java.io.Serializable
 class TimingRecord(private val started: String) : Serializable {
     val rows = mutableListOf<Row>()
     private val thermal = mutableListOf<ThermalSample>()
+    private var batterySaver = false
 
     /** Adds a row, or replaces the one of the same case. */
-    fun put(row: Row, sample: ThermalSample) {
+    fun put(row: Row, sample: ThermalSample, isBatterySaverOn: Boolean) {
         rows.removeAll { it.case == row.case }
         rows += row
         thermal += sample
+        batterySaver = batterySaver || isBatterySaverOn
     }
 
-    fun toJson(device: DeviceInfo, protocol: Protocol) = resultsJson(rows, device, thermal, protocol, started)
+    fun toJson(device: DeviceInfo, protocol: Protocol) = resultsJson(rows, device.copy(notes = notes()), thermal, protocol, started)
+
+    private fun notes() = listOfNotNull(
+        "The battery saver was on, which lowers the clocks.".takeIf { batterySaver },
+        "It reports no thermal status (Android 10 and later do): nothing shows whether it was throttled.".takeIf { thermal.all { it.status == null } },
+    )
 }

@@ -69,4 +69,16 @@ class ResultExporterTest : PictureScreen() {
         settle()
         assertEquals("a_b.c-x2.png", viewModel.resultName)
     }
+
+    @Test
+    fun aLongNameIsCut() {
+        start()
+        viewModel.openPicture(document(Fixtures.file("pictures/tiny.png").readBytes(), "猫".repeat(100) + ".png"))
+        settle()
+        var shared: Uri? = null
+        viewModel.sharePicture { shared = it }
+        settle()
+        assertEquals(null, viewModel.error)
+        assertEquals("猫".repeat(80) + "-x2.png", shared?.lastPathSegment)
+    }
 }

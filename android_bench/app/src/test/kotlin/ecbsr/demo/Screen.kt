@@ -1,7 +1,9 @@
 package ecbsr.demo
 
 import android.app.Activity
+import android.app.ActivityManager
 import android.content.Intent
+import android.content.pm.ConfigurationInfo
 import android.graphics.Bitmap
 import android.graphics.Canvas
 import android.net.Uri
@@ -49,6 +51,13 @@ abstract class Screen {
         app.engines = DesktopEngineFactory
         app.protocol = Protocol(rounds = 2, runs = 3, warmUps = 1)
         app.openDecoder = { FakeDecoder(frame("chelsea")) }
+        setOpenGl(0x30000)
+    }
+
+    /** The version of OpenGL ES that the phone has. */
+    protected fun setOpenGl(version: Int) {
+        val info = ConfigurationInfo().apply { reqGlEsVersion = version }
+        shadowOf(app.getSystemService(ActivityManager::class.java)).setDeviceConfigurationInfo(info)
     }
 
     /** Runs the main looper until [condition] holds. Background threads report changes as messages of the main looper. */

@@ -34,6 +34,36 @@ class TaskRunnerTest : PictureScreen() {
     }
 
     @Test
+    fun aFileThatItsAppNeverProvidesCanBeCanceled() {
+        val activity = start()
+        val uri = Uri.parse("content://other.app/silent")
+        val reading = CountDownLatch(1)
+        val answer = CountDownLatch(1)
+        val closed = CountDownLatch(1)
+        shadowOf(app.contentResolver).registerInputStreamSupplier(uri) {
+            object : InputStream() {
+                override fun read() = -1
+
+                override fun read(buffer: ByteArray, offset: Int, length: Int): Int {
+                    reading.countDown()
+                    answer.await()
+                    return -1
+                }
+
+                override fun close() = closed.countDown()
+            }
+        }
+        viewModel.openPicture(uri)
+        reading.await()
+        activity.findViewById<View>(R.id.cancel).performClick()
+        viewModel.openPicture(document(Fixtures.file("pictures/text.png").readBytes(), "text.png"))
+        settle()
+        assertEquals("text.png", activity.text(R.id.name))
+        answer.countDown()
+        closed.await()
+    }
+
+    @Test
     fun anUnexpectedExceptionIsShown() {
         app.engines = EngineFactory { _, _ -> error("odd") }
         val activity = start()

@@ -32,13 +32,13 @@ class Benchmark(
                 val round = round(case)
                 job.throwIfCanceled() // in the background the phone slows the app down, so that round does not count
                 caseRounds += round
-                onRow(Row.of(model, case, caseRounds))
+                onRow(Row.of(model, case, caseRounds, protocol.rounds))
             }
             job.report(1, 1)
         } catch (_: CanceledException) {
             // The completed rounds still count.
         }
-        return rounds.filterValues { it.isNotEmpty() }.map { (case, caseRounds) -> Row.of(model, case, caseRounds) }
+        return rounds.filterValues { it.isNotEmpty() }.map { (case, caseRounds) -> Row.of(model, case, caseRounds, protocol.rounds) }
     }
 
     private fun round(case: Case): Round {

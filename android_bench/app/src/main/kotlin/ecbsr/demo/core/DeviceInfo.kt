@@ -1,6 +1,6 @@
 package ecbsr.demo.core
 
-/** The phone that runs the measurement, with the fields of `ecbsr-bench`. */
+/** The phone that runs the measurement, with the fields of `ecbsr-bench`. [notes] are sentences about its state. */
 data class DeviceInfo(
     val name: String,
     val model: String,
@@ -9,4 +9,5 @@ data class DeviceInfo(
     val fingerprint: String,
     val abis: List<String>,
     val runtime: String,
+    val notes: List<String> = emptyList(),
 )

@@ -56,7 +56,7 @@ private fun deviceJson(device: DeviceInfo) = JSONObject().apply {
     put("fingerprint", device.fingerprint)
     put("abis", JSONArray(device.abis))
     put("tool", JSONObject().put("kind", "app").put("version", device.runtime))
-    put("notes", JSONArray(listOf("Measured by the demo app, in one process.")))
+    put("notes", JSONArray(listOf("Measured by the demo app, in one process.") + device.notes))
 }
 
 private fun ms(value: Double) = Math.round(value * 10_000) / 10_000.0

@@ -25,8 +25,10 @@ data class Row(
         /**
          * Summarizes the rounds of a case as `ecbsr-bench` does: the times come from the rounds with the best status.
          * If at least half of the rounds have no times, the row has none.
+         *
+         * @param wanted the number of rounds of a complete measurement.
          */
-        internal fun of(model: SrModel, case: Case, rounds: List<Round>): Row {
+        internal fun of(model: SrModel, case: Case, rounds: List<Round>, wanted: Int): Row {
             val untimed = rounds.filter { it.status !in Round.TIMED }
             val status = if (untimed.size * 2 >= rounds.size) untimed.last().status else {
                 Round.TIMED.first { status -> rounds.any { it.status == status } }
@@ -35,7 +37,8 @@ data class Row(
             val timed = if (status in Round.TIMED) matching else emptyList()
             val medians = timed.map { Statistics.median(it.times) }
             val notes = listOf(matching.first().note).filter { it.isNotEmpty() } +
-                others.groupingBy { it.status }.eachCount().map { (other, count) -> "$count of ${rounds.size} rounds: $other." }
+                others.groupingBy { it.status }.eachCount().map { (other, count) -> "$count of ${rounds.size} rounds: $other." } +
+                if (status in Round.TIMED && rounds.size < wanted) listOf("Only ${rounds.size} of $wanted rounds were run.") else emptyList()
             return Row(
                 model.name, model.precision, case, status,
                 median = medians.ifEmpty { null }?.let(Statistics::median),

@@ -13,6 +13,7 @@ import org.json.JSONObject
  * @property halo the radius around a tile, in input pixels, that its output depends on.
  * @property step tiles start at multiples of this number of input pixels.
  * @property seamless whether tiles give the same result as the whole picture.
+ * @property reading what is assumed about the values of a float file that does not state them, or null.
  * @property recipe the export settings from the file's metadata, with nested keys joined by dots; empty if the file
  *   has none.
  */
@@ -26,6 +27,7 @@ class SrModel private constructor(
     val storedSize: Size?,
     private val geometry: Geometry?,
     val recipe: Map<String, String>,
+    val reading: Reading? = null,
 ) {
     val fixedSize get() = if (geometry == null) storedSize else null
     val halo get() = geometry?.halo ?: minOf(DEFAULT_HALO, storedSize!!.width / 4, storedSize.height / 4)
@@ -44,6 +46,16 @@ class SrModel private constructor(
 
     /** The count of each operator, in order of first use. */
     val operators: Map<String, Int> get() = file.nodes.groupingBy { it.operator }.eachCount()
+
+    /** Whether the values of input or output are floats whose range the file does not state. */
+    val isRangeUnknown get() = recipe.isEmpty() && (input.type == TensorFormat.FLOAT32 || output.type == TensorFormat.FLOAT32)
+
+    /** The same file with other values; a range says nothing about a tensor of integers. */
+    fun withReading(reading: Reading): SrModel {
+        val (stored, result) = listOf(file.inputs[0] to reading.input, file.outputs[0] to reading.output)
+            .map { (tensor, range) -> TensorFormat.of(file.tensors[tensor], range) }
+        return SrModel(name, file, scale, channels, stored, result, storedSize, geometry, recipe, reading)
+    }
 
     /**
      * A copy of the file with the shapes for an input of [size], as a direct buffer for an interpreter. Unlike
@@ -91,6 +103,7 @@ class SrModel private constructor(
         private const val RECIPE = "ecbsr_mobile.recipe"
         private const val DEFAULT_HALO = 16 // for an unknown receptive field; seams may be visible
         private const val MIN_SIDE = 16
+        private val COLORS = listOf(1, 3)
         private const val MAX_OUTPUT_VALUES = 32_000_000L
 
         /**
@@ -109,9 +122,10 @@ class SrModel private constructor(
             for (tensor in listOf(input, output)) {
                 if (tensor.shape.size != 4) reject("a tensor of shape ${tensor.shape} is not [1, height, width, channels]")
                 if (tensor.shape[0] !in listOf(1, -1)) reject("it takes ${tensor.shape[0]} pictures at once")
+                if (tensor.shape[1] in COLORS && tensor.shape[3] !in COLORS) reject("a tensor of shape ${tensor.shape} has its channels first instead of last")
             }
             val channels = input.shape[3]
-            if (channels != 1 && channels != 3) reject("it takes $channels channels instead of 1 (luma) or 3 (RGB)")
+            if (channels !in COLORS) reject("it takes $channels channels instead of 1 (luma) or 3 (RGB)")
             if (output.shape[3] != channels) reject("it takes $channels channels and gives ${output.shape[3]}")
             val geometry = Geometry.of(file)?.takeIf { canResize(file, it) }
             val scale = scale(file, geometry)

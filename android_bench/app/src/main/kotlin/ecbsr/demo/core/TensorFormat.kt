@@ -64,11 +64,13 @@ class TensorFormat private constructor(
         const val INT8 = 9
         private val DTYPES = mapOf(FLOAT32 to "float32", UINT8 to "uint8", INT8 to "int8")
 
-        /** @throws UserFacingException when the dtype is not supported or the quantization is missing. */
-        fun of(tensor: Tensor): TensorFormat {
+        /**
+         * @param range the values of a tensor of floats, which the tensor does not state.
+         * @throws UserFacingException when the dtype is not supported or the quantization is missing.
+         */
+        fun of(tensor: Tensor, range: ValueRange = ValueRange.UNIT): TensorFormat {
             if (tensor.type !in DTYPES) throw UserFacingException("The model's input or output is neither float32 nor int8 nor uint8.")
-            // A float file without a recipe does not state its range; 0..1 is the usual one.
-            if (tensor.type == FLOAT32) return TensorFormat(tensor.type, Quantization(1f, 0), 0f, 1f)
+            if (tensor.type == FLOAT32) return TensorFormat(tensor.type, Quantization(1f, 0), range.black, range.white)
             val quantization = tensor.quantization?.takeIf { it.scale > 0 && it.scale.isFinite() }
                 ?: throw UserFacingException("The model's input or output is ${DTYPES[tensor.type]}, but the file has no scale for it.")
             val (low, high) = List(2) { (lowest(tensor.type) + 255 * it - quantization.zeroPoint) * quantization.scale }

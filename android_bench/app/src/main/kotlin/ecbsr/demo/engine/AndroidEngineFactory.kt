@@ -50,7 +50,7 @@ class AndroidEngineFactory(private val libraries: File, private val pageSize: Lo
     }
 
     private fun nnapi(): Delegate {
-        if (Build.VERSION.SDK_INT < FIRST_NNAPI_LEVEL) throw UserFacingException("NNAPI needs Android 8.1; this phone has an older version.")
+        if (Build.VERSION.SDK_INT < FIRST_NNAPI_LEVEL) throw UserFacingException("NNAPI needs Android 10: before, it can run a model on the CPU without saying so.")
         if (Build.VERSION.SDK_INT > LAST_NNAPI_LEVEL) {
             throw UserFacingException("NNAPI is deprecated since Android 15 and is not measured; use the GPU or a vendor's delegate.")
         }
@@ -70,7 +70,7 @@ class AndroidEngineFactory(private val libraries: File, private val pageSize: Lo
     }
 
     private companion object {
-        const val FIRST_NNAPI_LEVEL = 27 // Android 8.1
+        const val FIRST_NNAPI_LEVEL = 29 // Android 10, from which on TensorFlow Lite can exclude NNAPI's CPU
         const val LAST_NNAPI_LEVEL = 34 // Android 14; NNAPI is deprecated since Android 15
         const val SUSTAINED_SPEED = GpuDelegateFactory.Options.INFERENCE_PREFERENCE_SUSTAINED_SPEED
         val LITE_LIBRARIES = listOf("libtensorflowlite_jni.so", "libtensorflowlite_gpu_jni.so")

@@ -1,29 +1,40 @@
 package ecbsr.demo.io
 
 import android.content.ContentResolver
+import android.database.Cursor
 import android.net.Uri
 import android.provider.DocumentsContract
 import android.provider.OpenableColumns
 import ecbsr.demo.core.Job
 import ecbsr.demo.core.UserFacingException
 import java.io.ByteArrayOutputStream
+import java.io.Closeable
 import java.io.File
 import java.io.FileNotFoundException
 import java.io.IOException
 import java.io.InputStream
 import java.io.OutputStream
+import java.util.concurrent.ExecutionException
+import java.util.concurrent.Executors
+import java.util.concurrent.TimeUnit
+import java.util.concurrent.TimeoutException
 
 /** Documents of other apps, from the gallery, a file manager or a share. */
 class Documents(private val resolver: ContentResolver) {
     /** The display name of the document, or else the last path segment of its URI. */
     fun name(uri: Uri): String {
-        val cursor = try {
-            resolver.query(uri, arrayOf(OpenableColumns.DISPLAY_NAME), null, null, null)
+        val displayName = try {
+            resolver.query(uri, arrayOf(OpenableColumns.DISPLAY_NAME), null, null, null)?.use(::displayName)
         } catch (_: RuntimeException) {
-            null // providers of other apps can throw anything
+            null // providers of other apps can throw anything, and so can their cursors
         }
-        val displayName = cursor?.use { if (it.moveToFirst() && !it.isNull(0)) it.getString(0) else null }
         return displayName ?: uri.lastPathSegment ?: "file"
+    }
+
+    /** A provider may give other columns than the one that was asked for, and in another order. */
+    private fun displayName(cursor: Cursor): String? {
+        val column = cursor.getColumnIndex(OpenableColumns.DISPLAY_NAME)
+        return if (column >= 0 && cursor.moveToFirst()) cursor.getString(column) else null
     }
 
     /** @throws UserFacingException when the document cannot be read or is larger than [maxBytes]. @throws CanceledException after [Job.cancel]. */
@@ -61,7 +72,7 @@ class Documents(private val resolver: ContentResolver) {
     }
 
     private fun copy(uri: Uri, output: OutputStream, maxBytes: Long, job: Job) = try {
-        (resolver.openInputStream(uri) ?: throw FileNotFoundException("it does not exist")).use { copy(it, output, maxBytes, job) }
+        Reader(job).use { copy(it, uri, output, maxBytes) }
     } catch (error: IOException) {
         throw UserFacingException("The file cannot be read: ${error.message}.", error)
     } catch (error: SecurityException) {
@@ -70,16 +81,60 @@ class Documents(private val resolver: ContentResolver) {
         throw UserFacingException("The other app failed to provide the file: ${error.message}.", error)
     }
 
-    private fun copy(input: InputStream, output: OutputStream, maxBytes: Long, job: Job) {
+    private fun copy(reader: Reader, uri: Uri, output: OutputStream, maxBytes: Long) {
+        reader.open { resolver.openInputStream(uri) ?: throw FileNotFoundException("it does not exist") }
         val buffer = ByteArray(64 * 1024)
         var total = 0L
         while (true) {
-            job.throwIfCanceled() // the download of a remote file can be slow
-            val count = input.read(buffer)
+            val count = reader.read(buffer)
             if (count < 0) return
             total += count
             if (total > maxBytes) throw UserFacingException("The file is larger than ${maxBytes / 1024 / 1024} MB.")
             output.write(buffer, 0, count)
         }
+    }
+
+    /**
+     * Reads a stream in a thread of its own. The app that provides it can take any time, as for a remote file, and cannot
+     * be interrupted: a canceled [job] leaves the thread behind, which closes the stream once it is answered.
+     */
+    private class Reader(private val job: Job) : Closeable {
+        private val thread = Executors.newSingleThreadExecutor { Thread(it, "document") }
+        private var input: InputStream? = null // of that thread
+
+        fun open(open: () -> InputStream) = await { input = open() }
+
+        fun read(buffer: ByteArray): Int = await { input!!.read(buffer) }
+
+        override fun close() {
+            thread.execute { closeInput() }
+            thread.shutdown()
+        }
+
+        private fun closeInput() {
+            try {
+                input?.close()
+            } catch (_: Exception) {
+                // Everything was read, or nobody waits for it.
+            }
+        }
+
+        private fun <T> await(work: () -> T): T {
+            val result = thread.submit(work)
+            while (true) {
+                job.throwIfCanceled()
+                try {
+                    return result.get(POLL_MILLIS, TimeUnit.MILLISECONDS)
+                } catch (_: TimeoutException) {
+                    continue
+                } catch (error: ExecutionException) {
+                    throw error.cause ?: error
+                }
+            }
+        }
+    }
+
+    private companion object {
+        const val POLL_MILLIS = 50L
     }
 }

@@ -21,6 +21,7 @@ abstract class DemoActivity(private val layout: Int, private val menu: Int? = nu
     protected val viewModel get() = (application as DemoApp).viewModel
     private lateinit var status: StatusStrip
     private val listener = ::update
+    private var couldExport: Boolean? = null // in the menu as it is shown
 
     /** Shows the state of the view model. */
     protected abstract fun show()
@@ -63,7 +64,7 @@ abstract class DemoActivity(private val layout: Int, private val menu: Int? = nu
 
     private fun update() {
         status.show()
-        invalidateOptionsMenu()
+        if (canExport != couldExport) invalidateOptionsMenu() // not for each step of a task: the menu may be open
         show()
     }
 
@@ -73,6 +74,7 @@ abstract class DemoActivity(private val layout: Int, private val menu: Int? = nu
     }
 
     override fun onPrepareOptionsMenu(menu: Menu): Boolean {
+        couldExport = canExport
         for (item in listOf(R.id.share, R.id.save).mapNotNull(menu::findItem)) {
             item.isEnabled = canExport
             item.icon?.mutate()?.alpha = if (canExport) 255 else 100

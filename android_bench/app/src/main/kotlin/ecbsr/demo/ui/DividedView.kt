@@ -4,6 +4,7 @@ import android.content.Context
 import android.graphics.Canvas
 import android.graphics.Paint
 import android.graphics.Path
+import android.graphics.Rect
 import android.os.Build
 import android.os.Bundle
 import android.os.Parcelable
@@ -32,6 +33,7 @@ abstract class DividedView(context: Context, attributes: AttributeSet?) : View(c
         set(value) {
             field = value.coerceIn(0f, 1f)
             updateStateDescription()
+            keepGripFromBackGesture()
             onMoved()
         }
     val zoom get() = position.zoom
@@ -123,6 +125,7 @@ abstract class DividedView(context: Context, attributes: AttributeSet?) : View(c
         position.setView(width, height)
         label.textSize = LABEL_SIZE * resources.displayMetrics.scaledDensityCompat
         while (labelWidth(resources.getString(R.string.super_resolution)) > width * 0.45f && label.textSize > 1) label.textSize *= 0.95f
+        keepGripFromBackGesture()
         if (hasPicture) resetViewport()
     }
 
@@ -224,6 +227,15 @@ abstract class DividedView(context: Context, attributes: AttributeSet?) : View(c
     @Suppress("DEPRECATION") // exact enough for a label; the replacement needs Android 14
     private val DisplayMetrics.scaledDensityCompat get() = scaledDensity
 
+    /** At the edge of the screen, dragging the divider would be the gesture for "back". */
+    private fun keepGripFromBackGesture() {
+        if (Build.VERSION.SDK_INT < 29) return
+        val x = (divider * width).toInt()
+        val radius = (GRIP_RADIUS * density).toInt()
+        val half = (MAX_EXCLUDED / 2 * density).toInt()
+        systemGestureExclusionRects = listOf(Rect(x - radius, height / 2 - half, x + radius, height / 2 + half))
+    }
+
     private fun updateStateDescription() {
         if (Build.VERSION.SDK_INT >= 30) stateDescription = resources.getString(R.string.divider_at, (divider * 100).toInt())
     }
@@ -235,6 +247,7 @@ abstract class DividedView(context: Context, attributes: AttributeSet?) : View(c
         const val NEAREST_FROM = 2f
         private const val LABEL_SIZE = 14f // sp; smaller if both labels do not fit
         private const val GRIP_RADIUS = 28f // dp
+        private const val MAX_EXCLUDED = 200f // dp, which the system grants on each edge
         private const val MAX_PIXEL_SIZE = 24f // dp per pixel of the result
     }
 }

@@ -3,6 +3,7 @@ package ecbsr.demo.ui
 import android.content.Intent
 import android.net.Uri
 import android.os.Bundle
+import android.os.Parcelable
 import android.view.MenuItem
 import android.view.View
 import android.widget.Button
@@ -62,9 +63,16 @@ class PictureActivity : DemoActivity(R.layout.picture, R.menu.picture) {
     }
 
     private fun openShared() {
-        @Suppress("DEPRECATION") // the typed variant needs Android 13
-        val uri: Uri? = intent.getParcelableExtra(Intent.EXTRA_STREAM)
+        val uri = sharedUri()
         if (uri == null) viewModel.showError(getString(R.string.nothing_shared)) else viewModel.openPicture(uri)
+    }
+
+    /** Another app can put anything into its intent: also objects of other classes, and of some that this app does not have. */
+    private fun sharedUri(): Uri? = try {
+        @Suppress("DEPRECATION") // the typed variant needs Android 13
+        intent.getParcelableExtra<Parcelable>(Intent.EXTRA_STREAM) as? Uri
+    } catch (_: RuntimeException) {
+        null
     }
 
     override fun show() {

@@ -13,6 +13,7 @@ import ecbsr.demo.TimingRecord
 import ecbsr.demo.core.Case
 import ecbsr.demo.core.Row
 import ecbsr.demo.core.SrModel
+import ecbsr.demo.isBatterySaverOn
 import ecbsr.demo.thermalStatus
 
 /** Measures the latency of the selected model on this phone, per resolution and backend. */
@@ -23,9 +24,7 @@ class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
         findViewById<Button>(R.id.start).setOnClickListener { if (isMeasuring) viewModel.cancel() else viewModel.measure() }
-        @Suppress("DEPRECATION") // the typed variant needs Android 13
-        val record = state?.getSerializable(RECORD) as TimingRecord?
-        if (record != null && viewModel.timing == null) viewModel.timing = record
+        if (viewModel.timing == null) viewModel.timing = state?.savedObject<TimingRecord>(RECORD)
         restoredModel = state?.getString(MODEL)
         viewModel.loadModelIfNone(restoredModel)
     }
@@ -38,7 +37,7 @@ class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
 
     override fun onSaveInstanceState(state: Bundle) {
         super.onSaveInstanceState(state)
-        state.putSerializable(RECORD, viewModel.timing)
+        state.saveObject(RECORD, viewModel.timing)
         viewModel.model?.let { state.putString(MODEL, it.name) }
     }
 
@@ -46,7 +45,8 @@ class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
         val model = viewModel.model
         findViewById<TextView>(R.id.model).text =
             model?.let { getString(R.string.timing_model, it.name, it.scale, it.precision) }.orEmpty()
-        findViewById<TextView>(R.id.thermal).text = thermalText(thermalStatus())
+        findViewById<TextView>(R.id.thermal).text =
+            listOfNotNull(thermalText(thermalStatus()), getString(R.string.battery_saver).takeIf { isBatterySaverOn }).joinToString("\n")
         if (model != null) showRows(model)
         findViewById<Button>(R.id.start).apply {
             setText(if (isMeasuring) R.string.stop else R.string.start)

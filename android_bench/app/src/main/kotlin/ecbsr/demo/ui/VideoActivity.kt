@@ -27,7 +27,6 @@ import ecbsr.demo.ResultExporter
 import ecbsr.demo.core.Backend
 import ecbsr.demo.core.video.Cause
 import ecbsr.demo.core.video.Effort
-import ecbsr.demo.io.Documents
 import ecbsr.demo.video.VideoSettings
 import ecbsr.demo.video.VideoSource
 import java.util.Locale
@@ -48,7 +47,7 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
     private var position = 0L
     private var isPlaying = true
 
-    /** Why the camera is off although it was chosen. */
+    /** Why nothing is played although it was chosen. */
     private var refusal: String? = null
 
     override fun onCreate(state: Bundle?) {
@@ -88,10 +87,8 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
     }
 
     private fun restore(state: Bundle) {
-        @Suppress("DEPRECATION") // the typed variant needs Android 13
-        source = state.getSerializable(SOURCE) as VideoSource? ?: source
-        @Suppress("DEPRECATION")
-        backend = state.getSerializable(BACKEND) as Backend? ?: backend
+        source = state.savedObject<VideoSource>(SOURCE) ?: source
+        backend = state.savedObject<Backend>(BACKEND) ?: backend
         position = state.getLong(POSITION)
         isPlaying = state.getBoolean(PLAYING, true)
     }
@@ -99,8 +96,8 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
     override fun onSaveInstanceState(state: Bundle) {
         super.onSaveInstanceState(state)
         remember()
-        state.putSerializable(SOURCE, source)
-        state.putSerializable(BACKEND, backend)
+        state.saveObject(SOURCE, source)
+        state.saveObject(BACKEND, backend)
         state.putLong(POSITION, position)
         state.putBoolean(PLAYING, isPlaying)
         viewModel.model?.let { state.putString(MODEL, it.name) }
@@ -189,6 +186,10 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
     }
 
     private fun open() {
+        if (!view.isSupported) {
+            refusal = getString(R.string.no_opengl)
+            return
+        }
         if (source == VideoSource.Camera && !mayUseCamera()) return askForCamera()
         val model = viewModel.model ?: return
         player.open(source, VideoSettings(model, viewModel.smallerModel, backend), position, isPlaying)
@@ -285,7 +286,7 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
 
     override fun onDocument(request: Int, uri: Uri) {
         when (request) {
-            OPEN -> play(VideoSource.File("$uri", Documents(contentResolver).name(uri)))
+            OPEN -> play(VideoSource.File("$uri"))
             SAVE -> viewModel.saveVideoRecord(uri, ::showSaved)
         }
     }

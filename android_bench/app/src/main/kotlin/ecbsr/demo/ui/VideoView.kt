@@ -1,5 +1,6 @@
 package ecbsr.demo.ui
 
+import android.app.ActivityManager
 import android.content.Context
 import android.graphics.Canvas
 import android.graphics.Color
@@ -31,7 +32,10 @@ class VideoView(context: Context, attributes: AttributeSet?) : FrameLayout(conte
 
     private class Look(val viewport: Viewport, val divider: Float)
 
-    private val surface = GLSurfaceView(context)
+    /** Whether the phone has the OpenGL ES that draws the pictures; some of Android 8 have only version 2. */
+    val isSupported = context.getSystemService(ActivityManager::class.java).deviceConfigurationInfo.reqGlEsVersion >= 0x30000
+
+    private val surface = if (isSupported) GLSurfaceView(context) else null
     val overlay = VideoOverlay(context, ::onMoved).apply { id = R.id.overlay }
     private val canvasColor = context.getColor(R.color.canvas)
 
@@ -46,10 +50,12 @@ class VideoView(context: Context, attributes: AttributeSet?) : FrameLayout(conte
     var onFailed: (String) -> Unit = {}
 
     init {
-        surface.setEGLContextClientVersion(3)
-        surface.setRenderer(Renderer())
-        surface.renderMode = GLSurfaceView.RENDERMODE_WHEN_DIRTY
-        addView(surface)
+        surface?.let {
+            it.setEGLContextClientVersion(3)
+            it.setRenderer(Renderer())
+            it.renderMode = GLSurfaceView.RENDERMODE_WHEN_DIRTY
+            addView(it)
+        }
         addView(overlay)
     }
 
@@ -65,14 +71,18 @@ class VideoView(context: Context, attributes: AttributeSet?) : FrameLayout(conte
         isScheduled = true
         Choreographer.getInstance().postFrameCallback {
             isScheduled = false
-            surface.requestRender()
+            surface?.requestRender()
         }
     }
 
-    fun resume() = surface.onResume()
+    fun resume() {
+        surface?.onResume()
+    }
 
     /** Ends the GL thread's context. */
-    fun pause() = surface.onPause()
+    fun pause() {
+        surface?.onPause()
+    }
 
     private fun onMoved(viewport: Viewport, divider: Float) {
         look = Look(viewport.copy(), divider)

@@ -32,7 +32,7 @@ sealed interface VideoSource : Serializable {
     }
 
     /** A video of another app, by its URI. */
-    data class File(val uri: String, val name: String) : VideoSource
+    data class File(val uri: String) : VideoSource
 
     data object Camera : VideoSource {
         private fun readResolve(): Any = Camera

@@ -52,6 +52,7 @@ class BenchmarkTest {
         val cases = listOf(Case(Backend.Cpu(1), Size(8, 8)), Case(Backend.Cpu(4), Size(8, 8)))
         val rows = benchmark(DesktopEngineFactory).run(cases, job) {}
         assertEquals(listOf(1, 1), rows.map { it.roundMedians.size })
+        assertTrue(rows[0].note, rows.all { it.note.endsWith("Only 1 of 3 rounds were run.") })
     }
 
     @Test

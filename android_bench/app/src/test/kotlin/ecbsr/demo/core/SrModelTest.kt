@@ -71,7 +71,7 @@ class SrModelTest {
         val expected = mapOf(
             "two-inputs" to "2 inputs", "classifier" to "[1, 3]", "four-channels" to "4 channels",
             "two-pictures" to "2 pictures", "other-colors" to "gives 1", "not-larger" to "integer factor",
-            "too-small" to "4x4 only, too small", "too-large" to "60000x60000 only, too large",
+            "channels-first" to "[1, 3, 32, 48] has its channels first", "too-small" to "4x4 only, too small", "too-large" to "60000x60000 only, too large",
         )
         assertEquals(expected.keys.sorted(), Fixtures.wrong.map { it.nameWithoutExtension })
         for (file in Fixtures.wrong) {

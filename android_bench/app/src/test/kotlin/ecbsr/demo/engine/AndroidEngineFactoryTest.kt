@@ -32,8 +32,8 @@ class AndroidEngineFactoryTest : Screen() {
     }
 
     @Test
-    fun nnapiIsAvailableUpToAndroid14() {
-        for ((level, message) in mapOf(26 to "NNAPI needs Android 8.1", 35 to "NNAPI is deprecated since Android 15")) {
+    fun nnapiIsAvailableFromAndroid10To14() {
+        for ((level, message) in mapOf(28 to "NNAPI needs Android 10", 35 to "NNAPI is deprecated since Android 15")) {
             val before = Build.VERSION.SDK_INT
             ReflectionHelpers.setStaticField(Build.VERSION::class.java, "SDK_INT", level)
             try {

@@ -32,6 +32,17 @@ class ComparisonViewTest : PictureScreen() {
     }
 
     @Test
+    fun theDividerAtTheEdgeIsNotTakenForTheBackGesture() {
+        val view = start().view()
+        for (divider in listOf(0f, 1f)) {
+            view.divider = divider
+            val excluded = view.systemGestureExclusionRects.single()
+            assertTrue("$excluded", excluded.contains((divider * (view.width - 1)).toInt(), view.height / 2))
+            assertTrue("$excluded", excluded.height() <= 200 * view.resources.displayMetrics.density)
+        }
+    }
+
+    @Test
     fun pinchingZoomsToSinglePixelsOnBothSides() {
         val activity = start()
         val view = activity.view()

@@ -2,6 +2,7 @@ package ecbsr.demo.ui
 
 import android.app.Activity
 import android.content.Intent
+import android.graphics.Rect
 import android.net.Uri
 import android.os.Bundle
 import android.os.Looper
@@ -51,6 +52,14 @@ class PictureActivityTest : PictureScreen() {
         val activity = start(Intent(Intent.ACTION_SEND).setClass(app, PictureActivity::class.java).setType("image/png"))
         assertEquals("The other app shared no picture.", activity.text(R.id.error))
         activity.screenshot("nothing-shared")
+    }
+
+    @Test
+    fun anIntentWithSomethingElseThanAPictureIsNoCrash() {
+        for (extra in listOf(Bundle().apply { putString(Intent.EXTRA_STREAM, "x") }, Bundle().apply { putParcelable(Intent.EXTRA_STREAM, Rect()) })) {
+            val activity = start(Intent(Intent.ACTION_SEND).setClass(app, PictureActivity::class.java).setType("image/png").putExtras(extra))
+            assertEquals("The other app shared no picture.", activity.text(R.id.error))
+        }
     }
 
     @Test

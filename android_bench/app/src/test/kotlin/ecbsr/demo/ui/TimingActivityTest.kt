@@ -3,11 +3,16 @@ package ecbsr.demo.ui
 import android.content.Intent
 import android.os.Bundle
 import android.os.Parcel
+import android.os.PowerManager
 import android.view.View
 import android.view.ViewGroup
+import ecbsr.demo.Fixtures
 import ecbsr.demo.GatedEngineFactory
 import ecbsr.demo.R
 import ecbsr.demo.Screen
+import ecbsr.demo.TimingRecord
+import ecbsr.demo.core.ThermalSample
+import ecbsr.demo.deviceInfo
 import java.util.concurrent.Semaphore
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
@@ -45,6 +50,35 @@ class TimingActivityTest : Screen() {
     }
 
     @Test
+    fun theTimesOfAFileAreNotThoseOfAnotherOneWithItsName() {
+        viewModel.importModel(document(Fixtures.model("made-y-x2-open"), "mine.tflite"))
+        settle()
+        val activity = start(TimingActivity::class.java)
+        activity.findViewById<View>(R.id.start).performClick()
+        settle()
+        assertTrue("ms" in activity.findViewById<ViewGroup>(R.id.rows).getChildAt(1).text(R.id.median))
+        viewModel.importModel(document(Fixtures.model("made-y-x4-int8"), "mine.tflite"))
+        settle()
+        assertEquals("–", activity.findViewById<ViewGroup>(R.id.rows).getChildAt(1).text(R.id.median))
+    }
+
+    @Test
+    fun whatSlowsThePhoneOrIsUnknownIsSaid() {
+        shadowOf(app.getSystemService(PowerManager::class.java)).setIsPowerSaveMode(true)
+        viewModel.importModel(document(Fixtures.model("made-y-x2-fixed"), "fixed.tflite")) // of one size
+        settle()
+        val activity = start(TimingActivity::class.java)
+        assertTrue(activity.text(R.id.thermal), "battery saver" in activity.text(R.id.thermal))
+        activity.findViewById<View>(R.id.start).performClick()
+        settle()
+        val notes = JSONObject(viewModel.timing!!.toJson(deviceInfo(), app.protocol)).getJSONObject("devices").getJSONObject(deviceInfo().name)
+            .getJSONArray("notes").join(" ")
+        assertTrue(notes, "battery saver was on" in notes && "no thermal status" !in notes)
+        val unknown = TimingRecord("now").apply { put(viewModel.timing!!.rows.first(), ThermalSample(0.0, null), false) }
+        assertTrue("no thermal status" in unknown.toJson(deviceInfo(), app.protocol))
+    }
+
+    @Test
     fun aScreenThatOpensDuringATaskLoadsItsModelAfterwards() {
         viewModel.openSample()
         val activity = start(TimingActivity::class.java)
@@ -72,6 +106,25 @@ class TimingActivityTest : Screen() {
         assertEquals(rows, viewModel.timing!!.rows.size)
         assertTrue("ms" in again.findViewById<ViewGroup>(R.id.rows).getChildAt(1).text(R.id.median))
         engines.open()
+    }
+
+    /** The state outlives an update of the app. */
+    @Test
+    fun theStateOfAnotherVersionIsForgotten() {
+        val controller = Robolectric.buildActivity(TimingActivity::class.java).setup()
+        settle()
+        viewModel.timing = TimingRecord("now")
+        val state = Bundle()
+        controller.pause().stop().saveInstanceState(state).destroy()
+        val bytes = state.getByteArray("record")!!
+        val name = String(bytes, Charsets.ISO_8859_1).indexOf("TimingRecord")
+        for (damaged in listOf(bytes.clone().also { it[name] = 'X'.code.toByte() }, bytes.copyOf(bytes.size / 2), ByteArray(0))) {
+            state.putByteArray("record", damaged)
+            endProcess()
+            Robolectric.buildActivity(TimingActivity::class.java).setup(parcelled(state)).get()
+            settle()
+            assertNull(viewModel.timing)
+        }
     }
 
     /** Writes and reads the bundle, as the system does. */

@@ -196,6 +196,23 @@ class VideoActivityTest : Screen() {
     }
 
     @Test
+    fun aPhoneWithoutOpenGlEs3SaysSo() {
+        setOpenGl(0x20000)
+        val controller = launch()
+        waitUntil { viewModel.task == null && viewModel.model != null }
+        assertEquals("This phone has no OpenGL ES 3, which shows the video.", controller.get().text(R.id.message))
+        assertNull(player.source)
+        controller.pause().stop().restart().resume()
+    }
+
+    /** As after the system ended the process while the user chose the location. */
+    @Test
+    fun aRecordThatWasLostIsNotSavedAsNothing() {
+        viewModel.saveVideoRecord(writableDocument("ecbsr-video.json").first) { error("there is none") }
+        assertTrue(viewModel.error!!, viewModel.error!!.startsWith("The measurements are lost"))
+    }
+
+    @Test
     fun aProcessorThatCannotRunTheModelSaysSo() {
         val activity = launch().get()
         waitForPicture()

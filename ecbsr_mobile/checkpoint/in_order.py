@@ -1,0 +1,104 @@
+"""Networks whose tensors have the names of no known project: read as one chain of layers, in the order of the file.
+
+A program registers layers mostly in the order in which it runs them. That they are a chain is to be proven by the
+network's answers (see `proof`): nothing else says which layers, such as shortcuts, have no tensors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+
+from ..architecture import COLORS, SCALES
+from ..errors import EcbsrError
+from .state import State
+
+Shapes = dict[str, tuple[int, ...]]
+"""The shapes of a layer's tensors by their names in it."""
+
+_NORM = {"weight", "bias", "running_mean", "running_var"}
+
+
+def layers_in_order(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """The names of tensors, and what they are in a chain of layers; empty where they are none.
+
+    3×3 convolutions, each with its batch normalization and its slopes, if any, as `convs.N`, `norms.N` and `acts.N`;
+    beside them, one 1×1 convolution of the image as `copy.0`.
+
+    Args:
+        shapes: those of all tensors of the network by their names, in the order of the file.
+
+    Raises:
+        EcbsrError: they are those of a network that is known to compute something else.
+    """
+    modules: dict[str, Shapes] = {}
+    for name, shape in shapes.items():
+        module, _, part = name.rpartition(".")
+        modules.setdefault(module, {})[part] = shape
+    if any(re.search(r"(^|\.)cnn\.0$", module) for module in modules) and any(
+        re.search(r"(^|\.)conv_last$", module) for module in modules
+    ):
+        raise EcbsrError(
+            "is a QuickSRNet, which clips its activations to [0, 1]; a network with ReLU, LeakyReLU or PReLU is needed"
+        )
+    by_kind: dict[str, list[str]] = {"convs": [], "norms": [], "acts": [], "copy": []}
+    for module in _numbered(list(modules)):
+        if not (kind := _kind(modules[module])):
+            return {}
+        by_kind[kind].append(module)
+    if not _is_chain(*([modules[module] for module in by_kind[kind]] for kind in by_kind)):
+        return {}
+    places = {module: f"{kind}.{index}" for kind, found in by_kind.items() for index, module in enumerate(found)}
+    names: dict[str, str] = {}
+    for name in shapes:
+        module, _, part = name.rpartition(".")
+        names[name] = f"{places[module]}.{'weight' if module in by_kind['acts'] else part}"
+    return names
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """The names as they are, or by their numbers where they are sorted by letters, as safetensors does."""
+    if names != sorted(names):
+        return names
+    parts = {name: re.split(r"(\d+)", name) for name in names}  # every second part is a number
+    return sorted(names, key=lambda name: [int(part) if odd % 2 else part for odd, part in enumerate(parts[name])])
+
+
+def _kind(parts: Shapes) -> str:
+    """What a module with these tensors can be, or ""."""
+    weight, names = parts.get("weight", ()), set(parts)
+    if len(weight) == 4 and names <= {"weight", "bias"} and len(parts.get("bias", (1,))) == 1:
+        return {(3, 3): "convs", (1, 1): "copy"}.get(weight[2:], "")
+    if names == _NORM:
+        return "norms"
+    return "acts" if len(names) == 1 and "bias" not in names else ""
+
+
+def _is_chain(convs: list[Shapes], norms: list[Shapes], acts: list[Shapes], copies: list[Shapes]) -> bool:
+    """Whether these layers fit together: each convolution with its normalization and its slopes, if any, in turn."""
+    if len(convs) < 2 or len(norms) > len(convs) or len(acts) not in (0, len(convs) - 1) or len(copies) > 1:
+        return False
+    widths = [parts["weight"][:2] for parts in convs]
+    (_, colors), (outputs, _) = widths[0], widths[-1]
+    normalized = all(set(norm.values()) == {(width,)} for norm, (width, _) in zip(norms, widths, strict=False))
+    sloped = all(
+        [size for size in shape if size != 1] in ([], [width])
+        for act, (width, _) in zip(acts, widths, strict=False)
+        for shape in act.values()
+    )
+    return (
+        all(before[0] == after[1] for before, after in pairwise(widths))
+        and colors in COLORS
+        and outputs in [colors * scale**2 for scale in SCALES]
+        and all(
+            (parts["weight"][:2], parts.get("bias", (outputs,))) == ((outputs, colors), (outputs,)) for parts in copies
+        )
+        and normalized
+        and sloped
+    )
+
+
+def split(state: State) -> State:
+    """Take the 1×1 convolution of the image out of a state dict, if it has one: `weight` and `bias`."""
+    return {name: state.pop(f"copy.0.{name}") for name in ("weight", "bias") if f"copy.0.{name}" in state}
