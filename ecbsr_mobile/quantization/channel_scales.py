@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..layers import bias_of
 from ..network import PlainNet
@@ -62,6 +63,9 @@ CLIPPED_SHARE_OF_DRAWINGS = 1e-2
 """Share of the values of a channel, at each end, that drawings and screens have beyond any photograph, and that are
 clipped: more costs drawings, and less costs photographs precision."""
 
+FLAT_LEVELS = (0.0, 0.5, 1.0)
+"""Values of each channel of the flat colors that are never clipped: photographs have few saturated ones."""
+
 EXTREMES = 4096  # values that are kept of each channel at each end
 CHUNK_PIXELS = 2**17
 
@@ -91,6 +95,27 @@ class ChannelStatistics:
         lowest = torch.cat([self.lowest, drawings.lowest[:, left_out:]], 1).sort(1).values
         highest = torch.cat([self.highest, drawings.highest[:, left_out:]], 1).sort(1, descending=True).values
         return replace(self, lowest=lowest, highest=highest)
+
+    def with_values(self, values: Tensor) -> ChannelStatistics:
+        """These statistics with values [C, n] that no clipping leaves out."""
+        lowest = torch.minimum(self.lowest, values.amin(1, keepdim=True))
+        return replace(self, lowest=lowest, highest=torch.maximum(self.highest, values.amax(1, keepdim=True)))
+
+
+def flat_colors(colors: int) -> Tensor:
+    """Every color [n, `colors`] of `FLAT_LEVELS`."""
+    return torch.cartesian_prod(*[torch.tensor(FLAT_LEVELS)] * colors).reshape(-1, colors)
+
+
+@torch.no_grad()
+def values_of_flat_colors(net: PlainNet) -> list[Tensor]:
+    """What every convolution but the last gives in flat areas of `flat_colors`, far from a border, [C, n] each."""
+    y, values = flat_colors(net.architecture.colors)[:, :, None, None], []
+    for conv, act in zip(net.convolutions, net.acts, strict=False):
+        y = F.conv2d(y, conv.weight.sum((2, 3), keepdim=True), bias_of(conv))
+        values.append(y[:, :, 0, 0].T)
+        y = act(y)
+    return values
 
 
 @torch.no_grad()

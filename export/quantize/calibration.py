@@ -2,7 +2,8 @@
 
 Channels are scaled to use their tensor's range (see `ecbsr_mobile.quantization.channel_scales`), and the best of a few
 choices is taken. Edges in drawings and screens reach beyond those of photographs, which alone would have them clipped,
-so a drawing is among the images (`sample_images.drawings`): all but its rarest values fit into the ranges.
+so a drawing is among the images (`sample_images.drawings`): all but its rarest values fit into the ranges. Saturated colors
+reach further, too, and are rare in photographs: flat areas of any color are never clipped (`channel_scales.flat_colors`).
 
 But in "double", the range of all observed values spends int8's 256 values on outliers that hardly matter to the
 result: a convolution reaches -6.5 where the PReLU after it makes -1.8 of that. So the search starts from the best of
@@ -144,6 +145,8 @@ def _equalized(
     if drawings and not (activation == "prelu" and decomposition == "native"):
         of_drawings = channels.channel_statistics(plain, drawings)
         statistics = [layer.with_drawings(other) for layer, other in zip(statistics, of_drawings, strict=True)]
+    flat = channels.values_of_flat_colors(plain)
+    statistics = [layer.with_values(values) for layer, values in zip(statistics, flat, strict=True)]
     starts = []
     if activation == "leaky" or (activation == "prelu" and decomposition != "double"):
         addends = activation == "prelu" and decomposition == "single"
@@ -185,11 +188,35 @@ def _percentiles(
         values = interpreter.activations(decomposed, image[top : top + ROWS_AT_ONCE], free)
         for extreme, value in zip(extremes, values, strict=True):
             extreme.add(value.reshape(-1, value.shape[-1]))
-    by_percentile = {percentile: [each.limits(percentile) for each in extremes] for percentile in PERCENTILES}
+    flat = _limits_of_flat_colors(net, decomposed)
+    by_percentile = {
+        percentile: [_wider(each.limits(percentile), limits) for each, limits in zip(extremes, flat, strict=True)]
+        for percentile in PERCENTILES
+    }
     return [
         (f"percentile {percentile:g} by channel", Int8Weights(decomposition, plain, torch.tensor(rows).reshape(-1, 2)))
         for percentile, rows in by_percentile.items()
     ]
+
+
+def _limits_of_flat_colors(net: PlainNet, decomposed: Graph) -> list[Range]:
+    """The range that each free activation has in flat areas of any color, far from a border."""
+    from ecbsr_mobile.quantization.channel_scales import flat_colors
+
+    fixed = pinned(decomposed)
+    free = [index for index in activation_indices(decomposed) if index not in fixed]
+    radius = net.architecture.blocks + 2
+    extremes = [_Extremes() for _ in free]
+    for color in flat_colors(net.architecture.colors).numpy():
+        image = np.broadcast_to(color, (2 * radius + 1, 2 * radius + 1, len(color)))
+        values = interpreter.activations(decomposed, np.ascontiguousarray(image), free)
+        for extreme, value in zip(extremes, values, strict=True):
+            extreme.add(value[radius, radius][None])
+    return [extreme.limits(100.0) for extreme in extremes]
+
+
+def _wider(one: Range, other: Range) -> Range:
+    return min(one[0], other[0]), max(one[1], other[1])
 
 
 def search(
@@ -201,7 +228,7 @@ def search(
 ) -> Calibration:
     """Move each end of each range for as long as the result gets closer to the float network's.
 
-    The result never has a larger expected loss than `start`.
+    The result never has a larger expected loss than `start`, and clips no flat color that `start` does not clip.
     """
     import torch
 
@@ -223,6 +250,7 @@ def search(
 
     rows = weights.ranges.tolist()
     best = error(rows)
+    needed = _limits_of_flat_colors(weights.net, decomposed)
     ends = [(row, side) for row in range(len(rows)) for side in (0, 1) if rows[row][side] != 0]
     for number, (row, side) in enumerate(ends):
         if progress:
@@ -231,6 +259,8 @@ def search(
             while True:
                 moved = [list(limits) for limits in rows]
                 moved[row][side] *= factor
+                if abs(moved[row][side]) < min(abs(needed[row][side]), abs(rows[row][side])):
+                    break
                 moved_error = error(moved)
                 if moved_error >= best * MIN_GAIN:
                     break

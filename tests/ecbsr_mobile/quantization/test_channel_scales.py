@@ -20,6 +20,8 @@ from ecbsr_mobile.quantization.channel_scales import (
     equalize_for_double,
     equalize_partly,
     equalize_relu,
+    flat_colors,
+    values_of_flat_colors,
 )
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 from ecbsr_mobile.quantization.qparams import double_ranges, scale_and_zero_point
@@ -83,6 +85,17 @@ def test_of_drawings_all_but_the_rarest_extremes_count() -> None:
         found.lowest[:, 0], torch.minimum(values[0].amin(1), values[1].sort(1).values[:, left_out])
     )
     torch.testing.assert_close(found.positive, parts[0][0].positive)
+
+
+@pytest.mark.parametrize("colors", [1, 3])
+def test_values_of_flat_colors_are_those_in_the_middle_of_a_flat_image(colors: int) -> None:
+    plain = net(colors, 2, "prelu").requires_grad_(False)
+    color = flat_colors(colors)[1]
+    y = color[None, :, None, None].expand(1, colors, 9, 9)
+    for conv, act, values in zip(plain.convolutions, plain.acts, values_of_flat_colors(plain), strict=False):
+        y = conv(y)
+        torch.testing.assert_close(values[:, 1], y[0, :, 4, 4])
+        y = act(y)
 
 
 @pytest.mark.parametrize("activation", ["prelu", "relu"])

@@ -95,6 +95,27 @@ def test_rendered_text_loses_little_after_calibration_on_the_bundled_drawing(
     assert losses[1] < 0.6 * losses[0]
 
 
+@pytest.mark.parametrize(
+    ("activation", "decomposition"), [("relu", "single"), ("prelu", "single"), ("prelu", "double"), ("leaky", "native")]
+)
+def test_flat_colors_that_no_image_shows_are_not_clipped(
+    activation: Activation, decomposition: PReLUDecomposition, sample: Sample
+) -> None:
+    """A channel is for blue alone, of which photographs have little, and gray ones nothing."""
+    plain = deepcopy(net(3, 2, activation))
+    for number, conv in enumerate(plain.convolutions):
+        conv.bias.zero_()
+        conv.weight.zero_()[0, 0, 1, 1] = number != 0
+    plain.convolutions[0].weight[0, :, 1, 1] = torch.tensor([-1.0, -1.0, 3.0])
+    plain.convolutions[-1].weight[:4, 0, 1, 1] = 0.15  # the red of every sub-pixel
+    gray = replace(sample, lr=sample.lr.repeat(3, 2), views=(sample.lr.repeat(3, 2),))
+    graph, measured = direct_graph(plain, SIZE), targets(plain, [gray])
+    blue = np.broadcast_to(np.float32([0, 0, 1]), (9, 9, 3))
+    weights = calibrate(plain, decomposition, graph, [gray], measured).weights
+    result = interpreter.run(int8_of(graph, weights), blue)[9, 9]
+    np.testing.assert_allclose(result, [0.45, 0, 1], atol=2 / 255)
+
+
 def rendered_text() -> Sample:
     page = Image.new("L", (128, 96), 255)
     ImageDraw.Draw(page).text((4, 4), "WAITING\nfor 27 files\n#include <x.h>", fill=0, font_size=22)
