@@ -132,7 +132,7 @@ def write_ranges(folder: Path) -> None:
     for name, graph in graphs.items():
         path = folder / f"{name}.tflite"
         path.write_bytes(tflite.write(graph))
-        io, _ = read_io(path.read_bytes(), 60, threading.Event())
+        io, _ = read_io(path.read_bytes(), graph, 60, threading.Event())
         found[name] = [str(side.values) for side in (io.input, io.output)]
         if upscale.main([str(picture), str(folder / f"{name}.png"), "--model", str(path), "--quiet"]):
             sys.exit(f"ecbsr-upscale failed for {name}")
