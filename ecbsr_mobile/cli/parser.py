@@ -62,7 +62,8 @@ class Parser(argparse.ArgumentParser):
         for action in self._actions:
             value = getattr(options, action.dest, None)
             texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
-            if "" in texts and value != action.default:  # such as that of a shell's variable that is not set: "" would be this folder
+            # Such as that of a shell's variable that is not set: "" would be this folder.
+            if "" in texts and value != action.default:
                 name = action.option_strings[-1] if action.option_strings else action.metavar
                 raise UsageError(f"{name} is empty; give it a value, or leave it out")
             if isinstance(action.type, PathKind):

@@ -2,8 +2,9 @@
 
 Channels are scaled to use their tensor's range (see `ecbsr_mobile.quantization.channel_scales`), and the best of a few
 choices is taken. Edges in drawings and screens reach beyond those of photographs, which alone would have them clipped,
-so a drawing is among the images (`sample_images.drawings`): all but its rarest values fit into the ranges. Saturated colors
-reach further, too, and are rare in photographs: flat areas of any color are never clipped (`channel_scales.flat_colors`).
+so a drawing is among the images (`sample_images.drawings`): all but its rarest values fit into the ranges. Saturated
+colors reach further, too, and are rare in photographs: flat areas of any color are never clipped
+(`channel_scales.flat_colors`).
 
 But in "double", the range of all observed values spends int8's 256 values on outliers that hardly matter to the
 result: a convolution reaches -6.5 where the PReLU after it makes -1.8 of that. So the search starts from the best of
