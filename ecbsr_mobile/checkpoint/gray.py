@@ -64,17 +64,27 @@ def _answers(
 
     Empty where slopes do not fit the layers.
     """
-    *before, (weight, bias) = kernels
-    hidden = [(*kernel, slope) for kernel, slope in zip(before, slopes, strict=True)]
-    if any(slope is not None and slope.numel() not in (1, len(offset)) for _, offset, slope in hidden):
+    *hidden, (weight, bias) = kernels
+    if any(s is not None and s.numel() not in (1, len(offset)) for (_, offset), s in zip(hidden, slopes, strict=True)):
         return []
     found = []
     for level in LEVELS:
-        values = weight.new_full((kernels[0][0].shape[1],), level * value_range)
-        for inner, offset, slope in hidden:
-            sums = inner.sum((2, 3)) @ values + offset
-            values = F.relu(sums) if slope is None else torch.where(sums < 0, sums * slope, sums)
+        gray = weight.new_full((1, kernels[0][0].shape[1]), level * value_range)
+        (values,) = before_last(kernels, slopes, gray)
         answer = weight.sum((2, 3)) @ values + bias
         terms = weight.abs().sum((2, 3)) @ values.abs() + bias.abs()
         found.append((level, answer / value_range, float(terms.mean()) / value_range))
     return found
+
+
+def before_last(kernels: list[Kernel], slopes: list[Tensor | None], colors: Tensor) -> Tensor:
+    """What the last convolution is given [n, channels], far inside flat images of some `colors` [n, channels]."""
+    values = colors
+    for (weight, bias), slope in zip(kernels[:-1], slopes, strict=True):
+        values = activated(values @ weight.sum((2, 3)).T + bias, slope)
+    return values
+
+
+def activated(values: Tensor, slope: Tensor | None) -> Tensor:
+    """An activation of values whose channels are last; a slope of None is that of ReLU."""
+    return F.relu(values) if slope is None else torch.where(values < 0, values * slope, values)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..collapse import Kernel
+from .gray import activated, before_last
 
 Skip = Literal["none", "nearest", "tiled"]
 """How the image is added before the pixel shuffle: not at all, s² copies of each channel together, as nearest
@@ -86,10 +87,8 @@ def best_reading(
 
 def _answers(kernels: list[Kernel], slopes: list[Tensor | None], value_range: float) -> Tensor:
     """The answers to flat colors [colors, outputs], of values in [0, 1]."""
-    *hidden, (weight, bias) = kernels
-    values = _flat(kernels[0][0].shape[1]) * value_range
-    for (inner, offset), slope in zip(hidden, slopes, strict=True):
-        values = _activated(values @ inner.sum((2, 3)).T + offset, slope)
+    weight, bias = kernels[-1]
+    values = before_last(kernels, slopes, _flat(kernels[0][0].shape[1]) * value_range)
     return (values @ weight.sum((2, 3)).T + bias) / value_range
 
 
@@ -111,7 +110,7 @@ def _slope(kernels: list[Kernel], slopes: list[Tensor | None], value_range: floa
     for index, (weight, bias) in enumerate(kernels):
         values = F.conv2d(values, weight, bias)
         if index < len(slopes):
-            values = _activated(values.movedim(1, -1), slopes[index]).movedim(-1, 1)
+            values = activated(values.movedim(1, -1), slopes[index]).movedim(-1, 1)
     answers = F.pixel_shuffle(values / value_range, scale)
     answers = answers - answers.mean((2, 3), keepdim=True)
     steps = ((torch.arange(scale) + 0.5) / scale - 0.5).double() * CONTRAST / radius
@@ -121,8 +120,3 @@ def _slope(kernels: list[Kernel], slopes: list[Tensor | None], value_range: floa
 
 def _flat(colors: int) -> Tensor:
     return torch.tensor(list(product(LEVELS, repeat=colors)), dtype=torch.float64)
-
-
-def _activated(values: Tensor, slope: Tensor | None) -> Tensor:
-    """An activation of values whose channels are last."""
-    return F.relu(values) if slope is None else torch.where(values < 0, values * slope, values)
