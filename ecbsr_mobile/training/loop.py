@@ -260,9 +260,9 @@ def _loop(
                 seconds_per_step = (time.monotonic() - start_time) / max(1, trainer.step - start_step)
                 report = _validate(trainer, val_pairs, seconds_per_step, interrupted)
                 if report and write_event:
-                    _write(trainer, out, report)
+                    reports = _write(trainer, out, report)
                     trainer.save(out / CHECKPOINT)
-                    curves.plot(curves.read_log(out / LOG), out / CURVES, settings.loss)
+                    curves.plot(reports, out / CURVES, settings.loss)
                     write_event(report)
                     if on_report:
                         on_report(report)
@@ -312,8 +312,8 @@ def _validate(
     return Report(step, settings.steps, loss, mean.psnr, best, lr, seconds_left, mean.bicubic_psnr)
 
 
-def _write(trainer: Trainer, out: Path, report: Report) -> None:
-    """Write the weights if they are the best so far, and the log."""
+def _write(trainer: Trainer, out: Path, report: Report) -> list[Report]:
+    """Write the weights if they are the best so far, and the log, whose reports are returned."""
     if trainer.report is None or report.psnr > trainer.report["best_psnr"]:
         metadata = {
             "settings": json.dumps(asdict(trainer.settings)),
@@ -326,3 +326,4 @@ def _write(trainer: Trainer, out: Path, report: Report) -> None:
     write_bytes(out / LOG, "".join(f"{json.dumps(asdict(each))}\n" for each in reports).encode())
     trainer.report = asdict(report)
     trainer.losses.zero_()
+    return reports
