@@ -29,7 +29,7 @@ from ecbsr_mobile.utils.progress import Notify, with_percent
 from ..validation.sample_images import Sample, as_tensors
 from .distillation import Target, expected_loss
 from .qat_weights import decomposed_graph, qat_ranges
-from .quantizer import Range, activation_indices, pinned, quantize
+from .quantizer import Range, free_activations, quantize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -181,8 +181,7 @@ def _percentiles(
 
     plain = fold_steep_slopes(net).requires_grad_(False).eval()
     decomposed = decomposed_graph(graph, Int8Weights(decomposition, plain, torch.empty(0, 2)))
-    fixed = pinned(decomposed)
-    free = [index for index in activation_indices(decomposed) if index not in fixed]
+    free = free_activations(decomposed)
     extremes = [_Extremes() for _ in free]
     image = _sheet_image(_sheets(samples))
     for top in range(0, len(image), ROWS_AT_ONCE):  # the activations of a large network take gigabytes
@@ -204,8 +203,7 @@ def _limits_of_flat_colors(net: PlainNet, decomposed: Graph) -> list[Range]:
     """The range that each free activation has in flat areas of any color, far from a border."""
     from ecbsr_mobile.quantization.channel_scales import flat_colors
 
-    fixed = pinned(decomposed)
-    free = [index for index in activation_indices(decomposed) if index not in fixed]
+    free = free_activations(decomposed)
     radius = net.architecture.blocks + 2
     extremes = [_Extremes() for _ in free]
     for color in flat_colors(net.architecture.colors).numpy():

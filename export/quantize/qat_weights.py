@@ -14,7 +14,7 @@ from ecbsr_mobile.tflite import Graph
 
 from ..convert.onnx_builder import dcr_order
 from ..transforms.prelu import decompose_prelu, with_unshared_constants
-from .quantizer import Range, activation_indices, copies_image, pinned
+from .quantizer import Range, copies_image, free_activations
 
 if TYPE_CHECKING:
     from ecbsr_mobile.network import Int8Weights, PlainNet
@@ -81,8 +81,7 @@ def qat_ranges(graph: Graph, weights: Int8Weights) -> dict[str, Range]:
     if weights.channel_ranges is not None:
         # The convolution, both addends, and their sum, of each layer.
         rows = [limits for act in rows for limits in ((0.0, 1.0), *qparams.double_ranges(act), act)]
-    fixed = pinned(graph)
-    names = [graph.tensors[index].name for index in activation_indices(graph) if index not in fixed]
+    names = [graph.tensors[index].name for index in free_activations(graph)]
     if len(names) != len(rows):
         raise EcbsrError(f"{len(rows)} trained ranges do not fit a graph of {len(names)} activations")
     return dict(zip(names, rows, strict=True))

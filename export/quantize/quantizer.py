@@ -86,6 +86,12 @@ def pinned(graph: Graph) -> dict[int, Range]:
     return fixed
 
 
+def free_activations(graph: Graph) -> list[int]:
+    """The tensors whose range is to be chosen: all activations but those of `pinned`."""
+    fixed = pinned(graph)
+    return [index for index in activation_indices(graph) if index not in fixed]
+
+
 def _all_ranges(graph: Graph, ranges: Mapping[str, Range]) -> dict[int, Range]:
     """The range of every activation by index, given or pinned, widened to include 0."""
     result = pinned(graph)
