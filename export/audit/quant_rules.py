@@ -97,28 +97,24 @@ def max_requantization_scale(limit: float) -> Condition:
     return check
 
 
-def bias_scale() -> Condition:
+def bias_scale(view: NodeView) -> str | None:
     """The bias of a convolution has the scale input scale · weight scale and the zero point 0, as the kernels assume.
 
     The error of the scale may be up to `BIAS_SCALE_TOLERANCE` times the output scale.
     """
-
-    def check(view: NodeView) -> str | None:
-        bias, kernel = view.input(2), _kernel_quantization(view)
-        source, target = tensor_scale(view.input(0)), tensor_scale(view.outputs[0])
-        if bias is None or bias.quantization is None or kernel is None or not source or not target:
-            return None
-        if bias.quantization.zero_point.any():
-            return "its bias has a zero point other than 0"
-        if bias.quantization.scale.size not in (1, kernel.scale.size):
-            return f"its bias has {bias.quantization.scale.size} scales, its weights {kernel.scale.size}"
-        with np.errstate(invalid="ignore", over="ignore"):  # damaged files have infinite scales
-            error = float(np.abs(bias.quantization.scale - source * kernel.scale).max()) / target
-        if error <= BIAS_SCALE_TOLERANCE:
-            return None
-        return f"the error of its bias scale is {error:.3g} of the output scale, more than {BIAS_SCALE_TOLERANCE:g}"
-
-    return check
+    bias, kernel = view.input(2), _kernel_quantization(view)
+    source, target = tensor_scale(view.input(0)), tensor_scale(view.outputs[0])
+    if bias is None or bias.quantization is None or kernel is None or not source or not target:
+        return None
+    if bias.quantization.zero_point.any():
+        return "its bias has a zero point other than 0"
+    if bias.quantization.scale.size not in (1, kernel.scale.size):
+        return f"its bias has {bias.quantization.scale.size} scales, its weights {kernel.scale.size}"
+    with np.errstate(invalid="ignore", over="ignore"):  # damaged files have infinite scales
+        error = float(np.abs(bias.quantization.scale - source * kernel.scale).max()) / target
+    if error <= BIAS_SCALE_TOLERANCE:
+        return None
+    return f"the error of its bias scale is {error:.3g} of the output scale, more than {BIAS_SCALE_TOLERANCE:g}"
 
 
 def input_scale_ratio(least: float, most: float, closed: bool = False) -> Condition:
