@@ -16,7 +16,7 @@ from export.npu import compiler, toolchain
 from export.npu.results import CompileReport
 from export.npu.toolchain import Toolchain
 from tests.helpers.npu_models import several_reasons
-from tests.helpers.tflite_models import plain_network
+from tests.helpers.tflite_models import GraphBuilder, plain_network
 from tests.helpers.waiting import wait_until
 
 
@@ -96,6 +96,15 @@ def test_output_and_memory_are_limited(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(toolchain, "LIMITS", Limits(memory_bytes=2**28))
     (tmp_path / "second").mkdir()
     assert compiled_by(tmp_path / "second", f"exec {sys.executable} -c 'bytearray(2**30)'").status == "failed"
+
+
+def test_a_batch_of_images_is_reported_without_a_size(tmp_path: Path) -> None:
+    make = GraphBuilder()
+    batch = write(make.graph(make.conv(make.input((2, 8, 12, 4)), 4)))
+    tools = shell_toolchain(tmp_path, "exit 3")
+    (tmp_path / "work").mkdir()
+    report, _ = compiler.compile_for(tools, "SM8650", batch, tmp_path / "work")
+    assert (report.status, report.size) == ("failed", None)
 
 
 def test_operators_that_are_still_in_the_file_are_not_supported(tmp_path: Path) -> None:
