@@ -40,6 +40,11 @@ class Audits:
     sample_crops: dict[str, SampleCrop | str]
 
     @property
+    def titles(self) -> list[str]:
+        """The targets that the files have verdicts for, by their names for people."""
+        return list(dict.fromkeys(verdict.title for audit in self.by_path.values() for verdict in audit.verdicts))
+
+    @property
     def notes(self) -> dict[str, tuple[str, ...]]:
         """What to know about the values of the images of a file, by path."""
         return {path: crop.notes for path, crop in self.sample_crops.items() if isinstance(crop, SampleCrop)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,7 +103,7 @@ def html(audits: Audits) -> str:
         errors=list(audits.errors.values()),
         files=[_file(path, audit, audits) for path, audit in audits.by_path.items()],
         answer=_answer(audits),
-        titles=_unique(verdict.title for audit in audits.by_path.values() for verdict in audit.verdicts),
+        titles=audits.titles,
         sections=_sections(audits),
         vendors={name: vendor.title for name, vendor in VENDORS.items() if name in asked},
         soc_names=QUALCOMM_SOCS,
@@ -129,9 +129,8 @@ def _answer(audits: Audits) -> str:
         taken = f"taken whole by {', '.join(whole)}" if whole else "taken whole by none"
         return f"{name}: {taken}" + (f"; not by {', '.join(others)}" if others else "")
     counts = Counter(verdict.title for verdicts in of_files for verdict in verdicts if verdict.light == "good")
-    titles = _unique(verdict.title for verdicts in of_files for verdict in verdicts)
     return f"Of {len(of_files)} models, these are taken whole: " + ", ".join(
-        f"{title} {counts[title]}" for title in titles
+        f"{title} {counts[title]}" for title in audits.titles
     )
 
 
@@ -141,10 +140,6 @@ def _sections(audits: Audits) -> list[tuple[str, str]]:
         return [("graph1", "Graph"), ("delegates1", "All delegates"), ("reading", "How to read")]
     files = [(f"file{number}", Path(path).name) for number, path in enumerate(audits.by_path, 1)]
     return [*files, ("reading", "How to read")]
-
-
-def _unique(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
 
 
 def _file(path: str, audit: Audit, audits: Audits) -> File:
