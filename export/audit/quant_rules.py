@@ -132,16 +132,12 @@ def input_scale_ratio(least: float, most: float, closed: bool = False) -> Condit
     return check
 
 
-def product_scale_ratio(least: float, most: float) -> Condition:
-    """The ratio first scale · second scale / output scale is in [least, most)."""
-
-    def check(view: NodeView) -> str | None:
-        first, second, target = tensor_scale(view.input(0)), tensor_scale(view.input(1)), tensor_scale(view.outputs[0])
-        if not first or not second or not target:
-            return None
-        return _outside(first * second / target, least, most, False, "scale · scale / output scale")
-
-    return check
+def xnnpack_product_scales(view: NodeView) -> str | None:
+    """The ratio first scale · second scale / output scale of a product is in XNNPACK's range."""
+    first, second, target = tensor_scale(view.input(0)), tensor_scale(view.input(1)), tensor_scale(view.outputs[0])
+    if not first or not second or not target:
+        return None
+    return _outside(first * second / target, 2.0**-16, 2.0**8, False, "scale · scale / output scale")
 
 
 def leaky_relu_scales(view: NodeView) -> str | None:
@@ -241,4 +237,3 @@ def _outside(ratio: float, least: float, most: float, closed: bool, what: str) -
 # The limits of XNNPACK, whose operators are refused, or which no quantized file should exceed.
 xnnpack_requantization = max_requantization_scale(256.0)
 xnnpack_sum_scales = input_scale_ratio(2.0**-10, 2.0**8)
-xnnpack_product_scales = product_scale_ratio(2.0**-16, 2.0**8)

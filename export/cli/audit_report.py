@@ -38,7 +38,8 @@ def print_audit(path: str, audit: Audit, *, recipe: bool) -> None:
     common.print_line()
     if audit.subgraphs > 1:
         common.print_line(f"The first of its {audit.subgraphs} subgraphs:")
-    print_verdicts(audit.verdicts)
+    for verdict in audit.verdicts:
+        common.print_wrapped(f"{SIGNS[verdict.light]} {verdict.sentence}")
     common.print_line()
     common.print_wrapped(f"{_evidence(audit)} rule tables: no phone was asked.", indent="")
     common.print_line()
@@ -63,12 +64,6 @@ def print_audit(path: str, audit: Audit, *, recipe: bool) -> None:
     elif recipe:
         common.print_line(f"\nRecipe:\n{json.dumps(audit.recipe, indent=2, ensure_ascii=False)}")
     common.print_line()
-
-
-def print_verdicts(verdicts: Sequence[Verdict]) -> None:
-    """Print a line for each target, with its light."""
-    for verdict in verdicts:
-        common.print_wrapped(f"{SIGNS[verdict.light]} {verdict.sentence}")
 
 
 def gate(audits: Audits, missed: Mapping[str, Sequence[Verdict]], required: Sequence[str]) -> GateReport:
