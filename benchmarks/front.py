@@ -32,7 +32,6 @@ from ecbsr_mobile.utils.progress import bar
 from export import resolutions
 
 if TYPE_CHECKING:
-    from ecbsr_mobile.dataset import Pair
     from ecbsr_mobile.tflite import Graph
 
 
@@ -101,15 +100,15 @@ def _dominates(point: Point, other: Point) -> bool:
 def _measure(model: str, options: argparse.Namespace, stored: Times | None, folder: Path) -> list[Point]:
     """A model, and the same for one size."""
     from front_plot import FIXED_SIZE
+    from zoo_check import mean_psnr
 
-    from ecbsr_mobile import load, tflite
-    from ecbsr_mobile.dataset import pairs
+    from ecbsr_mobile import TfliteModel, load, tflite
     from ecbsr_mobile.tflite.four_pixels import with_four_pixels
 
     net = load(model)
     scale = net.architecture.scale
     file = zoo.tflite(model) if model in zoo.names() else _export(model, folder)
-    psnr = tuple(_mean_psnr(file, list(pairs(data_set, scale))) for data_set in options.data)
+    psnr = tuple(mean_psnr(TfliteModel(file), data_set) for data_set in options.data)
     plain = tflite.read(file)
     fixed = with_four_pixels(plain)
     graphs = {net.name: plain} | ({} if fixed is plain else {net.name + FIXED_SIZE: fixed})
@@ -131,13 +130,6 @@ def _export(weights: str, folder: Path) -> Path:
 
     (file,) = export(weights, folder / Path(weights).stem, precisions=("int8",), target="cpu").files
     return file.path
-
-
-def _mean_psnr(file: Path, pairs: Sequence[Pair]) -> float:
-    from ecbsr_mobile import TfliteModel, evaluation
-
-    model = TfliteModel(file)
-    return evaluation.mean(file.name, [evaluation.score(model, pair) for pair in pairs]).psnr
 
 
 def read_times(path: Path) -> Times:

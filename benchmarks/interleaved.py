@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -17,8 +18,6 @@ from pathlib import Path
 
 from android_bench.results.stats import mean_logarithm
 from ecbsr_mobile.errors import UsageError
-
-VECTOR_EXTENSIONS = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
 
 
 @dataclass(frozen=True)
@@ -73,13 +72,12 @@ def geometric_mean(ratios: list[float]) -> Ratio:
 
 def processor() -> str:
     """The processor's name and those of its vector extensions that decide how fast int8 runs."""
-    name, extensions = platform.processor() or platform.machine(), ""
-    if Path("/proc/cpuinfo").exists():
-        lines = [line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line]
-        fields = {key.strip(): value.strip() for key, value in lines}
-        name = fields.get("model name", name)
-        flags = fields.get("flags", fields.get("Features", "")).split()
-        extensions = " ".join(sorted(VECTOR_EXTENSIONS.intersection(flags)))
+    from android_bench.results.explanations import DOT_PRODUCT, flags
+
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    model = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    name = model[1] if model else platform.processor() or platform.machine()
+    extensions = " ".join(sorted({"avx2", "avx512f", *DOT_PRODUCT}.intersection(flags(text))))
     return f"{name} ({extensions})" if extensions else name
 
 

@@ -137,7 +137,7 @@ def turns(taps: Taps, scale: int) -> Iterator[Turn]:
 
 def _padded(plane: NDArray[np.uint8], mode: str) -> tuple[NDArray[np.uint8], Any]:
     """The plane with a border, and a pointer to its first pixel inside."""
-    padded = np.pad(plane, REACH, mode=mode)  # type: ignore[call-overload]
+    padded = np.pad(plane, REACH, mode=mode)
     return padded, ctypes.c_void_p(padded.ctypes.data + REACH * padded.shape[1] + REACH)
 
 

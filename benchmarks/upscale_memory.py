@@ -19,10 +19,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ecbsr_mobile import zoo
 from ecbsr_mobile.cli import common
 from ecbsr_mobile.errors import EcbsrError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 POLL_SECONDS = 0.05
 
@@ -104,7 +108,7 @@ def _write_many(folder: Path, count: int) -> None:
         images.write(Picture(tile[number % 100 :, number % 90 :][:height, :width]), folder / f"{number:05}.png")
 
 
-def _bundled():  # type: ignore[no-untyped-def]
+def _bundled() -> np.ndarray:
     from ecbsr_mobile import images
 
     return images.read(next(path for path in zoo.pictures() if path.stem == "chelsea")).pixels

@@ -54,7 +54,7 @@ def check_available(options: ExportOptions) -> None:
 
 
 def device_reports(models: Mapping[str, bytes], options: ExportOptions, progress: Notify) -> dict[str, DeviceReports]:
-    """Ask about each of `models`, file name → bytes; the reports do not depend on the recipe, which is added later."""
+    """The reports on each of `models`, file name → bytes. The recipe is added later, and does not change them."""
     npu: Mapping[str, CompileReports] = {}
     gpu: Mapping[str, GpuReport] = {}
     if options.npu:

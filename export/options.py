@@ -25,7 +25,7 @@ TARGETS = ("cpu", "gpu", "nnapi", "npu")
 IO_DTYPES = ("int8", "uint8", "float32")
 """Data types of the input and output of an int8 file."""
 
-ACTIVATIONS = (8, 16)
+ACTIVATION_BITS = (8, 16)
 """Bits of an int8 file's activations; 16 is TFLite's int16x8."""
 
 INT16_TARGETS = ("npu",)
@@ -53,8 +53,8 @@ class ExportOptions:
             double keeps clearly more of the quality.
         calibration: folder of images like those that the network is for; None uses the bundled ones.
         io_dtype: data type of the int8 file's input and output, out of `IO_DTYPES`.
-        activations: bits of the int8 file's activations, out of `ACTIVATIONS`. 16 keeps nearly all of the quality, runs
-            on `INT16_TARGETS` only, and is not fine-tuned.
+        activations: bits of the int8 file's activations, out of `ACTIVATION_BITS`. 16 keeps nearly all of the quality,
+            runs on `INT16_TARGETS` only, and is not fine-tuned.
         finetune: steps of fine-tuning for int8, with the float network's results as targets. 0 uses weights that were
             trained for int8 as they are, and calibrates others. None: as many as suit the network for weights that were
             not trained for int8; 0 for those that were, for bundled models, and for networks worse than bicubic.
@@ -135,7 +135,7 @@ class ExportOptions:
                     raise UsageError(f"{name} {value} is an option of {wanted}, or leave it out")
 
     def _check_activations(self) -> None:
-        if self.activations not in ACTIVATIONS:
+        if self.activations not in ACTIVATION_BITS:
             raise UsageError(f"activations have 8 or 16 bits, not {self.activations}")
         if self.activations == 8:
             return

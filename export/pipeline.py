@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from copy import deepcopy
@@ -90,9 +91,9 @@ def export(
         files = [_onnx_file(run)] if options.onnx else []
         if converter:
             files += _tflite_files(run, converter)
-    for file in files:
-        write_bytes(file.entry.path, file.data, options.overwrite)
-    return Exported(recipe.model(plain), tuple(file.entry for file in files))
+    for file, data in files:
+        write_bytes(file.path, data, options.overwrite)
+    return Exported(recipe.model(plain), tuple(file for file, _ in files))
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,8 @@ class _Run:
     progress: Notify
 
 
-@dataclass(frozen=True)
-class _CheckedFile:
-    """A file that passed its checks and is not written yet."""
-
-    entry: ExportedFile
-    data: bytes
+_CheckedFile = tuple[ExportedFile, bytes]
+"""A file that passed its checks and is not written yet."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +162,6 @@ def _onnx_file(run: _Run) -> _CheckedFile:
     error = float(np.abs(Reference(model, net.architecture.radius).run(image) - expected).max())
     if not error <= quality.FLOAT_TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise EcbsrError(f"the ONNX model is {error:.1e} from torch's result, so nothing was written")
-    operators: dict[str, int] = {}
-    for node in model.graph.node:
-        operators[node.op_type] = operators.get(node.op_type, 0) + 1
     data = model.SerializeToString(deterministic=True)
     float32 = {"dtype": "float32", "scale": None, "zero_point": None}
     entry = ExportedFile(
@@ -178,14 +172,14 @@ def _onnx_file(run: _Run) -> _CheckedFile:
         size=None,
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        operators=operators,
+        operators=dict(Counter(node.op_type for node in model.graph.node)),
         input=float32,
         output=float32,
         max_abs_error=error,
         loss=None,
         audit=None,
     )
-    return _CheckedFile(entry, data)
+    return entry, data
 
 
 def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_CheckedFile]:
@@ -222,37 +216,28 @@ def _tflite_files(run: _Run, converter: onnx_to_tflite.Converter) -> list[_Check
 
 
 def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: FloatGraph) -> _PrecisionGraph:
-    options, graph = run.options, made.graph
-    calibration, target, reference = None, ANY_TARGET, baseline.reference
+    options, graph, reference = run.options, made.graph, baseline.reference
+    calibration = None
     advice: Callable[[], list[str]] = list
+
+    def progress(text: str) -> None:
+        run.progress(f"{precision}: {text}")
+
     if precision == "fp16":
-        # A CPU computes in float32 with weights rounded to float16; so does this reference, and the results are equal.
-        rounded = deepcopy(run.net).half().float()
-        if run.net.architecture.activation == "leaky":  # an option of LEAKY_RELU, which stays float32
-            rounded.acts.load_state_dict(run.net.acts.state_dict())
-        graph, reference = with_fp16_constants(graph), Reference(onnx_model(rounded), reference.radius)
+        graph, reference = with_fp16_constants(graph), _fp16_reference(run.net)
+    elif precision == "int8":
+        quantized = _int8_result(run, baseline, graph, progress)
+        advice = partial(_advice, run, baseline, graph, quantized)
+        graph, calibration = quantized.graph, quantized.entry
+        if options.fixed_size:
+            graph = with_four_pixels(graph)  # `at_size` keeps this form
+    elif precision == "int16x8":
+        even = with_qat_weights(graph, balanced_network(run.net, baseline.samples))
+        graph, calibration = int16x8_graph(even, baseline.samples, progress)
+    target = options.target if precision in QUANTIZED else ANY_TARGET
     if precision in QUANTIZED:
-        target = options.target
-
-        def progress(text: str) -> None:
-            run.progress(f"{precision}: {text}")
-
-        if precision == "int8":
-            net, float_net_graph = network_for_int8(run.net, graph)
-            candidates = decompositions(net, target, options.prelu)
-            arch = net.architecture
-            typical = drawings(arch.scale, arch.colors) if options.calibration is None else []
-            calibrated_on = [*baseline.samples, *typical]
-            quantized = int8_graph(float_net_graph, net, calibrated_on, candidates, options.finetune, progress)
-            advice = partial(_advice, run, baseline, graph, quantized)
-            graph, calibration = quantized.graph, quantized.entry
-            if options.fixed_size:
-                graph = with_four_pixels(graph)  # `at_size` keeps this form
-        else:
-            even = with_qat_weights(graph, balanced_network(run.net, baseline.samples))
-            graph, calibration = int16x8_graph(even, baseline.samples, progress)
         graph = with_io_dtype(graph, options.io_dtype)
-    run.progress(f"{precision}: measuring on {len(baseline.samples)} images")
+    progress(f"measuring on {len(baseline.samples)} images")
     loss = quality.measure(graph, baseline.expected, baseline.samples)
     quality.check_drop(loss, options.max_drop, f"{run.net.name} in {precision}", advice)
     far = quality.far_warning(loss, f"{run.net.name} in {precision}")
@@ -261,6 +246,24 @@ def _precision_graph(run: _Run, baseline: _Baseline, precision: str, made: Float
     if precision in QUANTIZED and options.calibration is not None:
         _warn_of_others(run, baseline.reference, graph, precision)
     return _PrecisionGraph(precision, target, graph, loss, calibration, reference, made.to_json())
+
+
+def _fp16_reference(net: PlainNet) -> Reference:
+    """The network as a CPU computes it from float16 weights: rounded, then in float32. The results are equal."""
+    rounded = deepcopy(net).half().float()
+    if net.architecture.activation == "leaky":  # an option of LEAKY_RELU, which stays float32
+        rounded.acts.load_state_dict(net.acts.state_dict())
+    return Reference(onnx_model(rounded), net.architecture.radius)
+
+
+def _int8_result(run: _Run, baseline: _Baseline, graph: tflite.Graph, progress: Notify) -> Int8Result:
+    """The network in int8; `graph` is its float graph."""
+    options = run.options
+    net, graph = network_for_int8(run.net, graph)
+    arch = net.architecture
+    typical = drawings(arch.scale, arch.colors) if options.calibration is None else []
+    candidates = decompositions(net, options.target, options.prelu)
+    return int8_graph(graph, net, [*baseline.samples, *typical], candidates, options.finetune, progress)
 
 
 def _warn_of_others(run: _Run, reference: Reference, graph: tflite.Graph, precision: str) -> None:
@@ -325,7 +328,7 @@ def _tflite_file(
         loss=item.loss,
         audit=replace(audit(data, run_xnnpack=first), npu=reports.npu, gpu=reports.gpu),
     )
-    return _CheckedFile(entry, data)
+    return entry, data
 
 
 def _checked_error(baseline: _Baseline, item: _PrecisionGraph, data: bytes, size: Size | None, name: str) -> float:
@@ -342,7 +345,7 @@ def _checked_error(baseline: _Baseline, item: _PrecisionGraph, data: bytes, size
     if item.precision in QUANTIZED:
         return quality.check_int8(data, item.reference, image, item.loss.fidelity_db, name)
     error = quality.check_float(data, item.reference, image, name)
-    return error if item.reference is baseline.reference else quality.largest_error(data, baseline.reference, image)
+    return error if item.reference is baseline.reference else quality.float_error(data, baseline.reference, image)[0]
 
 
 def _recipe(run: _Run, item: _PrecisionGraph, size: Size, reports: DeviceReports) -> dict[str, Any]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.utils.text import did_you_mean
+
+if TYPE_CHECKING:
+    from ecbsr_mobile.tflite import Graph
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
@@ -58,6 +62,17 @@ def _text(size: object) -> str:
 def name(size: Size) -> str:
     """The size as "960x540"."""
     return f"{size[0]}x{size[1]}"
+
+
+def of_input(graph: Graph) -> Size | None:
+    """The size of a model's input; None where that is not one image of fixed size."""
+    from ecbsr_mobile import tflite
+
+    try:
+        size = tflite.input_size(graph)
+    except EcbsrError:
+        return None
+    return size if min(size) > 0 else None
 
 
 def sized(model: bytes, size: Size | None = None) -> bytes:

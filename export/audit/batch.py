@@ -40,6 +40,11 @@ class Audits:
     sample_crops: dict[str, SampleCrop | str]
 
     @property
+    def titles(self) -> list[str]:
+        """The targets that the files have verdicts for, by their names for people."""
+        return list(dict.fromkeys(verdict.title for audit in self.by_path.values() for verdict in audit.verdicts))
+
+    @property
     def notes(self) -> dict[str, tuple[str, ...]]:
         """What to know about the values of the images of a file, by path."""
         return {path: crop.notes for path, crop in self.sample_crops.items() if isinstance(crop, SampleCrop)}
@@ -112,10 +117,14 @@ def audit_all(
     if socs and models:
         from ..npu.runner import compile_models
 
-        sized, size_errors = _at_size(models, size)
-        errors |= size_errors
+        resized: dict[str, bytes] = {}
+        for path, model in models.items():
+            try:
+                resized[path] = sized(model, size)
+            except EcbsrError as error:
+                errors[path] = str(error)
         reports = compile_models(
-            sized, socs, crops if emulate else None, keep, overwrite=overwrite, notice=notice, progress=progress
+            resized, socs, crops if emulate else None, keep, overwrite=overwrite, notice=notice, progress=progress
         )
         audits |= {path: replace(audits[path], npu=report) for path, report in reports.items()}
     if gpu and models:
@@ -134,18 +143,6 @@ def tflite_paths(files: Iterable[str | os.PathLike[str]]) -> list[str]:
         inside = sorted(str(path) for path in file.glob("*.tflite") if not path.is_dir()) if file.is_dir() else []
         paths += inside or [str(file)]
     return list(dict.fromkeys(paths))
-
-
-def _at_size(models: Mapping[str, bytes], size: Size | None) -> tuple[dict[str, bytes], dict[str, str]]:
-    """The models at the size to compile for, and why some do not support it."""
-    resized: dict[str, bytes] = {}
-    errors: dict[str, str] = {}
-    for path, model in models.items():
-        try:
-            resized[path] = sized(model, size)
-        except EcbsrError as error:
-            errors[path] = str(error)
-    return resized, errors
 
 
 def _sample_crops(

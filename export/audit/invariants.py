@@ -25,7 +25,7 @@ from .quant_rules import (
 _CONVOLUTION = (
     Rule(kernel_zero_point, "LiteRT tflite/kernels/kernel_util.cc PopulateConvolutionQuantizationParams"),
     Rule(xnnpack_requantization, "XNNPACK src/operators/convolution-nhwc.c"),
-    Rule(bias_scale(), "LiteRT tflite/kernels/kernel_util.cc GetQuantizedConvolutionMultipler"),
+    Rule(bias_scale, "LiteRT tflite/kernels/kernel_util.cc GetQuantizedConvolutionMultipler"),
     Rule(int16_zero_points, "LiteRT tflite/kernels/conv.cc, depthwise_conv.cc"),
 )
 _ELEMENTWISE = "XNNPACK src/operators/binary-elementwise-nd.c; measured"

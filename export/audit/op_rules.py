@@ -46,11 +46,7 @@ Condition = Callable[[NodeView], str | None]
 
 def unsupported(reason: str) -> Condition:
     """No node meets the condition."""
-
-    def check(view: NodeView) -> str | None:
-        return reason
-
-    return check
+    return lambda _view: reason
 
 
 def activation_types(names: tuple[str, ...]) -> Condition:

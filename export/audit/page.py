@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from ecbsr_mobile.tflite.graph import short_name
 from ..gpu import results as gpu_results
 from ..html.rendering import render
 from ..npu.results import EMULATED, STATIC, STATUSES, CompileReports, by_vendor
-from ..npu.socs import QUALCOMM_SOCS, VENDORS, vendor_of
+from ..npu.socs import QUALCOMM_SOCS, VENDORS
 from ..validation.sample_crop import SampleCrop
 from .batch import Audits
 from .graph_svg import Backend, Drawing, draw
@@ -31,6 +31,9 @@ from .verdicts import Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ..gpu.results import GpuReport
+    from ..npu.results import CompileReport
 
 AMPLIFICATION = 16
 """Factor by which differences are shown."""
@@ -100,10 +103,8 @@ def html(audits: Audits) -> str:
         errors=list(audits.errors.values()),
         files=[_file(path, audit, audits) for path, audit in audits.by_path.items()],
         answer=_answer(audits),
-        titles=_unique(verdict.title for audit in audits.by_path.values() for verdict in audit.verdicts),
+        titles=audits.titles,
         sections=_sections(audits),
-        socs=_unique(soc for audit in audits.by_path.values() for soc in audit.npu or {}),
-        vendor_of=vendor_of,
         vendors={name: vendor.title for name, vendor in VENDORS.items() if name in asked},
         soc_names=QUALCOMM_SOCS,
         statuses=STATUSES,
@@ -128,9 +129,8 @@ def _answer(audits: Audits) -> str:
         taken = f"taken whole by {', '.join(whole)}" if whole else "taken whole by none"
         return f"{name}: {taken}" + (f"; not by {', '.join(others)}" if others else "")
     counts = Counter(verdict.title for verdicts in of_files for verdict in verdicts if verdict.light == "good")
-    titles = _unique(verdict.title for verdicts in of_files for verdict in verdicts)
     return f"Of {len(of_files)} models, these are taken whole: " + ", ".join(
-        f"{title} {counts[title]}" for title in titles
+        f"{title} {counts[title]}" for title in audits.titles
     )
 
 
@@ -140,10 +140,6 @@ def _sections(audits: Audits) -> list[tuple[str, str]]:
         return [("graph1", "Graph"), ("delegates1", "All delegates"), ("reading", "How to read")]
     files = [(f"file{number}", Path(path).name) for number, path in enumerate(audits.by_path, 1)]
     return [*files, ("reading", "How to read")]
-
-
-def _unique(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
 
 
 def _file(path: str, audit: Audit, audits: Audits) -> File:
@@ -167,24 +163,25 @@ def _file(path: str, audit: Audit, audits: Audits) -> File:
 
 def _backends(audit: Audit, node_count: int) -> list[Backend]:
     """Support by node: of XNNPACK as measured if possible, of other delegates by the table, of NPUs as compiled."""
+
+    def backend(name: str, default: str, others: Mapping[int, str]) -> Backend:
+        return Backend(name, {**dict.fromkeys(range(node_count), default), **others})
+
     backends = []
     measured = audit.measured if audit.measured is not None and audit.measured.loads else None
     if measured is not None:
-        support = dict.fromkeys(range(node_count), "rejected") | dict.fromkeys(measured.nodes, "supported")
-        backends.append(Backend("CPU, measured here", support))
+        backends.append(backend("CPU, measured here", "rejected", dict.fromkeys(measured.nodes, "supported")))
     for delegate in audit.delegates:
         if delegate.name not in TITLES or (measured is not None and delegate.name == "xnnpack"):
             continue
-        default = dict.fromkeys(range(node_count), "supported" if delegate.loads else "rejected")
         refused = {refusal.node: _SUPPORT[refusal.verdict] for refusal in delegate.refused}
-        backends.append(Backend(TITLES[delegate.name], default | refused))
-    for soc, report in (audit.npu or {}).items():
-        default = dict.fromkeys(range(node_count), "unknown" if report.taken is None else "supported")
-        backends.append(Backend(soc, default | dict.fromkeys((op.node for op in report.refused), "rejected")))
+        backends.append(backend(TITLES[delegate.name], "supported" if delegate.loads else "rejected", refused))
+    asked: dict[str, CompileReport | GpuReport] = dict(audit.npu or {})
     if audit.gpu is not None and audit.gpu.status not in ("no_adapter", "no_fp16"):
-        default = dict.fromkeys(range(node_count), "unknown" if audit.gpu.taken is None else "supported")
-        refused = dict.fromkeys((op.node for op in audit.gpu.refused), "rejected")
-        backends.append(Backend("ML Drift, asked here", default | refused))
+        asked["ML Drift, asked here"] = audit.gpu
+    for name, report in asked.items():
+        refused = dict.fromkeys((op.node for op in report.refused), "rejected")
+        backends.append(backend(name, "unknown" if report.taken is None else "supported", refused))
     return backends
 
 

@@ -97,28 +97,24 @@ def max_requantization_scale(limit: float) -> Condition:
     return check
 
 
-def bias_scale() -> Condition:
+def bias_scale(view: NodeView) -> str | None:
     """The bias of a convolution has the scale input scale · weight scale and the zero point 0, as the kernels assume.
 
     The error of the scale may be up to `BIAS_SCALE_TOLERANCE` times the output scale.
     """
-
-    def check(view: NodeView) -> str | None:
-        bias, kernel = view.input(2), _kernel_quantization(view)
-        source, target = tensor_scale(view.input(0)), tensor_scale(view.outputs[0])
-        if bias is None or bias.quantization is None or kernel is None or not source or not target:
-            return None
-        if bias.quantization.zero_point.any():
-            return "its bias has a zero point other than 0"
-        if bias.quantization.scale.size not in (1, kernel.scale.size):
-            return f"its bias has {bias.quantization.scale.size} scales, its weights {kernel.scale.size}"
-        with np.errstate(invalid="ignore", over="ignore"):  # damaged files have infinite scales
-            error = float(np.abs(bias.quantization.scale - source * kernel.scale).max()) / target
-        if error <= BIAS_SCALE_TOLERANCE:
-            return None
-        return f"the error of its bias scale is {error:.3g} of the output scale, more than {BIAS_SCALE_TOLERANCE:g}"
-
-    return check
+    bias, kernel = view.input(2), _kernel_quantization(view)
+    source, target = tensor_scale(view.input(0)), tensor_scale(view.outputs[0])
+    if bias is None or bias.quantization is None or kernel is None or not source or not target:
+        return None
+    if bias.quantization.zero_point.any():
+        return "its bias has a zero point other than 0"
+    if bias.quantization.scale.size not in (1, kernel.scale.size):
+        return f"its bias has {bias.quantization.scale.size} scales, its weights {kernel.scale.size}"
+    with np.errstate(invalid="ignore", over="ignore"):  # damaged files have infinite scales
+        error = float(np.abs(bias.quantization.scale - source * kernel.scale).max()) / target
+    if error <= BIAS_SCALE_TOLERANCE:
+        return None
+    return f"the error of its bias scale is {error:.3g} of the output scale, more than {BIAS_SCALE_TOLERANCE:g}"
 
 
 def input_scale_ratio(least: float, most: float, closed: bool = False) -> Condition:
@@ -136,16 +132,12 @@ def input_scale_ratio(least: float, most: float, closed: bool = False) -> Condit
     return check
 
 
-def product_scale_ratio(least: float, most: float) -> Condition:
-    """The ratio first scale · second scale / output scale is in [least, most)."""
-
-    def check(view: NodeView) -> str | None:
-        first, second, target = tensor_scale(view.input(0)), tensor_scale(view.input(1)), tensor_scale(view.outputs[0])
-        if not first or not second or not target:
-            return None
-        return _outside(first * second / target, least, most, False, "scale · scale / output scale")
-
-    return check
+def xnnpack_product_scales(view: NodeView) -> str | None:
+    """The ratio first scale · second scale / output scale of a product is in XNNPACK's range."""
+    first, second, target = tensor_scale(view.input(0)), tensor_scale(view.input(1)), tensor_scale(view.outputs[0])
+    if not first or not second or not target:
+        return None
+    return _outside(first * second / target, 2.0**-16, 2.0**8, False, "scale · scale / output scale")
 
 
 def leaky_relu_scales(view: NodeView) -> str | None:
@@ -245,4 +237,3 @@ def _outside(ratio: float, least: float, most: float, closed: bool, what: str) -
 # The limits of XNNPACK, whose operators are refused, or which no quantized file should exceed.
 xnnpack_requantization = max_requantization_scale(256.0)
 xnnpack_sum_scales = input_scale_ratio(2.0**-10, 2.0**8)
-xnnpack_product_scales = product_scale_ratio(2.0**-16, 2.0**8)

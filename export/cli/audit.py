@@ -58,11 +58,13 @@ def main(argv: list[str] | None = None) -> int:
         sample_crops=options.html is not None,
         gpu=(options.precision or "fp32") if options.gpu else None,
         value_range=options.range,
-        notice=_notice,
+        notice=lambda text: common.notice(f"{typed_name()}: {text}"),
         progress=progress.bar,
     )
     if options.html:
-        _write_page(options.html, audits, options.overwrite)
+        from ..audit.page import html
+
+        write_bytes(options.html, to_utf8(html(audits)).encode(), options.overwrite)
     missed = {path: verdicts.missed(audit.verdicts, required) for path, audit in audits.by_path.items()}
     gate_report.write(options, audit_report.gate(audits, missed, required))
     for error in audits.errors.values():
@@ -161,13 +163,3 @@ def parser() -> argparse.ArgumentParser:
     gate_report.add_options(parser)
     add("--json", action="store_true", help="print the result as JSON")
     return parser
-
-
-def _notice(text: str) -> None:
-    common.notice(f"{typed_name()}: {text}")
-
-
-def _write_page(path: str, audits: Audits, overwrite: bool) -> None:
-    from ..audit.page import html
-
-    write_bytes(path, to_utf8(html(audits)).encode(), overwrite)

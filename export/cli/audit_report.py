@@ -15,7 +15,7 @@ from ecbsr_mobile.utils import verbosity
 from .. import resolutions
 from ..lights import SIGNS
 from ..npu.socs import VENDORS, vendor_of
-from .gpu_report import difference_cells, print_report
+from .gpu_report import counts, difference_cells, print_report
 
 if TYPE_CHECKING:
     from ecbsr_mobile.tflite.xnnpack_probe import XnnpackReport
@@ -33,12 +33,13 @@ _SUPPORT = {"refused": "stays on the CPU", "fatal": "accepted, then fails", "unk
 
 def print_audit(path: str, audit: Audit, *, recipe: bool) -> None:
     """Print the audit of one file."""
-    counts = ", ".join(f"{count} {short_name(operator)}" for operator, count in audit.operators.items())
-    common.print_wrapped(f"{path}: {os.path.getsize(path)} bytes; {counts or 'no operators'}")
+    operators = ", ".join(f"{count} {short_name(operator)}" for operator, count in audit.operators.items())
+    common.print_wrapped(f"{path}: {os.path.getsize(path)} bytes; {operators or 'no operators'}")
     common.print_line()
     if audit.subgraphs > 1:
         common.print_line(f"The first of its {audit.subgraphs} subgraphs:")
-    print_verdicts(audit.verdicts)
+    for verdict in audit.verdicts:
+        common.print_wrapped(f"{SIGNS[verdict.light]} {verdict.sentence}")
     common.print_line()
     common.print_wrapped(f"{_evidence(audit)} rule tables: no phone was asked.", indent="")
     common.print_line()
@@ -65,12 +66,6 @@ def print_audit(path: str, audit: Audit, *, recipe: bool) -> None:
     common.print_line()
 
 
-def print_verdicts(verdicts: Sequence[Verdict]) -> None:
-    """Print a line for each target, with its light."""
-    for verdict in verdicts:
-        common.print_wrapped(f"{SIGNS[verdict.light]} {verdict.sentence}")
-
-
 def gate(audits: Audits, missed: Mapping[str, Sequence[Verdict]], required: Sequence[str]) -> GateReport:
     """The decisions of `--require`, and the files that could not be audited."""
     checks = []
@@ -88,7 +83,7 @@ def gate(audits: Audits, missed: Mapping[str, Sequence[Verdict]], required: Sequ
                      f"the required targets ({', '.join(required)}) take every file whole")  # fmt: skip
     if audits.errors:
         parts.append(f"{len(audits.errors)} not readable")
-    titles = list(dict.fromkeys(each.title for audit in audits.by_path.values() for each in audit.verdicts))
+    titles = audits.titles
     rows = []
     for path, audit in audits.by_path.items():
         words = {each.title: f"{SIGNS[each.light]} {each.word}" for each in audit.verdicts}
@@ -168,12 +163,7 @@ def _print_npu(vendor: str, reports: CompileReports) -> None:
 def compiler_cells(report: CompileReport) -> list[str]:
     """The cells of a compile report under `COMPILER_COLUMNS`; "-" where the compiler reports nothing."""
     traffic = ["-" if value is None else f"{value:.2f}" for value in (report.read_mb, report.write_mb, report.spill_mb)]
-    return [
-        report.status,
-        "-" if report.taken is None else f"{report.taken}/{report.total}",
-        "-" if report.partitions is None else str(report.partitions),
-        *traffic,
-    ]
+    return [report.status, *counts(report), *traffic]
 
 
 def _npu_row(soc: str, report: CompileReport, emulated: bool) -> list[str]:

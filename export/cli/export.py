@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
     add("--io-dtype", choices=options.IO_DTYPES, default=defaults.io_dtype,
         help="data type of the int8 file's input and output; int8 is pixel xor 0x80, the others add a QUANTIZE or "
         f"DEQUANTIZE node at each end ({defaults.io_dtype})")  # fmt: skip
-    add("--activations", type=int, choices=options.ACTIVATIONS, default=defaults.activations, metavar="BITS",
+    add("--activations", type=int, choices=options.ACTIVATION_BITS, default=defaults.activations, metavar="BITS",
         help="bits of the int8 file's activations, 8 or 16; 16 keeps nearly all of the quality, and runs with --target "
         f"{' or '.join(options.INT16_TARGETS)} only ({defaults.activations})")  # fmt: skip
     add("--prelu", choices=options.PRELU, default=defaults.prelu,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ecbsr_mobile.cli import common, tables
 from ecbsr_mobile.cli.gate_report import Check, GateReport
 
-from ..audit.verdicts import Verdict
 from ..lights import SIGNS
 from ..npu.results import STATIC
 from .audit_report import COMPILER_COLUMNS, compiler_cells
@@ -41,8 +40,9 @@ def notice_next_step(exported: Exported) -> None:
             kinds.setdefault((file.precision, file.target), file)  # of the first size, which was measured
     for file in kinds.values():
         common.notice(f"{_kind(file)}: {_loss(file)}")
-        for verdict in _verdicts(file):
-            common.notice(f"  {SIGNS[verdict.light]} {verdict.sentence}")
+        for verdict in file.audit.verdicts if file.audit else ():
+            if verdict.target in SHOWN_TARGETS:
+                common.notice(f"  {SIGNS[verdict.light]} {verdict.sentence}")
         if (file.precision, file.target) == ("int8", "gpu"):
             common.notice(
                 "  a GPU computes int8 in floating point, and converts input and output on the CPU for every image: "
@@ -124,7 +124,3 @@ def _loss(file: ExportedFile) -> str:
     if file.loss is None or file.loss.drop_db < MIN_LOSS_DB:
         return "no loss"
     return f"loses {file.loss.drop_db:.3f} dB of {file.loss.psnr_float:.2f} on {file.loss.pictures} images"
-
-
-def _verdicts(file: ExportedFile) -> list[Verdict]:
-    return [verdict for verdict in (file.audit.verdicts if file.audit else ()) if verdict.target in SHOWN_TARGETS]

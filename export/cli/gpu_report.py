@@ -11,6 +11,7 @@ from .. import resolutions
 
 if TYPE_CHECKING:
     from ..gpu.results import GpuReport
+    from ..npu.results import CompileReport
     from ..validation.difference import Difference
 
 
@@ -43,8 +44,8 @@ def print_reports(reports: Mapping[str, GpuReport]) -> None:
         common.print_line(note)
 
 
-def counts(report: GpuReport) -> list[str]:
-    """The operators that the delegate runs of the total, and the partitions; "-" where the delegate says nothing."""
+def counts(report: GpuReport | CompileReport) -> list[str]:
+    """The operators that are taken of the total, and the partitions; "-" where nothing is said of them."""
     if report.taken is None:
         return ["-", "-"]
     return [f"{report.taken}/{report.total}", str(report.partitions)]

@@ -60,19 +60,19 @@ def direct_graph(net: PlainNet, size: tuple[int, int]) -> tflite.Graph:
     order = dcr_order(arch.colors, arch.scale)
     if arch.residual:
         residual = conv(image, residual_kernel(arch.colors, arch.scale), np.zeros(len(order), np.float32))
-    y, inner = image, (height, width, arch.channels)
-    for layer, act in zip(net.convs[:-1], net.acts, strict=True):
-        y = conv(y, array(layer.weight), array(layer.bias), relu=arch.activation == "relu")
-        if arch.activation == "prelu":
-            y = node("PRELU", (y, constant(array(act.weight)[None, None])), inner)
-        if arch.activation == "leaky":
-            y = node("LEAKY_RELU", (y,), inner, schema.LeakyReluOptionsT(alpha=float(array(act.weight)[0])))
-    last = net.convs[-1]
-    y = conv(y, array(last.weight)[order], array(last.bias)[order])
+    y, shape = image, (height, width, arch.channels)
+    *inner, (weight, bias, _) = net.layers()
+    for inner_weight, inner_bias, slope in inner:
+        y = conv(y, array(inner_weight), array(inner_bias), relu=slope is None)
+        if slope is not None and arch.activation == "leaky":
+            y = node("LEAKY_RELU", (y,), shape, schema.LeakyReluOptionsT(alpha=float(array(slope)[0])))
+        elif slope is not None:
+            y = node("PRELU", (y, constant(array(slope)[None, None])), shape)
+    y = conv(y, array(weight)[order], array(bias)[order])
     if arch.residual:
         y = node("ADD", (y, residual), (height, width, len(order)), schema.AddOptionsT())
-    shape = (height * arch.scale, width * arch.scale, arch.colors)
-    y = node("DEPTH_TO_SPACE", (y,), shape, schema.DepthToSpaceOptionsT(blockSize=arch.scale))
+    larger = (height * arch.scale, width * arch.scale, arch.colors)
+    y = node("DEPTH_TO_SPACE", (y,), larger, schema.DepthToSpaceOptionsT(blockSize=arch.scale))
     return with_our_names(tflite.Graph(tuple(tensors), tuple(nodes), inputs=(image,), outputs=(y,)))
 
 

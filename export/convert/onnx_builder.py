@@ -8,6 +8,7 @@ a broadcasting addition.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from ecbsr_mobile.network import PlainNet
 
@@ -53,12 +55,12 @@ def onnx_model(net: PlainNet, size: tuple[int, int] | None = None) -> onnx.Model
         return name
 
     y = INPUT
-    for number, (layer, act) in enumerate(zip(net.convs[:-1], net.acts, strict=True)):
-        y = conv(f"conv{number}", y, array(layer.weight), array(layer.bias))
-        nodes.append(_activation(arch.activation, act, f"act{number}", y, constant))
+    *inner, (weight, bias, _) = net.layers()
+    for number, (inner_weight, inner_bias, slope) in enumerate(inner):
+        y = conv(f"conv{number}", y, array(inner_weight), array(inner_bias))
+        nodes.append(_activation(arch.activation, slope, f"act{number}", y, constant))
         y = f"act{number}"
-    last = net.convs[-1]
-    y = conv(f"conv{len(net.acts)}", y, array(last.weight)[order], array(last.bias)[order])
+    y = conv(f"conv{len(inner)}", y, array(weight)[order], array(bias)[order])
     if arch.residual:
         residual = conv("residual", INPUT, residual_kernel(arch.colors, arch.scale), np.zeros(len(order), np.float32))
         nodes.append(helper.make_node("Add", [y, residual], ["sum"], "sum"))
@@ -90,18 +92,20 @@ def residual_kernel(colors: int, scale: int) -> NDArray[np.float32]:
     return copies[dcr_order(colors, scale), :, None, None]
 
 
-def _activation(kind: str, act, name: str, source: str, constant) -> onnx.NodeProto:  # type: ignore[no-untyped-def]
+def _activation(
+    kind: str, slope: Tensor | None, name: str, source: str, constant: Callable[[str, NDArray[np.float32]], str]
+) -> onnx.NodeProto:
     from onnx import helper
 
-    if kind == "relu":
+    if slope is None:
         return helper.make_node("Relu", [source], [name], name)
-    slope = array(act.weight)
     if kind == "leaky":
-        return helper.make_node("LeakyRelu", [source], [name], name, alpha=float(slope[0]))
-    return helper.make_node("PRelu", [source, constant(f"{name}.slope", slope[:, None, None])], [name], name)
+        return helper.make_node("LeakyRelu", [source], [name], name, alpha=float(array(slope)[0]))
+    slopes = constant(f"{name}.slope", array(slope)[:, None, None])
+    return helper.make_node("PRelu", [source, slopes], [name], name)
 
 
-def array(tensor) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+def array(tensor: Tensor) -> NDArray[np.float32]:
     """The values of a torch tensor, as float32; they may share its memory."""
     value: NDArray[np.float32] = tensor.detach().cpu().numpy().astype(np.float32)
     return value

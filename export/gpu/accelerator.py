@@ -156,15 +156,12 @@ def _answers(folder: Path, queries: Sequence[Query], failure: tuple[str, str] | 
         except (ValueError, KeyError, TypeError):  # cut off
             break
         output, times = folder / f"{number}-output.bin", tuple(said.get("milliseconds", ()))
-        log, values = logs.get(number, _NO_LOG), output.read_bytes() if output.exists() else None
+        log, values = logs.get(number, AcceleratorLog()), output.read_bytes() if output.exists() else None
         answers.append(Answer(opens, whole, log, values, times, error))
     if len(answers) < len(queries):
-        log = logs.get(len(answers), _NO_LOG)
+        log = logs.get(len(answers), AcceleratorLog())
         answers.append(Answer(False, False, log, failure=failure or ("failed", "the process ended without an answer")))
     return answers
-
-
-_NO_LOG = AcceleratorLog(None, False, (), None, None, 0, "", "")
 
 
 def find_adapter() -> Adapter | str:

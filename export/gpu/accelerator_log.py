@@ -20,7 +20,7 @@ _REFUSALS = re.compile(
 )
 _OTHER_LINE = re.compile(r"INFO:|WARNING:|ERROR:|[IWEF]\d{4} ")
 _COUNTS = re.compile(
-    r"^(?:(No)|(\d+)) operations will run on the GPU, and (?:all|the remaining) (\d+) operations will run on the CPU",
+    r"^(?:No|(\d+)) operations will run on the GPU, and (?:all|the remaining) \d+ operations will run on the CPU",
     re.MULTILINE,
 )
 _PARTITION = re.compile(r"Initializing WebGPU-based API from graph")
@@ -39,20 +39,18 @@ class AcceleratorLog:
         software: whether a CPU emulates that GPU.
         refused: (operator, the delegate's reason), each once.
         taken: operators that run on the GPU; None where the log has no number, as for a model that is taken whole.
-        left: operators that run on the CPU; None likewise.
         partitions: groups of operators that the delegate made programs for, when the model was opened last.
         program_error: the first error of a GPU program; "" if there is none.
         error: the first error that is none of these; "" if there is none.
     """
 
-    adapter: str | None
-    software: bool
-    refused: tuple[tuple[str, str], ...]
-    taken: int | None
-    left: int | None
-    partitions: int
-    program_error: str
-    error: str
+    adapter: str | None = None
+    software: bool = False
+    refused: tuple[tuple[str, str], ...] = ()
+    taken: int | None = None
+    partitions: int = 0
+    program_error: str = ""
+    error: str = ""
 
 
 def parse(log: bytes) -> dict[int, AcceleratorLog]:
@@ -81,8 +79,7 @@ def _parse_attempts(texts: list[str], adapter: str | None, software: bool) -> Ac
         adapter,
         software,
         tuple((operator, reason.strip()) for operator, reason in refused),
-        None if counts is None else int(counts[2] or 0),
-        None if counts is None else int(counts[3]),
+        None if counts is None else int(counts[1] or 0),
         len(_PARTITION.findall(last)),
         printable(programs[1], MAX_NOTE) if programs else "",
         printable(errors[0].strip(), MAX_NOTE) if errors else "",

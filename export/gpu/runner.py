@@ -14,7 +14,7 @@ from ecbsr_mobile.tflite.partitioning import partitions
 from ecbsr_mobile.utils.progress import Progress
 from ecbsr_mobile.utils.text import MAX_NOTE
 
-from ..resolutions import sized
+from ..resolutions import of_input, sized
 from ..validation.difference import difference
 from ..validation.sample_crop import SampleCrop
 from .accelerator import TIMEOUT_SECONDS, Adapter, Answer, Query, find_adapter, run
@@ -74,7 +74,7 @@ def _report(
         stored = crop.io.input.store(crop.lr.astype(np.float32) / np.float32(255))
         queries = [*([] if crop.model == model else queries), Query(crop.model, (stored,))]
     answers = run(queries, precision, adapter.environment, seconds)
-    report = replace(_opened(empty, graph, answers[0]), size=_image_size(graph), total=len(graph.nodes))
+    report = replace(_opened(empty, graph, answers[0]), size=of_input(graph), total=len(graph.nodes))
     if report.status in ("partial", "refused"):
         report = replace(report, refused=_refused(graph, answers[0].log, precision, adapter, seconds))
     if crop is None or report.status not in ("ok", "partial"):
@@ -82,13 +82,6 @@ def _report(
     if isinstance(crop, str):
         return replace(report, note=f"no crop was run: {crop}")
     return _with_result(report, crop, answers[-1])
-
-
-def _image_size(graph: Graph) -> tuple[int, int] | None:
-    try:
-        return tflite.input_size(graph)
-    except EcbsrError:
-        return None
 
 
 def _opened(empty: GpuReport, graph: Graph, answer: Answer) -> GpuReport:

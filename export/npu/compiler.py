@@ -14,6 +14,7 @@ from ecbsr_mobile.utils import subprocess_runner
 from ecbsr_mobile.utils.signals import signal_name
 from ecbsr_mobile.utils.text import MAX_NOTE
 
+from ..resolutions import of_input
 from . import compiler_log
 from .compiled_model import remaining_nodes
 from .compiler_log import CompilerLog
@@ -115,10 +116,7 @@ def _successful(graph: Graph, log: CompilerLog, compiled: Graph, seconds: float)
 def _report(
     status: str, graph: Graph, seconds: float, refused: tuple[RefusedOp, ...] = (), note: str = ""
 ) -> CompileReport:
-    is_image = len(graph.inputs) == 1 and len(graph.tensors[graph.inputs[0]].shape) == 4
-    width, height = tflite.input_size(graph) if is_image else (-1, -1)
-    size = (width, height) if width > 0 and height > 0 else None
-    return CompileReport(status, size, arithmetic(graph), seconds, refused=refused, note=note)
+    return CompileReport(status, of_input(graph), arithmetic(graph), seconds, refused=refused, note=note)
 
 
 def _refused(graph: Graph, nodes: set[int], reasons: dict[int, str]) -> tuple[RefusedOp, ...]:

@@ -10,7 +10,6 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 from ecbsr_mobile.errors import EcbsrError
@@ -20,7 +19,7 @@ from ecbsr_mobile.utils.guard import TemporaryFolder
 from ecbsr_mobile.utils.text import last_line
 
 from .socs import QUALCOMM, VENDORS
-from .toolchain import DRIVER, Toolchain
+from .toolchain import DRIVER, Toolchain, package_folder
 
 INSTALL = how_to_install("qualcomm")
 PLUGIN = VENDORS[QUALCOMM].plugin
@@ -38,8 +37,8 @@ def toolchain() -> Iterator[Toolchain]:
     if sys.platform != "linux" or platform.machine() != "x86_64":
         here = f"{platform.system()} on {platform.machine()}"
         raise EcbsrError(f"Qualcomm's NPU compiler runs on Linux on x86_64, not on {here}: use such a machine")
-    runtime, vendor = _package("ai_edge_litert"), _package(VENDORS[QUALCOMM].sdk)
-    if vendor is None or runtime is None or find_spec("onnx") is None:
+    runtime, vendor = package_folder("ai_edge_litert"), package_folder(VENDORS[QUALCOMM].sdk)
+    if vendor is None or runtime is None or package_folder("onnx") is None:
         raise EcbsrError(f"Qualcomm's NPU compiler is not installed; run: {INSTALL}")
     driver, plugin = runtime / DRIVER, runtime / PLUGIN
     for path in (driver, plugin, vendor / BACKEND, vendor / EMULATOR):
@@ -58,12 +57,6 @@ def toolchain() -> Iterator[Toolchain]:
         tools = Toolchain(folder, driver, vendor / "Qualcomm_LICENSE.pdf", VENDORS[QUALCOMM].manufacturer)
         _check_loading(tools)
         yield tools
-
-
-def _package(name: str) -> Path | None:
-    spec = find_spec(name)
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    return Path(folders[0]) if folders else None
 
 
 def _check_loading(tools: Toolchain) -> None:

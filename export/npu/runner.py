@@ -20,7 +20,7 @@ from ecbsr_mobile.utils.scheduling import usable_cores
 
 from ..validation.sample_crop import SampleCrop
 from . import vendors
-from .compiler import TIMEOUT_SECONDS, compile_for, report_on
+from .compiler import compile_for, report_on
 from .emulator import emulate
 from .qualcomm_sdk import toolchain
 from .results import CompileReport, CompileReports, EmulationResult
@@ -135,7 +135,7 @@ class _Compilation:
 
     def compile(self, soc: str, model: bytes) -> tuple[CompileReport, bytes | None]:
         with TemporaryFolder("ecbsr-npu-") as folder:
-            return compile_for(self.tools, soc, model, Path(folder), TIMEOUT_SECONDS, self.stop)
+            return compile_for(self.tools, soc, model, Path(folder), stop=self.stop)
 
     def emulate(self, soc: str, compiled: bytes, model: bytes, crop: SampleCrop | str) -> EmulationResult:
         if isinstance(crop, str):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from ecbsr_mobile.utils import limited
@@ -21,6 +22,12 @@ DRIVER = "tools/apply_plugin_main"
 LIBRARIES = "libraries"
 
 LIMITS = Limits(memory_bytes=8 * 2**30)  # a bundled model at 960x540 needs 0.8 GB
+
+
+def package_folder(name: str) -> Path | None:
+    """The folder of an installed package; None where it is not installed."""
+    spec = find_spec(name)
+    return next(map(Path, spec.submodule_search_locations or ()), None) if spec else None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from .socs import VENDORS
-from .toolchain import DRIVER, Toolchain
+from .toolchain import DRIVER, Toolchain, package_folder
 
 
 def missing(vendor: str) -> str:
@@ -42,8 +42,7 @@ def toolchain(vendor: str, version: str) -> Iterator[Toolchain]:
         EcbsrError: the SDK does not give its libraries, or ai-edge-litert has no plug-in for it.
     """
     described = VENDORS[vendor]
-    spec = find_spec("ai_edge_litert")
-    runtime = Path(next(iter(spec.submodule_search_locations or ()))) if spec else Path()
+    runtime = package_folder("ai_edge_litert") or Path()
     plugin = runtime / described.plugin
     if not plugin.exists():
         install = "run: pip install --upgrade ai-edge-litert"
@@ -67,7 +66,7 @@ def _libraries(vendor: str, version: str) -> list[Path]:
             f"{described.title}'s SDK does not give its libraries: {error}; run: pip install --force-reinstall "
             f"{described.package}"
         ) from None
-    openvino = find_spec("openvino") if vendor == "intel" else None
+    openvino = package_folder("openvino") if vendor == "intel" else None
     if openvino is not None:
-        folders += [Path(location) / "libs" for location in openvino.submodule_search_locations or ()]
+        folders.append(openvino / "libs")
     return [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir()) if path.is_file()]

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.tflite import Graph, Node, Quantization, Signature, Tensor
 
-from ..options import IO_DTYPES, check_choice
-
 
 def with_io_dtype(graph: Graph, io_dtype: str) -> Graph:
-    """The int8 graph with another data type of its input and output.
+    """The int8 graph with another data type of its input and output, one of `options.IO_DTYPES`.
 
     `int8` returns the graph itself. The others add a QUANTIZE node before the first node, and after the last one a
     QUANTIZE (`uint8`) or DEQUANTIZE (`float32`) node. Each is one more pass over the image, and not every delegate
     supports it.
-
-    Raises:
-        UsageError: `io_dtype` is not one of `IO_DTYPES`.
     """
-    check_choice("io_dtype", io_dtype, IO_DTYPES)
     if io_dtype == "int8":
         return graph
     image, result = graph.inputs[0], graph.outputs[0]
@@ -34,9 +28,9 @@ def with_io_dtype(graph: Graph, io_dtype: str) -> Graph:
     ]
     for index, name in ((image, "image"), (result, "result")):
         tensors[index] = replace(tensors[index], name=f"{name}/int8")
-    first = Node("QUANTIZE", (new_image,), (image,), version=1, options=_quantize_options())
+    first = Node("QUANTIZE", (new_image,), (image,), options=schema.QuantizeOptionsT())
     if io_dtype == "uint8":
-        last = Node("QUANTIZE", (result,), (new_result,), version=1, options=_quantize_options())
+        last = Node("QUANTIZE", (result,), (new_result,), options=schema.QuantizeOptionsT())
     else:
         last = Node("DEQUANTIZE", (result,), (new_result,), version=2)
     signature = graph.signature and Signature(
@@ -60,9 +54,3 @@ def _with_dtype(tensor: Tensor, io_dtype: str) -> Tensor:
     assert tensor.quantization is not None
     pixels = Quantization(tensor.quantization.scale, tensor.quantization.zero_point + 128)
     return replace(tensor, dtype=np.dtype(np.uint8), quantization=pixels)
-
-
-def _quantize_options() -> Any:
-    from ai_edge_litert import schema_py_generated as schema
-
-    return schema.QuantizeOptionsT()

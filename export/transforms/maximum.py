@@ -10,7 +10,8 @@ both, and move no more bytes than PRELU. Slopes keep 16 bits.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.tflite import Graph, Node, Tensor
 
@@ -30,18 +31,6 @@ def prelu_as_maximum(graph: Graph) -> Graph:
         tensors.append(Tensor(f"{name}/slope", (1, 1, 1, slopes.size), slopes.dtype, slopes.reshape(1, 1, 1, -1)))
         tensors.append(replace(tensors[source], name=f"{name}/sloped"))
         constant, product = len(tensors) - 2, len(tensors) - 1
-        nodes.append(Node("MUL", (source, constant), (product,), options=_mul_options()))
-        nodes.append(Node("MAXIMUM", (source, product), (result,), options=_maximum_options()))
+        nodes.append(Node("MUL", (source, constant), (product,), options=schema.MulOptionsT()))
+        nodes.append(Node("MAXIMUM", (source, product), (result,), options=schema.MaximumMinimumOptionsT()))
     return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
-
-
-def _mul_options() -> Any:
-    from ai_edge_litert import schema_py_generated as schema
-
-    return schema.MulOptionsT()
-
-
-def _maximum_options() -> Any:
-    from ai_edge_litert import schema_py_generated as schema
-
-    return schema.MaximumMinimumOptionsT()

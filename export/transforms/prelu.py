@@ -21,9 +21,10 @@ Accelerators run PRELU natively, and some refuse a depthwise 1x1 convolution.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
@@ -58,6 +59,7 @@ def decompose_prelu(
         return graph
     graph = fold_steep_slopes(graph)
     editor = _Editor(graph)
+    ranges = iter(() if channel_ranges is None else channel_ranges)
     for node in graph.nodes:
         if node.operator != "PRELU":
             editor.nodes.append(node)
@@ -66,7 +68,7 @@ def decompose_prelu(
         elif channel_ranges is None:
             raise ValueError("the decomposition double needs the range of each channel")
         else:
-            editor.add_double(node, channel_ranges[editor.doubles])
+            editor.add_double(node, next(ranges))
     return replace(graph, tensors=tuple(editor.tensors), nodes=tuple(editor.nodes))
 
 
@@ -124,7 +126,6 @@ class _Editor:
         self.graph = graph
         self.tensors: list[Tensor] = list(graph.tensors)
         self.nodes: list[Node] = []
-        self.doubles = 0
 
     def append(self, tensor: Tensor) -> int:
         """Append a tensor and return its index."""
@@ -140,7 +141,7 @@ class _Editor:
         """Write a PRELU as DEPTHWISE_CONV_2D with fused RELU, and ADD."""
         source, result, slopes = node.inputs[0], node.outputs[0], self._slopes(node)
         addend = self._depthwise(source, f"{self.tensors[result].name}/addend", slopes - 1, np.zeros(len(slopes)), True)
-        self.nodes.append(Node("ADD", (source, addend), (result,), options=_add_options()))
+        self.nodes.append(Node("ADD", (source, addend), (result,), options=schema.AddOptionsT()))
 
     def add_double(self, node: Node, channel_ranges: np.ndarray) -> None:
         """Write a PRELU as two DEPTHWISE_CONV_2D, one with fused RELU, and ADD.
@@ -156,8 +157,7 @@ class _Editor:
             self._depthwise(source, f"{name}/{part}", factors * width, factors * low, relu)
             for part, factors, relu in (("addend", 1 - slopes, True), ("linear", slopes, False))
         ]
-        self.nodes.append(Node("ADD", (addends[0], addends[1]), (result,), options=_add_options()))
-        self.doubles += 1
+        self.nodes.append(Node("ADD", (addends[0], addends[1]), (result,), options=schema.AddOptionsT()))
 
     def _slopes(self, node: Node) -> np.ndarray:
         data = self.tensors[node.inputs[1]].data
@@ -169,25 +169,23 @@ class _Editor:
         weight = self.constant(f"{name}/weight", weights.reshape(1, 1, 1, -1))
         bias = self.constant(f"{name}/bias", biases)
         result = self.append(replace(self.tensors[source], name=name))
-        options = _depthwise_options(relu)
+        kind = schema.ActivationFunctionType
+        options = schema.DepthwiseConv2DOptionsT(schema.Padding.VALID, 1, 1, 1, kind.RELU if relu else kind.NONE)
         self.nodes.append(Node("DEPTHWISE_CONV_2D", (source, weight, bias), (result,), options=options))
         return result
 
-    def _scale_outputs(self, index: int, factors: np.ndarray, offsets: np.ndarray | float = 0.0) -> None:
+    def _scale_outputs(self, index: int, factors: np.ndarray, offsets: np.ndarray) -> None:
         """Change the output channels of the convolution that computes a tensor; only its activation may read it."""
         writers = [node for node in self.graph.nodes if index in node.outputs]
         readers = [node for node in self.graph.nodes if index in node.inputs]
         if [node.operator for node in writers] != ["CONV_2D"] or len(readers) != 1 or index in self.graph.outputs:
             raise EcbsrError(_NOT_BETWEEN_CONVOLUTIONS)
         _, weight, bias = writers[0].inputs
-        self._multiply(weight, factors.reshape(-1, 1, 1, 1))
-        self._multiply(bias, factors, offsets)
-
-    def _multiply(self, index: int, factors: np.ndarray, offsets: np.ndarray | float = 0.0) -> None:
-        tensor = self.tensors[index]
-        if tensor.data is None:
-            raise EcbsrError(_NOT_BETWEEN_CONVOLUTIONS)
-        self.tensors[index] = replace(tensor, data=(tensor.data * factors + offsets).astype(np.float32))
+        for constant, scale, offset in ((weight, factors.reshape(-1, 1, 1, 1), 0.0), (bias, factors, offsets)):
+            tensor = self.tensors[constant]
+            if tensor.data is None:
+                raise EcbsrError(_NOT_BETWEEN_CONVOLUTIONS)
+            self.tensors[constant] = replace(tensor, data=(tensor.data * scale + offset).astype(np.float32))
 
 
 def with_unshared_constants(graph: Graph) -> Graph:
@@ -206,21 +204,3 @@ def with_unshared_constants(graph: Graph) -> Graph:
 
 
 _NOT_BETWEEN_CONVOLUTIONS = "a PRELU must be between two convolutions to be decomposed for a CPU"
-
-
-def _depthwise_options(relu: bool) -> Any:
-    from ai_edge_litert import schema_py_generated as schema
-
-    options = schema.DepthwiseConv2DOptionsT()
-    options.padding = schema.Padding.VALID
-    options.strideH = options.strideW = options.depthMultiplier = 1
-    options.dilationHFactor = options.dilationWFactor = 1
-    if relu:
-        options.fusedActivationFunction = schema.ActivationFunctionType.RELU
-    return options
-
-
-def _add_options() -> Any:
-    from ai_edge_litert import schema_py_generated as schema
-
-    return schema.AddOptionsT()

@@ -189,17 +189,12 @@ def check_float(data: bytes, reference: Reference, image: NDArray[np.float32], n
 
 
 def float_error(data: bytes, reference: Reference, image: NDArray[np.float32]) -> tuple[float, float]:
-    """The largest error of a float file on an image of its size, and the largest that it may have.
+    """The largest error of a float file on an image of its size, and the largest that it may have; see `check_float`.
 
     NaN or infinity where the file or the reference gives such a value, or the file another shape.
     """
     error, largest, _ = _compare(data, reference, image)
     return error, FLOAT_TOLERANCE * max(1.0, largest)
-
-
-def largest_error(data: bytes, reference: Reference, image: NDArray[np.float32]) -> float:
-    """The largest error of a file on an image of its size; see `check_float`."""
-    return _compare(data, reference, image)[0]
 
 
 def check_int8(

@@ -25,7 +25,7 @@ def _saved(table: np.ndarray, path: Path) -> Path:
 
 def _turned_sum(upscale: object, scale: int) -> np.ndarray:
     """What authors write: upscale the image turned by 0, 90, 180 and 270 degrees, turn back, add."""
-    return sum(np.rot90(upscale(np.rot90(PLANE, turn)), -turn) for turn in range(4))  # type: ignore[operator]
+    return sum(np.rot90(upscale(np.rot90(PLANE, turn)), -turn) for turn in range(4))
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -96,7 +96,7 @@ def test_tables_of_half_bytes_are_read_and_added(tmp_path: Path) -> None:
     def added(half: str, kind: str, padding: str) -> np.ndarray:
         def upscale(image: np.ndarray) -> np.ndarray:
             height, width = image.shape
-            padded = np.pad(image, ((0, 2), (0, 2)), mode=padding)  # type: ignore[call-overload]
+            padded = np.pad(image, ((0, 2), (0, 2)), mode=padding)
             nibble = padded // 16 if half == "MSB" else padded % 16
             taps = shapes[kind][: tables[half, kind].ndim - 1]
             entries = tables[half, kind][tuple(nibble[dy : dy + height, dx : dx + width] for dy, dx in taps)]

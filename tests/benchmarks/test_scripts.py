@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import subprocess
@@ -34,11 +33,6 @@ for script in sys.argv[1:]:
         codes[os.path.basename(script)] = end.code
 print("\\n" + json.dumps([codes, sorted(sys.modules)]))
 """
-
-
-@pytest.fixture(autouse=True)
-def _scripts_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
 
 
 def test_every_script_answers_help_without_heavy_imports() -> None:
@@ -143,7 +137,8 @@ def test_the_stored_times_are_read_as_they_are_written(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_memory_of_upscaling_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
-    upscale_memory = importlib.import_module("upscale_memory")
+    import upscale_memory
+
     upscale_memory._write_many(tmp_path / "small", 150)
     model = str(zoo.FOLDER / "ecbsr-m4c8-x2-int8.tflite")
     arguments = [str(tmp_path / "small"), str(tmp_path / "larger"), "--model", model]

@@ -15,7 +15,7 @@ from ecbsr_mobile.architecture import Architecture
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.network import PlainNet
 from ecbsr_mobile.tflite import recipe
-from export import ExportOptions
+from export import Exported, ExportOptions
 from export.convert import onnx_to_tflite
 from export.convert.direct import direct_graph
 from export.convert.onnx_builder import onnx_model
@@ -36,7 +36,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> ExportOptions:
     )
 
 
-def check_files(plain: PlainNet, exported) -> None:  # type: ignore[no-untyped-def]
+def check_files(plain: PlainNet, exported: Exported) -> None:
     """Compare each file's result with onnxruntime's."""
     from ai_edge_litert.interpreter import Interpreter
 

@@ -371,7 +371,7 @@ def test_the_report_of_the_npu_compiler_is_in_the_recipe(ready, tmp_path: Path) 
 def test_without_the_npu_compiler_nothing_is_converted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from export.npu import qualcomm_sdk
 
-    monkeypatch.setattr(qualcomm_sdk, "find_spec", lambda name: None)
+    monkeypatch.setattr(qualcomm_sdk, "package_folder", lambda name: None)
     with pytest.raises(EcbsrError, match="NPU compiler is not installed"):
         export(net(1, 2, "relu"), tmp_path / "out", npu="qualcomm")
     assert not list(tmp_path.iterdir())

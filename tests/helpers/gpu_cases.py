@@ -6,6 +6,7 @@ The cases for XNNPACK are part of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,9 @@ def cast(dtype: str, to: str) -> Graph:
 def split(dtype: str) -> Graph:
     make = GraphBuilder(dtype, UNIT)
     axis, image = make.constant(np.int32(3)), make.input(SHAPE)
-    make.node("SPLIT", [axis, image], (1, 8, 8, 2), options=schema.SplitOptionsT(2))
-    first = make.nodes[-1].outputs[0]
+    first = make.node("SPLIT", [axis, image], (1, 8, 8, 2), options=schema.SplitOptionsT(2), version=1)
     second = make.tensor((1, 8, 8, 2))
-    make.nodes[-1] = make.nodes[-1].__class__("SPLIT", (axis, image), (first, second), 1, schema.SplitOptionsT(2))
+    make.nodes[-1] = replace(make.nodes[-1], outputs=(first, second))
     return make.graph(first, second)
 
 
@@ -76,12 +76,11 @@ def reshaped(dtype: str, shape: Sequence[int]) -> Graph:
     return alone("RESHAPE", dtype, schema.ReshapeOptionsT(list(shape)), shape=shape, constants=[np.int32(shape)])
 
 
-_OPTIONS: dict[str, Any] = {
+BINARY: dict[str, Any] = {
     "ADD": schema.AddOptionsT, "SUB": schema.SubOptionsT, "MUL": schema.MulOptionsT, "DIV": schema.DivOptionsT,
     "MAXIMUM": schema.MaximumMinimumOptionsT, "MINIMUM": schema.MaximumMinimumOptionsT,
     "SQUARED_DIFFERENCE": schema.SquaredDifferenceOptionsT, "POW": schema.PowOptionsT,
 }  # fmt: skip
-BINARY = tuple(_OPTIONS)
 UNARY: dict[str, Any] = {
     "ABS": schema.AbsOptionsT(), "CEIL": None, "COS": None, "ELU": None, "EXP": schema.ExpOptionsT(), "FLOOR": None,
     "HARD_SWISH": None, "LEAKY_RELU": schema.LeakyReluOptionsT(0.2), "LOG": None, "NEG": schema.NegOptionsT(),
@@ -92,9 +91,9 @@ UNARY: dict[str, Any] = {
 for kind in TYPES:
     for operator, options in UNARY.items():
         case(f"{operator} {kind}", alone, operator, kind, options)
-    for operator in BINARY:
+    for operator, make_options in BINARY.items():
         fused = () if operator in ("MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "POW") else (0,)
-        case(f"{operator} {kind}", with_constant, operator, kind, SHAPE, _OPTIONS[operator](*fused))
+        case(f"{operator} {kind}", with_constant, operator, kind, SHAPE, make_options(*fused))
     for shape in ((), (1,), (4,), (1, 1, 1, 4), (1, 8, 8, 1), (1, 1, 8, 4), (8, 4)):
         case(f"ADD {kind} constant {shape}", with_constant, "ADD", kind, shape, schema.AddOptionsT(0, False))
         case(f"MUL {kind} constant {shape}", with_constant, "MUL", kind, shape, schema.MulOptionsT(0))

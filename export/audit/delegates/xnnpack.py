@@ -48,6 +48,7 @@ _FLOAT_AND_INT8 = "ELU FULLY_CONNECTED LOGISTIC MAX_POOL_2D MEAN PAD SLICE SPACE
 _NO_TYPE = unsupported("is not supported in any type")
 _FLOAT = activation_types((FLOAT32,))
 _NUMERIC_TYPES = activation_types(NUMERIC)
+_TWO_OPERANDS = (_NUMERIC_TYPES, same_type(2), fused_activation_in(FUSED))
 _CONVERSIONS = ((FLOAT32, INT8), (FLOAT32, UINT8), (INT8, INT8), (UINT8, UINT8))
 
 
@@ -91,22 +92,8 @@ XNNPACK = Delegate(
         **rules_for("measured", _FLOAT_AND_INT8, _NUMERIC_TYPES),
         **rules_for("measured", "STRIDED_SLICE", _NUMERIC_TYPES, unit_strides),
         **rules_for("measured", "MIRROR_PAD SIGN", _NO_TYPE),
-        **rules_for(
-            _ELEMENTWISE,
-            "ADD SUB",
-            _NUMERIC_TYPES,
-            same_type(2),
-            fused_activation_in(FUSED),
-            xnnpack_sum_scales,
-        ),
-        **rules_for(
-            _ELEMENTWISE,
-            "MUL",
-            _NUMERIC_TYPES,
-            same_type(2),
-            fused_activation_in(FUSED),
-            xnnpack_product_scales,
-        ),
+        **rules_for(_ELEMENTWISE, "ADD SUB", *_TWO_OPERANDS, xnnpack_sum_scales),
+        **rules_for(_ELEMENTWISE, "MUL", *_TWO_OPERANDS, xnnpack_product_scales),
         "CONCATENATION": (
             Rule(_NUMERIC_TYPES, f"{_SOURCE} VisitConcatenationNode"),
             Rule(input_count(2, 5), "XNNPACK src/subgraph/concatenate.c XNN_MAX_OPERATOR_OBJECTS; measured"),

@@ -19,7 +19,6 @@ from tests.helpers.networks import net
 def test_onnxruntime_gives_the_result_of_torch(colors, scale, activation, size, random) -> None:
     plain = net(colors, scale, activation)
     model = onnx_model(plain, size)
-    onnx.checker.check_model(model, full_check=True)
     image = random.random((1, colors, 9, 17), np.float32)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     result = session.run(["upscaled"], {"image": image})[0]

@@ -24,7 +24,7 @@ def test_refused_operators_have_the_delegates_reasons() -> None:
         ("RESHAPE", 'Tensor "functional_1/lambda_1/transpose" has bad input dims size: 6.'),
         ("TRANSPOSE", 'Tensor "functional_1/lambda_1/Reshape" has bad input dims size: 6.'),
     )
-    assert (log.taken, log.left, log.partitions, log.program_error, log.error) == (3, 4, 1, "", "")
+    assert (log.taken, log.partitions, log.program_error, log.error) == (3, 1, "", "")
 
 
 def test_an_error_of_a_gpu_program_belongs_to_its_model() -> None:
@@ -51,7 +51,7 @@ def test_names_in_a_model_do_not_reach_the_terminal() -> None:
         b"No operations will run on the GPU, and all 1 operations will run on the CPU.\n"
     )[0]
     assert log.refused == (("ADD", '"?[2J" is bad'),)
-    assert (log.taken, log.left) == (0, 1)
+    assert log.taken == 0
 
 
 @given(st.data())

@@ -25,7 +25,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def render(package: Path, text: str, document: object = None, **data: object) -> str:
     name = f"{len(list(package.iterdir()))}.html.j2"
     (package / name).write_text("{% from 'macros.html.j2' import figure, table_row with context %}" + text)
-    return rendering.render(package.name, name, document, **data)  # type: ignore[arg-type]
+    return rendering.render(package.name, name, document, **data)
 
 
 def test_text_is_escaped(package: Path) -> None:

@@ -11,7 +11,7 @@ from export.npu import qualcomm_sdk, toolchain
 
 
 def test_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qualcomm_sdk, "find_spec", lambda name: None)
+    monkeypatch.setattr(qualcomm_sdk, "package_folder", lambda name: None)
     with (
         pytest.raises(EcbsrError, match=r"is not installed; run: pip install '\.\[qualcomm\]'"),
         qualcomm_sdk.toolchain(),
@@ -38,8 +38,7 @@ def test_names_a_library_that_does_not_load(monkeypatch: pytest.MonkeyPatch, tmp
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(b"\x7fELF, but no more")
-    monkeypatch.setattr(qualcomm_sdk, "_package", lambda name: tmp_path)
-    monkeypatch.setattr(qualcomm_sdk, "find_spec", lambda name: object())
+    monkeypatch.setattr(qualcomm_sdk, "package_folder", lambda name: tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with (

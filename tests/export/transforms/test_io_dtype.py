@@ -5,7 +5,6 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from ecbsr_mobile import tflite
-from ecbsr_mobile.errors import UsageError
 from export.quantize.quantizer import quantize
 from export.transforms.io_dtype import with_io_dtype
 from export.transforms.prelu import decompose_prelu
@@ -29,8 +28,3 @@ def test_every_io_dtype_gives_the_same_result() -> None:
     result = litert(with_io_dtype(quantized, "float32"), photo(1))
     np.testing.assert_allclose(result * 255, expected, atol=1e-3)
     assert with_io_dtype(quantized, "int8") is quantized
-
-
-def test_an_unknown_io_dtype_is_refused() -> None:
-    with pytest.raises(UsageError, match="io_dtype 'int16' is not known; use one of int8, uint8, float32"):
-        with_io_dtype(graph(1, 2, "prelu"), "int16")
