@@ -23,12 +23,13 @@ from .tflite_range import settle
 from .tflite_tiles import halo, seams
 from .utils.native_messages import without_info
 from .utils.scheduling import usable_cores
+from .utils.text import named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LARGE = 256**2
-"""Pixels from which on a resized model is compared with the original at a smaller size, not at a larger one."""
+"""A model of more pixels is compared with its resized form at a smaller size, not at a larger one."""
 
 
 class TfliteModel:
@@ -250,8 +251,7 @@ def _named(path: str | os.PathLike[str], end: str = "") -> Iterator[None]:
     try:
         yield
     except EcbsrError as error:
-        prefix = "" if str(error).startswith(f"{path}: ") else f"{path}: "
-        raise type(error)(f"{prefix}{error}{end}") from None
+        raise type(error)(named(str(path), str(error)) + end) from None
 
 
 def _ignores_subgraphs(graph: tflite.Graph) -> bool:
