@@ -177,7 +177,7 @@ class Copier:
             return
         if stream.type != "attachment":
             added.disposition = stream.disposition
-            added.metadata.update(_kept(stream.metadata))
+            copy_metadata(stream, added)
         self._streams[stream.index] = added
 
     def _refused(self, streams: Sequence[Any]) -> str:
@@ -228,11 +228,7 @@ def _text(stream: Any) -> str:
 
 def copy_metadata(source: Any, target: Any) -> None:
     """Titles, languages and the like of a container or a stream."""
-    target.metadata.update(_kept(source.metadata))
-
-
-def _kept(metadata: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in metadata.items() if not key.lower().startswith(_STALE)}
+    target.metadata.update({key: value for key, value in source.metadata.items() if not key.lower().startswith(_STALE)})
 
 
 def _in_span(chapters: list[Any], span: Span, start: Fraction) -> list[Any]:

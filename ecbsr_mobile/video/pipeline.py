@@ -21,7 +21,7 @@ from .decode import Decoded, Decoder, Span, origin
 from .demux import Demuxer, seek_target
 from .encode import Encoding, VideoEncoder, encoding_for
 from .files import check_format
-from .probe import Clip, ffmpeg_errors, opened, probe
+from .probe import Clip, ffmpeg_errors, opened, probe, time_base_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -137,7 +137,7 @@ class _Job:
     def run(self, count: Counter | None) -> Result:
         clip, encoding, model = self._clip, self._encoding, self._model
         with opened(clip.path) as (source, stream), ExitStack() as stack:
-            time_base = Fraction(stream.time_base or Fraction(1, 1000))
+            time_base = time_base_of(stream)
             start = _beginning(source) if self._span.whole else origin(stream) * time_base + self._span.start
             with ffmpeg_errors(self._output, "written"):
                 encoder = VideoEncoder(self._target, clip, encoding, time_base, model.scale)

@@ -17,12 +17,10 @@ from .planes import Layout
 from .rgb import conversions
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ..upscaling import Model
+    from .chroma import Plane
     from .probe import Clip
 
-    Plane = NDArray[np.unsignedinteger]
     Upscale = Callable[[tuple[Plane, ...]], tuple[Plane, ...]]
 
 
