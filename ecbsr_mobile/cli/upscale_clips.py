@@ -135,7 +135,7 @@ def _upscale(clip: Clip, target: Path, model: Model, settings: Options, overwrit
     if settings.duration is not None:
         seconds = min(seconds or float("inf"), float(settings.duration))
     total = round(seconds * float(clip.rate)) if seconds else None
-    with counting(label, "frames", total) as count:
+    with counting(label, total) as count:
         result = pipeline.upscale_clip(clip.path, target, model, settings, overwrite, count, clip)
     for note in result.notes:
         common.notice(f"note: {clip.path}: {note}")
