@@ -26,11 +26,15 @@ def at_size(graph: Graph, width: int, height: int) -> Graph:
 
     Raises:
         UsageError: a side is not in 1..65536.
-        EcbsrError: there is no shape rule for an operator, or the model does not support the size.
+        EcbsrError: there is no shape rule for an operator, the model does not support the size, or it runs another
+            subgraph.
     """
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise UsageError(f"a size of {width}x{height} is not possible; use 1 to {MAX_SIDE} pixels each way")
-    graph = first_subgraph(graph)
+    call = subgraph_call(graph)
+    if graph.subgraphs > 1 and call is not None:
+        raise EcbsrError(f"the model cannot be given another size: its {call.label} runs another subgraph")
+    graph = replace(graph, subgraphs=1)
     plain = without_four_pixels(graph)
     if plain is not None:
         return with_four_pixels(at_size(plain, width, height))
@@ -54,18 +58,6 @@ def at_size(graph: Graph, width: int, height: int) -> Graph:
 def subgraph_call(graph: Graph) -> Node | None:
     """The first node that runs another subgraph, if there is one."""
     return next((node for node in graph.nodes if node.operator in CALLS), None)
-
-
-def first_subgraph(graph: Graph) -> Graph:
-    """The graph as the only one of its file.
-
-    Raises:
-        EcbsrError: it runs another subgraph.
-    """
-    call = subgraph_call(graph)
-    if graph.subgraphs > 1 and call is not None:
-        raise EcbsrError(f"the model cannot be given another size: its {call.label} runs another subgraph")
-    return replace(graph, subgraphs=1)
 
 
 def scale_of(graph: Graph) -> int:
