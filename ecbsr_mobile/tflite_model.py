@@ -100,8 +100,8 @@ class TfliteModel:
         """
         if self._graph is None or self._own_size is not None:
             return None
-        graph = tflite.at_size(self._graph, _multiple(width, self.step), _multiple(height, self.step))
         with _named(self._path), litert_errors("load it"):
+            graph = tflite.at_size(self._graph, _multiple(width, self.step), _multiple(height, self.step))
             return SizedTflite(tflite.write(graph), self._io.of(graph), threads)
 
     def _run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -221,9 +221,8 @@ class SizedTflite:
         with without_info():
             self._interpreter = Interpreter(model_content=data, num_threads=threads)
             self._interpreter.allocate_tensors()
-        self._input, self._output = (
-            details()[0] for details in (self._interpreter.get_input_details, self._interpreter.get_output_details)
-        )
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
 
     @property
     def size(self) -> tuple[int, int]:
