@@ -15,12 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.tflite import (
-    Graph,
-    at_size,
-    read,
-    write,
-)
+from ecbsr_mobile.tflite import Graph, at_size, read, write
 from ecbsr_mobile.tflite.shape_inference import _RULES, Call, CannotInfer, Operand, infer
 from tests.helpers.litert import interpreter, run, shapes_of
 from tests.helpers.tflite_models import SAME, VALID, GraphBuilder, plain_network
@@ -86,11 +81,7 @@ def _quantized_and_back(dtype: str) -> Graph:
 
 
 SLOPE = np.full((1, 1, 4), 0.2, np.float32)
-
-
 I32 = np.int32
-
-
 RESIZABLE: dict[str, Graph] = {
     "plain float": plain_network(),
     "plain int8": plain_network("int8", scale=3, colors=3),
@@ -284,20 +275,11 @@ def test_any_convolution_has_the_shape_that_the_interpreter_computes(
         assert [tensor.shape for tensor in sized.tensors] == shapes_of(interpreter(write(graph), size))[:4]
 
 
-OPTION_NAMES = [
-    *(
-        "alignCorners",
-        "axis",
-        "beginMask",
-        "blockSize",
-        "dilationHFactor",
-        "dilationWFactor",
-        "ellipsisMask",
-        "endMask",
-    ),
-    *("filterHeight", "filterWidth", "halfPixelCenters", "keepDims", "newAxisMask", "offset", "padding"),
-    *("shrinkAxisMask", "strideH", "strideW"),
-]
+OPTION_NAMES = (
+    "alignCorners", "axis", "batchDims", "beginMask", "blockSize", "dilationHFactor", "dilationWFactor", "ellipsisMask",
+    "endMask", "filterHeight", "filterWidth", "halfPixelCenters", "keepDims", "keepNumDims", "newAxisMask", "offset",
+    "padding", "shrinkAxisMask", "strideH", "strideW",
+)  # fmt: skip
 SHAPES = st.lists(st.integers(0, 2**31 - 1), max_size=5).map(tuple)
 VALUES = hnp.arrays(np.int32, hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=5))
 
