@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 
 from ecbsr_mobile.errors import EcbsrError
 from ecbsr_mobile.tflite import Graph, at_size, read, write
-from ecbsr_mobile.tflite.shape_inference import _RULES, Call, CannotInfer, Operand, infer
+from ecbsr_mobile.tflite.shape_call import Call, CannotInfer, Operand
+from ecbsr_mobile.tflite.shape_inference import _RULES, infer
 from tests.helpers.litert import interpreter, run, shapes_of
 from tests.helpers.tflite_models import SAME, VALID, GraphBuilder, plain_network
 
