@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*where bicubic gives:UserWarnin
 @pytest.fixture(scope="module")
 def cat() -> np.ndarray:
     path = next(path for path in zoo.pictures() if path.stem == "chelsea")
-    return images.read(path).pixels[40:177, 60:251]  # type: ignore[return-value]
+    return images.read(path).pixels[40:177, 60:251]
 
 
 @pytest.fixture

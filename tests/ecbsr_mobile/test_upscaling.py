@@ -46,7 +46,7 @@ def test_tiles_equal_the_whole(cat: Picture, scale: int, colors: int, data: st.D
     whole, tiled = (upscale(image, net, tile=size) for size in (1000, tile))
     assert whole.size == (pixels.shape[1] * scale, pixels.shape[0] * scale)
     np.testing.assert_array_equal(tiled.pixels, whole.pixels)
-    np.testing.assert_array_equal(tiled.alpha, whole.alpha)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(tiled.alpha, whole.alpha)
 
 
 @pytest.mark.parametrize(("height", "width"), [(7, 20_000), (20_000, 7), (18, 4_000), (300, 260)])
@@ -158,4 +158,4 @@ def test_files_that_are_not_tflite(tmp_path: Path, content: bytes) -> None:
 )
 def test_what_is_no_array_of_pixels_is_refused(image: object, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        upscale(image, "ecbsr-m4c8-x2-int8")  # type: ignore[type-var]
+        upscale(image, "ecbsr-m4c8-x2-int8")
