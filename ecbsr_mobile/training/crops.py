@@ -39,8 +39,8 @@ class Crops:
     """Random square crops of the images of a folder, which are kept in memory.
 
     A batch depends on the seed and the step only, so that a resumed run sees the same crops as an uninterrupted one.
-    `images` has (HR, LR) [colors, H, W] of each image, or of each of its degraded versions, which share one HR array if
-    there is no teacher. Luma is uint16 in units of 1/256, RGB is uint8; `white` is the value of white.
+    `images` has (HR, LR) [colors, H, W] of each image, or of each degraded version, without a teacher with the same HR
+    array: luma as uint16 in units of 1/256, RGB as uint8; `white` is the value of white.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class Crops:
         """Read the images of `folder`; crops are `patch`² in LR and (scale·patch)² in HR.
 
         With `degradations`, each LR image is replaced by `VERSIONS` that depend on `seed`. With a `teacher`, each HR
-        image is mixed with the teacher's result for its LR image. That weakens the detail that no network can predict,
-        which is only noise for the one that learns.
+        image is mixed with the teacher's result for its LR image: the detail that no network can predict, which is
+        noise for the one that learns, is weaker in it.
 
         Raises:
             EcbsrError: see `dataset.pairs`; or every image is smaller than a crop.
