@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from ecbsr_mobile.tflite import isolated
 from ecbsr_mobile.tflite.image_io import ImageIO, ImageTensor, image_io
 from ecbsr_mobile.tflite.reader import with_text_names
 from ecbsr_mobile.tflite_range import settle
-from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from .results.types import WRONG_OUTPUT, Check
 
@@ -44,10 +42,7 @@ def read_io(
         sized, reading = with_text_names(data), io  # it runs at its own size only
 
     def run(stored: np.ndarray) -> np.ndarray:
-        with TemporaryFolder("ecbsr-bench-") as folder:
-            path = Path(folder) / "model.tflite"
-            path.write_bytes(sized)
-            return reading.output.array(isolated.run(path, stored.tobytes(), Path(folder), limit, stop))
+        return reading.output.array(isolated.run(sized, stored.tobytes(), limit, stop))
 
     settled, notes = settle(reading, run, size, name, option="")
     return settled.of(graph), notes

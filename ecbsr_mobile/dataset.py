@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 MAX_SAID = 10
-"""Images that cannot be used, of which a message says each with its reason."""
+"""How many images that cannot be used a message lists, each with its reason."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ _LR = re.compile(
 
 def _name(path: Path) -> str:
     """The part of a name that HR and LR share."""
-    return _LR.sub("", path.stem) if not _HR.search(path.stem) else _HR.sub("", path.stem)
+    return (_HR if _HR.search(path.stem) else _LR).sub("", path.stem)
 
 
 def _scale_of(path: Path) -> int | None:

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from .dataset import Pair
 
 LIMITS = {"blur": (0.0, 10.0), "noise": (0.0, 100.0), "resize": (0.1, 1.0), "jpeg": (1.0, 100.0)}
-"""The kinds in the order in which they are applied, and the least and largest strength of each.
+"""The kinds in the order in which they are applied, and the least and largest strength of each (see `STRENGTHS`)."""
 
-blur: standard deviation of a Gaussian, in LR pixels; noise: standard deviation of Gaussian noise, in 8-bit levels;
-resize: the share of the side to which the image shrinks before it grows back; jpeg: quality.
-"""
+STRENGTHS = {
+    "blur": "standard deviation of a Gaussian in LR pixels",
+    "noise": "standard deviation of Gaussian noise in 8-bit levels",
+    "resize": "share of its side to which a picture shrinks before it grows back",
+    "jpeg": "quality",
+}
 
 DEFAULTS = {"blur": (0.0, 1.0), "noise": (0.0, 8.0), "resize": (0.5, 1.0), "jpeg": (30.0, 95.0)}
 """The range of each kind that is named without one."""

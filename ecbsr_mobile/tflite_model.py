@@ -23,12 +23,13 @@ from .tflite_range import settle
 from .tflite_tiles import halo, seams
 from .utils.native_messages import without_info
 from .utils.scheduling import usable_cores
+from .utils.text import named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LARGE = 256**2
-"""Pixels from which on a resized model is compared with the original at a smaller size, not at a larger one."""
+"""A model of more pixels is compared with its resized form at a smaller size, not at a larger one."""
 
 
 class TfliteModel:
@@ -99,8 +100,8 @@ class TfliteModel:
         """
         if self._graph is None or self._own_size is not None:
             return None
-        graph = tflite.at_size(self._graph, _multiple(width, self.step), _multiple(height, self.step))
         with _named(self._path), litert_errors("load it"):
+            graph = tflite.at_size(self._graph, _multiple(width, self.step), _multiple(height, self.step))
             return SizedTflite(tflite.write(graph), self._io.of(graph), threads)
 
     def _run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -220,9 +221,8 @@ class SizedTflite:
         with without_info():
             self._interpreter = Interpreter(model_content=data, num_threads=threads)
             self._interpreter.allocate_tensors()
-        self._input, self._output = (
-            details()[0] for details in (self._interpreter.get_input_details, self._interpreter.get_output_details)
-        )
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -250,8 +250,7 @@ def _named(path: str | os.PathLike[str], end: str = "") -> Iterator[None]:
     try:
         yield
     except EcbsrError as error:
-        prefix = "" if str(error).startswith(f"{path}: ") else f"{path}: "
-        raise type(error)(f"{prefix}{error}{end}") from None
+        raise type(error)(named(str(path), str(error)) + end) from None
 
 
 def _ignores_subgraphs(graph: tflite.Graph) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .tflite.image_io import ImageIO
 
 CLEARLY_DB = 0.1
-"""By how much another range has to give a better image than the assumed one where it is near bicubic."""
+"""How much better than the assumed range another one has to be, where its result is near bicubic."""
 
 SIGNED_DB = -0.1
 """The same for [-1, 1]: a network of [0, 1] loses 1 dB or more there, but one of [-1, 1] in [0, 1] hardly any."""
@@ -26,13 +26,13 @@ SAME = 0.5 / 255
 """Results that differ by less are the same: the network is linear, and any range is right."""
 
 FAR_DB = 3.0
-"""The same where it is less good: a network can be sharp, and no better than bicubic, in the assumed range.
+"""The same where its result is worse: a network can be sharp, and no better than bicubic, in the assumed range.
 
-And for a scale of 1: how much a network restores depends on what it is trained for, too.
+Also for a scale of 1: how much a network restores depends on what it is trained for, too.
 """
 
 IMAGE_DB, ONLY_DB = 4.0, 10.0
-"""A result that is further below bicubic is no image, unless it is so much better than that of the assumed range.
+"""A result further below bicubic is no image, unless it beats that of the assumed range by as much as the second.
 
 A network can change colors or contrast, as those do that were trained with the pictures of two cameras.
 """

@@ -262,7 +262,7 @@ class PhoneRunner:
 
     def reference(self, model: Path, values: Path) -> bytes:
         """The output of this machine for the stored input in the file `values`."""
-        return isolated.run(model, values.read_bytes(), self.folder, self.options.limits.run, self.stop)
+        return isolated.run(model.read_bytes(), values.read_bytes(), self.options.limits.run, self.stop)
 
     def image_io(self, name: str) -> ImageIO:
         """How a model stores images."""

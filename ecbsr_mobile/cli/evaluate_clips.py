@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from ..video.scores import score_clips
 
     path, reference = options.models
-    with counting("comparing", "frames", None) as count:
+    with counting("comparing", None) as count:
         score = score_clips(path, reference, count=count)
     if options.json:
         document: dict[str, Any] = {"clip": to_utf8(path), "reference": to_utf8(reference), **asdict(score)}

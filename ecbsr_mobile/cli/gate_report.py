@@ -8,7 +8,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import UsageError
@@ -21,7 +21,7 @@ Outcome = Literal["passed", "failed", "error", "skipped"]
 
 _MODELS = (".tflite", ".onnx", ".pth", ".pt", ".ckpt", ".safetensors")
 _ELEMENTS = {"failed": "failure", "error": "error", "skipped": "skipped"}
-_SIGNS = {"passed": "✅", "failed": "❌", "error": "❌", "skipped": "⚪"}
+_SIGNS = {"failed": "❌", "error": "❌", "skipped": "⚪"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class GateReport:
     answer: str
     checks: Sequence[Check]
     header: Sequence[str] = ()
-    rows: Sequence[Sequence[object]] = field(default=())
+    rows: Sequence[Sequence[object]] = ()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -129,9 +129,8 @@ def junit(report: GateReport) -> str:
     for check in report.checks:
         case = ET.SubElement(suite, "testcase", classname=printable(check.group), name=printable(check.name))
         if check.outcome in _ELEMENTS:
-            ET.SubElement(case, _ELEMENTS[check.outcome], message=printable(check.message)).text = printable(
-                check.message
-            )
+            message = printable(check.message)
+            ET.SubElement(case, _ELEMENTS[check.outcome], message=message).text = message
         elif check.message:
             ET.SubElement(case, "system-out").text = printable(check.message)
     ET.indent(root)
@@ -142,12 +141,13 @@ def markdown(report: GateReport) -> str:
     """The answer, the checks that did not pass, and the table, as Markdown."""
     failed = any(check.outcome in ("failed", "error") for check in report.checks)
     lines = [f"### {'❌' if failed else '✅'} {_escaped(report.command)}", "", _escaped(report.answer), ""]
-    noted = [check for check in report.checks if check.outcome != "passed"]
-    lines += [
-        f"- {_SIGNS[check.outcome]} {_escaped(f'{check.group}, {check.name}: {check.message}')}" for check in noted
+    notes = [
+        f"- {_SIGNS[check.outcome]} {_escaped(f'{check.group}, {check.name}: {check.message}')}"
+        for check in report.checks
+        if check.outcome != "passed"
     ]
-    if noted:
-        lines.append("")
+    if notes:
+        lines += [*notes, ""]
     if report.rows:
         lines += [_row(report.header), _row(["---"] * len(report.header), raw=True), *map(_row, report.rows), ""]
     return "\n".join(lines)

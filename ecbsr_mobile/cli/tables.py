@@ -43,12 +43,12 @@ def print_table(
         common.notice(f"left out to fit {limit} columns: {', '.join(left_out)} (--json and pipes have them)")
 
 
-def aligned(values: Iterable[float | None], decimals: int, missing: str = "-") -> list[str]:
+def aligned(values: Iterable[float | None], decimals: int) -> list[str]:
     """Numbers as text with the same number of decimals, so that their points are below each other in a table.
 
-    A number that rounds to zero has no sign.
+    A number that rounds to zero has no sign; None is "-".
     """
-    return [missing if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}" for value in values]
+    return ["-" if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}" for value in values]
 
 
 def _column_widths(table: Sequence[Sequence[str]]) -> list[int]:

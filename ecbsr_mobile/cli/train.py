@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from ..architecture import ACTIVATIONS, COLORS, PRELU_DECOMPOSITIONS, SCALES, Architecture
-from ..degradation import DEFAULTS, EXAMPLE
+from ..degradation import DEFAULTS, EXAMPLE, STRENGTHS
 from ..errors import UsageError
 from ..training.settings import DEFAULT_LR, DIVERGED_LOSS, PRESETS, LossName, Optimizer, Report, Schedule, Settings
 from . import common, paths
@@ -37,14 +37,6 @@ both cases the run stops when the time is over, and --resume continues it.
 the list, and with a strength drawn for each picture:
 {degradations}
 """
-
-_STRENGTHS = {
-    "blur": "standard deviation of a Gaussian in LR pixels",
-    "noise": "standard deviation of Gaussian noise in 8-bit levels",
-    "resize": "share of its side to which a picture shrinks before it grows back",
-    "jpeg": "quality",
-}
-
 
 MAX_THREADS = 1024
 _BAR_SECONDS = 0.5
@@ -168,7 +160,7 @@ def _preset(name: str) -> str:
 def _degradation(kind: str) -> str:
     """A kind of --degrade, such as "blur:0-1  standard deviation …"."""
     low, high = DEFAULTS[kind]
-    return f"  {f'{kind}:{low:g}-{high:g}':12} {_STRENGTHS[kind]}"
+    return f"  {f'{kind}:{low:g}-{high:g}':12} {STRENGTHS[kind]}"
 
 
 def _minutes(text: str) -> float:

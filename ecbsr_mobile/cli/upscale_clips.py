@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,10 +101,9 @@ class _Models:
 
     def __init__(self, name: str, weights_options: dict[str, Any], scale: int | None) -> None:
         self.name, self._weights_options = name, weights_options
-        self._opened: Model | None = None  # of the user
-        self._bundled_by_floats: dict[bool, Model] = {}  # by whether it reads floats
+        self._opened: dict[bool, Model] = {}  # of the bundled ones, by whether they read floats
         self._bundled = name in zoo.names() and not any(value is not None for value in weights_options.values())
-        self.scale = int(name[-1]) if self._bundled else self._own().scale
+        self.scale = int(name[-1]) if self._bundled else self._own.scale
         if scale and scale != self.scale:
             raise UsageError(f"{name} enlarges x{self.scale}, not x{scale}; leave out --scale {scale}")
 
@@ -112,22 +111,20 @@ class _Models:
         from ..video import upscaler
 
         if not self._bundled:
-            model = self._own()
-            note = upscaler.coarse(model, clip)
-            if note:
+            if note := upscaler.coarse(self._own, clip):
                 common.notice(f"note: {note}")
-            return model
+            return self._own
         floats = upscaler.needs_floats(clip)
-        if floats not in self._bundled_by_floats:
-            self._bundled_by_floats[floats] = upscaler.bundled_model(clip, self.name)
-        return self._bundled_by_floats[floats]
+        if floats not in self._opened:
+            self._opened[floats] = upscaler.bundled_model(clip, self.name)
+        return self._opened[floats]
 
+    @cached_property
     def _own(self) -> Model:
+        """The model of the user."""
         from ..upscaling import open_model
 
-        if self._opened is None:
-            self._opened = open_model(self.name, **self._weights_options)
-        return self._opened
+        return open_model(self.name, **self._weights_options)
 
 
 def _upscale(clip: Clip, target: Path, model: Model, settings: Options, overwrite: bool, label: str) -> Result:
@@ -138,7 +135,7 @@ def _upscale(clip: Clip, target: Path, model: Model, settings: Options, overwrit
     if settings.duration is not None:
         seconds = min(seconds or float("inf"), float(settings.duration))
     total = round(seconds * float(clip.rate)) if seconds else None
-    with counting(label, "frames", total) as count:
+    with counting(label, total) as count:
         result = pipeline.upscale_clip(clip.path, target, model, settings, overwrite, count, clip)
     for note in result.notes:
         common.notice(f"note: {clip.path}: {note}")

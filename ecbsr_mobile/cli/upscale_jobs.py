@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import EcbsrError, UsageError
 from ..image_formats import normalized
-from ..utils.files import check_outputs
+from ..utils.files import check_outputs, identity
 from ..utils.text import printable, to_utf8
 from . import common
 from .paths import INPUT_FILE_OR_FOLDER
@@ -60,7 +60,7 @@ def split_output(arguments: Sequence[str], overwrite: bool) -> tuple[list[str], 
     if len(arguments) != 2:
         return list(arguments), None
     first, second = map(Path, arguments)
-    mixed = second.is_dir() and first.is_dir() and not _same(first, second) and any(second.iterdir())
+    mixed = second.is_dir() and first.is_dir() and identity(first) != identity(second) and any(second.iterdir())
     if second.is_file() or mixed or (overwrite and second.is_dir()):
         raise UsageError(
             f"{second} exists: an input, or the output? Name the output with -o {second}, or -o FOLDER for both inputs"
@@ -90,7 +90,7 @@ def find_sources(inputs: Iterable[str], out: str | None, kind: Kind) -> tuple[li
         if not path.is_dir():
             sources.append(Source(path))
             continue
-        if out is not None and _same(path, Path(out)):
+        if out is not None and identity(path) == identity(Path(out)):
             raise UsageError(f"{out}: is the input folder; choose another output folder")
         files, unlisted = images.find_below(path, out, kind.endings, kind.name, kind.others)
         name = Path(path.resolve().name) if len(paths) > 1 else Path()
@@ -119,14 +119,13 @@ def plan(
     else:
         jobs = _apart(sources, lambda each, stem: _target(each, stem, out, ending or kind.ending(each.path), scale))
     _check_names(jobs)
-    results = _identities(target for _, target in jobs)
-    inputs = _identities(path for path, _ in jobs)
+    inputs, results = {identity(path) for path, _ in jobs}, {identity(target) for _, target in jobs}
     for path, target in jobs:
-        if _same(path, target):
+        if identity(path) == identity(target):
             raise UsageError(f"{target}: is the input; choose another output")
-        if not skip_existing and _identities([target]) & inputs:
+        if not skip_existing and identity(target) in inputs:
             raise UsageError(f"{target}: is an input, and would be the output for {path}; choose a folder with -o")
-    return [(path, target) for path, target in jobs if not _identities([path]) & results]
+    return [(path, target) for path, target in jobs if identity(path) not in results]
 
 
 def remaining(jobs: Sequence[Job], skip_existing: bool, overwrite: bool) -> tuple[list[Job], list[Path]]:
@@ -228,20 +227,3 @@ def _check_names(jobs: Iterable[Job]) -> None:
         other = sources.setdefault(target, path)
         if other != path:
             raise UsageError(f"{other} and {path} would both be written as {target}; rename one")
-
-
-def _same(source: Path, target: Path) -> bool:
-    """Whether two paths are the same file or folder, by whatever links and names."""
-    return bool(_identities([source]) & _identities([target]))
-
-
-def _identities(paths: Iterable[Path]) -> set[tuple[int, int]]:
-    """Device and inode of those files that exist."""
-    identities = set()
-    for path in paths:
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        identities.add((status.st_dev, status.st_ino))
-    return identities

@@ -51,11 +51,10 @@ def exif_of(image: Image) -> tuple[bytes | None, str]:
                     kept[ifd] = tags
             if len(kept):
                 return _bytes(kept), ""
+        damaged = len(stored or b"") > _EMPTY and not len(found)
     except Exception:
-        return None, "its EXIF is damaged and left out"
-    if stored and len(stored) > _EMPTY and not len(found):
-        return None, "its EXIF is damaged and left out"
-    return None, ""
+        damaged = True
+    return None, "its EXIF is damaged and left out" if damaged else ""
 
 
 def exif_for(exif: bytes, size: tuple[int, int]) -> bytes:

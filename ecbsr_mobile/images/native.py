@@ -27,17 +27,15 @@ LIBTIFF = re.compile(rb"^(?:tempfile\.tif|_?TIFF\w*|\w+(?:Decode|Lib)\w*): [^\n]
 _DAMAGE = re.compile("Corrupt|Premature|Inconsistent|Invalid|error")
 
 
-def decode(data: bytes, flags: str) -> tuple[NDArray[Any] | None, str]:
+def decode(data: bytes, *flags: str) -> tuple[NDArray[Any] | None, str]:
     """The pixels of a file in OpenCV's order, or None if it cannot be decoded, and what is damaged.
 
     Args:
         data: the content of the file.
-        flags: names of `cv2.IMREAD_…`, joined by `|`.
+        *flags: names of `cv2.IMREAD_…`.
     """
     cv2 = opencv()
-    value = 0
-    for name in flags.split("|"):
-        value |= getattr(cv2, f"IMREAD_{name}")
+    value = sum(getattr(cv2, f"IMREAD_{name}") for name in flags)
     with messages(_MESSAGES) as text:
         try:
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), value)

@@ -37,7 +37,7 @@ _SIGNATURES = {
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """For a thread at a time: without Pillow's warnings of damaged EXIF, which do not name the file."""
+    """Hide Pillow's warnings of damaged EXIF, which do not name the file; one thread at a time."""
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

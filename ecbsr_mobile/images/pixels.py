@@ -43,9 +43,8 @@ class Planes:
 
     def upright(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Color and alpha, turned as the orientation says."""
-        return _turned(self.color, self.orientation), (
-            None if self.alpha is None else _turned(self.alpha, self.orientation)
-        )
+        alpha = None if self.alpha is None else _turned(self.alpha, self.orientation)
+        return _turned(self.color, self.orientation), alpha
 
 
 def planes_of(image: Image, layout: str, notes: list[str]) -> Planes:
@@ -67,12 +66,11 @@ def planes_of(image: Image, layout: str, notes: list[str]) -> Planes:
     if mode in ("CMYK", "LAB", "YCbCr"):
         return Planes(_array(metadata.to_srgb(image, notes)), None, orientation)
     transparent = image.has_transparency_data
-    gray = mode in ("1", "L", "LA", "La")
-    target = ("LA" if transparent else "L") if gray else ("RGBA" if transparent else "RGB")
-    if gray and transparent and mode in ("1", "L"):
+    if transparent and mode in ("1", "L"):
         value = int(image.info["transparency"]) * _GRAY_STEP.get(layout, 1)
         plane = _array(image.convert("L"))
         return Planes(plane, np.where(plane[:, :, 0] == value, 0, 255).astype(np.uint8), orientation)
+    target = ("L" if mode in ("1", "L", "LA", "La") else "RGB") + "A" * transparent
     values = _array(image if mode == target else image.convert(target))
     if not transparent:
         return Planes(values, None, orientation)

@@ -19,7 +19,6 @@ from .pixels import Planes, planes_of
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-
 _HEIF_HEADER = 65536  # bytes in which its properties are
 
 
@@ -49,10 +48,8 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
         except Exception as error:  # each of Pillow's readers has its own errors
             raise EcbsrError(f"{path}: is truncated or damaged ({reason(error)}); use a complete file") from None
         exif, exif_note = metadata.exif_of(image)
-        notes.append(exif_note)
         icc, icc_note = metadata.icc_of(image, planes)
-        notes.append(icc_note)
-    for note in filter(None, notes):
+    for note in filter(None, [*notes, exif_note, icc_note]):
         warnings.warn(f"{path}: {note}", UserWarning, stacklevel=2)
     color, alpha = planes.upright()
     return Picture(color, alpha, icc, exif)
@@ -130,12 +127,12 @@ def _jpeg(image: ImageFile, file: IO[bytes], notes: list[str]) -> Planes:
     data = file.read()
     orientation = metadata.orientation_of(image)
     if image.mode in ("L", "RGB"):
-        pixels, damage = native.decode(data, ("GRAYSCALE" if image.mode == "L" else "COLOR") + "|IGNORE_ORIENTATION")
+        pixels, damage = native.decode(data, "GRAYSCALE" if image.mode == "L" else "COLOR", "IGNORE_ORIENTATION")
         if pixels is None:
             raise EcbsrError(f"is truncated or damaged{f' ({damage})' if damage else ''}; use a complete file")
         planes = Planes.from_opencv(pixels, orientation)
     else:
-        _, damage = native.decode(data, "REDUCED_GRAYSCALE_8|IGNORE_ORIENTATION")
+        _, damage = native.decode(data, "REDUCED_GRAYSCALE_8", "IGNORE_ORIENTATION")
         image.load()
         planes = planes_of(image, "", notes)
     if damage:

@@ -27,23 +27,9 @@ SAME_PADDING = 0
 MAX_LABEL = 80
 """Longest name of a tensor or operator in a message, in characters."""
 
-TYPE_NAMES = {
-    "float32": "FLOAT32",
-    "float16": "FLOAT16",
-    "float64": "FLOAT64",
-    "int8": "INT8",
-    "int16": "INT16",
-    "int32": "INT32",
-    "int64": "INT64",
-    "uint8": "UINT8",
-    "uint16": "UINT16",
-    "uint32": "UINT32",
-    "uint64": "UINT64",
-    "bool": "BOOL",
-    "complex64": "COMPLEX64",
-    "complex128": "COMPLEX128",
-}
-"""NumPy's name of a type → the TFLite schema's."""
+_NAMES = "float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool complex64 complex128"
+DTYPES = {name.upper(): np.dtype(name) for name in _NAMES.split()}
+"""The schema's name of a type → NumPy's type, which has the same name in lower case."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +66,7 @@ class Tensor:
     @property
     def type_name(self) -> str:
         """The schema's name of the type, such as "INT8"."""
-        return self.kind or TYPE_NAMES[self.dtype.name]
+        return self.kind or self.dtype.name.upper()
 
     @property
     def label(self) -> str:

@@ -44,7 +44,7 @@ class ImageTensor:
         tensor: its data type, quantization and shape.
         channels_first: the layout is NCHW instead of NHWC.
         values: the real values of black and white.
-        others: what they can be as well, where the file does not say it, so that `values` is assumed.
+        others: the other possible ones, where the file does not record them and `values` is assumed.
     """
 
     tensor: Tensor

@@ -1,8 +1,8 @@
 """Run a model once; the program of the process that `isolated.run` starts.
 
-    python -P isolated_worker.py MODEL.tflite INPUT OUTPUT
+    python -P isolated_worker.py LENGTH < MODEL-AND-INPUT > OUTPUT
 
-INPUT and OUTPUT are files of raw tensor bytes. Imports NumPy and the TFLite interpreter only.
+The first LENGTH bytes are the `.tflite`, the others those of its input. Imports NumPy and the TFLite interpreter only.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 
-def run(model: str, source: str, target: str) -> None:
-    """Write the output of `model` for the input in the file `source` to the file `target`."""
-    interpreter = Interpreter(model_path=model)
+def run(model: bytes, values: bytes) -> bytes:
+    """The output of `model` for the stored input `values`."""
+    interpreter = Interpreter(model_content=model)
     interpreter.allocate_tensors()
     tensor = interpreter.get_input_details()[0]
-    interpreter.set_tensor(tensor["index"], np.fromfile(source, tensor["dtype"]).reshape(tensor["shape"]))
+    interpreter.set_tensor(tensor["index"], np.frombuffer(values, tensor["dtype"]).reshape(tensor["shape"]))
     interpreter.invoke()
-    interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).tofile(target)
+    result: np.ndarray = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    return result.tobytes()
 
 
 if __name__ == "__main__":
-    run(*sys.argv[1:])
+    length, content = int(sys.argv[1]), sys.stdin.buffer.read()
+    sys.stdout.buffer.write(run(content[:length], content[length:]))

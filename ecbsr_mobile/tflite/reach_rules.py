@@ -215,11 +215,9 @@ def _concatenation(step: Step) -> list[Reach]:
     shape = step.shapes[0]
     axis = step.node.options.axis % len(shape)
     total = sum(reach.shape[axis + 1] for reach in step.operands if reach is not None)
-    if any(reach is None for reach in step.operands):
-        missing = (shape[axis] - total) // sum(reach is None for reach in step.operands)
-        empty = np.full((4, *shape[:axis], missing, *shape[axis + 1 :]), NONE, np.int16)
-        return [np.concatenate([empty if reach is None else reach for reach in step.operands], axis + 1)]
-    return [np.concatenate([step.at(i) for i in range(len(step.operands))], axis + 1)]
+    missing = (shape[axis] - total) // max(sum(reach is None for reach in step.operands), 1)
+    empty = np.full((4, *shape[:axis], missing, *shape[axis + 1 :]), NONE, np.int16)
+    return [np.concatenate([empty if reach is None else reach for reach in step.operands], axis + 1)]
 
 
 def _pad(step: Step) -> list[Reach]:
@@ -245,13 +243,9 @@ def _strided_slice(step: Step) -> list[Reach]:
 
 
 def _split(step: Step) -> list[Reach]:
-    axis = step.constant(0)[0] % len(step.shapes[0])
-    return np.split(step.at(1), len(step.shapes), axis + 1)
-
-
-def _split_v(step: Step) -> list[Reach]:
-    axis = step.constant(2)[0] % len(step.shapes[0])
-    return np.split(step.first, np.cumsum([shape[axis] for shape in step.shapes])[:-1], axis + 1)
+    source, place = (step.at(1), 0) if step.node.operator == "SPLIT" else (step.first, 2)
+    axis = step.constant(place)[0] % len(step.shapes[0])
+    return np.split(source, np.cumsum([shape[axis] for shape in step.shapes])[:-1], axis + 1)
 
 
 def _reduction(step: Step) -> list[Reach]:
@@ -298,7 +292,7 @@ _RULES: dict[str, Callable[[Step], list[Reach]]] = {
     "SOFTMAX": _over_channels,
     "SPACE_TO_DEPTH": _space_to_depth,
     "SPLIT": _split,
-    "SPLIT_V": _split_v,
+    "SPLIT_V": _split,
     "SQUEEZE": lambda step: [step.first.reshape(4, *step.shapes[0])],
     "STRIDED_SLICE": _strided_slice,
     "SUM": _reduction,

@@ -16,7 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from ..errors import EcbsrError
-from .graph import TYPE_NAMES, Graph, Node, Quantization, Signature, Tensor, short_name
+from .graph import DTYPES, Graph, Node, Quantization, Signature, Tensor, short_name
 
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
@@ -39,8 +39,7 @@ _OTHERS = {
     b"<": "a web page, not the file; download the file itself",
     b"PK": "an archive; unpack it and name the .tflite file in it",
 }
-"""What begins so, in the first 8 bytes, and is taken for a `.tflite` file."""
-_DTYPES = {name: np.dtype(numpy_name) for numpy_name, name in TYPE_NAMES.items()}
+"""First bytes of what people take for a `.tflite` file → what it is, and what to do."""
 
 
 def read(source: bytes | str | os.PathLike[str], name: str = "the model") -> Graph:
@@ -63,9 +62,9 @@ def read(source: bytes | str | os.PathLike[str], name: str = "the model") -> Gra
 
 
 def with_text_names(data: bytes) -> bytes:
-    """The bytes of a file that `read` accepts, with names of tensors that are UTF-8: else "?" for each foreign byte.
+    """A file that `read` accepts, with "?" for each byte of a tensor's name that is not UTF-8.
 
-    LiteRT runs the others, too, but its Python interpreter cannot describe their tensors.
+    LiteRT runs it as it is, too, but its Python interpreter cannot describe such a tensor.
     """
     subgraph = schema.Model.GetRootAs(data, 0).Subgraphs(0)
     tables = [subgraph.Tensors(number) for number in range(subgraph.TensorsLength())]
@@ -189,18 +188,18 @@ class _Reader:
         quantization, details = self.quantization(table.Quantization(), label)
         sparsity = schema.SparsityParametersT.InitFromObj(table.Sparsity()) if table.Sparsity() else None
         data = self.buffer(table.Buffer())
-        if data is not None and kind in _DTYPES and sparsity is None:
-            if data.nbytes != math.prod(shape) * _DTYPES[kind].itemsize:
+        if data is not None and kind in DTYPES and sparsity is None:
+            if data.nbytes != math.prod(shape) * DTYPES[kind].itemsize:
                 raise _Corrupt(f"constant {label} of shape {list(shape)} has {data.nbytes} bytes; it is corrupt")
-            data = data.view(_DTYPES[kind]).reshape(shape)
+            data = data.view(DTYPES[kind]).reshape(shape)
         return Tensor(
             name=name,
             shape=shape,
-            dtype=_DTYPES.get(kind, np.dtype(np.uint8)),
+            dtype=DTYPES.get(kind, np.dtype(np.uint8)),
             data=data,
             quantization=quantization,
             signature=signature if signature and -1 in signature else None,
-            kind="" if kind in _DTYPES else kind,
+            kind="" if kind in DTYPES else kind,
             variable=bool(table.IsVariable()),
             sparsity=sparsity,
             quantization_details=details,

@@ -88,12 +88,12 @@ def _field(graph: Graph, scale: int) -> ReceptiveField:
     if is_channels_first(graph, "output"):
         result = result.transpose(0, 1, 3, 4, 2)
     height, width, _ = image_shape(graph)
+    reach = result.max(axis=4)  # [4, 1, H, W]
     radius, step = 0, 1
     for first, length, axes in ((0, height, (1, 3)), (2, width, (1, 2))):
         position = np.arange(length * scale) // scale
-        wide = result.max(axis=4)
-        before, after = (wide[first + k].max(axis=tuple(a - 1 for a in axes)) for k in (0, 1))
-        low, high = -before.astype(int), after.astype(int)
+        before, after = reach[first : first + 2].max(axis=axes).astype(int)
+        low, high = -before, after
         radius = max(radius, int((position - low).max()), int((high - position).max()))
         period = _period(low, high, length, scale)
         if period is None:

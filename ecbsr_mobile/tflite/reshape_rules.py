@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -113,13 +112,10 @@ def _expand_dims(call: Call) -> Inferred:
     return Inferred([(*shape[:axis], 1, *shape[axis:])])
 
 
-def _items(values: Any) -> list[int]:
-    return [] if values is None else [int(value) for value in values]
-
-
 def _squeeze(call: Call) -> Inferred:
     shape = call.operand(0).shape
-    axes = {axis_of(axis, len(shape)) for axis in _items(call.options.squeezeDims)}
+    stated = call.options.squeezeDims
+    axes = set() if stated is None else {axis_of(int(axis), len(shape)) for axis in stated}
     axes = axes or {axis for axis, size in enumerate(shape) if size == 1}
     if any(shape[axis] != 1 for axis in axes):
         raise CannotInfer(f"it removes dimensions of {list(shape)} that are not 1")

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import EcbsrError, UsageError
-from . import shape_inference, shape_values
+from . import shape_values
 from .four_pixels import with_four_pixels, without_four_pixels
 from .graph import Graph, Node, Tensor, image_input, image_shape, input_size, is_channels_first
+from .shape_call import Call, CannotInfer, Operand
+from .shape_inference import infer
 
 MAX_SIDE = 2**16
 PROBE_SIZE = (48, 32)
@@ -26,11 +28,15 @@ def at_size(graph: Graph, width: int, height: int) -> Graph:
 
     Raises:
         UsageError: a side is not in 1..65536.
-        EcbsrError: there is no shape rule for an operator, or the model does not support the size.
+        EcbsrError: there is no shape rule for an operator, the model does not support the size, or it runs another
+            subgraph.
     """
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise UsageError(f"a size of {width}x{height} is not possible; use 1 to {MAX_SIDE} pixels each way")
-    graph = first_subgraph(graph)
+    call = subgraph_call(graph)
+    if graph.subgraphs > 1 and call is not None:
+        raise EcbsrError(f"the model cannot be given another size: its {call.label} runs another subgraph")
+    graph = replace(graph, subgraphs=1)
     plain = without_four_pixels(graph)
     if plain is not None:
         return with_four_pixels(at_size(plain, width, height))
@@ -42,7 +48,7 @@ def at_size(graph: Graph, width: int, height: int) -> Graph:
     for number, node in enumerate(graph.nodes):
         try:
             sizing.add(node)
-        except shape_inference.CannotInfer as error:
+        except CannotInfer as error:
             raise EcbsrError(
                 f"the model cannot be given the size {width}x{height}: at node {number}, {node.label}, {error}"
             ) from None
@@ -54,18 +60,6 @@ def at_size(graph: Graph, width: int, height: int) -> Graph:
 def subgraph_call(graph: Graph) -> Node | None:
     """The first node that runs another subgraph, if there is one."""
     return next((node for node in graph.nodes if node.operator in CALLS), None)
-
-
-def first_subgraph(graph: Graph) -> Graph:
-    """The graph as the only one of its file.
-
-    Raises:
-        EcbsrError: it runs another subgraph.
-    """
-    call = subgraph_call(graph)
-    if graph.subgraphs > 1 and call is not None:
-        raise EcbsrError(f"the model cannot be given another size: its {call.label} runs another subgraph")
-    return replace(graph, subgraphs=1)
 
 
 def scale_of(graph: Graph) -> int:
@@ -132,7 +126,7 @@ class _Sizing:
 
     def add(self, node: Node) -> None:
         call = self.call(node)
-        inferred = shape_inference.infer(call)
+        inferred = infer(call)
         self.shapes.update(zip(node.outputs, inferred.shapes, strict=True))
         before = replace(call, operands=[self._before(i, o) for i, o in zip(node.inputs, call.operands, strict=True)])
         for values, found in ((self.values, call), (self.old_values, before)):
@@ -148,8 +142,8 @@ class _Sizing:
             self.tensors.append(replace(old, shape=data.shape, data=data, signature=None))
         self.nodes.append(replace(node, inputs=tuple(inputs)))
 
-    def call(self, node: Node) -> shape_inference.Call:
-        operands: list[shape_inference.Operand | None] = []
+    def call(self, node: Node) -> Call:
+        operands: list[Operand | None] = []
         for index in node.inputs:
             if index < 0:
                 operands.append(None)
@@ -157,15 +151,15 @@ class _Sizing:
             tensor = self.source.tensors[index]
             fixed = tensor.data is not None or tensor.variable or 0 in tensor.shape
             if not fixed and index not in self.shapes:
-                raise shape_inference.CannotInfer(f"its input {tensor.label} is not computed by an earlier node")
+                raise CannotInfer(f"its input {tensor.label} is not computed by an earlier node")
             shape, value, old = self.shapes.get(index, tensor.shape), self.values.get(index), self.old_values.get(index)
             follows = value is not None and (old is None or not np.array_equal(value, old))
             known = tensor.data if value is None else value
-            operands.append(shape_inference.Operand(shape, _declared(tensor), known, follows))
+            operands.append(Operand(shape, _declared(tensor), known, follows))
         outputs = [_declared(self.source.tensors[i]) for i in node.outputs]
-        return shape_inference.Call(node.operator, node.options, operands, outputs)
+        return Call(node.operator, node.options, operands, outputs)
 
-    def _before(self, index: int, operand: shape_inference.Operand | None) -> shape_inference.Operand | None:
+    def _before(self, index: int, operand: Operand | None) -> Operand | None:
         """An input as it is at the old size."""
         if operand is None:
             return None

@@ -13,9 +13,7 @@ import numpy as np
 
 from .graph import SAME_PADDING
 from .reshape_rules import RESHAPE_RULES
-from .shape_call import MAX_DIMENSION, Call, CannotInfer, Inferred, Operand, Shape, axis_of, names
-
-__all__ = ["Call", "CannotInfer", "Inferred", "Operand", "infer"]
+from .shape_call import MAX_DIMENSION, Call, CannotInfer, Inferred, Shape, axis_of, names
 
 
 def infer(call: Call) -> Inferred:

@@ -55,7 +55,7 @@ IMAGENET = ValueRange(
 """RGB in [0, 1] without the mean of ImageNet's images, divided by their standard deviation."""
 
 CENTERED_RANGES = (ValueRange((-0.5,), (0.5,)), _OFFSET, IMAGENET)
-"""About what they use where the mean of their images was subtracted."""
+"""What they use, about, where the mean was subtracted from their images."""
 
 
 def integer_scale(tensor: Tensor) -> tuple[float, int] | None:

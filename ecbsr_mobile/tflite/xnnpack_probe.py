@@ -25,9 +25,6 @@ WORKER = Path(__file__).with_name("xnnpack_probe_worker.py")
 
 LOAD_SECONDS = 120.0  # safety net: a large model allocates for a few seconds
 
-RUNTIME = f"ai-edge-litert {version('ai-edge-litert')}"
-MACHINE = platform.machine()
-
 
 @dataclass(frozen=True)
 class XnnpackReport:
@@ -50,8 +47,8 @@ class XnnpackReport:
     partitions: int
     others: tuple[str, ...] = ()
     error: str = ""
-    runtime: str = RUNTIME
-    machine: str = MACHINE
+    runtime: str = f"ai-edge-litert {version('ai-edge-litert')}"
+    machine: str = platform.machine()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
@@ -38,9 +37,8 @@ def event_file(folder: Path, step: int) -> Iterator[Callable[[Report], None]]:
     with SummaryWriter(str(folder), purge_step=purge, flush_secs=1, filename_suffix=f".{step}") as writer:
 
         def write(report: Report) -> None:
-            for name, value in asdict(report).items():
-                if name in ("loss", "psnr", "lr"):
-                    writer.add_scalar(name, value, report.step)
+            for name in ("loss", "psnr", "lr"):
+                writer.add_scalar(name, getattr(report, name), report.step)
 
         yield write
 

@@ -98,21 +98,20 @@ def check_apart(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str 
     Raises:
         UsageError: one is.
     """
-    read = {_identity(Path(path)) for path in inputs}
+    read = {identity(Path(path)) for path in inputs}
     written: set[object] = set()
     for target in map(Path, outputs):
         if _is_stream(target):
             continue
-        identity = _identity(target)
-        if identity in read:
+        if identity(target) in read:
             raise UsageError(f"{target}: is an input; choose another output")
-        if identity in written:
+        if identity(target) in written:
             raise UsageError(f"{target}: would be written twice; choose another output")
-        written.add(identity)
+        written.add(identity(target))
 
 
-def _identity(path: Path) -> object:
-    """What two names of one file have in common."""
+def identity(path: Path) -> object:
+    """What all names of one file or folder have in common, also where there is none yet."""
     try:
         status = path.stat()
     except OSError:
@@ -188,7 +187,7 @@ def _copy_to_stream(source: Path, target: Path) -> None:
     except BrokenPipeError:
         raise  # the reader has seen enough
     except OSError as error:
-        raise EcbsrError(f"cannot write {target}: {error.strerror or error}") from None
+        raise _not_written(target, error) from None
 
 
 def umask() -> int:

@@ -35,18 +35,14 @@ _shown: list[RichProgress] = []  # the display on the terminal, if there is one
 
 def bar(items: Sequence[T], label: str) -> Iterable[T]:
     """Iterate over `items` with a progress bar, if standard error is a terminal and the command is not `--quiet`."""
-    return _with_bar(items, label) if _bars_are_wanted() else items
-
-
-def _bars_are_wanted() -> bool:
-    return sys.stderr.isatty() and not verbosity.is_quiet()
-
-
-def _with_bar(items: Sequence[T], label: str) -> Iterator[T]:
     with bars() as update:
         for done, item in enumerate(items):
             update(label, label, done, len(items))
             yield item
+
+
+def _bars_are_wanted() -> bool:
+    return sys.stderr.isatty() and not verbosity.is_quiet()
 
 
 @contextmanager
@@ -78,8 +74,8 @@ def bars() -> Iterator[Callable[..., None]]:
 
 
 @contextmanager
-def counting(label: str, unit: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Yield a function that is called with what is done so far: the bar shows how many `unit` a second.
+def counting(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Yield a function that is called with the number of frames done so far: the bar shows frames a second.
 
     `total` may be an estimate, or None.
     """
@@ -88,7 +84,7 @@ def counting(label: str, unit: str, total: int | None) -> Iterator[Callable[[int
 
         def count(done: int) -> None:
             speed = done / max(time.monotonic() - start, 1e-9)
-            update(label, f"{label}, {done} {unit}, {speed:.1f} {unit}/s", done, total and max(done, total))
+            update(label, f"{label}, {done} frames, {speed:.1f} frames/s", done, total and max(done, total))
 
         yield count
 

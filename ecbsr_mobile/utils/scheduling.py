@@ -19,7 +19,7 @@ def usable_cores() -> set[int]:
 
 @contextmanager
 def kept_scheduling() -> Iterator[None]:
-    """Give each thread the present scheduling again, whatever a library does to it and to the threads that it starts.
+    """Restore the scheduling of all threads at the end, whatever a library does to them and to those that it starts.
 
     SVT-AV1 asks for real time at the highest priority, which root gets: nothing else would run on the machine, and
     children would inherit it.

@@ -30,7 +30,7 @@ def last_line(output: str | bytes, default: str = "") -> str:
 
 
 def named(name: str, sentence: str) -> str:
-    """The sentence after the name of what it is about, where it does not begin with it."""
+    """The sentence, after the name of what it is about unless it begins with that name."""
     return sentence if sentence.startswith(name) else f"{name}: {sentence}"
 
 

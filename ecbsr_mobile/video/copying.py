@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EcbsrError
 from .decode import Span
+from .files import MUXERS
 from .probe import ffmpeg_errors
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _STALE = (
     "compatible_brands", "rotate", "handler_name", "vendor_id", "timecode", "creation_time",
     "alpha_mode",
 )  # fmt: skip
-_MUXERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}  # of outputs that are proposed
+_PROPOSED = (".mkv", ".mp4", ".mov")  # outputs for what another one cannot hold
 _PCM = {"u8": "pcm_u8", "s16": "pcm_s16le", "s32": "pcm_s32le", "flt": "pcm_f32le", "dbl": "pcm_f64le"}
 """Sample format → the encoder that keeps it as it is."""
 
@@ -170,20 +171,20 @@ class Copier:
         elif stream.type == "audio" and target.format.name == "matroska" and (pcm := _pcm(stream)):
             added = target.add_stream(pcm, rate=stream.rate, layout=stream.layout.name)
             self.notes.append(f"{_text(stream)}, which Matroska cannot hold, becomes {pcm}")
-        elif stream.type == "audio" or any(_holds(muxer, stream) for muxer in _MUXERS.values()):
+        elif stream.type == "audio" or any(_holds(MUXERS[ending], stream) for ending in _PROPOSED):
             raise EcbsrError(self._refused([stream]))
         else:
             self.notes.append(f"{_text(stream)} is left out, since no output can hold it")
             return
         if stream.type != "attachment":
             added.disposition = stream.disposition
-            added.metadata.update(_kept(stream.metadata))
+            copy_metadata(stream, added)
         self._streams[stream.index] = added
 
     def _refused(self, streams: Sequence[Any]) -> str:
         """A sentence about streams that the output cannot hold, with an output that can."""
-        others = [ending for ending in _MUXERS if Path(self._output).suffix.lower() != ending]
-        fitting = [ending for ending in others if all(_holds(_MUXERS[ending], stream) for stream in streams)]
+        others = [ending for ending in _PROPOSED if Path(self._output).suffix.lower() != ending]
+        fitting = [ending for ending in others if all(_holds(MUXERS[ending], stream) for stream in streams)]
         if not fitting and ".mkv" in others and all(stream.type == "audio" for stream in streams):
             fitting = [".mkv"]  # as PCM
         remedy = f"choose an output that ends in {fitting[0]}" if fitting else "remove it from the clip first"
@@ -228,11 +229,7 @@ def _text(stream: Any) -> str:
 
 def copy_metadata(source: Any, target: Any) -> None:
     """Titles, languages and the like of a container or a stream."""
-    target.metadata.update(_kept(source.metadata))
-
-
-def _kept(metadata: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in metadata.items() if not key.lower().startswith(_STALE)}
+    target.metadata.update({key: value for key, value in source.metadata.items() if not key.lower().startswith(_STALE)})
 
 
 def _in_span(chapters: list[Any], span: Span, start: Fraction) -> list[Any]:

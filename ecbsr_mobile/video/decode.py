@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EcbsrError
 from .planes import planes_of
+from .probe import filter_graph, time_base_of
 
 if TYPE_CHECKING:
     import av
@@ -54,7 +55,7 @@ class Decoder:
     def __init__(self, clip: Clip, stream: VideoStream, span: Span, deinterlace: bool | None = False) -> None:
         """`deinterlace`: by FFmpeg's bwdif, a frame for two fields; False refuses interlaced ones, None takes all."""
         self._clip, self._stream, self._span, self._deinterlace = clip, stream, span, deinterlace
-        self._time_base = Fraction(stream.time_base or Fraction(1, 1000))
+        self._time_base = time_base_of(stream)
         self._origin = origin(stream)
         self._format = ""
         self._graph: Graph | None = None
@@ -82,7 +83,7 @@ class Decoder:
             self._check(frame)
             yield from map(self._decoded, self._in_span(self._progressive(frame)))
         if packet.size == 0 and self._graph is not None:
-            yield from map(self._decoded, self._in_span(self._drained()))
+            yield from map(self._decoded, self._in_span(self._filtered(self._graph, None)))
 
     def _far_before(self, frame: av.VideoFrame) -> bool:
         """Whether a frame lies so far before the span that it may be of any size; bwdif needs those just before."""
@@ -115,37 +116,22 @@ class Decoder:
             yield frame
             return
         if self._graph is None:
-            import av
+            self._graph = filter_graph(frame, self._time_base, ("bwdif", "mode=send_frame:deint=interlaced"))
+        yield from self._filtered(self._graph, frame)
 
-            self._graph = av.filter.Graph()
-            nodes = [
-                self._graph.add_buffer(
-                    width=frame.width, height=frame.height, format=frame.format, time_base=self._time_base
-                ),
-                self._graph.add("bwdif", "mode=send_frame:deint=interlaced"),
-                self._graph.add("buffersink"),
-            ]
-            self._graph.link_nodes(*nodes).configure()
-        self._graph.vpush(frame)
-        yield from self._pulled()
-
-    def _drained(self) -> Iterator[av.VideoFrame]:
-        assert self._graph is not None
-        self._graph.vpush(None)
-        yield from self._pulled()
-
-    def _pulled(self) -> Iterator[av.VideoFrame]:
+    def _filtered(self, graph: Graph, frame: av.VideoFrame | None) -> Iterator[av.VideoFrame]:
+        """What a graph makes of one more frame; None: of the end."""
         import av
 
-        assert self._graph is not None
+        graph.vpush(frame)
         while True:
             try:
-                frame = self._graph.vpull()
+                result = graph.vpull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            if frame.pts is not None and frame.time_base:
-                frame.pts = round(frame.pts * frame.time_base / self._time_base)
-            yield frame
+            if result.pts is not None and result.time_base:
+                result.pts = round(result.pts * result.time_base / self._time_base)
+            yield result
 
     def _in_span(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
         for frame in frames:

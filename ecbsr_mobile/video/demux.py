@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .probe import decodable, opened
+from .probe import decodable, opened, time_base_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -32,7 +32,7 @@ def seek_target(path: Path, time: Fraction) -> int | None:
 
     for earlier in _EARLIER:
         with opened(path) as (source, stream):
-            time_base = Fraction(stream.time_base or Fraction(1, 1000))
+            time_base = time_base_of(stream)
             target = round((time - earlier) / time_base)
             if target <= (stream.start_time or 0):
                 return None

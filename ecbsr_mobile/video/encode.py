@@ -127,7 +127,8 @@ class VideoEncoder:
         context.thread_type = "FRAME"  # x264 would cut each frame into slices, which takes more time
         if clip.aspect:
             context.sample_aspect_ratio = clip.aspect
-        for tag, value in _tags(clip).items():
+        self._tags = _tags(clip)
+        for tag, value in self._tags.items():
             setattr(context, tag, value)
         if encoding.name == "hevc" and container.format.name in ("mp4", "mov", "ipod"):
             context.codec_tag = "hvc1"  # the tag that Apple's players know
@@ -138,7 +139,6 @@ class VideoEncoder:
             context.open()
         self.stream: VideoStream = stream
         self._time_base = time_base
-        self._tags = _tags(clip)
         self._frames = 0
 
     def encode(self, planes: tuple[NDArray[np.unsignedinteger], ...], pts: int, duration: int) -> list[Packet[Any]]:
@@ -171,50 +171,35 @@ def _tags(clip: Clip) -> dict[str, int]:
 
 
 def _options(clip: Clip, encoding: Encoding) -> dict[str, str]:
-    options = {
-        **encoding.codec.options,
-        "crf": str(encoding.crf),
-        "chroma_sample_location": encoding.layout.siting,
-    }
-    if encoding.layout.subsampling != (2, 2):
-        del options["chroma_sample_location"]  # 4:2:0 alone has a choice
+    options = {**encoding.codec.options, "crf": str(encoding.crf)}
+    if encoding.layout.subsampling == (2, 2):  # 4:2:0 alone has a choice
+        options["chroma_sample_location"] = encoding.layout.siting
     if encoding.name == "h264":
-        options["x264-params"] = ":".join(_hdr_h264(clip.hdr))
+        name, own = "x264-params", _hdr_options(clip.hdr, ("mastering-display", "cll"))
     elif encoding.name == "hevc":
-        own = ["log-level=none", f"frame-threads={_THREADS}", *_hdr_hevc(clip.hdr)]
-        options["x265-params"] = ":".join(own)
+        name, own = "x265-params", ["log-level=none", f"frame-threads={_THREADS}"]
+        own += _hdr_options(clip.hdr, ("master-display", "max-cll"))
     else:
-        options["svtav1-params"] = ":".join(_hdr_av1(clip.hdr))
-    return {key: value for key, value in options.items() if value}
+        name, own = "svtav1-params", _hdr_options(clip.hdr, ("mastering-display", "content-light"), in_units=False)
+    return options | ({name: ":".join(own)} if own else {})
 
 
-def _hdr_hevc(hdr: Hdr) -> list[str]:
-    """As libx265 takes it: chromaticity in 1/50000, luminance in 1/10000 cd/m²."""
+def _hdr_options(hdr: Hdr, names: tuple[str, str], in_units: bool = True) -> list[str]:
+    """The encoder's options for mastering display and light level, called `names`.
+
+    `in_units`: chromaticity in 1/50000 and luminance in 1/10000 cd/m², as x264 and x265 take it; else as decimal
+    numbers, as SVT-AV1 does.
+    """
+
+    def text(value: Fraction, units: int) -> str:
+        return str(round(value * units)) if in_units else f"{float(value):.6g}"
+
     options = []
     if hdr.mastering:
-        red, green, blue, white = ([round(v * 50000) for v in hdr.mastering[i : i + 2]] for i in range(0, 8, 2))
-        low, high = (round(value * 10000) for value in hdr.mastering[8:])
-        pairs = (("G", green), ("B", blue), ("R", red), ("WP", white), ("L", (high, low)))
-        options.append("master-display=" + "".join(f"{name}({a},{b})" for name, (a, b) in pairs))
+        colors = [text(value, 50000) for value in hdr.mastering[:8]]
+        low, high = (text(value, 10000) for value in hdr.mastering[8:])
+        red, green, blue, white = (",".join(colors[i : i + 2]) for i in range(0, 8, 2))
+        options.append(f"{names[0]}=G({green})B({blue})R({red})WP({white})L({high},{low})")
     if hdr.light:
-        options.append(f"max-cll={hdr.light[0]},{hdr.light[1]}")
-    return options
-
-
-def _hdr_h264(hdr: Hdr) -> list[str]:
-    """As libx264 takes it, in the units of libx265."""
-    names = {"master-display": "mastering-display", "max-cll": "cll"}
-    return [f"{names[key]}={value}" for key, value in (option.split("=") for option in _hdr_hevc(hdr))]
-
-
-def _hdr_av1(hdr: Hdr) -> list[str]:
-    """As SVT-AV1 takes it: decimal numbers."""
-    options = []
-    if hdr.mastering:
-        red, green, blue, white = ([float(v) for v in hdr.mastering[i : i + 2]] for i in range(0, 8, 2))
-        low, high = (float(value) for value in hdr.mastering[8:])
-        pairs = (("G", green), ("B", blue), ("R", red), ("WP", white), ("L", (high, low)))
-        options.append("mastering-display=" + "".join(f"{name}({a:.6g},{b:.6g})" for name, (a, b) in pairs))
-    if hdr.light:
-        options.append(f"content-light={hdr.light[0]},{hdr.light[1]}")
+        options.append(f"{names[1]}={hdr.light[0]},{hdr.light[1]}")
     return options

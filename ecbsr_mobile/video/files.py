@@ -13,8 +13,10 @@ READABLE = (
 )  # fmt: skip
 """File name extensions of clips."""
 
-WRITABLE = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
-"""Those of clips that can be written."""
+MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+"""Those of clips that can be written → FFmpeg's name of the format."""
+
+WRITABLE = tuple(MUXERS)
 
 
 def is_clip(path: str | os.PathLike[str]) -> bool:

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from ..tflite_model import SizedTflite
     from ..upscaling import Model
+    from .chroma import Plane
     from .probe import Clip
-
-    Plane = NDArray[np.unsignedinteger]
 
 LumaRunner = Callable[["Plane"], "Plane"]
 """Luma [H, W] of a layout → [s·H, s·W] of the same."""

@@ -20,8 +20,8 @@ from .copying import MICROSECOND, Copier, copy_metadata
 from .decode import Decoded, Decoder, Span, origin
 from .demux import Demuxer, seek_target
 from .encode import Encoding, VideoEncoder, encoding_for
-from .files import check_format
-from .probe import Clip, ffmpeg_errors, opened, probe
+from .files import MUXERS, check_format
+from .probe import Clip, ffmpeg_errors, opened, probe, time_base_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -108,18 +108,11 @@ def upscale_clip(
     with atomic_write(output, overwrite) as temporary, ffmpeg_errors(output, "written"):
         import av
 
-        with av.open(str(temporary), "w", format=_muxer(output), options=_muxer_options(output)) as target:
+        muxer = MUXERS[Path(output).suffix.lower()]
+        # The index first, so that a clip on a web server plays at once; and no version numbers in the file.
+        flags = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if muxer in ("mp4", "mov") else {})
+        with av.open(str(temporary), "w", format=muxer, options=flags) as target:
             return _Job(clip, target, output, model, encoding, options).run(count)
-
-
-def _muxer(output: str | os.PathLike[str]) -> str:
-    suffix = Path(output).suffix.lower()
-    return {".mkv": "matroska", ".webm": "webm", ".mov": "mov"}.get(suffix, "mp4")
-
-
-def _muxer_options(output: str | os.PathLike[str]) -> dict[str, str]:
-    # The index first, so that a clip on a web server plays at once; and no version numbers in the file.
-    return {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if _muxer(output) in ("mp4", "mov") else {})
 
 
 class _Job:
@@ -137,7 +130,7 @@ class _Job:
     def run(self, count: Counter | None) -> Result:
         clip, encoding, model = self._clip, self._encoding, self._model
         with opened(clip.path) as (source, stream), ExitStack() as stack:
-            time_base = Fraction(stream.time_base or Fraction(1, 1000))
+            time_base = time_base_of(stream)
             start = _beginning(source) if self._span.whole else origin(stream) * time_base + self._span.start
             with ffmpeg_errors(self._output, "written"):
                 encoder = VideoEncoder(self._target, clip, encoding, time_base, model.scale)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import av
     from numpy.typing import NDArray
 
-    Plane = NDArray[np.unsignedinteger]
+    from .chroma import Plane
 
 UNSPECIFIED_RANGE, LIMITED, FULL = 0, 1, 2  # FFmpeg's AVColorRange
 GBR, BT709 = 0, 1  # its AVColorSpace, ITU-T H.273

@@ -22,6 +22,7 @@ from .rgb import UNSPECIFIED, usual_matrix
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
+    from av.filter import Graph
     from av.video.stream import VideoStream
 
 MAX_PIXELS = 8192 * 4320
@@ -33,6 +34,7 @@ _DEMUXERS = (
     "h264,hevc,m4v,nut,gxf,swf,rm,wtv"
 )
 _PROBED_FRAMES = 10
+_MILLISECOND = Fraction(1, 1000)  # the unit of time stamps where none is stated
 
 
 @dataclass(frozen=True)
@@ -179,18 +181,18 @@ def probe(path: str | os.PathLike[str], max_pixels: int | None = None) -> Clip:
         rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
         aspect = stream.sample_aspect_ratio
         return Clip(
-            Path(path),
-            size,
-            source,
-            Color(first.color_range, matrix, first.color_primaries, first.color_trc),
-            _hdr(side),
-            tuple(sorted(name for name in side if name.startswith(("DYNAMIC_HDR", "DOVI")))),
-            "A53_CC" in side,
-            any(frame.interlaced_frame for frame in frames),
-            min(max(Fraction(rate), Fraction(1, 1000)), Fraction(1000)),
-            _seconds(container, stream),
-            aspect if aspect and aspect != 1 else None,
-            _matrix(side),
+            path=Path(path),
+            size=size,
+            source=source,
+            color=Color(first.color_range, matrix, first.color_primaries, first.color_trc),
+            hdr=_hdr(side),
+            dynamic_hdr=tuple(sorted(name for name in side if name.startswith(("DYNAMIC_HDR", "DOVI")))),
+            captions="A53_CC" in side,
+            interlaced=any(frame.interlaced_frame for frame in frames),
+            rate=min(max(Fraction(rate), Fraction(1, 1000)), Fraction(1000)),
+            seconds=_seconds(container, stream),
+            aspect=aspect if aspect and aspect != 1 else None,
+            matrix=_matrix(side),
         )
 
 
@@ -217,6 +219,21 @@ def decodable(container: InputContainer, stream: VideoStream) -> Iterator[av.Vid
             yield from packet.decode()
 
 
+def filter_graph(frame: av.VideoFrame, time_base: Fraction, *filters: tuple[str, str]) -> Graph:
+    """A graph of filters, each with its arguments, for frames like this one."""
+    import av
+
+    graph = av.filter.Graph()
+    buffer = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=time_base)
+    graph.link_nodes(buffer, *(graph.add(*each) for each in filters), graph.add("buffersink")).configure()
+    return graph
+
+
+def time_base_of(stream: VideoStream) -> Fraction:
+    """The seconds of a unit of a stream's time stamps."""
+    return Fraction(stream.time_base or _MILLISECOND)
+
+
 def _with_transparency(source: Source, stream: VideoStream) -> Source:
     """With a note on the transparency that WebM stores beside VP8 and VP9: FFmpeg's own decoders do not see it."""
     tags = {key.lower(): value for key, value in stream.metadata.items()}
@@ -230,16 +247,10 @@ def _siting(frame: av.VideoFrame) -> str:
 
     Unspecified is left, the default of H.264 and HEVC, except that JPEG's full-range 4:2:0 is centered.
     """
-    import av
     from av import logging
 
-    graph = av.filter.Graph()
-    buffer = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1, 1000)
-    )
-    without = graph.add("sidedata", "mode=delete")
-    info, sink = graph.add("showinfo", "checksum=0"), graph.add("buffersink")
-    graph.link_nodes(buffer, without, info, sink).configure()
+    filters = (("sidedata", "mode=delete"), ("showinfo", "checksum=0"))
+    graph = filter_graph(frame, frame.time_base or _MILLISECOND, *filters)
     level = logging.get_level()
     logging.set_level(logging.INFO)
     try:

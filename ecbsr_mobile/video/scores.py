@@ -15,7 +15,7 @@ from .. import metrics
 from ..errors import EcbsrError
 from .decode import Decoder, Span
 from .demux import Demuxer
-from .probe import Clip, opened, probe
+from .probe import Clip, opened, probe, time_base_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,5 +107,5 @@ def _luma(clip: Clip) -> Iterator[tuple[Fraction, NDArray[Any]]]:
         for packet in Demuxer(container, stream):
             for decoded in decoder.feed(packet):
                 first = decoded.pts if first is None else first
-                time = (decoded.pts - first) * Fraction(stream.time_base or 1)
+                time = (decoded.pts - first) * time_base_of(stream)
                 yield time, decoded.planes[0] / (1 << (clip.source.layout.depth - 8))

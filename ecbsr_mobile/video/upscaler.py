@@ -17,12 +17,10 @@ from .planes import Layout
 from .rgb import conversions
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ..upscaling import Model
+    from .chroma import Plane
     from .probe import Clip
 
-    Plane = NDArray[np.unsignedinteger]
     Upscale = Callable[[tuple[Plane, ...]], tuple[Plane, ...]]
 
 
@@ -57,7 +55,7 @@ def parallel(model: Model, size: tuple[int, int]) -> tuple[int, int]:
     Frames side by side use the cores better than threads within a frame, which wait for each other after each layer.
     """
     cores = len(usable_cores())
-    if model.sized(8, 8) is None:
+    if model.sized(*size) is None:
         return 1, cores
     workers = max(1, min(cores, _PIXELS_AT_ONCE // (size[0] * size[1])))
     return workers, max(1, cores // workers)

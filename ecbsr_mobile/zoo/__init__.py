@@ -50,17 +50,17 @@ def recommended() -> tuple[str, ...]:
 
 
 def for_real_pictures() -> dict[str, str]:
-    """The bundled models for compressed pictures, and the one of the same network for clean pictures of each."""
+    """Bundled model for compressed pictures → the one of the same network for clean pictures."""
     return {name: clean_name(name) for name in names() if REAL in name}
 
 
 def clean_name(name: str) -> str:
-    """The name of the model for clean pictures beside a bundled one, or of that one itself."""
+    """The name of the model of the same network for clean pictures; its own if it is that one."""
     return name.replace(REAL, "")
 
 
 def of_same_network(name: str) -> str:
-    """The name of the model of the same network that was trained on all clean pictures, or of that one itself."""
+    """The name of the model of the same network that was trained on all clean pictures; its own if it is that one."""
     return clean_name(name).replace(FREE, "")
 
 

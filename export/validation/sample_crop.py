@@ -18,7 +18,6 @@ from ecbsr_mobile.tflite import isolated, recipe
 from ecbsr_mobile.tflite.image_io import ImageIO, image_io
 from ecbsr_mobile.tflite.litert_shapes import read_as_litert
 from ecbsr_mobile.tflite_range import settle
-from ecbsr_mobile.utils.guard import TemporaryFolder
 
 from ..resolutions import Size
 
@@ -111,11 +110,7 @@ def _result(model: bytes, io: ImageIO, lr: NDArray[np.uint8], stop: threading.Ev
 
 
 def _stored_result(model: bytes, stored: NDArray[Any], io: ImageIO, stop: threading.Event | None) -> NDArray[Any]:
-    with TemporaryFolder("ecbsr-crop-") as name:
-        path = Path(name) / "model.tflite"
-        path.write_bytes(model)
-        output = isolated.run(path, stored.tobytes(), Path(name), TIMEOUT_SECONDS, stop or threading.Event())
-    return io.output.array(output)
+    return io.output.array(isolated.run(model, stored.tobytes(), TIMEOUT_SECONDS, stop or threading.Event()))
 
 
 def _float_counterpart(graph: tflite.Graph, others: Iterable[bytes]) -> bytes | None:

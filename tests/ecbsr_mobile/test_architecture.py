@@ -13,7 +13,7 @@ from ecbsr_mobile import ECBSR, Architecture, UsageError
 )
 def test_impossible_architectures_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=str(next(iter(wrong.values())))):
-        Architecture(**wrong)  # type: ignore[arg-type]
+        Architecture(**wrong)
 
 
 def test_names() -> None:

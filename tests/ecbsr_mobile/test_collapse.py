@@ -10,7 +10,6 @@ import torch
 from scipy.signal import correlate2d
 from torch import Tensor, nn
 
-from ecbsr_mobile import collapse
 from ecbsr_mobile.ecb import ECB, LAPLACIAN, SOBEL_X, SOBEL_Y
 from tests.helpers.training import randomize
 
@@ -80,27 +79,3 @@ def test_gradients_through_the_collapse_are_those_of_the_branches() -> None:
 
     for ours, expected in zip(gradients(block(x)), gradients(block.forward_branches(x)), strict=True):
         assert (ours - expected).abs().max() <= 1e-11 * max(1.0, float(expected.detach().abs().max()))
-
-
-def test_each_term_equals_its_convolutions(random: np.random.Generator) -> None:
-    """The pure functions, on a padded image."""
-    x = np.pad(random.standard_normal((3, 6, 7)), ((0, 0), (1, 1), (1, 1)))
-    k0, b0 = random.standard_normal((4, 3, 1, 1)), random.standard_normal(4)
-    k1, b1 = random.standard_normal((5, 4, 3, 3)), random.standard_normal(5)
-    scale, bias = random.standard_normal((4, 1, 1, 1)), random.standard_normal(4)
-    middle, edge = correlate(x, k0, b0), np.array(SOBEL_X)
-    mask = np.broadcast_to(edge, (4, 1, 3, 3)).copy()
-    kernels = {
-        "conv3x3": (collapse.conv1x1_then_conv3x3(*map(torch.from_numpy, (k0, b0, k1, b1))), correlate(middle, k1, b1)),
-        "edge": (
-            collapse.conv1x1_then_edge_filter(*map(torch.from_numpy, (k0, b0, scale, mask, bias))),
-            filtered(middle, scale, edge, bias),
-        ),
-        "identity": (
-            (collapse.identity_weight(3, torch.float64, torch.device("cpu")), torch.zeros(3)),
-            x[:, 1:-1, 1:-1],
-        ),
-    }
-    for (weight, bias_of_kernel), expected in kernels.values():
-        result = correlate(x, weight.numpy(), bias_of_kernel.numpy())
-        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-12 * np.abs(expected).max())

@@ -14,7 +14,7 @@ from tests.helpers.training import randomize
 @pytest.mark.parametrize(("scale", "colors"), [(2, 1), (3, 3), (4, 1)])
 @pytest.mark.parametrize("identity", [False, True])
 def test_plain_network_equals_the_branches(scale: int, colors: int, activation: str, identity: bool) -> None:
-    net = ECBSR(2, 16, scale, colors, activation, identity).double()  # type: ignore[arg-type]
+    net = ECBSR(2, 16, scale, colors, activation, identity).double()
     randomize(net, 4)
     x = torch.rand(2, colors, 5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
     y = x

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*where bicubic gives:UserWarnin
 @pytest.fixture(scope="module")
 def cat() -> np.ndarray:
     path = next(path for path in zoo.pictures() if path.stem == "chelsea")
-    return images.read(path).pixels[40:177, 60:251]  # type: ignore[return-value]
+    return images.read(path).pixels[40:177, 60:251]
 
 
 @pytest.fixture
@@ -386,12 +386,8 @@ def test_an_option_that_a_file_cannot_honor_is_refused(tmp_path: Path) -> None:
         open_model(zoo.tflite(zoo.DEFAULT), activation="relu")
     with pytest.raises(UsageError, match="leave out the range 255"):
         open_model(zoo.tflite(zoo.DEFAULT), value_range=255)
-    assert command.main([str(zoo.tflite(zoo.DEFAULT)), "--range", "1", "--data", str(_folder(tmp_path))]) == 0
-
-
-def _folder(path: Path) -> Path:
-    images.write(images.Picture(np.full((64, 64, 3), 90, np.uint8)), path / "one.png")
-    return path
+    images.write(images.Picture(np.full((64, 64, 3), 90, np.uint8)), tmp_path / "one.png")
+    assert command.main([str(zoo.tflite(zoo.DEFAULT)), "--range", "1", "--data", str(tmp_path)]) == 0
 
 
 @pytest.mark.parametrize(("name", "psnr"), [("base7_D4C28_bs16ps64_lr1e-3", 32.86), ("trial11-model_none", 30.82)])

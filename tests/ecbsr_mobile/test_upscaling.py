@@ -46,7 +46,7 @@ def test_tiles_equal_the_whole(cat: Picture, scale: int, colors: int, data: st.D
     whole, tiled = (upscale(image, net, tile=size) for size in (1000, tile))
     assert whole.size == (pixels.shape[1] * scale, pixels.shape[0] * scale)
     np.testing.assert_array_equal(tiled.pixels, whole.pixels)
-    np.testing.assert_array_equal(tiled.alpha, whole.alpha)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(tiled.alpha, whole.alpha)
 
 
 @pytest.mark.parametrize(("height", "width"), [(7, 20_000), (20_000, 7), (18, 4_000), (300, 260)])
@@ -139,8 +139,9 @@ def test_tiny_images(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("content", [b"", b"x" * 100, b"\x1c\x00\x00\x00TFL3" + bytes(40)])
 def test_files_that_are_not_tflite(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.tflite").write_bytes(content)
-    with pytest.raises(EcbsrError, match=r"m\.tflite"):
+    with pytest.raises(EcbsrError, match=r"m\.tflite (is|cannot)") as refused:
         TfliteModel(tmp_path / "m.tflite")
+    assert str(refused.value).count("m.tflite") == 1
     with pytest.raises(EcbsrError, match="no such file"):
         TfliteModel(tmp_path / "none.tflite")
 
@@ -157,4 +158,4 @@ def test_files_that_are_not_tflite(tmp_path: Path, content: bytes) -> None:
 )
 def test_what_is_no_array_of_pixels_is_refused(image: object, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        upscale(image, "ecbsr-m4c8-x2-int8")  # type: ignore[type-var]
+        upscale(image, "ecbsr-m4c8-x2-int8")

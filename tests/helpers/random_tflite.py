@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ecbsr_mobile.tflite import Graph, Node, Quantization, Signature, Tensor
-from ecbsr_mobile.tflite.graph import TYPE_NAMES
+from ecbsr_mobile.tflite.graph import DTYPES
 from ecbsr_mobile.tflite.reader import NEEDED_INPUTS, OPERATOR_NAMES
 
 NAMES = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)  # no surrogates: they have no UTF-8
-DTYPES = st.sampled_from([np.dtype(name) for name in TYPE_NAMES])
+TYPES = st.sampled_from(list(DTYPES.values()))
 INT32 = st.integers(-(2**31), 2**31 - 1)
 OPTIONS = st.one_of(
     st.none(),
@@ -40,7 +40,7 @@ def quantizations(draw: st.DrawFn, shape: tuple[int, ...]) -> Quantization | Non
 def tensors(draw: st.DrawFn, constant: bool) -> Tensor:
     """A constant with values, or an activation whose caller may choose dimensions."""
     shape = tuple(draw(st.lists(st.integers(1, 3) if constant else st.integers(0, 2**31 - 1), max_size=4)))
-    dtype = draw(DTYPES)
+    dtype = draw(TYPES)
     data = draw(arrays(dtype, shape)) if constant else None
     chosen = draw(st.lists(st.booleans(), min_size=len(shape), max_size=len(shape)))
     signature = None

@@ -57,7 +57,7 @@ def test_no_control_character_reaches_the_terminal(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         common.parser("ecbsr-train", "").parse_args([EVIL])
     with pytest.raises(SystemExit):
-        common.run(fail)  # type: ignore[arg-type]
+        common.run(fail)
     printed = capsys.readouterr()
     for text, count in ((printed.out, 4), (printed.err, 3)):
         assert text.count("a?[2J?31m?b") == count

@@ -68,4 +68,3 @@ def test_a_very_narrow_terminal_stacks_the_rows() -> None:
 
 def test_numbers_of_a_column_have_the_same_decimals_and_zero_has_no_sign() -> None:
     assert tables.aligned([12.5, None, -0.0004, 100], 2) == ["12.50", "-", "0.00", "100.00"]
-    assert tables.aligned([-0.06, None], 1, missing="") == ["-0.1", ""]

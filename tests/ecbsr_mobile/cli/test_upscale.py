@@ -195,7 +195,7 @@ def test_format_and_quality(work: Path) -> None:
     for name, quality in {"a.jpg": 95, "b.jpg": 40}.items():
         Image.fromarray(pixels["a.tif"]).save(work / "by-pillow.jpg", quality=quality)
         with Image.open(work / "by-pillow.jpg") as image:
-            assert tables[name] == image.quantization  # type: ignore[attr-defined]
+            assert tables[name] == image.quantization
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,7 @@ from PIL import Image
 from skimage import color
 
 from ecbsr_mobile import images
-
-
-def noise(random: np.random.Generator, *shape: int, dtype: type = np.uint8) -> np.ndarray:
-    return random.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+from tests.ecbsr_mobile.images.conftest import noise
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -160,7 +160,7 @@ def test_transparent_gray(tmp_path: Path, random: np.random.Generator, bits: int
     picture = images.read(tmp_path / "p.png")
     white = 65535 if bits == 16 else 255
     np.testing.assert_array_equal(picture.pixels[:, :, 0], values.astype(int) * white // ((1 << bits) - 1))
-    np.testing.assert_array_equal(picture.alpha, np.where(values == transparent, 0, white))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(picture.alpha, np.where(values == transparent, 0, white))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -171,7 +171,7 @@ def test_transparent_color(tmp_path: Path, random: np.random.Generator, dtype: t
     picture = images.read(tmp_path / "p.png")
     np.testing.assert_array_equal(picture.pixels, pixels)
     transparent = (pixels == pixels[0, 0]).all(axis=2)
-    np.testing.assert_array_equal(picture.alpha, np.where(transparent, 0, np.iinfo(dtype).max))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(picture.alpha, np.where(transparent, 0, np.iinfo(dtype).max))
 
 
 @pytest.mark.parametrize("channels", [2, 3, 4])
@@ -375,7 +375,7 @@ def test_damage_inside_a_jpeg_is_noted(tmp_path: Path, cat: Image.Image, mode: s
             try:
                 images.read(tmp_path / "p.jpg")
             except EcbsrError as error:
-                noted.append(error)  # type: ignore[arg-type]
+                noted.append(error)
         assert any("damaged" in str(getattr(note, "message", note)) for note in noted), name
     (tmp_path / "p.jpg").write_bytes(data[:middle])
     with pytest.raises(EcbsrError, match=r"p\.jpg: is truncated or damaged"):

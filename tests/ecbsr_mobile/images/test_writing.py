@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -37,18 +39,13 @@ def test_round_trip(
     path = tmp_path / f"p.{ending}"
     images.write(picture, path)
     again = images.read(path)
-    repeated = picture.pixels.repeat(
-        again.pixels.shape[2] // channels, 2
-    )  # OpenCV's 16-bit TIFF has no gray with alpha
+    repeated = picture.pixels.repeat(again.pixels.shape[2] // channels, 2)  # OpenCV's 16-bit TIFF has no gray and alpha
     np.testing.assert_array_equal(again.pixels, repeated)
     assert (again.alpha is not None) == alpha
     if alpha:
-        np.testing.assert_array_equal(again.alpha, picture.alpha)  # type: ignore[arg-type]
-    if (channels == 3 or not alpha) and (ending, dtype, alpha) != (
-        "tiff",
-        np.uint8,
-        True,
-    ):  # OpenCV multiplies by alpha
+        np.testing.assert_array_equal(again.alpha, picture.alpha)
+    multiplied = (ending, dtype, alpha) == ("tiff", np.uint8, True)  # by OpenCV, with alpha
+    if (channels == 3 or not alpha) and not multiplied:
         stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         expected = np.dstack([picture.pixels[:, :, ::-1], *([picture.alpha] if alpha else [])]).squeeze()
         np.testing.assert_array_equal(stored, expected)
@@ -140,20 +137,13 @@ def test_a_thumbnail_is_left_out(tmp_path: Path) -> None:
     made = with_metadata()
     body = made.exif or b""
     # A second directory (the thumbnail's) behind the first: its offset stands behind the first one's entries.
-    little = body[:2] == b"II"
-    order = "little" if little else "big"
-    first = int.from_bytes(body[4:8], order)  # type: ignore[arg-type]
-    end = first + 2 + 12 * int.from_bytes(body[first : first + 2], order)  # type: ignore[arg-type]
-    thumbnail = b"\xff\xd8\xff thumbnail \xff\xd9"
-    offset = len(body)
-    tags = [(0x0103, 3, 6), (0x0201, 4, offset + 2 + 36 + 4), (0x0202, 4, len(thumbnail))]
-    entries = b"".join(
-        tag.to_bytes(2, order) + kind.to_bytes(2, order) + (1).to_bytes(4, order)  # type: ignore[arg-type]
-        + (value.to_bytes(4, order) if kind == 4 else value.to_bytes(2, order) + bytes(2))  # type: ignore[arg-type]
-        for tag, kind, value in tags
-    )  # fmt: skip
-    directory = (3).to_bytes(2, order) + entries + bytes(4)  # type: ignore[arg-type]
-    body = body[:end] + offset.to_bytes(4, order) + body[end + 4 :] + directory + thumbnail  # type: ignore[arg-type]
+    order, thumbnail, offset = "<" if body[:2] == b"II" else ">", b"\xff\xd8\xff thumbnail \xff\xd9", len(body)
+    (first,) = struct.unpack_from(f"{order}I", body, 4)
+    (count,) = struct.unpack_from(f"{order}H", body, first)
+    end = first + 2 + 12 * count
+    entries = (0x0103, 3, 1, 6), (0x0201, 4, 1, offset + 2 + 3 * 12 + 4), (0x0202, 4, 1, len(thumbnail))
+    directory = struct.pack(f"{order}H HHIHxx HHII HHII I", 3, *chain(*entries), 0)
+    body = body[:end] + struct.pack(f"{order}I", offset) + body[end + 4 :] + directory + thumbnail
     Image.fromarray(made.pixels).save(tmp_path / "in.jpg", exif=b"Exif\0\0" + body)
     with Image.open(tmp_path / "in.jpg") as opened:
         assert opened.getexif().get_ifd(ExifTags.IFD.IFD1)  # it is there

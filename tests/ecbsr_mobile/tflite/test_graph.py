@@ -5,13 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.tflite import (
-    at_size,
-    fused_activation,
-    input_size,
-    operators,
-    scale_of,
-)
+from ecbsr_mobile.tflite import at_size, fused_activation, input_size, operators, scale_of
 from tests.helpers.tflite_models import GraphBuilder, plain_network
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ecbsr_mobile import EcbsrError, tflite
+from ecbsr_mobile import tflite
 from ecbsr_mobile.tflite.litert_shapes import at_probe_size, read_as_litert
 from tests.helpers import litert, upscalers
 
@@ -23,8 +23,3 @@ def test_a_dynamic_graph_gets_a_size() -> None:
     data, graph = read_as_litert(tflite.write(upscalers.DOUBLING["dynamic size"]()))
     sized = at_probe_size(graph, data)
     assert (tflite.image_shape(sized), sized.tensors[sized.outputs[0]].shape) == ((32, 48, 3), (1, 64, 96, 3))
-
-
-def test_a_crash_of_the_runtime_is_an_error() -> None:
-    with pytest.raises(EcbsrError, match="LiteRT crashes on it"):
-        read_as_litert(tflite.write(upscalers.crashing()))

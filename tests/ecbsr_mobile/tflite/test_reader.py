@@ -16,14 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.tflite import (
-    Graph,
-    Quantization,
-    at_size,
-    read,
-    write,
-    xnnpack_probe,
-)
+from ecbsr_mobile.tflite import Graph, Quantization, at_size, read, write, xnnpack_probe
 from tests.helpers.foreign_tflite import foreign_model, packed
 from tests.helpers.tflite_models import plain_network
 

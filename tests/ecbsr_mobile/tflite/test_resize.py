@@ -10,13 +10,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile.errors import EcbsrError, UsageError
-from ecbsr_mobile.tflite import (
-    at_size,
-    input_size,
-    read,
-    scale_of,
-    write,
-)
+from ecbsr_mobile.tflite import at_size, input_size, read, scale_of, write
 from tests.helpers import upscalers
 from tests.helpers.foreign_tflite import foreign_model, packed
 from tests.helpers.litert import interpreter, run

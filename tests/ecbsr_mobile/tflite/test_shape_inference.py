@@ -15,13 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.tflite import (
-    Graph,
-    at_size,
-    read,
-    write,
-)
-from ecbsr_mobile.tflite.shape_inference import _RULES, Call, CannotInfer, Operand, infer
+from ecbsr_mobile.tflite import Graph, at_size, read, write
+from ecbsr_mobile.tflite.shape_call import Call, CannotInfer, Operand
+from ecbsr_mobile.tflite.shape_inference import _RULES, infer
 from tests.helpers.litert import interpreter, run, shapes_of
 from tests.helpers.tflite_models import SAME, VALID, GraphBuilder, plain_network
 
@@ -34,10 +30,12 @@ def _pool(kind: str, padding: int) -> Graph:
     return make.graph(make.node(kind, [image], (1, *size, 4), options=options))
 
 
-def _unary(operator: str, shape: tuple[int, ...], options: Any = None, constants: tuple[Any, ...] = ()) -> Graph:
+def _unary(operator: str, shape: tuple[int, ...], options: Any = None, *constants: Any) -> Graph:
+    """An operator on an image; its constants are arrays, or what becomes one of int32."""
     make = GraphBuilder()
     image = make.input((1, 12, 20, 4))
-    return make.graph(make.node(operator, [image, *map(make.constant, constants)], shape, options=options))
+    values = [each if isinstance(each, np.ndarray) else np.array(each, np.int32) for each in constants]
+    return make.graph(make.node(operator, [image, *map(make.constant, values)], shape, options=options))
 
 
 def _conv(**settings: Any) -> Graph:
@@ -86,11 +84,6 @@ def _quantized_and_back(dtype: str) -> Graph:
 
 
 SLOPE = np.full((1, 1, 4), 0.2, np.float32)
-
-
-I32 = np.int32
-
-
 RESIZABLE: dict[str, Graph] = {
     "plain float": plain_network(),
     "plain int8": plain_network("int8", scale=3, colors=3),
@@ -105,7 +98,7 @@ RESIZABLE: dict[str, Graph] = {
     "depthwise stride": _conv(depthwise=True, stride=3, kernel=5, padding=VALID),
     "average pool": _pool("AVERAGE_POOL_2D", SAME),
     "max pool": _pool("MAX_POOL_2D", VALID),
-    "prelu": _unary("PRELU", (1, 12, 20, 4), None, (SLOPE,)),
+    "prelu": _unary("PRELU", (1, 12, 20, 4), None, SLOPE),
     "relu": _unary("RELU", (1, 12, 20, 4)),
     "relu6": _unary("RELU6", (1, 12, 20, 4)),
     "relu_0_to_1": _unary("RELU_0_TO_1", (1, 12, 20, 4)),
@@ -122,22 +115,20 @@ RESIZABLE: dict[str, Graph] = {
     "min": _binary("MINIMUM", (1, 12, 20, 4), np.float32(1), schema.MaximumMinimumOptionsT()),
     "max": _binary("MAXIMUM", (1, 12, 20, 4), np.float32(0), schema.MaximumMinimumOptionsT()),
     "concat": _binary("CONCATENATION", (1, 12, 20, 4), (1, 12, 20, 2), schema.ConcatenationOptionsT(-1, 0)),
-    "pad": _unary("PAD", (1, 15, 24, 4), schema.PadOptionsT(), (np.array([[0, 0], [1, 2], [4, 0], [0, 0]], I32),)),
-    "mirror pad": _unary(
-        "MIRROR_PAD", (1, 14, 22, 4), schema.MirrorPadOptionsT(0), (np.array([[0, 0], [1, 1], [1, 1], [0, 0]], I32),)
-    ),
+    "pad": _unary("PAD", (1, 15, 24, 4), schema.PadOptionsT(), [[0, 0], [1, 2], [4, 0], [0, 0]]),
+    "mirror pad": _unary("MIRROR_PAD", (1, 14, 22, 4), schema.MirrorPadOptionsT(0), [[0, 0], [1, 1], [1, 1], [0, 0]]),
     "depth to space": _unary("DEPTH_TO_SPACE", (1, 24, 40, 1), schema.DepthToSpaceOptionsT(2)),
     "space to depth": _unary("SPACE_TO_DEPTH", (1, 6, 10, 16), schema.SpaceToDepthOptionsT(2)),
-    "transpose": _unary("TRANSPOSE", (1, 20, 12, 4), schema.TransposeOptionsT(), (np.array([0, 2, 1, 3], I32),)),
-    "mean": _unary("MEAN", (1, 1, 1, 4), schema.ReducerOptionsT(True), (np.array([1, 2], I32),)),
-    "mean flat": _unary("MEAN", (1, 4), schema.ReducerOptionsT(False), (np.array([1, 2], I32),)),
+    "transpose": _unary("TRANSPOSE", (1, 20, 12, 4), schema.TransposeOptionsT(), [0, 2, 1, 3]),
+    "mean": _unary("MEAN", (1, 1, 1, 4), schema.ReducerOptionsT(True), [1, 2]),
+    "mean flat": _unary("MEAN", (1, 4), schema.ReducerOptionsT(False), [1, 2]),
     "split": _split(),
-    "expand": _unary("EXPAND_DIMS", (1, 12, 20, 1, 4), schema.ExpandDimsOptionsT(), (I32(3),)),
+    "expand": _unary("EXPAND_DIMS", (1, 12, 20, 1, 4), schema.ExpandDimsOptionsT(), 3),
     "squeeze": _unary("SQUEEZE", (12, 20, 4), schema.SqueezeOptionsT([0])),
-    "gather": _unary("GATHER", (1, 12, 20, 2), schema.GatherOptionsT(3, 0), (np.array([3, 1], I32),)),
+    "gather": _unary("GATHER", (1, 12, 20, 2), schema.GatherOptionsT(3, 0), [3, 1]),
     "fully connected": _fully_connected(True),
     "fully connected rows": _fully_connected(False),
-    "tile": _unary("TILE", (1, 24, 20, 8), schema.TileOptionsT(), (np.array([1, 2, 1, 2], I32),)),
+    "tile": _unary("TILE", (1, 24, 20, 8), schema.TileOptionsT(), [1, 2, 1, 2]),
 }
 
 
@@ -151,55 +142,29 @@ def test_shapes_are_those_of_the_interpreter(name: str) -> None:
 
 
 CONSTANT_SIZE: dict[str, tuple[Graph, tuple[int, ...]]] = {
-    "reshape to 6-D": (
-        _unary("RESHAPE", (1, 12, 20, 1, 2, 2), None, (np.array([1, 12, 20, 1, 2, 2], I32),)),
-        (1, 18, 34, 1, 2, 2),
-    ),
-    "reshape to blocks": (
-        _unary("RESHAPE", (6, 2, 10, 2, 4), None, (np.array([6, 2, 10, 2, 4], I32),)),
-        (9, 2, 17, 2, 4),
-    ),
-    "reshape to rows": (_unary("RESHAPE", (12, 80), None, (np.array([12, -1], I32),)), (18, 136)),
-    "reshape to pixels": (_unary("RESHAPE", (1, 240, 4), None, (np.array([1, 240, 4], I32),)), (1, 612, 4)),
+    "reshape to 6-D": (_unary("RESHAPE", (1, 12, 20, 1, 2, 2), None, [1, 12, 20, 1, 2, 2]), (1, 18, 34, 1, 2, 2)),
+    "reshape to blocks": (_unary("RESHAPE", (6, 2, 10, 2, 4), None, [6, 2, 10, 2, 4]), (9, 2, 17, 2, 4)),
+    "reshape to rows": (_unary("RESHAPE", (12, 80), None, [12, -1]), (18, 136)),
+    "reshape to pixels": (_unary("RESHAPE", (1, 240, 4), None, [1, 240, 4]), (1, 612, 4)),
     "resize bilinear": (
-        _unary(
-            "RESIZE_BILINEAR", (1, 36, 60, 4), schema.ResizeBilinearOptionsT(False, True), (np.array([36, 60], I32),)
-        ),
+        _unary("RESIZE_BILINEAR", (1, 36, 60, 4), schema.ResizeBilinearOptionsT(False, True), [36, 60]),
         (1, 54, 102, 4),
     ),
     "resize nearest down": (
-        _unary(
-            "RESIZE_NEAREST_NEIGHBOR",
-            (1, 6, 10, 4),
-            schema.ResizeNearestNeighborOptionsT(False, True),
-            (np.array([6, 10], I32),),
-        ),
+        _unary("RESIZE_NEAREST_NEIGHBOR", (1, 6, 10, 4), schema.ResizeNearestNeighborOptionsT(False, True), [6, 10]),
         (1, 9, 17, 4),
     ),
     "slice channels": (
-        _unary(
-            "SLICE",
-            (1, 12, 20, 2),
-            schema.SliceOptionsT(),
-            (np.array([0, 0, 0, 1], I32), np.array([1, 12, 20, 2], I32)),
-        ),
+        _unary("SLICE", (1, 12, 20, 2), schema.SliceOptionsT(), [0, 0, 0, 1], [1, 12, 20, 2]),
         (1, 18, 34, 2),
     ),
     "crop one pixel": (
-        _unary(
-            "SLICE",
-            (1, 11, 19, 4),
-            schema.SliceOptionsT(),
-            (np.array([0, 1, 1, 0], I32), np.array([1, 11, 19, 4], I32)),
-        ),
+        _unary("SLICE", (1, 11, 19, 4), schema.SliceOptionsT(), [0, 1, 1, 0], [1, 11, 19, 4]),
         (1, 17, 33, 4),
     ),
     "strided slice": (
         _unary(
-            "STRIDED_SLICE",
-            (1, 6, 10, 2),
-            schema.StridedSliceOptionsT(beginMask=0, endMask=4),
-            (np.array([0, 0, 1, 2], I32), np.array([1, 12, 0, 4], I32), np.array([1, 2, 2, 1], I32)),
+            "STRIDED_SLICE", (1, 6, 10, 2), schema.StridedSliceOptionsT(0, 4), [0, 0, 1, 2], [1, 12, 0, 4], [1, 2, 2, 1]
         ),
         (1, 9, 17, 2),
     ),
@@ -207,8 +172,10 @@ CONSTANT_SIZE: dict[str, tuple[Graph, tuple[int, ...]]] = {
         _unary(
             "STRIDED_SLICE",
             (1, 9, 4, 4),
-            schema.StridedSliceOptionsT(beginMask=9, endMask=9),
-            (np.array([0, 1, -6, 0], I32), np.array([0, -2, -2, 0], I32), np.array([1, 1, 1, 1], I32)),
+            schema.StridedSliceOptionsT(9, 9),
+            [0, 1, -6, 0],
+            [0, -2, -2, 0],
+            [1, 1, 1, 1],
         ),
         (1, 15, 4, 4),
     ),
@@ -245,7 +212,7 @@ def test_transposed_convolution(padding: int, kernel: int, size: tuple[int, int]
         (RESIZABLE["conv valid"], (2, 9), "CONV_2D, a window of 3 does not fit into 2 pixels"),
         (CONSTANT_SIZE["resize nearest down"][0], (6, 7), "resizes 12 to 6, and 7 in that ratio is not an integer"),
         (
-            _unary("RESHAPE", (1, 2, 6, 80), None, (np.array([1, 2, 6, 80], I32),)),
+            _unary("RESHAPE", (1, 2, 6, 80), None, [1, 2, 6, 80]),
             (20, 6),
             r"RESHAPE, it arranges \[12\] as \[2, 6\]; how it would arrange \[6\] is not known",
         ),
@@ -284,20 +251,11 @@ def test_any_convolution_has_the_shape_that_the_interpreter_computes(
         assert [tensor.shape for tensor in sized.tensors] == shapes_of(interpreter(write(graph), size))[:4]
 
 
-OPTION_NAMES = [
-    *(
-        "alignCorners",
-        "axis",
-        "beginMask",
-        "blockSize",
-        "dilationHFactor",
-        "dilationWFactor",
-        "ellipsisMask",
-        "endMask",
-    ),
-    *("filterHeight", "filterWidth", "halfPixelCenters", "keepDims", "newAxisMask", "offset", "padding"),
-    *("shrinkAxisMask", "strideH", "strideW"),
-]
+OPTION_NAMES = (
+    "alignCorners", "axis", "batchDims", "beginMask", "blockSize", "dilationHFactor", "dilationWFactor", "ellipsisMask",
+    "endMask", "filterHeight", "filterWidth", "halfPixelCenters", "keepDims", "keepNumDims", "newAxisMask", "offset",
+    "padding", "shrinkAxisMask", "strideH", "strideW",
+)  # fmt: skip
 SHAPES = st.lists(st.integers(0, 2**31 - 1), max_size=5).map(tuple)
 VALUES = hnp.arrays(np.int32, hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=5))
 

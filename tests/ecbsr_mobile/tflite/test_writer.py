@@ -10,13 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 
 from ecbsr_mobile.errors import EcbsrError
-from ecbsr_mobile.tflite import (
-    Graph,
-    operators,
-    read,
-    with_metadata,
-    write,
-)
+from ecbsr_mobile.tflite import Graph, operators, read, with_metadata, write
 from tests.helpers.foreign_tflite import foreign_model, packed
 from tests.helpers.litert import interpreter, run
 from tests.helpers.random_tflite import graphs, plain

@@ -73,7 +73,7 @@ def test_killed_and_resumed_equals_uninterrupted(
         if step == 13:
             raise Killed
 
-    settings, out = replace(QUICK, **changes), tmp_path / "killed"  # type: ignore[arg-type]
+    settings, out = replace(QUICK, **changes), tmp_path / "killed"
     expected = uninterrupted
     if changes:
         expected = tmp_path / "whole"

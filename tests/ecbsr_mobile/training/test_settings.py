@@ -37,7 +37,7 @@ from ecbsr_mobile.training.settings import PRESETS
 )
 def test_refusals(values: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Settings(**values)  # type: ignore[arg-type]
+        Settings(**values)
 
 
 def test_learning_rate() -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.helpers.commands import environment
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import wait_for_end, wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="only POSIX systems have process groups")
 
@@ -48,7 +48,7 @@ def test_programs_end_and_temporary_files_go_with_their_process(tmp_path: Path, 
         process.send_signal(number)
     process.communicate("end\n")
     for pid in pids:  # the guard as well
-        wait_until(lambda pid=pid: _ended(pid), "the process to end")
+        wait_for_end(pid)
     left = [path.name for name in ("work", "tmp") for path in (tmp_path / name).iterdir()]
     assert left == ([] if number is not None else ["out.bin"])
 
@@ -80,7 +80,3 @@ def test_a_program_ends_that_was_just_started_when_an_interrupt_came(tmp_path: P
 def _running(argument: str) -> list[psutil.Process]:
     """The processes that were started with an argument."""
     return [each for each in psutil.process_iter(["cmdline"]) if argument in (each.info["cmdline"] or [])]
-
-
-def _ended(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from ecbsr_mobile import tflite
 from tests.helpers.commands import environment
@@ -57,7 +58,7 @@ os.write(2, b"still there\\n")
 """
 
 
-def model(folder) -> str:  # type: ignore[no-untyped-def]
+def model(folder: Path) -> str:
     path = folder / "model.tflite"
     path.write_bytes(tflite.write(plain_network("float32")))
     return str(path)
@@ -67,7 +68,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment(), check=True)
 
 
-def test_the_runtime_is_quiet_in_a_pipe_and_on_a_terminal(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_runtime_is_quiet_in_a_pipe_and_on_a_terminal(tmp_path: Path) -> None:
     path = model(tmp_path)
     assert INFO in run("-c", LOAD, path, "unguarded").stderr, "the runtime no longer prints it: drop the filter"
     assert run("-c", LOAD, path).stderr == ""

@@ -98,7 +98,7 @@ common.run(main)
 
 
 @pytest.mark.parametrize("name", ["NO_COLOR", "TERM"])
-def test_plain_terminals_get_no_color(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_terminals_get_no_color(name: str) -> None:
     program = f"import os; os.environ[{name!r}] = {'dumb' if name == 'TERM' else '1'!r}\n{WORK}"
     code, got, _ = on_terminal([sys.executable, "-c", program])
     assert code == 0

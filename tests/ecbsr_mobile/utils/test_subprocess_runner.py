@@ -5,11 +5,10 @@ import sys
 import threading
 from pathlib import Path
 
-import psutil
 import pytest
 
 from ecbsr_mobile.utils.subprocess_runner import Canceled, Completed, TimedOut, run
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import wait_for_end, wait_until
 
 # Starts a child, writes both process ids to a file, and never ends.
 ENDLESS = """
@@ -25,10 +24,6 @@ threading.Event().wait()
 
 def python(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", code, *arguments]
-
-
-def gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_output_and_exit_code() -> None:
@@ -56,7 +51,7 @@ def test_a_program_that_is_canceled_ends_with_its_children(tmp_path: Path) -> No
         run(python(ENDLESS, str(pids)), 300, stop)
     thread.join()
     for pid in map(int, pids.read_text().split()):
-        wait_until(lambda pid=pid: gone(pid), "the process to end")
+        wait_for_end(pid)
     with pytest.raises(Canceled):
         run(python("raise SystemExit"), 300, stop)
 

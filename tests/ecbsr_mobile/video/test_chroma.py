@@ -29,15 +29,11 @@ def test_luma_is_enlarged_as_whole_images_are(scale: int, dtype: type) -> None:
 def test_a_ramp_stays_where_it_is(siting: str, subsampling: tuple[int, int], scale: int) -> None:
     """What a chroma sample means is the color at its place; a ramp shows a shift of a hundredth of a pixel."""
     grids = [Grid.of_chroma(*pair) for pair in zip(subsampling, SITINGS[siting], strict=True)]
-    halves = {
-        0: 0.0,
-        1: 0.5,
-        2: 1.0,
-    }  # of the way from the first to the last luma sample that a chroma sample stands for
     width = height = 36
 
     def places(axis: int, count: int) -> np.ndarray:
-        return np.arange(count) * subsampling[axis] + halves[SITINGS[siting][axis]] * (subsampling[axis] - 1)
+        share = SITINGS[siting][axis] / 2  # of the way from the first to the last luma sample that it stands for
+        return np.arange(count) * subsampling[axis] + share * (subsampling[axis] - 1)
 
     def color(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return 10000 + 90 * x[None, :] + 130 * y[:, None]

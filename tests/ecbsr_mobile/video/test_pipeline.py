@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from ecbsr_mobile import TfliteModel, TorchModel, load, zoo
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from ecbsr_mobile.layers import bias_of
+from ecbsr_mobile.tflite import write
 from ecbsr_mobile.utils.opencv import opencv
 from ecbsr_mobile.utils.scheduling import usable_cores
+from tests.helpers import upscalers
 from tests.helpers.clips import TAGS, av, delayed, frame_in, picture, read_clip, samples, write_clip
+from tests.helpers.tflite_models import GraphBuilder
 
 from ecbsr_mobile.video import files  # isort: skip
 from ecbsr_mobile.video.network import luma_runner  # isort: skip
@@ -94,6 +98,24 @@ def test_luma_is_what_the_network_makes_of_it(
     runner = luma_runner(network, (45, 31), probe(source).source.layout, 1)
     assert np.abs(runner(before.astype(np.uint8 if bits == 8 else np.uint16)) - expected).max() <= 0.51
     assert np.abs(after - expected).max() <= (0.51 if bits == 8 else 8)  # x264 has no lossless 10 bits at --crf 0
+
+
+@pytest.mark.filterwarnings("ignore:.*where bicubic gives:UserWarning")
+def test_a_network_that_mirrors_a_wide_border_enlarges_clips(tmp_path: Path) -> None:
+    """It runs at no size that is smaller than the border."""
+    make = GraphBuilder()
+    border = make.constant(np.int32([[0, 0], [10, 10], [10, 10], [0, 0]]))
+    options = schema.MirrorPadOptionsT(0)
+    wide = make.node("MIRROR_PAD", [make.input((1, 32, 48, 1)), border], (1, 52, 68, 1), options=options)
+    larger = make.depth_to_space(upscalers.copying(make, wide, 4), 2)
+    inner = [make.constant(np.int32(values)) for values in ([0, 20, 20, 0], [0, -20, -20, 0], [1, 1, 1, 1])]
+    cut = schema.StridedSliceOptionsT(beginMask=9, endMask=9)
+    graph = make.graph(make.node("STRIDED_SLICE", [larger, *inner], (1, 64, 96, 1), options=cut))
+    (tmp_path / "m.tflite").write_bytes(write(graph))
+    source = write_clip(tmp_path / "a.mkv", (60, 40), 2, "ffv1")
+    upscale_clip(source, tmp_path / "out.mkv", TfliteModel(tmp_path / "m.tflite"), LOSSLESS)
+    before, after = read_clip(source).planes(1)[0], read_clip(tmp_path / "out.mkv").planes(1)[0]
+    np.testing.assert_array_equal(after, before.repeat(2, axis=0).repeat(2, axis=1))
 
 
 def test_full_range_is_converted_for_the_network(tmp_path: Path, floats: TfliteModel) -> None:

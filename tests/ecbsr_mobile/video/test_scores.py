@@ -57,6 +57,6 @@ def test_what_is_no_pair_is_refused(tmp_path: Path) -> None:
         "full": ({"frames": 5, "tags": {**TAGS, "color_range": 2}}, "has limited-range luma, .* full-range"),
     }
     for name, (options, message) in others.items():
-        other = write_clip(tmp_path / f"{name}.mkv", **options)  # type: ignore[arg-type]
+        other = write_clip(tmp_path / f"{name}.mkv", **options)
         with pytest.raises(EcbsrError, match=message):
             score_clips(first, other)
