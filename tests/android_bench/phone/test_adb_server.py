@@ -79,6 +79,25 @@ def test_list_reads_every_form_of_line() -> None:
     ]
 
 
+def test_a_phone_without_a_serial_of_its_own_is_named_by_its_usb_path() -> None:
+    """Lines as AOSP's `append_transport` (adb/transport.cpp) prints them; adb finds a phone by both."""
+    text = (
+        "List of devices attached\n"
+        "(no serial number)     device usb:3-4.1 product:a model:A_Phone device:a transport_id:1\n"
+        "????????????           no permissions (missing udev rules?); see [http://x] usb:1-7 transport_id:2\n"
+        "0123456789ABCDEF       device usb:1-1 product:a model:B device:b transport_id:3\n"
+        "0123456789ABCDEF       unauthorized usb:1-2 transport_id:4\n"
+        "(no serial number)     offline transport_id:5\n"
+    )
+    assert [(phone.serial, phone.state, phone.model) for phone in adb_server.parse_devices(text)] == [
+        ("usb:3-4.1", "device", "A Phone"),
+        ("usb:1-7", "no permissions", ""),
+        ("usb:1-1", "device", "B"),
+        ("usb:1-2", "unauthorized", ""),
+        ("(no serial number)", "offline", ""),
+    ]
+
+
 @pytest.mark.slow
 def test_six_phones_start_one_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path, tool: str, new_device: Callable[..., Device]
