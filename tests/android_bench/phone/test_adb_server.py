@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ import android_bench
 from android_bench.phone import adb, adb_server
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device
-from tests.helpers.adb_servers import private_adb
+from tests.helpers.adb_servers import private_adb, run_adb
 from tests.helpers.bench import QUICK
 
 
@@ -49,7 +48,7 @@ def test_an_adb_server_of_another_version_is_left_alone(monkeypatch: pytest.Monk
 
 
 def test_the_server_is_found_by_the_usual_variables(monkeypatch: pytest.MonkeyPatch, device: Device) -> None:
-    subprocess.run([adb.adb_path(), "connect", device.serial], check=True, capture_output=True)
+    run_adb("connect", device.serial)
     port = os.environ["ANDROID_ADB_SERVER_PORT"]
     monkeypatch.delenv("ANDROID_ADB_SERVER_PORT")
     monkeypatch.setenv("ADB_SERVER_SOCKET", f"tcp:127.0.0.1:{port}")
