@@ -165,7 +165,7 @@ def _notice_comparisons(comparisons: Sequence[Comparison], different: Sequence[s
         common.notice(f"compared all the same: {difference}")
     for comparison in comparisons:
         if comparison.note and (comparison.failed or comparison.ratio is not None):
-            (common.problem if comparison.failed else common.notice)(f"{comparison.label}: {comparison.note}")
+            (common.problem if comparison.failed else common.notice)(f"{comparison.case.label}: {comparison.note}")
 
 
 def _measure(arguments: argparse.Namespace) -> Results:

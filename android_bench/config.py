@@ -18,6 +18,8 @@ DEFAULT_SIZES = ("270p", "360p", "540p", "720p")
 """The input sizes of a model without a fixed input size, where the options name none."""
 
 DELEGATES = ("cpu", "gpu", "nnapi", "npu", "qnn", "external")
+HOST_DELEGATES = ("cpu", "gpu")
+"""Those of this machine."""
 DOWNLOADED = ("tflite", "litert")
 """The values of `Options.tool` that ask for a download."""
 VARIANTS = {"cpu": ("xnnpack", "builtin"), "gpu": ("fp16", "fp32")}
@@ -70,6 +72,16 @@ class Case:
     def threads_text(self) -> str:
         """The threads for a sentence: "1 thread", "4 threads"."""
         return f"{self.threads} thread{'s' * (self.threads > 1)}"
+
+    @property
+    def size_text(self) -> str:
+        """The size for a sentence: "480x270"."""
+        return f"{self.size[0]}x{self.size[1]}"
+
+    @property
+    def label(self) -> str:
+        """The case in words."""
+        return f"{self.model} {self.size_text} on {self.device} by {self.delegate}, {self.threads_text}"
 
 
 @dataclass(frozen=True)

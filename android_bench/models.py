@@ -126,8 +126,7 @@ def resized_file(models: Mapping[str, Model], case: Case, folder: Path) -> Path:
     Raises:
         EcbsrError: the model does not support that size, or the file cannot be written.
     """
-    width, height = case.size
-    path = folder / f"{list(models).index(case.model)}-{width}x{height}.tflite"
+    path = folder / f"{list(models).index(case.model)}-{case.size_text}.tflite"
     if not path.exists():
         write_bytes(path, models[case.model].resized(case.size))
     return path

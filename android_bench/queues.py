@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -55,9 +55,7 @@ class Queues:
         failures: the error of each device whose queue ended early.
     """
 
-    def __init__(
-        self, models: Mapping[str, Model], journal: Journal, progress: Notify, step: Step | None = None
-    ) -> None:
+    def __init__(self, models: Mapping[str, Model], journal: Journal, progress: Notify, step: Step | None) -> None:
         self.models, self.journal, self.progress, self.step = models, journal, progress, step
         self.options = journal.session.settings
         self.stop = threading.Event()
@@ -116,13 +114,14 @@ class Queues:
                     self.step(name, _step_text(run), position, len(queue))
                 else:
                     self.progress(_progress_line(run, self.options.rounds, remaining))
+            journal = self.journal
             for case in cases:
-                if self._needs_check(case):
-                    self.journal.add_check(case, runner.check(case))
-                if self._needs_profile(case):
-                    self.journal.add_profile(case, runner.profile(case))
-                if self._needs_energy(case):
-                    self.journal.add_energy(case, runner.energy(case))
+                if self._lacks(self.options.check, journal.checks, case):
+                    journal.add_check(case, runner.check(case))
+                if self._lacks(self.options.profile, journal.profiles, case):
+                    journal.add_profile(case, runner.profile(case))
+                if self._lacks(self.options.energy, journal.energies, case):
+                    journal.add_energy(case, runner.energy(case))
 
     def _with_count(self, run: Run) -> Run:
         """The run, with a note where the time limit ended it before all of its inferences."""
@@ -166,27 +165,18 @@ class Queues:
 
     def _is_complete(self, name: str, cases: Sequence[Case]) -> bool:
         """Whether the journal already has everything about a device, so that it need not be connected."""
-        return name in self.journal.devices and not any(
-            self._needs_check(case)
-            or self._needs_profile(case)
-            or self._needs_energy(case)
-            or not all(
-                schedule.is_done(self.journal.runs_of(case), number) for number in range(1, self.options.rounds + 1)
-            )
+        options, journal = self.options, self.journal
+        return name in journal.devices and not any(
+            self._lacks(options.check, journal.checks, case)
+            or self._lacks(options.profile, journal.profiles, case)
+            or self._lacks(options.energy, journal.energies, case)
+            or not all(self._is_done(number, case) for number in range(1, options.rounds + 1))
             for case in cases
         )
 
-    def _needs_check(self, case: Case) -> bool:
-        return self.options.check and case not in self.journal.checks and self._is_timed(case)
-
-    def _needs_profile(self, case: Case) -> bool:
-        return self.options.profile and case not in self.journal.profiles and self._is_timed(case)
-
-    def _needs_energy(self, case: Case) -> bool:
-        return self.options.energy and case not in self.journal.energies and self._is_timed(case)
-
-    def _is_timed(self, case: Case) -> bool:
-        return any(run.status in TIMED for run in self.journal.runs_of(case))
+    def _lacks(self, wanted: bool, found: Container[Case], case: Case) -> bool:
+        """Whether what is `wanted` of each timed case was not `found` yet for this one."""
+        return wanted and case not in found and any(run.status in TIMED for run in self.journal.runs_of(case))
 
 
 def _outcome(run: Run) -> str:
@@ -200,7 +190,7 @@ def _step_text(run: Run) -> str:
 
 def _progress_line(run: Run, rounds: int, seconds: float) -> str:
     case, outcome = run.case, _outcome(run)
-    what = f"{case.model} {case.size[0]}x{case.size[1]} {case.delegate} {case.threads_text}"
+    what = f"{case.model} {case.size_text} {case.delegate} {case.threads_text}"
     estimate = f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
     note = f" ({run.note})" if run.note else ""
     return f"{case.device} round {run.round}/{rounds}, {estimate}: {what}: {outcome}{note}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
-from .config import HOST, Case, Options
+from .config import HOST, HOST_DELEGATES, Case, Options
 from .models import Model
 from .results.types import TIMED, Run
 
@@ -16,7 +16,7 @@ def cases(models: Mapping[str, Model], options: Options, device: str) -> list[Ca
     """Every case of a device: each model, size, delegate and number of threads."""
     delegates = options.delegates
     if device == HOST:  # this machine has no others; without these two, its rows are "unsupported"
-        delegates = tuple(delegate for delegate in delegates if delegate.name in ("cpu", "gpu")) or delegates
+        delegates = tuple(delegate for delegate in delegates if delegate.name in HOST_DELEGATES) or delegates
     return [
         Case(model.name, model.precision, device, str(delegate), threads, size)
         for model in models.values()

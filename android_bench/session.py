@@ -123,14 +123,12 @@ def check_new(folder: Path) -> None:
         raise UsageError(f"{existing} exists; name another folder for the results")
 
 
-def publish(folder: Path | None, results: Results, comparisons: Sequence[Comparison] = ()) -> None:
-    """Write `results.json`, `results.csv` and `report.html` to `folder`, each completely or not at all. None: nothing.
+def publish(folder: Path, results: Results, comparisons: Sequence[Comparison] = ()) -> None:
+    """Write `results.json`, `results.csv` and `report.html` to `folder`, each completely or not at all.
 
     Raises:
         EcbsrError: a file cannot be written.
     """
-    if folder is None:
-        return
     from .report import page
 
     text = json.dumps(serialize.document(results, comparisons), indent=2, allow_nan=False) + "\n"
@@ -153,7 +151,7 @@ def _connected(devices: Sequence[str], progress: Notify) -> tuple[str, ...]:
     return tuple(dict.fromkeys([name for name in devices if name != "all"] + ready_phones(progress)))
 
 
-def _run(models: Mapping[str, Model], journal: Journal, progress: Notify | None, step: Step | None = None) -> Results:
+def _run(models: Mapping[str, Model], journal: Journal, progress: Notify | None, step: Step | None) -> Results:
     """Run everything that the journal does not hold yet.
 
     This machine runs alone first, because benchmarking phones slows it down; then all phones run at once.
@@ -166,10 +164,10 @@ def _run(models: Mapping[str, Model], journal: Journal, progress: Notify | None,
     finally:
         results = _results(models, journal, queues.failures)
         journal.close()
-        if journal.runs:
-            publish(journal.folder, results)
-        else:
+        if not journal.runs:
             journal.discard()
+        elif journal.folder:
+            publish(journal.folder, results)
     for failure in queues.failures.values():
         if not isinstance(failure, EcbsrError) or (not journal.runs and len(devices) == 1):
             raise failure

@@ -43,7 +43,7 @@ def print_results(results: Results, comparisons: Sequence[Comparison]) -> None:
         for failed, note in notes:
             if note:
                 rows = rows_by_note.setdefault((failed, f"{row.device} by {row.delegate}: {note}"), [])
-                rows.append(f"{row.model} {row.size[0]}x{row.size[1]}")
+                rows.append(f"{row.model} {row.size_text}")
     for (failed, note), rows in rows_by_note.items():
         (common.problem if failed else common.notice)(f"{note} ({', '.join(dict.fromkeys(rows))})")
     for name, reason in results.failures.items():
@@ -75,7 +75,7 @@ def gate(results: Results, comparisons: Sequence[Comparison], refusal: str = "")
         outcome: Outcome = "failed" if comparison.failed else "passed"
         if not comparison.failed and comparison.verdict in ("inconclusive", "unpaired"):
             outcome = "skipped"
-        checks.append(Check(comparison.label, "baseline", outcome, comparison.note or comparison.text))
+        checks.append(Check(comparison.case.label, "baseline", outcome, comparison.note or comparison.text))
     checks += [Check(name, "device", "error", reason) for name, reason in results.failures.items()]
     if refusal:
         checks.append(Check("baseline", "comparison", "error", f"the baseline {refusal}"))
@@ -85,18 +85,17 @@ def gate(results: Results, comparisons: Sequence[Comparison], refusal: str = "")
 
 
 def _row_check(row: Row) -> Check:
-    group = f"{row.model} {row.size[0]}x{row.size[1]} on {row.device} by {row.delegate}, {row.threads_text}"
     if row.status in ANSWERED:
         latency = "" if row.median_ms is None else f"{stats.column([row.median_ms])[0]} ms"
-        return Check(group, "measured", "passed", latency or row.status)
-    return Check(group, "measured", "error", f"{row.status}: {row.note}" if row.note else row.status)
+        return Check(row.label, "measured", "passed", latency or row.status)
+    return Check(row.label, "measured", "error", f"{row.status}: {row.note}" if row.note else row.status)
 
 
 def _table(results: Results, comparisons: Sequence[Comparison]) -> tuple[list[str], list[list[str]]]:
     rows = results.results
     columns = {
         "model": [row.model for row in rows],
-        "size": [f"{row.size[0]}x{row.size[1]}" for row in rows],
+        "size": [row.size_text for row in rows],
         "device": [row.device for row in rows],
         "delegate": [row.delegate for row in rows],
         "threads": [str(row.threads) for row in rows],

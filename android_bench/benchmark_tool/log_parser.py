@@ -22,7 +22,7 @@ _STATISTIC = re.compile(r"\b(\w+)=(\S+?)(?:\(all same\))?(?=\s|$)")
 # Until early 2020: "Average inference timings in us: Warmup: 4, Init: 3, no stats: 5".
 _SUMMARY = re.compile(r"[Ii]nference timings in us: (?=.*\b(?:Inference \(avg\)|Inference|no stats): \S+$)(.*)$")
 _SUMMARY_VALUE = re.compile(r"([A-Z][\w ()]*): ([^\s,]+)")
-_LITERT = re.compile(r"(Model initialization|Warmup \(first\)|Inference \(avg\)):\s+([\d.]+) ms(?: \(\d+ runs\))?$")
+_LITERT = re.compile(r"(Model initialization|Inference \(avg\)):\s+([\d.]+) ms(?: \(\d+ runs\))?$")
 _REPLACING = re.compile(  # without "out of" until 2021, without the partitions in some builds
     r"Replacing (\d{1,9})(?: out of (\d{1,9}))? node\(s\) with delegate \(([^)]*)\)"
     r"(?: node, yielding (\d{1,9}) partitions)?"
@@ -68,8 +68,6 @@ class Timing:
     mean: float
     median: float | None = None
     p95: float | None = None
-    minimum: float | None = None
-    maximum: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,11 +84,8 @@ class Delegation:
 class ToolLog:
     """The content of the output of one run. Times are microseconds, memory is in MiB."""
 
-    generation: str = ""  # "tflite" or "litert"; "" where the log does not show it
-    warmup: Timing | None = None
     timed: Timing | None = None
     init: float | None = None
-    first: float | None = None
     complete: bool = False  # the log has the summary at its end
     delegations: tuple[Delegation, ...] = ()
     fully_delegated: tuple[str, ...] = ()  # delegates that run the whole model, as the tool reports
@@ -109,17 +104,13 @@ class ToolLog:
 def parse_log(text: str) -> ToolLog:
     """Parse a log: standard output, then standard error. Never raises; every number is finite."""
     lines = clean_lines(text)
-    warmup, timed = _timings(lines)
     summary = _first(_SUMMARY, lines)
     stated = {name: _number(value) for name, value in _SUMMARY_VALUE.findall(summary[1])} if summary else {}
     litert = {match[1]: _number(match[2], 1000) for match in _all(_LITERT, lines)}
     size, memory, shapes = _first(_MODEL_SIZE, lines), _first(_PEAK_MEMORY, lines), _first(_INPUT_SHAPES, lines)
     return ToolLog(
-        generation="litert" if litert else "tflite" if summary else "",
-        warmup=warmup,
-        timed=timed,
+        timed=_timed(lines),
         init=litert.get("Model initialization", stated.get("Init")),
-        first=litert.get("Warmup (first)", stated.get("First inference")),
         complete=bool(stated) or "Inference (avg)" in litert,
         delegations=tuple(_delegations(lines)),
         fully_delegated=tuple(match[1] for match in _all(_FULLY_DELEGATED, lines)),
@@ -157,16 +148,15 @@ def _errors(text: str, lines: Sequence[str]) -> list[str]:
     return [line for _, line in sorted(found, key=lambda pair: pair[0])]
 
 
-def _timings(lines: Sequence[str]) -> tuple[Timing | None, Timing | None]:
-    """The statistics after the first and after the second header: warm-up and timed runs."""
+def _timed(lines: Sequence[str]) -> Timing | None:
+    """The statistics after the second header, of the timed runs; those after the first are of the warm-up."""
     blocks: list[Timing | None] = []
     for line in lines:
         if _HEADER.search(line):
             blocks.append(None)
         elif line.startswith("count=") and blocks and blocks[-1] is None:
             blocks[-1] = _timing(line)
-    padded = [*blocks, None, None]
-    return padded[0], padded[1] if len(blocks) == 2 else None  # the tool never prints a third header
+    return blocks[1] if len(blocks) == 2 else None  # the tool never prints a third header
 
 
 def _timing(line: str) -> Timing | None:
@@ -177,13 +167,10 @@ def _timing(line: str) -> Timing | None:
     count, times = values.get("count"), [values.get(name, mean) for name in ("min", "median", "p95", "max")]
     if not count or count < 1 or mean is None or any(time is None or time <= 0 for time in (mean, *times)):
         return None
-    return Timing(
-        count=int(count),
-        mean=mean,
-        median=mean if equal else values.get("median"),
-        p95=mean if equal else values.get("p95"),
-        minimum=mean if equal else values.get("min"),
-        maximum=mean if equal else values.get("max"),
+    return (
+        Timing(int(count), mean, mean, mean)
+        if equal
+        else Timing(int(count), mean, values.get("median"), values.get("p95"))
     )
 
 

@@ -27,7 +27,7 @@ from ecbsr_mobile.utils.text import last_line
 
 from .. import output_check
 from ..benchmark_tool.run_status import builtin_status, xnnpack_status
-from ..config import HOST, Case, Options
+from ..config import HOST, HOST_DELEGATES, Case, Options
 from ..models import Model, resized_file
 from ..results import explanations
 from ..results.types import Check, Core, DeviceInfo, Energy, OperatorTime, Run, State, Tool
@@ -75,7 +75,7 @@ class HostRunner:
         """
         run = Run(case, number, "failed", before=self._state())
         delegate = case.parsed_delegate
-        if delegate.name not in ("cpu", "gpu"):
+        if delegate.name not in HOST_DELEGATES:
             return replace(run, status="unsupported", note="this machine runs models on its CPU and its GPU only")
         try:
             model = resized_file(self.models, case, Path(self.folder.name))
@@ -162,7 +162,7 @@ def _load_notes() -> tuple[str, ...]:
 def _left_out(options: Options) -> tuple[str, ...]:
     """A note about what of the options is for phones only."""
     default = Options()
-    delegates = [str(delegate) for delegate in options.delegates if delegate.name not in ("cpu", "gpu")]
+    delegates = [str(delegate) for delegate in options.delegates if delegate.name not in HOST_DELEGATES]
     out = delegates if len(delegates) < len(options.delegates) else []  # without both, each has a row of its own
     names = ("cores", "tool", "tool_sha256", "qnn", "profile")
     out += [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) != getattr(default, name)]

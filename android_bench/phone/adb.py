@@ -52,28 +52,15 @@ ADVICE = {
 
 
 class AdbError(EcbsrError):
-    """An adb command failed.
-
-    `command` is the argument list, `out` and `err` are its output, `code` is its exit code (None: it has none) and
-    `serial` names the phone.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        command: Sequence[str] = (),
-        streams: tuple[str, str] = ("", ""),
-        code: int | None = None,
-        serial: str = "",
-    ) -> None:
-        super().__init__(message)
-        self.command, self.code, self.serial = tuple(command), code, serial
-        self.out, self.err = streams
+    """An adb command failed; the message names the phone."""
 
 
 class AdbTimeout(AdbError):
-    """An adb command did not end within its limit and was killed."""
+    """An adb command did not end within its limit and was killed; `out` and `err` are what it had printed."""
+
+    def __init__(self, message: str, out: str = "", err: str = "") -> None:
+        super().__init__(message)
+        self.out, self.err = out, err
 
 
 class PhoneLost(AdbError):
@@ -150,13 +137,7 @@ class Adb:
         result = self.shell(script)
         if result.code:
             reason = last_line(result.err or result.out, "no message")
-            raise AdbError(
-                f"{self.serial}: {script!r} failed with exit code {result.code}: {reason}",
-                command=self._command("shell", script),
-                streams=(result.out, result.err),
-                code=result.code,
-                serial=self.serial,
-            )
+            raise AdbError(f"{self.serial}: {script!r} failed with exit code {result.code}: {reason}")
         return result.out
 
     def push(self, local: Path, remote: str, limit: float) -> None:
@@ -181,8 +162,7 @@ class Adb:
         Raises:
             AdbError: adb gives another reason.
         """
-        command = self._command("get-state")
-        ended = self._run(command)
+        ended = self._run(self._command("get-state"))
         if ended.code == 0:
             return ended.out.decode(errors="replace").strip()
         error = ended.err.decode(errors="replace")
@@ -194,8 +174,8 @@ class Adb:
         if re.search(r"not found|no devices/emulators", error):
             return ""
         reason = error.strip().splitlines() or [f"exit code {ended.code}"]
-        message = f"adb cannot use {self.serial}: {reason[0].removeprefix('error: ')}"
-        raise AdbError(message, command=command, streams=("", error), code=ended.code, serial=self.serial)
+        advice = "; ecbsr-bench --list shows a name for each" if "more than one device" in error else ""
+        raise AdbError(f"adb cannot use {self.serial}: {reason[0].removeprefix('error: ')}{advice}")
 
     def _is_ready(self) -> bool:
         with suppress(AdbError):
@@ -230,11 +210,11 @@ class Adb:
         try:
             return subprocess_runner.run(command, seconds, self.stop)
         except subprocess_runner.TimedOut as timeout:
-            streams = timeout.out.decode(errors="replace"), timeout.err.decode(errors="replace")
+            out, err = timeout.out.decode(errors="replace"), timeout.err.decode(errors="replace")
             message = f"{self.serial}: {shortened(command)} did not end within {seconds:g} s"
-            raise AdbTimeout(message, command=command, streams=streams, serial=self.serial) from None
+            raise AdbTimeout(message, out, err) from None
         except OSError as error:
-            raise AdbError(f"adb cannot be started: {self.program}: {error.strerror}", command=command) from None
+            raise AdbError(f"adb cannot be started: {self.program}: {error.strerror}") from None
 
     def _copy(self, arguments: Sequence[str], limit: float) -> None:
         command = self._command(*arguments)
@@ -255,8 +235,7 @@ class Adb:
         kind = PhoneLost if lost else AdbError
         if "unauthorized" in err:
             kind, reason = AdbError, f"the phone does not trust this computer: {ADVICE['unauthorized']}"
-        streams = (out, err)
-        return kind(f"{self.serial}: {reason}", command=command, streams=streams, code=ended.code, serial=self.serial)
+        return kind(f"{self.serial}: {reason}")
 
 
 def shortened(command: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ START_TRIES = 3  # a server that was just started may not listen yet
 _starting = threading.Lock()  # phones run in threads, and of two servers that start at once one ends the other
 _STATES = "device|offline|unauthorized|authorizing|connecting|no permissions"
 _STATES += "|detached|recovery|rescue|sideload|bootloader|host"
+_NO_SERIAL = re.compile(r"\(no serial number\)|\?+")
 _LISTED = re.compile(rf"^(?P<serial>.+?)\s+(?P<state>{_STATES})\b(?P<rest>.*)$")
 
 
@@ -49,14 +51,21 @@ def phones() -> tuple[ListedDevice, ...]:
 
 
 def parse_devices(text: str) -> list[ListedDevice]:
-    """Parse the output of `adb devices -l`."""
+    """Parse the output of `adb devices -l`.
+
+    A phone without a serial, or with that of another one, has its USB path instead, which adb takes for a serial, too.
+    """
+    lines = [line for line in text.splitlines() if not line.startswith(("List of devices", "*"))]
+    matches = [match for match in map(_LISTED.match, lines) if match]
+    counts = Counter(match["serial"] for match in matches)
     devices = []
-    for line in text.replace("\r", "").splitlines():
-        match = _LISTED.match(line)
-        if match and not line.startswith(("List of devices", "*")):
-            model = re.search(r"\bmodel:(\S+)", match["rest"])
-            name = model[1].replace("_", " ") if model else ""
-            devices.append(ListedDevice(match["serial"], match["state"], name, ADVICE.get(match["state"], "")))
+    for match in matches:
+        serial, state = match["serial"], match["state"]
+        path = re.search(r"(?<!\S)usb:\S+", match["rest"])
+        if path and (counts[serial] > 1 or _NO_SERIAL.fullmatch(serial)):
+            serial = path[0]
+        model = re.search(r"\bmodel:(\S+)", match["rest"])
+        devices.append(ListedDevice(serial, state, model[1].replace("_", " ") if model else "", ADVICE.get(state, "")))
     return devices
 
 
@@ -98,13 +107,13 @@ def _adb(arguments: Sequence[str]) -> subprocess_runner.Completed:
     try:
         ended = subprocess_runner.run(command, Limits.command, threading.Event())
     except subprocess_runner.TimedOut:
-        raise AdbTimeout(f"{shortened(command)} did not end within {Limits.command:g} s", command=command) from None
+        raise AdbTimeout(f"{shortened(command)} did not end within {Limits.command:g} s") from None
     except OSError as error:
         message = f"adb cannot be started: {command[0]}: {error.strerror}; install one for this machine"
         raise EcbsrError(message) from None
     if ended.code:
         reason = last_line(ended.err or ended.out, f"exit code {ended.code}")
-        raise AdbError(f"{shortened(command)} failed: {reason}", command=command)
+        raise AdbError(f"{shortened(command)} failed: {reason}")
     return ended
 
 

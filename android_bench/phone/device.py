@@ -129,11 +129,9 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
         """The shell command that runs the tool, or another program."""
         command = [*(["taskset", self.mask] if self.mask else []), program or self._remote_tool, *flags]
         # The inner shell writes its process id and becomes the tool, so that the tool can be found and killed.
-        paths = (
-            f"LD_LIBRARY_PATH={libraries}:{FOLDER} ADSP_LIBRARY_PATH={libraries}"
-            if libraries
-            else (f"LD_LIBRARY_PATH={FOLDER}")
-        )
+        paths = f"LD_LIBRARY_PATH={FOLDER}"
+        if libraries:
+            paths = f"LD_LIBRARY_PATH={libraries}:{FOLDER} ADSP_LIBRARY_PATH={libraries}"
         return f"{paths} sh -c 'echo $$ > pid; exec \"$@\"' sh {shlex.join(command)}"
 
     def push(self, local: Path, name: str, folder: str = "") -> str:
@@ -183,7 +181,7 @@ exit $(cat energy.code 2>/dev/null || echo {124 if flags else 0})"""
                 self.progress(f"{error}; waiting up to {self.options.limits.reconnect:g} s for it to come back")
                 self._wait_until_back()
                 if tries == TRIES:
-                    raise PhoneLost(str(error), command=error.command, serial=error.serial) from error
+                    raise PhoneLost(str(error)) from error
 
     def _client(self, stop: threading.Event | None) -> Adb:
         return Adb(self.serial, stop, self.options.limits.command)

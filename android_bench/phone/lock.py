@@ -103,8 +103,7 @@ class Lock:
         if "exists" in result.err + result.out:
             return False
         reason = last_line(result.err or result.out, f"exit code {result.code}")
-        message = f"{adb.serial}: cannot write to /data/local/tmp: {reason}; free or repair the phone's storage"
-        raise AdbError(message, streams=(result.out, result.err), code=result.code, serial=adb.serial)
+        raise AdbError(f"{adb.serial}: cannot write to /data/local/tmp: {reason}; free or repair the phone's storage")
 
     def _owner(self, adb: Adb, stop: threading.Event) -> str | None:
         """The owner of the lock, which may be `UNKNOWN`; None where it was stale and is removed."""

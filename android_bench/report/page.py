@@ -43,7 +43,7 @@ class SideBySide:
 
 def html(results: Results, compared: Sequence[Comparison] = ()) -> str:
     """The report page; `compared` adds a section with the comparison to a baseline."""
-    found = answers(results)
+    found, latencies = answers(results), plots.latencies(results)
     return render(
         __package__,
         "page.html.j2",
@@ -57,10 +57,10 @@ def html(results: Results, compared: Sequence[Comparison] = ()) -> str:
         decimals=stats.decimals([row.median_ms for row in results.results]),
         fps_decimals=stats.decimals([row.fps for row in results.results]),
         explanations=explain(results),
-        sections=_sections(results, compared),
+        sections=_sections(results, compared, latencies),
         problems=_problems(results),
         side_by_side=_side_by_side(results),
-        latencies=plots.latencies(results),
+        latencies=latencies,
         temperatures=plots.temperatures(results),
         core_groups={name: _core_groups(device.cores) for name, device in results.devices.items()},
         statuses=STATUSES,
@@ -68,18 +68,17 @@ def html(results: Results, compared: Sequence[Comparison] = ()) -> str:
     )
 
 
-def _sections(results: Results, compared: Sequence[Comparison]) -> list[tuple[str, str]]:
+def _sections(
+    results: Results, compared: Sequence[Comparison], latencies: Sequence[plots.LatencyPlot]
+) -> list[tuple[str, str]]:
     """The ids and names of the sections that the page has."""
-    devices = [device.model or name for name, device in results.devices.items()]
-    latency = [
-        (f"latency{number}", f"Latency on {plot.title}") for number, plot in enumerate(plots.latencies(results), 1)
-    ]
+    latency = [(f"latency{number}", f"Latency on {plot.title}") for number, plot in enumerate(latencies, 1)]
     return [
-        *([("latency1", "Latency")] if len(devices) == 1 and latency else latency),
+        *([("latency1", "Latency")] if len(results.devices) == 1 and latency else latency),
         ("problems", "Failures"),
         *([("baseline", "Baseline")] if compared else []),
         ("side-by-side", "Side by side"),
-        *([("devices", "Devices")] if devices else []),
+        *([("devices", "Devices")] if results.devices else []),
         ("rows", "All rows"),
         *([("models", "Models")] if results.models else []),
         ("reading", "How to read"),

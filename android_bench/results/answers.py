@@ -79,7 +79,7 @@ def _answer(results: Results, indices: list[int]) -> Answer:
     (latency,), (rate,) = stats.column([row.median_ms]), stats.column([row.fps or 1000 / row.median_ms])
     light, word = _rated(float(rate))
     threads = f", {row.threads_text}" if row.delegate == "cpu" else ""
-    text = f"{latency} ms, {rate} frames per second at {row.size[0]}x{row.size[1]} ({row.model}{threads})"
+    text = f"{latency} ms, {rate} frames per second at {row.size_text} ({row.model}{threads})"
     return Answer(target, light, word, text if row.status == "ok" else f"{text}; {row.status}", best)
 
 

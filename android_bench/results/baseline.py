@@ -40,12 +40,6 @@ class Comparison:
         verdict = f" {self.verdict}" if self.verdict in ("slower", "inconclusive") else ""
         return stats.short(self.ratio, 3) + (f" ({limits})" if limits else "") + verdict
 
-    @property
-    def label(self) -> str:
-        """The case in words."""
-        case, (width, height) = self.case, self.case.size
-        return f"{case.model} {width}x{height} on {case.device} by {case.delegate}, {case.threads_text}"
-
 
 def compare(
     now: Results, before: Results, fail_above: float | None = None, *, strict: bool = False
@@ -121,7 +115,10 @@ def differences(now: Results, before: Results) -> list[str]:
     shared = {row.case for row in now.results} & {row.case for row in before.results}
     found = []
     for name in sorted({case.device for case in shared}):
-        identities = (_identity(_device(each, name), str(each.settings.get("cores", ""))) for each in (now, before))
+        identities = (
+            _identity(each.devices.get(name, DeviceInfo()), str(each.settings.get("cores", "")))
+            for each in (now, before)
+        )
         found += [_difference(f"{what} of {name}", *values) for what, values in _unequal(*identities)]
     for name in sorted({case.model for case in shared}):
         ours, theirs = (str(each.models.get(name, {}).get("sha256") or "not known") for each in (now, before))
@@ -168,10 +165,6 @@ def _unequal(ours: dict[str, str], theirs: dict[str, str]) -> list[tuple[str, tu
     """What differs, with both values. Older files lack the hash of the serial number, which then tells nothing."""
     pairs = [(what, (value, theirs[what])) for what, value in ours.items() if value != theirs[what]]
     return [(what, values) for what, values in pairs if what != _SERIAL or _NOT_KNOWN not in values]
-
-
-def _device(results: Results, name: str) -> DeviceInfo:
-    return results.devices.get(name, DeviceInfo())
 
 
 def _identity(device: DeviceInfo, chosen_cores: str) -> dict[str, str]:

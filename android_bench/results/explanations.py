@@ -53,7 +53,7 @@ def _slow_int8(results: Results, rows: Mapping[Case, Row]) -> Iterator[str]:
             slowest[row.device] = (ratio, row)
     for device, (ratio, row) in slowest.items():
         what = f"{device}: int8 takes up to {ratio:.2f} times as long as fp32 ({row.model})"
-        cpu = _flags_of(results.devices.get(device))
+        cpu = results.devices.get(device, DeviceInfo()).cpu_flags
         if row.status == "partial" or (row.partitions or 1) > 1:
             yield f"{what}: XNNPACK runs {_part(row)}; ecbsr-audit says why"
         elif cpu and not DOT_PRODUCT & set(cpu):
@@ -82,8 +82,7 @@ def _slow_threads(results: Results, rows: Mapping[Case, Row]) -> Iterator[str]:
         if ratio and ratio > slowest.get(key, (0.0, row))[0]:
             slowest[key] = (ratio, row)
     for (device, threads), (ratio, row) in slowest.items():
-        info = results.devices.get(device)
-        cores = len(info.cores) if info else 0
+        cores = len(results.devices.get(device, DeviceInfo()).cores)
         why = (
             f"it has {cores} core{'s' * (cores > 1)}, so that threads wait for each other"
             if 0 < cores < threads
@@ -106,7 +105,3 @@ def _slower(row: Row, other: Row) -> float | None:
     assert row.median_ms is not None and other.median_ms is not None
     ratio, limits = stats.ratio(row.median_ms, row.ci95_ms, other.median_ms, other.ci95_ms)
     return ratio if ratio >= MIN_RATIO and (limits is None or limits[0] > 1) else None
-
-
-def _flags_of(device: DeviceInfo | None) -> tuple[str, ...]:
-    return device.cpu_flags if device else ()

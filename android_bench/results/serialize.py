@@ -21,7 +21,7 @@ from ecbsr_mobile.utils.text import printable
 from .answers import answers
 from .baseline import Comparison
 from .explanations import explain
-from .types import SCHEMA, DeviceInfo, Results
+from .types import SCHEMA, Results
 
 COLUMNS = (
     *("model", "precision", "device", "delegate", "threads", "size", "status"),
@@ -53,8 +53,7 @@ def to_csv(results: Results) -> str:
     writer.writeheader()
     for row in results.results:
         low, high = row.ci95_ms or (None, None)
-        size = f"{row.size[0]}x{row.size[1]}"
-        cells = {**vars(row), "size": size, "ci95_low_ms": low, "ci95_high_ms": high}
+        cells = {**vars(row), "size": row.size_text, "ci95_low_ms": low, "ci95_high_ms": high}
         if row.energy:
             low, high = row.energy.ci95_mj or (None, None)
             cells |= {"energy_mj": row.energy.mj, "energy_ci95_low_mj": low, "energy_ci95_high_mj": high}
@@ -73,12 +72,12 @@ def _cell(value: Any) -> Any:
 
 def document(results: Results, comparisons: Sequence[Comparison] = ()) -> dict[str, Any]:
     """The content of `results.json`: the results, and the comparisons with an earlier session as "baseline"."""
-    plain = {**results.as_json(), "explanations": list(explain(results)), "answers": _answers(results)}
+    plain = {
+        **results.as_json(),
+        "explanations": list(explain(results)),
+        "answers": msgspec.to_builtins(answers(results)),
+    }
     return {**plain, "baseline": msgspec.to_builtins(comparisons)} if comparisons else plain
-
-
-def _answers(results: Results) -> Any:
-    return msgspec.to_builtins(answers(results))
 
 
 def read_results(path: str | os.PathLike[str]) -> Results:
@@ -113,7 +112,7 @@ def parse_results(content: bytes, source: str) -> Results:
     except (ValueError, RecursionError) as error:
         reason = printable(str(error), 200)
         raise EcbsrError(f"{source} is not a results.json of ecbsr-bench ({reason}); {ADVICE}") from None
-    devices = {name: _named(device, name) for name, device in results.devices.items()}
+    devices = {name: replace(device, name=device.name or name) for name, device in results.devices.items()}
     return replace(results, devices=devices, method=Results.method)
 
 
@@ -141,10 +140,6 @@ def _deeper_than(value: Any, depth: int) -> bool:
                 children += item
         level = children
     return bool(level)
-
-
-def _named(device: DeviceInfo, name: str) -> DeviceInfo:
-    return replace(device, name=device.name or name)
 
 
 def merge(first: Results, second: Results, suffix: str) -> Results:

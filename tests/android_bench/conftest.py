@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Any
 import pytest
 
 import android_bench
-from android_bench.phone.adb import adb_path
 from ecbsr_mobile import tflite
 from tests.helpers.adb_device import Device
-from tests.helpers.adb_servers import private_adb
+from tests.helpers.adb_servers import private_adb, run_adb
 from tests.helpers.bench import ON_LINUX, QUICK, Bench
 from tests.helpers.standin_tool import elf
 from tests.helpers.tflite_models import plain_network
@@ -44,7 +42,7 @@ def new_device(adb_server: None, tmp_path: Path) -> Iterator[Callable[..., Devic
             root = tmp_path / f"phone{len(list(tmp_path.glob('phone*')))}"
             root.mkdir()
             device = Device(root, *arguments, **properties)
-            stack.callback(subprocess.run, [adb_path(), "disconnect", device.serial], capture_output=True)
+            stack.callback(run_adb, "disconnect", device.serial)
             stack.callback(device.close)
             return device
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from android_bench import cli
-from android_bench.phone import adb
 from android_bench.results import types
 from android_bench.results.types import Check, Energy, Results
 from ecbsr_mobile.errors import EcbsrError, UsageError
 from tests.helpers.adb_device import Device
+from tests.helpers.adb_servers import run_adb
 from tests.helpers.bench import call, results
 from tests.helpers.commands import argv
 from tests.helpers.paths import ROOT
@@ -348,7 +348,7 @@ def test_list_shows_phones_and_what_to_do(
     device, other = new_device(), new_device()
     other.authorized = False
     for phone in (device, other):
-        subprocess.run([adb.adb_path(), "connect", phone.serial], capture_output=True, check=False, timeout=60)
+        run_adb("connect", phone.serial)
     assert cli.main(["--list"]) == 0
     table = capsys.readouterr().out
     assert device.serial in table and "allow USB debugging" in table

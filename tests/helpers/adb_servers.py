@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from unittest.mock import patch
+
+from android_bench.phone.adb import adb_path
+
+PORT = "ANDROID_ADB_SERVER_PORT"
+
+
+def run_adb(*arguments: str) -> None:
+    """Run an adb command; it may fail."""
+    subprocess.run([adb_path(), *arguments], capture_output=True, check=False, timeout=60)
 
 
 @contextmanager
@@ -19,7 +30,7 @@ def private_adb(home: Path) -> Iterator[dict[str, str]]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     environment = {
-        "ANDROID_ADB_SERVER_PORT": str(port),
+        PORT: str(port),
         "HOME": str(home),
         "ANDROID_USER_HOME": str(home),
         "XDG_CACHE_HOME": str(home / "cache"),
@@ -30,19 +41,17 @@ def private_adb(home: Path) -> Iterator[dict[str, str]]:
     try:
         yield environment
     finally:
-        from android_bench.phone import adb
-
-        subprocess.run([adb.adb_path(), "-P", str(port), "kill-server"], capture_output=True, check=False, timeout=30)
+        run_adb("-P", str(port), "kill-server")
 
 
 @contextmanager
-def renamed(port: int, names: dict[str, str]) -> Iterator[int]:
-    """The port of a proxy before the adb server at `port`, which shows phones under other serials.
+def renamed(names: dict[str, str]) -> Iterator[None]:
+    """Put a proxy before the adb server of the environment, which shows phones under other serials.
 
     `names` maps each new serial to the real one. The serial of a phone on USB can be any text; that of a phone on the
     network cannot. Protocol: AOSP, packages/modules/adb, SERVICES.TXT.
     """
-    back = {real: name for name, real in names.items()}
+    port, back = int(os.environ[PORT]), {real: name for name, real in names.items()}
 
     def swapped(text: bytes, table: dict[str, str]) -> bytes:
         for old, new in table.items():
@@ -79,5 +88,6 @@ def renamed(port: int, names: dict[str, str]) -> Iterator[int]:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=accept, daemon=True).start()
-        yield listener.getsockname()[1]
+        with patch.dict(os.environ, {PORT: str(listener.getsockname()[1])}):
+            yield
         listener.shutdown(socket.SHUT_RDWR)

@@ -19,7 +19,7 @@ from tests.helpers.standin_tool import elf
 ROUNDS = 2
 
 
-def _in_the_first_run(device: Device) -> None:
+def _pulled_in_a_run(device: Device) -> None:
     behavior = json.loads((device.root / "tool.json").read_text())
     device.set_tool({**behavior, "hang": [1]})  # until the cable is pulled
     device.during_run(lambda script, number: "--graph" in script and number == 1, device.pull_the_cable)
@@ -29,13 +29,9 @@ def _pulled_in_a_push(device: Device) -> None:
     device.cut_push_after = 1
 
 
-def _pulled_in_a_run(device: Device) -> None:
-    _in_the_first_run(device)
-
-
 def _rebooted_in_a_run(device: Device) -> None:
     device.reboots = True
-    _in_the_first_run(device)
+    _pulled_in_a_run(device)
 
 
 def _noisy(device: Device) -> None:

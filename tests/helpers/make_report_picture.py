@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -20,10 +19,9 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from android_bench import cli
-from android_bench.phone import adb
 from ecbsr_mobile import zoo
 from tests.helpers.adb_device import Device
-from tests.helpers.adb_servers import private_adb, renamed
+from tests.helpers.adb_servers import private_adb, renamed, run_adb
 from tests.helpers.standin_tool import elf
 
 SERIAL = "stand-in"
@@ -54,10 +52,9 @@ def bench(folder: Path, out: Path) -> None:
     with private_adb(folder / "home") as environment:
         os.environ.update(environment)
         phone = Device(folder / "phone", behavior, **named, **chip)
-        subprocess.run([adb.adb_path(), "connect", phone.serial], check=True, capture_output=True)
+        run_adb("connect", phone.serial)
         try:
-            with renamed(int(environment["ANDROID_ADB_SERVER_PORT"]), {SERIAL: phone.serial}) as port:
-                os.environ["ANDROID_ADB_SERVER_PORT"] = str(port)
+            with renamed({SERIAL: phone.serial}):
                 models = [str(zoo.tflite("ecbsr-m4c16-x2", precision)) for precision in ("fp32", "int8")]
                 options = [
                     "--size=270p,360p",
@@ -70,7 +67,6 @@ def bench(folder: Path, out: Path) -> None:
                 devices = ["--device=host", f"--device={SERIAL}", "--tool", str(folder / "stand-in.elf")]
                 cli.main([*models, *options, *devices, "--out", str(out)])
         finally:
-            os.environ["ANDROID_ADB_SERVER_PORT"] = environment["ANDROID_ADB_SERVER_PORT"]
             phone.close()
 
 

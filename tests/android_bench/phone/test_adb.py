@@ -47,9 +47,8 @@ def test_exit_code_and_both_streams_of_a_script(adb: Adb) -> None:
     result = adb.shell("echo out; echo err >&2; exit 7")
     assert (result.code, result.out, result.err) == (7, "out\n", "err\n")
     assert adb.shell_output("printf 'no line end'") == "no line end"
-    with pytest.raises(AdbError, match=r"failed with exit code 3: the reason") as error:
+    with pytest.raises(AdbError, match=f"^{adb.serial}: .* failed with exit code 3: the reason$"):
         adb.shell_output("echo 'the reason' >&2; exit 3")
-    assert (error.value.code, error.value.serial, error.value.err) == (3, adb.serial, "the reason\n")
 
 
 def test_a_script_over_its_limit_keeps_its_output(adb: Adb) -> None:
@@ -78,7 +77,7 @@ def test_files_go_both_ways_and_missing_ones_are_errors(device: Device, adb: Adb
     assert (tmp_path / "back").read_bytes() == content
     with pytest.raises(AdbError, match="No such file") as error:
         adb.pull("/data/local/tmp/nowhere", tmp_path / "nowhere", 60)
-    assert not isinstance(error.value, PhoneLost) and error.value.command[3] == "pull"
+    assert not isinstance(error.value, PhoneLost)
 
 
 def test_a_disconnected_phone_is_lost(device: Device, adb: Adb) -> None:
@@ -114,8 +113,10 @@ def test_what_adb_says_of_a_phone_is_its_state(
 
 
 def test_another_error_of_adb_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _print_with_adb(tmp_path, monkeypatch, "error: more than one device/emulator\nmore")
-    with pytest.raises(AdbError, match=r"^adb cannot use R58M: more than one device/emulator$"):
+    _print_with_adb(tmp_path, monkeypatch, "error: more than one device\nmore")
+    with pytest.raises(
+        AdbError, match=r"^adb cannot use R58M: more than one device; ecbsr-bench --list shows a name for each$"
+    ):
         Adb("R58M").state()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ import android_bench
 from android_bench.phone import adb, adb_server
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device
-from tests.helpers.adb_servers import private_adb
+from tests.helpers.adb_servers import private_adb, run_adb
 from tests.helpers.bench import QUICK
 
 
@@ -49,7 +48,7 @@ def test_an_adb_server_of_another_version_is_left_alone(monkeypatch: pytest.Monk
 
 
 def test_the_server_is_found_by_the_usual_variables(monkeypatch: pytest.MonkeyPatch, device: Device) -> None:
-    subprocess.run([adb.adb_path(), "connect", device.serial], check=True, capture_output=True)
+    run_adb("connect", device.serial)
     port = os.environ["ANDROID_ADB_SERVER_PORT"]
     monkeypatch.delenv("ANDROID_ADB_SERVER_PORT")
     monkeypatch.setenv("ADB_SERVER_SOCKET", f"tcp:127.0.0.1:{port}")
@@ -76,6 +75,25 @@ def test_list_reads_every_form_of_line() -> None:
         ("emulator 5554", "offline", ""),
         ("0123456789ABCDEF", "no permissions", ""),
         ("192.168.1.7:5555", "unauthorized", ""),
+    ]
+
+
+def test_a_phone_without_a_serial_of_its_own_is_named_by_its_usb_path() -> None:
+    """Lines as AOSP's `append_transport` (adb/transport.cpp) prints them; adb finds a phone by both."""
+    text = (
+        "List of devices attached\n"
+        "(no serial number)     device usb:3-4.1 product:a model:A_Phone device:a transport_id:1\n"
+        "????????????           no permissions (missing udev rules?); see [http://x] usb:1-7 transport_id:2\n"
+        "0123456789ABCDEF       device usb:1-1 product:a model:B device:b transport_id:3\n"
+        "0123456789ABCDEF       unauthorized usb:1-2 transport_id:4\n"
+        "(no serial number)     offline transport_id:5\n"
+    )
+    assert [(phone.serial, phone.state, phone.model) for phone in adb_server.parse_devices(text)] == [
+        ("usb:3-4.1", "device", "A Phone"),
+        ("usb:1-7", "no permissions", ""),
+        ("usb:1-1", "device", "B"),
+        ("usb:1-2", "unauthorized", ""),
+        ("(no serial number)", "offline", ""),
     ]
 
 

@@ -13,6 +13,7 @@ from android_bench import cli
 from android_bench.phone import adb
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device
+from tests.helpers.adb_servers import run_adb
 from tests.helpers.standin_tool import elf
 
 
@@ -40,12 +41,12 @@ def test_commands_of_a_dry_run_can_be_pasted_into_a_shell(
     assert [Path(command[4]).exists() for command in pushed] == [True, True]
     assert sum("--use_gpu=true" in command[-1] for command in commands) == 1
     # The same commands, with the stand-in's serial, do what they say.
-    subprocess.run([adb.adb_path(), "connect", device.serial], check=True, capture_output=True)
+    run_adb("connect", device.serial)
     for command in commands:
         subprocess.run(
             [adb.adb_path(), "-s", device.serial, *command[3:]], check=True, capture_output=True, timeout=300
         )
-    assert len((device.root / "runs").read_text().splitlines()) == 2
+    assert len(device.runs()) == 2
     device.assert_clean()
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import random
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +16,12 @@ import pytest
 import android_bench
 from android_bench import cli
 from android_bench.phone import energy, power_rails
-from android_bench.phone.adb import adb_path
 from android_bench.phone.energy import Sample
 from android_bench.results import serialize
 from android_bench.results.types import Energy
 from tests.helpers import adb_device, standin_perfetto
 from tests.helpers.adb_device import Device
-from tests.helpers.adb_servers import renamed
+from tests.helpers.adb_servers import renamed, run_adb
 from tests.helpers.bench import QUICK, Bench
 
 MS = 20.0  # of an inference
@@ -212,13 +209,10 @@ def test_a_trace_with_gaps_or_damage_or_without_rails(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_usb_link_gives_no_figure(
-    device: Device, model: Path, tool: str, monkeypatch: pytest.MonkeyPatch, adb_server: None
-) -> None:
+def test_a_usb_link_gives_no_figure(device: Device, model: Path, tool: str) -> None:
     device.set_gauge()
-    subprocess.run([adb_path(), "connect", device.serial], check=True, capture_output=True)
-    with renamed(int(os.environ["ANDROID_ADB_SERVER_PORT"]), {"R58M": device.serial}) as port:
-        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+    run_adb("connect", device.serial)
+    with renamed({"R58M": device.serial}):
         (row,) = android_bench.bench(
             [model], devices=["R58M"], sizes="24x16", rounds=1, runs=2, tool=tool, energy=True, limits=QUICK
         ).results

@@ -8,9 +8,7 @@ import re
 import threading
 import zipfile
 from collections.abc import Callable, Iterable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,6 +20,7 @@ from android_bench.phone.refused import Refused
 from ecbsr_mobile.errors import UsageError
 from tests.helpers.adb_device import TMP, Device, pushed_libraries
 from tests.helpers.bench import QUICK
+from tests.helpers.pages import served
 from tests.helpers.standin_tool import elf
 
 ALL = [
@@ -209,42 +208,26 @@ def test_a_download_names_the_license_and_keeps_its_hash(tmp_path: Path, monkeyp
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as content:
         content.writestr(f"jni/arm64-v8a/{qnn.DELEGATE}", library(qnn.DELEGATE))
-    served: dict[str, Any] = {"body": archive.getvalue(), "requests": 0}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            served["requests"] += 1
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(served["body"])
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    addresses = tuple(f"http://127.0.0.1:{server.server_port}/{name}-2.42.0.aar" for name in ("delegate", "runtime"))
-    monkeypatch.setattr(qnn_download, "ADDRESSES", addresses)
+    names = [f"{name}-2.42.0.aar" for name in ("delegate", "runtime")]
+    archives = dict.fromkeys(names, archive.getvalue())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     lines: list[str] = []
 
     def find() -> dict[str, Path]:
         return qnn.find("fetch", tmp_path / "unpacked", lines.append, threading.Event())
 
-    try:
+    with served(tmp_path, archives) as (address, asked):
+        monkeypatch.setattr(qnn_download, "ADDRESSES", tuple(address + name for name in names))
         assert find()[qnn.DELEGATE].read_bytes() == library(qnn.DELEGATE) and qnn_download.is_fetched()
-        assert lines[0] == f"downloading {addresses[0]}; {qnn_download.LICENSE}"
+        assert lines[0] == f"downloading {address}{names[0]}; {qnn_download.LICENSE}"
         find()
-        assert served["requests"] == 2, "each archive once"
+        assert asked == names, "each archive once"
         for path in (tmp_path / "cache").rglob("*.aar"):
             path.unlink()
-        served["body"] += b"\0"
+        archives[names[0]] += b"\0"
         with pytest.raises(Refused, match=r"has the SHA-256 \w{64}, not \w{64} as at first"):
             find()
         assert not list((tmp_path / "cache").rglob("*.aar"))
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.slow

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,12 +16,12 @@ import pytest
 
 import android_bench
 from android_bench import cli
-from android_bench.phone import adb, adb_server
+from android_bench.phone import adb_server
 from ecbsr_mobile import tflite, zoo
 from ecbsr_mobile.errors import EcbsrError
 from tests.helpers.adb_device import Device
 from tests.helpers.adb_protocol import OLD_FEATURES
-from tests.helpers.adb_servers import renamed
+from tests.helpers.adb_servers import renamed, run_adb
 from tests.helpers.bench import QUICK, Bench
 from tests.helpers.bench_logs import CPU_OLD, LITERT_PROFILE
 from tests.helpers.standin_tool import elf
@@ -94,8 +92,7 @@ def test_a_benchmark_with_every_delegate_and_a_profile(
 
 
 def _assert_runs_are_as_requested(device: Device) -> None:
-    runs = [json.loads(line) for line in (device.root / "runs").read_text().splitlines()]
-    timed = [run for run in runs if "enable_op_profiling" not in run]
+    timed = [run for run in device.runs() if "enable_op_profiling" not in run]
     assert len(timed) == 2 * (2 + 2 + 2 + 1), "a fallback is not run again"
     for run in timed:
         assert (run["num_runs"], run["min_secs"], run["num_threads"]) == ("7", "0", "4")
@@ -111,19 +108,17 @@ def test_host_and_two_phones_with_odd_serials_in_one_report(
     model: Path,
     tool: str,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     serials = ("it's a $erial", 'the "second" one; ls')
     phones, meeting = [new_device() for _ in serials], threading.Barrier(2)
     for phone in phones:
         phone.watcher = _waiting_for_the_other(meeting)
-        subprocess.run([adb.adb_path(), "connect", phone.serial], check=True, capture_output=True, timeout=60)
+        run_adb("connect", phone.serial)
     out = tmp_path / 'it\'s "out"'
     arguments = [str(model), "--size=24x16", "--rounds=2", "--runs=2", "--tool", tool, "--json", "--out", str(out)]
     arguments += ["--device=host", *(f"--device={serial}" for serial in serials)]
     names = {serial: phone.serial for serial, phone in zip(serials, phones, strict=True)}
-    with renamed(int(os.environ["ANDROID_ADB_SERVER_PORT"]), names) as port, monkeypatch.context() as patch:
-        patch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+    with renamed(names):
         assert set(serials) <= {phone.serial for phone in adb_server.phones()}
         assert cli.main(arguments) == 0
     rows = json.loads(capsys.readouterr().out)["results"]
@@ -307,7 +302,7 @@ def test_a_tool_that_fails(device: Device, bench: Bench, behavior: dict[str, Any
     row = bench(rounds=4).results[0]
     assert (row.status, row.median_ms) == (status, None)
     assert words in row.note
-    assert len((device.root / "runs").read_text().splitlines()) <= 2, "a case that failed twice is not tried again"
+    assert len(device.runs()) <= 2, "a case that failed twice is not tried again"
     device.assert_clean()
 
 
@@ -363,7 +358,7 @@ def test_litert_has_no_nnapi_and_takes_no_input(device: Device, bench: Bench, li
     assert [time.operator for time in rows[0].profile][:1] == ["Convolution (NHWC, F32) IGEMM"]
     assert (rows[0].median_ms, rows[0].p95_ms, rows[0].init_ms, rows[0].nodes_delegated) == (0.942, 0.991, 5.76, 8)
     assert "LiteRT's tool takes no input and writes no output; put LiteRT's run_model beside it" in rows[0].note
-    assert json.loads((device.root / "runs").read_text().splitlines()[0])["use_cpu"] == "true"
+    assert device.runs()[0]["use_cpu"] == "true"
     device.assert_clean()
 
 

@@ -191,27 +191,22 @@ class DemoViewModel(
         }) { }
     }
 
-    fun saveTiming(uri: Uri, onSuccess: () -> Unit) {
-        timingJson()?.let { saveJson(it, uri, onSuccess) } ?: showError(context.getString(R.string.nothing_to_save))
+    fun saveTiming(uri: Uri, onSuccess: () -> Unit) = saveJson(timingJson(), uri, onSuccess)
+
+    fun shareTiming(onSuccess: (Uri) -> Unit) = shareJson(timingJson(), ResultExporter.TIMING_NAME, onSuccess)
+
+    fun saveVideoRecord(uri: Uri, onSuccess: () -> Unit) = saveJson(videoJson(), uri, onSuccess)
+
+    fun shareVideoRecord(onSuccess: (Uri) -> Unit) = shareJson(videoJson(), ResultExporter.VIDEO_NAME, onSuccess)
+
+    private fun saveJson(json: String?, uri: Uri, onSuccess: () -> Unit) {
+        if (json == null) return showError(context.getString(R.string.nothing_to_save))
+        tasks.start(R.string.task_save, { exporter.saveJson(json, uri, it) }) { onSuccess() }
     }
 
-    fun shareTiming(onSuccess: (Uri) -> Unit) {
-        timingJson()?.let { shareJson(it, ResultExporter.TIMING_NAME, onSuccess) }
+    private fun shareJson(json: String?, name: String, onSuccess: (Uri) -> Unit) {
+        if (json != null) tasks.start(R.string.task_save, { exporter.shareJson(json, name) }, onSuccess)
     }
-
-    fun saveVideoRecord(uri: Uri, onSuccess: () -> Unit) {
-        videoJson()?.let { saveJson(it, uri, onSuccess) } ?: showError(context.getString(R.string.nothing_to_save))
-    }
-
-    fun shareVideoRecord(onSuccess: (Uri) -> Unit) {
-        videoJson()?.let { shareJson(it, ResultExporter.VIDEO_NAME, onSuccess) }
-    }
-
-    private fun saveJson(json: String, uri: Uri, onSuccess: () -> Unit) =
-        tasks.start(R.string.task_save, { exporter.saveJson(json, uri) }) { onSuccess() }
-
-    private fun shareJson(json: String, name: String, onSuccess: (Uri) -> Unit) =
-        tasks.start(R.string.task_save, { exporter.shareJson(json, name) }, onSuccess)
 
     private fun timingJson() = timing?.toJson(deviceInfo(), protocol)
 

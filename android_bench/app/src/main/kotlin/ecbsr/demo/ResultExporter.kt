@@ -19,12 +19,12 @@ class ResultExporter(private val context: Context, private val engines: EngineFa
 
     /** Saves the upscaled picture as a PNG. */
     fun savePicture(model: SrModel, picture: PictureFile, uri: Uri, job: Job) =
-        documents.write(uri) { writePng(model, picture, it, job) }
+        documents.write(uri, job) { writePng(model, picture, it, job) }
 
     fun sharePicture(model: SrModel, picture: PictureFile, job: Job): Uri =
         SharedFiles.create(context, pictureName(model, picture)) { writePng(model, picture, it, job) }
 
-    fun saveJson(json: String, uri: Uri) = documents.write(uri) { it.write(json.toByteArray()) }
+    fun saveJson(json: String, uri: Uri, job: Job) = documents.write(uri, job) { it.write(json.toByteArray()) }
 
     fun shareJson(json: String, name: String): Uri = SharedFiles.create(context, name) { it.write(json.toByteArray()) }
 

@@ -9,6 +9,14 @@ import ecbsr.demo.core.UserFacingException
 import java.io.IOException
 import java.util.concurrent.Executors
 
+/** A background task. [label] is a string resource. */
+class Task(val label: Int, onProgress: (task: Task, progress: Float) -> Unit) {
+    val job = Job { done, total -> onProgress(this, done.toFloat() / total) }
+
+    /** From 0 to 1. */
+    var progress = 0f
+}
+
 /** Runs one task at a time on a background thread. The main thread uses it, and receives the results. */
 class TaskRunner(private val onChange: () -> Unit) {
     /** The running task. */

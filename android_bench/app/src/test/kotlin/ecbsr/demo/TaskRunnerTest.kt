@@ -5,6 +5,7 @@ import android.view.View
 import ecbsr.demo.core.EngineFactory
 import java.io.IOException
 import java.io.InputStream
+import java.io.OutputStream
 import java.util.concurrent.CountDownLatch
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNull
@@ -13,54 +14,73 @@ import org.junit.Test
 import org.robolectric.Shadows.shadowOf
 
 class TaskRunnerTest : PictureScreen() {
+    /** A document of another app. */
+    private val uri = Uri.parse("content://other.app/slow")
+
     @Test
     fun anEndlessFileCanBeCanceled() {
-        val activity = start()
-        val uri = Uri.parse("content://other.app/endless")
         val reading = CountDownLatch(1)
-        shadowOf(app.contentResolver).registerInputStreamSupplier(uri) {
-            object : InputStream() {
-                override fun read() = 0
+        val input = object : InputStream() {
+            override fun read() = 0
 
-                override fun read(buffer: ByteArray, offset: Int, length: Int): Int = 0.also { reading.countDown() }
-            }
+            override fun read(buffer: ByteArray, offset: Int, length: Int): Int = 0.also { reading.countDown() }
         }
-        viewModel.openPicture(uri)
-        reading.await()
-        activity.findViewById<View>(R.id.cancel).performClick()
-        viewModel.openPicture(document(Fixtures.file("pictures/text.png").readBytes(), "text.png"))
-        settle()
-        assertEquals("text.png", activity.text(R.id.name))
+        shadowOf(app.contentResolver).registerInputStreamSupplier(uri) { input }
+        cancelsAndOpensAnother(reading) { viewModel.openPicture(uri) }
     }
 
     @Test
     fun aFileThatItsAppNeverProvidesCanBeCanceled() {
-        val activity = start()
-        val uri = Uri.parse("content://other.app/silent")
         val reading = CountDownLatch(1)
         val answer = CountDownLatch(1)
         val closed = CountDownLatch(1)
-        shadowOf(app.contentResolver).registerInputStreamSupplier(uri) {
-            object : InputStream() {
-                override fun read() = -1
+        val input = object : InputStream() {
+            override fun read() = -1
 
-                override fun read(buffer: ByteArray, offset: Int, length: Int): Int {
-                    reading.countDown()
-                    answer.await()
-                    return -1
-                }
-
-                override fun close() = closed.countDown()
+            override fun read(buffer: ByteArray, offset: Int, length: Int): Int {
+                reading.countDown()
+                answer.await()
+                return -1
             }
+
+            override fun close() = closed.countDown()
         }
-        viewModel.openPicture(uri)
-        reading.await()
+        shadowOf(app.contentResolver).registerInputStreamSupplier(uri) { input }
+        cancelsAndOpensAnother(reading) { viewModel.openPicture(uri) }
+        answer.countDown()
+        closed.await()
+    }
+
+    @Test
+    fun aFileThatItsAppNeverTakesCanBeCanceled() {
+        val writing = CountDownLatch(1)
+        val answer = CountDownLatch(1)
+        val closed = CountDownLatch(1)
+        val output = object : OutputStream() {
+            override fun write(byte: Int) = error("bytes come in blocks")
+
+            override fun write(bytes: ByteArray, offset: Int, length: Int) {
+                writing.countDown()
+                answer.await()
+            }
+
+            override fun close() = closed.countDown()
+        }
+        shadowOf(app.contentResolver).registerOutputStreamSupplier(uri) { output }
+        cancelsAndOpensAnother(writing) { viewModel.savePicture(uri) { error("canceled") } }
+        answer.countDown()
+        closed.await()
+    }
+
+    /** The user cancels the task of [action] once the other app has [begun] to answer; the next task does not wait for it. */
+    private fun cancelsAndOpensAnother(begun: CountDownLatch, action: () -> Unit) {
+        val activity = start()
+        action()
+        begun.await()
         activity.findViewById<View>(R.id.cancel).performClick()
         viewModel.openPicture(document(Fixtures.file("pictures/text.png").readBytes(), "text.png"))
         settle()
         assertEquals("text.png", activity.text(R.id.name))
-        answer.countDown()
-        closed.await()
     }
 
     @Test

@@ -23,3 +23,6 @@ sealed interface Backend : Serializable {
         override val threads get() = 1
     }
 }
+
+/** A backend and an input size to measure. */
+data class Case(val backend: Backend, val size: Size) : Serializable

@@ -19,3 +19,6 @@ class Job(private val onProgress: (done: Int, total: Int) -> Unit = { _, _ -> })
         if (canceled) throw CanceledException()
     }
 }
+
+/** The user cancels a [Job]. */
+class CanceledException : Exception("Canceled.")

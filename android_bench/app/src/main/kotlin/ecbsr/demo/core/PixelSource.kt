@@ -9,3 +9,11 @@ interface PixelSource {
     /** @throws UserFacingException when the picture cannot be read. */
     fun read(region: Region): Pixels
 }
+
+/** A picture in memory. */
+class PixelsInMemory(private val pixels: Pixels) : PixelSource {
+    override val width get() = pixels.width
+    override val height get() = pixels.height
+
+    override fun read(region: Region) = pixels.crop(region)
+}

@@ -43,7 +43,7 @@ class RangeProbe(private val engines: EngineFactory, sample: () -> Pixels) {
 
     /** The reading of 0..1 first, then those with one range for both, then mixed ones. */
     private fun readings(model: SrModel, size: Size): List<Reading> {
-        val high = sample.repeated(Size(size.width * model.scale, size.height * model.scale))
+        val high = sample.repeated(size * model.scale)
         val low = high.reduced(model.scale)
         val truth = model.inputPlanes(high.argb)
         val bicubic = Bicubic(model.scale)

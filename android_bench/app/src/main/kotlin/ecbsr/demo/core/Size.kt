@@ -6,5 +6,7 @@ import java.io.Serializable
 data class Size(val width: Int, val height: Int) : Serializable {
     val pixels get() = width * height
 
+    operator fun times(scale: Int) = Size(width * scale, height * scale)
+
     override fun toString() = "${width}x$height"
 }

@@ -85,14 +85,13 @@ class SrModel private constructor(
     fun outputBuffer(size: Size) = output.buffer(outputSize(size).pixels * channels)
 
     /** The size of the output for an input of [size]: a graph with a stride gives more than [scale] where a step is incomplete. */
-    fun outputSize(size: Size) = outputResolution?.let { Size(it.of(size.width), it.of(size.height)) }
-        ?: Size(size.width * scale, size.height * scale)
+    fun outputSize(size: Size) = outputResolution?.let { Size(it.of(size.width), it.of(size.height)) } ?: (size * scale)
 
     /** The planes of the upscaled picture of [size], in 0..255, from an output buffer. */
     fun outputPlanes(buffer: ByteBuffer, size: Size): List<FloatArray> {
         val stored = outputSize(size)
         val planes = output.read(buffer, channels, stored.pixels)
-        val (width, height) = Size(size.width * scale, size.height * scale)
+        val (width, height) = size * scale
         if (stored == Size(width, height)) return planes
         return planes.map { plane -> FloatArray(width * height) { plane[it / width * stored.width + it % width] } }
     }

@@ -11,8 +11,8 @@ import kotlin.math.sqrt
  * rounds. The interval ignores the single runs, because the runs of a round share its temperature and memory layout.
  */
 object Statistics {
-    // Student's t, two-sided 95 %, for 1 to 4 degrees of freedom.
-    private val STUDENT_T = doubleArrayOf(12.706, 4.303, 3.182, 2.776)
+    /** Student's t, two-sided 95 %, by the number of values. */
+    private val STUDENT_T = mapOf(3 to 4.303, 4 to 3.182, 5 to 2.776)
     private const val CONFIDENCE = 0.95
 
     fun median(values: Collection<Double>) = percentile(values, 0.5)
@@ -27,7 +27,7 @@ object Statistics {
     }
 
     /**
-     * A 95 % confidence interval for the population median of positive [values], or null for fewer than 2 values.
+     * A 95 % confidence interval for the population median of positive [values], or null for fewer than 3 values.
      * From 6 values on, it is the narrowest pair of order statistics with that confidence (binomial; Conover,
      * Practical Nonparametric Statistics, 3.2). Below, it is Student's t interval of the logarithms, widened to the
      * minimum and maximum.
@@ -35,12 +35,12 @@ object Statistics {
     fun interval(values: List<Double>): Pair<Double, Double>? {
         val ordered = values.sorted()
         val count = ordered.size
-        if (count < 2) return null
-        if (count <= STUDENT_T.size + 1) {
+        if (count < 3) return null
+        STUDENT_T[count]?.let { t ->
             val logs = ordered.map { ln(it) }
             val center = logs.average()
             val deviation = sqrt(logs.sumOf { (it - center).pow(2) } / (count - 1))
-            val half = STUDENT_T[count - 2] * deviation / sqrt(count.toDouble())
+            val half = t * deviation / sqrt(count.toDouble())
             return minOf(ordered.first(), exp(center - half)) to maxOf(ordered.last(), exp(center + half))
         }
         var rank = 0

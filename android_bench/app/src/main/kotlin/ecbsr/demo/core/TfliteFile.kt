@@ -5,6 +5,36 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
 /**
+ * A tensor of a `.tflite`.
+ *
+ * @property shape the stored shape, with -1 for each open dimension.
+ * @property shapeOffset where the file stores the numbers of the shape, or null.
+ * @property signatureOffset the same for the shape signature.
+ */
+class Tensor(
+    val shape: List<Int>,
+    val type: Int,
+    val constant: Boolean,
+    val quantization: Quantization?,
+    internal val shapeOffset: Int?,
+    internal val signatureOffset: Int?,
+)
+
+/** Per-tensor quantization: `real = scale * (quantized - zeroPoint)`. */
+data class Quantization(val scale: Float, val zeroPoint: Int)
+
+/** An operator of a graph. [stride], [dilation], [samePadding] and [block] apply only to operators that have them. */
+class Node(
+    val operator: String,
+    val inputs: List<Int>,
+    val outputs: List<Int>,
+    val stride: Int = 1,
+    val dilation: Int = 1,
+    val samePadding: Boolean = true,
+    val block: Int = 1,
+)
+
+/**
  * The first graph of a `.tflite` and the file's metadata.
  * Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs, version 3.
  */

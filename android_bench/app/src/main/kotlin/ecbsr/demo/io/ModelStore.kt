@@ -59,7 +59,7 @@ class ModelStore(private val context: Context, private val probe: RangeProbe) {
 
     /** Imports a model of the user if it is usable. @throws UserFacingException when it is not. */
     fun add(uri: Uri, job: Job): SrModel {
-        val name = documents.name(uri).removeSuffix(EXTENSION).filter { it.isLetterOrDigit() || it in "-_. " }.trim('.', ' ').take(80)
+        val name = documents.name(uri, job).removeSuffix(EXTENSION).filter { it.isLetterOrDigit() || it in "-_. " }.trim('.', ' ').take(80)
         val model = SrModel.read(name.ifEmpty { "model" }, documents.bytes(uri, TfliteFile.MAX_BYTES, job))
         val names = sequenceOf(model.name) + generateSequence(2) { it + 1 }.map { "${model.name} ($it)" }
         val unusedName = names.first { !isBundled(it) }

@@ -22,7 +22,7 @@ class PictureStore(private val context: Context) {
 
     fun open(uri: Uri, job: Job): PictureFile {
         documents.copy(uri, incoming, MAX_BYTES, job)
-        return openIncoming(documents.name(uri))
+        return openIncoming(documents.name(uri, job))
     }
 
     /** Opens the picture of the last process. [name] is its display name. */

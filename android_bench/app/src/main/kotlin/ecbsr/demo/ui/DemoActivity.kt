@@ -22,6 +22,7 @@ abstract class DemoActivity(private val layout: Int, private val menu: Int? = nu
     private lateinit var status: StatusStrip
     private val listener = ::update
     private var couldExport: Boolean? = null // in the menu as it is shown
+    private var restoredModel: String? = null
 
     /** Shows the state of the view model. */
     protected abstract fun show()
@@ -40,7 +41,16 @@ abstract class DemoActivity(private val layout: Int, private val menu: Int? = nu
         actionBar!!.setDisplayHomeAsUpEnabled(parentActivityIntent != null)
         if (Build.VERSION.SDK_INT >= 30) avoidSystemBars(findViewById(R.id.screen))
         status = StatusStrip(this, viewModel)
+        restoredModel = state?.getString(MODEL)
     }
+
+    override fun onSaveInstanceState(state: Bundle) {
+        super.onSaveInstanceState(state)
+        viewModel.model?.let { state.putString(MODEL, it.name) }
+    }
+
+    /** Loads the model that was selected before the system ended the process, or else the first one. */
+    protected fun loadModelIfNone() = viewModel.loadModelIfNone(restoredModel)
 
     /** Since Android 15, an app draws below the status and navigation bars: only a background may be there. */
     @TargetApi(30)
@@ -114,4 +124,8 @@ abstract class DemoActivity(private val layout: Int, private val menu: Int? = nu
     }
 
     protected fun showSaved() = Toast.makeText(this, R.string.saved, Toast.LENGTH_SHORT).show()
+
+    private companion object {
+        const val MODEL = "model"
+    }
 }

@@ -242,7 +242,7 @@ abstract class DividedView(context: Context, attributes: AttributeSet?) : View(c
 
     private fun paint(argb: Long) = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = argb.toInt() }
 
-    protected companion object {
+    companion object {
         /** The size of a pixel on the screen, in dp, from which it is drawn as a square: interpolation would be a third way of upscaling. */
         const val NEAREST_FROM = 2f
         private const val LABEL_SIZE = 14f // sp; smaller if both labels do not fit

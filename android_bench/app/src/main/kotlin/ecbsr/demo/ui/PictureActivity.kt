@@ -21,8 +21,6 @@ class PictureActivity : DemoActivity(R.layout.picture, R.menu.picture) {
     /** The last comparison that was started, so that a failed or canceled one does not start again by itself. */
     private var lastComparison: Triple<PictureFile, SrModel, Region>? = null
 
-    private var restoredModel: String? = null
-
     /** A location that the user picked while the system ended the process. Saving waits for picture and model. */
     private var pendingSave: Uri? = null
 
@@ -31,7 +29,6 @@ class PictureActivity : DemoActivity(R.layout.picture, R.menu.picture) {
         view.onViewport = { viewport = it; compare() }
         findViewById<Button>(R.id.model).setOnClickListener { startActivity(Intent(this, ModelsActivity::class.java)) }
         loadPicture(state)
-        restoredModel = state?.getString(MODEL)
     }
 
     override fun onNewIntent(intent: Intent) {
@@ -49,7 +46,6 @@ class PictureActivity : DemoActivity(R.layout.picture, R.menu.picture) {
     override fun onSaveInstanceState(state: Bundle) {
         super.onSaveInstanceState(state)
         viewModel.picture?.let { state.putString(PICTURE, it.name) }
-        viewModel.model?.let { state.putString(MODEL, it.name) }
     }
 
     /** Loads a picture at the first start, and restores it after the system ended the process. */
@@ -95,7 +91,7 @@ class PictureActivity : DemoActivity(R.layout.picture, R.menu.picture) {
         if (viewModel.picture == null) {
             pendingSave = null
         } else if (viewModel.model == null) {
-            if (viewModel.error == null) viewModel.loadModelIfNone(restoredModel)
+            if (viewModel.error == null) loadModelIfNone()
         } else {
             pendingSave?.let { pendingSave = null; save(it) } ?: compare()
         }
@@ -144,6 +140,5 @@ class PictureActivity : DemoActivity(R.layout.picture, R.menu.picture) {
         const val OPEN = 1
         const val SAVE = 2
         const val PICTURE = "picture"
-        const val MODEL = "model"
     }
 }

@@ -18,15 +18,13 @@ import ecbsr.demo.thermalStatus
 
 /** Measures the latency of the selected model on this phone, per resolution and backend. */
 class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
-    private var restoredModel: String? = null
     private val isMeasuring get() = viewModel.task?.label == R.string.task_timing
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
         findViewById<Button>(R.id.start).setOnClickListener { if (isMeasuring) viewModel.cancel() else viewModel.measure() }
         if (viewModel.timing == null) viewModel.timing = state?.savedObject<TimingRecord>(RECORD)
-        restoredModel = state?.getString(MODEL)
-        viewModel.loadModelIfNone(restoredModel)
+        loadModelIfNone()
     }
 
     override fun onStop() {
@@ -38,7 +36,6 @@ class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
     override fun onSaveInstanceState(state: Bundle) {
         super.onSaveInstanceState(state)
         state.saveObject(RECORD, viewModel.timing)
-        viewModel.model?.let { state.putString(MODEL, it.name) }
     }
 
     override fun show() {
@@ -52,7 +49,7 @@ class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
             setText(if (isMeasuring) R.string.stop else R.string.start)
             isEnabled = model != null
         }
-        if (viewModel.error == null) viewModel.loadModelIfNone(restoredModel) // a task ran when the screen opened
+        if (viewModel.error == null) loadModelIfNone() // a task ran when the screen opened
     }
 
     /** Updates the rows in place, so that a screen reader keeps its position. */
@@ -111,7 +108,6 @@ class TimingActivity : DemoActivity(R.layout.timing, R.menu.timing) {
     private companion object {
         const val SAVE = 1
         const val RECORD = "record"
-        const val MODEL = "model"
         const val JSON = "application/json"
         val RESOLUTIONS = mapOf(270 to "270p", 360 to "360p", 540 to "540p", 720 to "720p")
     }

@@ -39,7 +39,6 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
     private val handler = Handler(Looper.getMainLooper())
     private var isStarted = false
     private var isDragging = false
-    private var restoredModel: String? = null
 
     // What to play when the screen is visible and the model is loaded.
     private var source: VideoSource = VideoSource.Clip
@@ -59,8 +58,7 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
         findViewById<ImageButton>(R.id.play).setOnClickListener { if (player.isPlaying) player.pause() else player.play() }
         seekBar.setOnSeekBarChangeListener(seekListener)
         view.onFailed = player::fail
-        restoredModel = state?.getString(MODEL)
-        viewModel.loadModelIfNone(restoredModel)
+        loadModelIfNone()
     }
 
     override fun onConfigurationChanged(configuration: Configuration) {
@@ -100,7 +98,6 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
         state.saveObject(BACKEND, backend)
         state.putLong(POSITION, position)
         state.putBoolean(PLAYING, isPlaying)
-        viewModel.model?.let { state.putString(MODEL, it.name) }
     }
 
     override fun onStart() {
@@ -154,7 +151,7 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
         view.overlay.rightText = getString(if (player.effort == Effort.BILINEAR || player.error != null) R.string.bilinear else R.string.super_resolution)
         showControls()
         showMessage()
-        if (viewModel.error == null) viewModel.loadModelIfNone(restoredModel) // a task ran when the screen opened
+        if (viewModel.error == null) loadModelIfNone() // a task ran when the screen opened
     }
 
     private fun showControls() {
@@ -300,7 +297,6 @@ class VideoActivity : DemoActivity(R.layout.video, R.menu.video) {
         const val BACKEND = "backend"
         const val POSITION = "position"
         const val PLAYING = "playing"
-        const val MODEL = "model"
         const val JSON = "application/json"
     }
 }

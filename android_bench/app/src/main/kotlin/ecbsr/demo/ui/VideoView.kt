@@ -122,7 +122,7 @@ class VideoView(context: Context, attributes: AttributeSet?) : FrameLayout(conte
             }
             val look = look ?: return
             try {
-                renderer?.draw(shown, look.viewport, window, look.divider, NEAREST_FROM * resources.displayMetrics.density, background)
+                renderer?.draw(shown, look.viewport, window, look.divider, DividedView.NEAREST_FROM * resources.displayMetrics.density, background)
             } catch (error: UserFacingException) {
                 failedPictures = pictures
                 post { onFailed(error.message) }
@@ -134,10 +134,6 @@ class VideoView(context: Context, attributes: AttributeSet?) : FrameLayout(conte
         }
 
         private val background = listOf(Color.red(canvasColor), Color.green(canvasColor), Color.blue(canvasColor)).map { it / 255f }.toFloatArray()
-    }
-
-    private companion object {
-        const val NEAREST_FROM = 2f // dp, as in DividedView
     }
 }
 

@@ -41,15 +41,13 @@ class MediaFileDecoder(source: MediaSource) : VideoDecoder {
             color = colorOf(inputFormat)
             durationMicros = if (inputFormat.containsKey(MediaFormat.KEY_DURATION)) inputFormat.getLong(MediaFormat.KEY_DURATION) else 0
             codec = openCodec()
-        } catch (error: IOException) {
+        } catch (error: Exception) {
             extractor.release()
-            throw UserFacingException("The video cannot be read: ${error.message}.", error)
-        } catch (error: SecurityException) {
-            extractor.release()
-            throw UserFacingException("The app has no permission to read the video: choose it again.", error)
-        } catch (error: UserFacingException) {
-            extractor.release()
-            throw error
+            throw when (error) {
+                is IOException -> UserFacingException("The video cannot be read: ${error.message}.", error)
+                is SecurityException -> UserFacingException("The app has no permission to read the video: choose it again.", error)
+                else -> error
+            }
         }
     }
 

@@ -58,8 +58,8 @@ class VideoPlayer(
 ) {
     private val main = Handler(Looper.getMainLooper())
 
-    /** Closing waits for a run of the model, so it happens in the background, one session after the other. */
-    private val closing = Executors.newSingleThreadExecutor { Thread(it, "closing") }
+    /** Closing waits for a run of the model, and for the app that provides a video: it happens in the background. */
+    private val closing = Executors.newCachedThreadPool { Thread(it, "closing") }
     private val focus = SoundFocus(context, ::onFocusLost, ::onFocusGained)
     private var session: Session? = null
     private var isInterrupted = false

@@ -116,10 +116,4 @@ class BenchmarkTest {
 
         fun read() = now.also { now += step }
     }
-
-    private class NoEngine(override val planLength: Int?) : Engine {
-        override fun run(input: ByteBuffer, output: ByteBuffer) = Unit
-
-        override fun close() = Unit
-    }
 }

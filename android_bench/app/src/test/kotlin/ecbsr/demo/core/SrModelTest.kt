@@ -2,7 +2,6 @@ package ecbsr.demo.core
 
 import ecbsr.demo.DesktopEngineFactory
 import ecbsr.demo.Fixtures
-import java.nio.ByteBuffer
 import java.util.Random
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
@@ -91,20 +90,11 @@ class SrModelTest {
             try {
                 val model = read(damaged)
                 if ((model.fixedSize ?: Size(1, 1)).let { it.width * it.height } > 1_000_000) return@repeat // slow
-                SrUpscaler(model, { _, _ -> NoEngine }, Backend.Cpu(1)).use { upscaleToPixels(source, source.whole, it) }
+                SrUpscaler(model, { _, _ -> NoEngine(null) }, Backend.Cpu(1)).use { upscaleToPixels(source, source.whole, it) }
             } catch (_: UserFacingException) {
                 // A rejection is correct.
             }
         }
-    }
-
-    /** Accepts every model. */
-    private object NoEngine : Engine {
-        override val planLength: Int? = null
-
-        override fun run(input: ByteBuffer, output: ByteBuffer) = Unit
-
-        override fun close() = Unit
     }
 
     private fun read(bytes: ByteArray) = SrModel.read("m", bytes)

@@ -12,6 +12,6 @@ class StatisticsTest {
         assertEquals(19.05, Statistics.percentile(values, 0.95), 1e-9)
         assertEquals(6.0 to 15.0, Statistics.interval(values)) // the table of binomial ranks for n = 20
         assertEquals(1.0 to 6.0, Statistics.interval((1..6).map { it.toDouble() }))
-        assertNull(Statistics.interval(listOf(1.0)))
+        assertNull(Statistics.interval(listOf(1.0, 2.0)))
     }
 }

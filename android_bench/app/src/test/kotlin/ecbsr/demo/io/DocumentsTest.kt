@@ -7,7 +7,11 @@ import android.database.MatrixCursor
 import android.net.Uri
 import android.provider.OpenableColumns
 import ecbsr.demo.Screen
+import ecbsr.demo.core.CanceledException
+import ecbsr.demo.core.Job
+import java.util.concurrent.CountDownLatch
 import org.junit.Assert.assertEquals
+import org.junit.Assert.assertThrows
 import org.junit.Test
 import org.robolectric.shadows.ShadowContentResolver
 
@@ -25,9 +29,23 @@ class DocumentsTest : Screen() {
         assertEquals(path, name { BrokenCursor() })
     }
 
-    private fun name(answer: () -> Cursor?): String {
+    @Test
+    fun aNameThatItsAppNeverGivesCanBeCanceled() {
+        val job = Job()
+        val answer = CountDownLatch(1)
+        assertThrows(CanceledException::class.java) {
+            name(job) {
+                job.cancel()
+                answer.await()
+                null
+            }
+        }
+        answer.countDown()
+    }
+
+    private fun name(job: Job = Job(), answer: () -> Cursor?): String {
         ShadowContentResolver.registerProviderInternal("odd.app", OddProvider(answer))
-        return Documents(app.contentResolver).name(Uri.parse("content://odd.app/1/file%20in%20a%20path.png"))
+        return Documents(app.contentResolver).name(Uri.parse("content://odd.app/1/file%20in%20a%20path.png"), job)
     }
 
     private class BrokenCursor : MatrixCursor(arrayOf(OpenableColumns.DISPLAY_NAME)) {

@@ -51,25 +51,11 @@ class ComparisonViewTest : PictureScreen() {
         assertTrue("${view.zoom}", view.zoom > before * 1.5f)
         repeat(12) { pinch(view, 0.32f, 0.42f) }
         view.divider = 0.5f
-        val shown = view.drawn()
-        val comparison = viewModel.comparison!!
-        val side = view.zoom / comparison.scale // screen pixels of one result pixel
+        val side = view.zoom / viewModel.comparison!!.scale // screen pixels of one result pixel
         assertTrue("$side", side >= 24)
         activity.screenshot("pixels")
-        // Each screen pixel has the color of its result pixel: bicubic left of the divider, super-resolution right of it.
-        val viewport = view.viewport()
-        var compared = 0
-        for (y in (viewport.top * 2 + 2) until viewport.bottom * 2 - 2) for (x in (viewport.left * 2 + 2) until viewport.right * 2 - 2) {
-            for (offset in listOf(0.1f, 0.5f, 0.9f)) { // also near both edges, because the pixel is a square
-                val (screenX, screenY) = view.toScreen((x + offset) / 2, (y + offset) / 2)
-                if (screenX !in 0 until view.width || screenY !in 150 until view.height) continue // below the labels
-                if (abs(screenX - view.width / 2) < 40) continue // under the divider
-                val bitmap = if (screenX < view.width / 2) comparison.bicubic else comparison.superResolution
-                assertEquals("$x $y", bitmap.getPixel(x, y), shown.argb[screenY * shown.width + screenX])
-                compared++
-            }
-        }
-        assertTrue("$compared", compared > 50)
+        // Also near both edges, because the pixel is a square.
+        view.compareWithTheResult(0.1f, 0.5f, 0.9f) { place, expected, shown -> assertEquals(place, expected, shown) }
     }
 
     @Test
@@ -80,21 +66,9 @@ class ComparisonViewTest : PictureScreen() {
         val view = activity.view()
         view.zoomTo(48f) // without interpolation
         settle()
-        val shown = view.drawn()
-        val comparison = viewModel.comparison!!
-        val viewport = view.viewport()
-        var compared = 0
-        for (y in (viewport.top * 2 + 2) until viewport.bottom * 2 - 2) for (x in (viewport.left * 2 + 2) until viewport.right * 2 - 2) {
-            val (screenX, screenY) = view.toScreen((x + 0.5f) / 2, (y + 0.5f) / 2)
-            if (screenX !in 0 until view.width || screenY !in 150 until view.height) continue
-            if (abs(screenX - view.width / 2) < 40) continue
-            val bitmap = if (screenX < view.width / 2) comparison.bicubic else comparison.superResolution
-            val expectedAlpha = bitmap.getPixel(x, y) ushr 24
-            val alpha = shown.argb[screenY * shown.width + screenX] ushr 24
-            assertEquals("$x $y", expectedAlpha.toDouble(), alpha.toDouble(), 1.0)
-            compared++
+        view.compareWithTheResult(0.5f) { place, expected, shown ->
+            assertEquals(place, (expected ushr 24).toDouble(), (shown ushr 24).toDouble(), 1.0)
         }
-        assertTrue("$compared", compared > 50)
         activity.screenshot("transparent")
     }
 
@@ -104,6 +78,29 @@ class ComparisonViewTest : PictureScreen() {
         view.performAccessibilityAction(AccessibilityNodeInfo.ACTION_SCROLL_FORWARD, null)
         assertEquals(0.6f, view.divider, 0.001f)
         assertEquals("Divider at 60 %", view.stateDescription)
+    }
+
+    /**
+     * Compares the screen with the pixels of the result: bicubic left of the divider, super-resolution right of it.
+     *
+     * @param offsets the places to compare in each pixel, in both directions, from 0 to 1.
+     */
+    private fun ComparisonView.compareWithTheResult(vararg offsets: Float, compare: (place: String, expected: Int, shown: Int) -> Unit) {
+        val shown = drawn()
+        val comparison = viewModel.comparison!!
+        val viewport = viewport()
+        var compared = 0
+        for (y in (viewport.top * 2 + 2) until viewport.bottom * 2 - 2) for (x in (viewport.left * 2 + 2) until viewport.right * 2 - 2) {
+            for (offset in offsets) {
+                val (screenX, screenY) = toScreen((x + offset) / 2, (y + offset) / 2)
+                if (screenX !in 0 until width || screenY !in 150 until height) continue // below the labels
+                if (abs(screenX - width / 2) < 40) continue // under the divider
+                val bitmap = if (screenX < width / 2) comparison.bicubic else comparison.superResolution
+                compare("$x $y", bitmap.getPixel(x, y), shown.argb[screenY * shown.width + screenX])
+                compared++
+            }
+        }
+        assertTrue("$compared", compared > 50)
     }
 
     private fun ComparisonView.drawn(): Pixels {

@@ -23,6 +23,7 @@ import ecbsr.demo.core.video.VideoRenderer
 import ecbsr.demo.core.video.frame
 import ecbsr.demo.video.VideoSource
 import java.time.Duration
+import java.util.concurrent.CountDownLatch
 import java.util.concurrent.Semaphore
 import org.json.JSONObject
 import org.junit.After
@@ -245,6 +246,28 @@ class VideoActivityTest : Screen() {
         controller.pause().stop()
         assertNull(player.source)
         engines.open()
+    }
+
+    /** The app that provides a video can take any time to open it. */
+    @Test
+    fun aVideoThatIsNotOpenedYetHoldsNoOtherOne() {
+        val opening = CountDownLatch(1)
+        val answer = CountDownLatch(1)
+        app.openDecoder = {
+            if (opening.count > 0) {
+                opening.countDown()
+                answer.await()
+            }
+            FakeDecoder(frame("chelsea")).also(decoders::add)
+        }
+        val controller = Robolectric.buildActivity(VideoActivity::class.java).also { last = it }.setup()
+        waitUntil { player.source != null }
+        opening.await()
+        shadowOf(controller.get()).clickMenuItem(R.id.clip)
+        waitForPicture()
+        controller.pause().stop()
+        waitUntilClosed(decoders.single())
+        answer.countDown()
     }
 
     @Test

@@ -77,7 +77,7 @@ class VideoRenderer(private val gl: Gl) {
     }
 
     private inner class Textures(val size: Size, val scale: Int) {
-        val large = Size(size.width * scale, size.height * scale).also {
+        val large = (size * scale).also {
             if (maxOf(it.width, it.height) > gl.maxTextureSide) {
                 throw UserFacingException("The result has $it pixels, and this phone's GPU draws up to ${gl.maxTextureSide} on a side: choose a smaller video.")
             }

@@ -24,10 +24,7 @@ class FakeDecoder(private val picture: YuvFrame, private val count: Int = 100, p
         decoded++
         val time = next++ * FRAME_MICROS
         sink(time, picture.size) { frame ->
-            for ((from, to) in listOf(picture.y to frame.y, picture.u to frame.u, picture.v to frame.v)) {
-                to.clear()
-                to.put(from.duplicate().apply { rewind() }).flip()
-            }
+            frame.copyPlanes(picture)
             frame.color = picture.color
             frame.rotation = picture.rotation
         }

@@ -4,11 +4,10 @@ import ecbsr.demo.DesktopEngineFactory
 import ecbsr.demo.Fixtures
 import ecbsr.demo.core.Backend
 import ecbsr.demo.core.DeviceInfo
-import ecbsr.demo.core.Engine
 import ecbsr.demo.core.EngineFactory
+import ecbsr.demo.core.NoEngine
 import ecbsr.demo.core.Size
 import ecbsr.demo.core.Statistics
-import java.nio.ByteBuffer
 import java.util.Random
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
@@ -65,16 +64,7 @@ class SessionRecordTest {
     /** The time of the CPU is never reported as that of a delegate. */
     @Test
     fun aFallbackHasNoTimes() {
-        val engines = EngineFactory { _, _ ->
-            object : Engine {
-                override val planLength = 1000
-
-                override fun run(input: ByteBuffer, output: ByteBuffer) = Unit
-
-                override fun close() = Unit
-            }
-        }
-        upscaler(engines, Backend.Gpu).use { record(it, 10.0) }
+        upscaler({ _, _ -> NoEngine(1000) }, Backend.Gpu).use { record(it, 10.0) }
         assertEquals("fallback", row().getString("status"))
         assertTrue(row().isNull("median_ms") && row().isNull("p95_ms"))
     }

@@ -36,6 +36,14 @@ fun noise(size: Size, color: VideoColor = LIMITED, seed: Long = 1): YuvFrame {
     return frame
 }
 
+/** Fills the planes with those of another frame of this size. */
+fun YuvFrame.copyPlanes(from: YuvFrame) {
+    for ((source, target) in listOf(from.y to y, from.u to u, from.v to v)) {
+        target.clear()
+        target.put(source.duplicate().apply { rewind() }).flip()
+    }
+}
+
 private fun fillChroma(frame: YuvFrame, seed: Long) {
     val random = Random(seed)
     for (plane in listOf(frame.u, frame.v)) {

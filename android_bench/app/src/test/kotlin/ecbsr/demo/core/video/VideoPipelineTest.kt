@@ -6,6 +6,7 @@ import ecbsr.demo.GatedEngineFactory
 import ecbsr.demo.core.Backend
 import ecbsr.demo.core.Engine
 import ecbsr.demo.core.EngineFactory
+import ecbsr.demo.core.NoEngine
 import ecbsr.demo.core.Size
 import ecbsr.demo.core.SrModel
 import ecbsr.demo.core.UserFacingException
@@ -124,12 +125,8 @@ class VideoPipelineTest {
     @Test
     fun aRunThatFailsIsReported() {
         val engines = EngineFactory { _, _ ->
-            object : Engine {
-                override val planLength = 1
-
+            object : Engine by NoEngine(1) {
                 override fun run(input: ByteBuffer, output: ByteBuffer) = throw UserFacingException("The runtime failed.")
-
-                override fun close() = Unit
             }
         }
         pipeline(FakePlatform(engines)).use { pipeline ->
@@ -218,10 +215,7 @@ class VideoPipelineTest {
 
     /** Submits a copy of [frame]. */
     private fun VideoPipeline.submit(frame: YuvFrame, timeMicros: Long) = submit(frame.size) { target ->
-        for ((from, to) in listOf(frame.y to target.y, frame.u to target.u, frame.v to target.v)) {
-            to.clear()
-            to.put(from.duplicate().apply { rewind() }).flip()
-        }
+        target.copyPlanes(frame)
         target.color = frame.color
         target.timeMicros = timeMicros
     }

@@ -116,7 +116,7 @@ class VideoRendererTest {
 
     private fun shown(size: Size, scale: Int, color: VideoColor, number: Long, seed: Long = number) = ShownFrame().apply {
         frame = noise(size, color, seed)
-        val upscaled = noise(Size(size.width * scale, size.height * scale), color, seed + 1000)
+        val upscaled = noise(size * scale, color, seed + 1000)
         reserve(size, scale).apply { clear() }.put(upscaled.y.duplicate()).flip()
         this.number = number
     }

@@ -1,4 +1,0 @@
-package ecbsr.demo.core
-
-/** The user cancels a [Job]. */
-class CanceledException : Exception("Canceled.")
