@@ -185,7 +185,8 @@ def _measure(arguments: argparse.Namespace) -> Results:
     except KeyboardInterrupt:
         folder = arguments.out or arguments.resume
         if folder and Path(folder, RUNS).exists():
-            common.notice(f"the runs so far are kept; {common.command_line('bench', '--resume', folder)} measures the rest")
+            go_on = common.command_line("bench", "--resume", folder)
+            common.notice(f"the runs so far are kept; {go_on} measures the rest")
         raise
 
 
