@@ -170,16 +170,24 @@ def _notice_comparisons(comparisons: Sequence[Comparison], different: Sequence[s
 
 def _measure(arguments: argparse.Namespace) -> Results:
     from . import session
+    from .results.journal import RUNS
     from .results.types import Results
 
     progress = None if arguments.quiet else common.notice
     if _only_imports(arguments):
         return Results((), {})  # only the imported rows
-    with bars() as update:
-        step = update if sys.stderr.isatty() and progress else None
-        if arguments.resume:
-            return session.resume(arguments.resume, progress, step)
-        return session.start(_models(arguments), _options(arguments), arguments.out, progress, step)
+    try:
+        with bars() as update:
+            step = update if sys.stderr.isatty() and progress else None
+            if arguments.resume:
+                return session.resume(arguments.resume, progress, step)
+            return session.start(_models(arguments), _options(arguments), arguments.out, progress, step)
+    except KeyboardInterrupt:
+        folder = arguments.out or arguments.resume
+        if folder and Path(folder, RUNS).exists():
+            go_on = common.command_line("bench", "--resume", folder)
+            common.notice(f"the runs so far are kept; {go_on} measures the rest")
+        raise
 
 
 def _models(arguments: argparse.Namespace) -> list[str | os.PathLike[str]]:

@@ -89,11 +89,18 @@ class TemperaturePlot:
 def latencies(results: Results) -> list[LatencyPlot]:
     """A plot for each device with timed rows."""
     plots = []
-    for name, device in results.devices.items():
+    for name in results.devices:
         rows = {i: row for i, row in enumerate(results.results) if row.device == name and row.median_ms}
         if rows:
-            plots.append(_latencies(device.model or name, rows))
+            plots.append(_latencies(_title(results, name), rows))
     return plots
+
+
+def _title(results: Results, name: str) -> str:
+    """The model of a device, with its name where another device is of the same model."""
+    models = [device.model for device in results.devices.values()]
+    model = results.devices[name].model if name in results.devices else ""
+    return f"{model}, {name}" if model and models.count(model) > 1 else model or name
 
 
 def _latencies(title: str, rows: dict[int, Row]) -> LatencyPlot:
@@ -151,8 +158,7 @@ def temperatures(results: Results) -> list[TemperaturePlot]:
         known = {part: [i for i, s in enumerate(states) if getattr(s, part) is not None] for part in CURVES}
         known = {part: indices for part, indices in known.items() if len(indices) > 1}
         if known:
-            device = results.devices.get(name)
-            plots.append(_temperatures(name, (device and device.model) or name, states, known))
+            plots.append(_temperatures(name, _title(results, name), states, known))
     return plots
 
 

@@ -55,7 +55,7 @@ def in_order(found: Chain, copy: State, value_range: float | None, residual: boo
     if not reading.is_proven:
         raise EcbsrError(
             f"{unproven}; as a chain in the order of its tensors, it does not keep flat colors and gradients, so it is "
-            "untrained, or another network"
+            "untrained, trained too little, or another network"
         )
     chain, said = _with_skip(found, reading.skip)
     if by_convolution:

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import EcbsrError, UsageError
 from ..quantization import qparams
 from .graph import COLORS, Graph, Tensor, image_input, image_shape, is_channels_first
-from .resize import scale_of
+from .resize import CALLS, scale_of
 from .value_range import (
     BYTES,
     CENTERED_RANGES,
@@ -146,6 +146,13 @@ def image_io(graph: Graph, value_range: float | None = None) -> ImageIO:
         UsageError: `value_range` is none of these, or the file records another one.
     """
     image_input(graph)
+    operators = {node.operator for node in graph.nodes}
+    if "READ_VARIABLE" in operators and not operators & {"ASSIGN_VARIABLE", *CALLS}:
+        # XNNPACK reads such variables from memory that nobody wrote
+        raise EcbsrError(
+            "the model reads variables that nothing in it sets, so its weights are not in the file; convert it with "
+            "constant weights, such as by TFLiteConverter.from_keras_model"
+        )
     if len(graph.outputs) != 1:
         raise EcbsrError(f"the model has {len(graph.outputs)} outputs; convert it with one, the image")
     colors = image_shape(graph)[2]

@@ -156,6 +156,17 @@ def test_infinities_and_nan_are_refused(tmp_path: Path, save: Callable[..., Path
         open_model(tmp_path / "large.safetensors")
 
 
+def test_variables_that_nothing_sets_are_refused(save: Callable[..., Path]) -> None:
+    make = GraphBuilder()
+    image = make.input((1, 32, 48, 3))
+    handle = make.node("VAR_HANDLE", [], (), dtype="int32", options=schema.VarHandleOptionsT("", "bias"))
+    make.tensors[handle] = replace(make.tensors[handle], kind="RESOURCE")
+    bias = make.node("READ_VARIABLE", [handle], (12,), options=schema.ReadVariableOptionsT())
+    path = save(make.graph(make.depth_to_space(make.add(upscalers.copying(make, image, 4), bias), 2)))
+    with pytest.raises(EcbsrError, match=r"model\.tflite: the model reads variables that nothing in it sets, so its"):
+        TfliteModel(path)
+
+
 def _of_shape(shape: tuple[int, ...], result: tuple[int, ...]) -> Graph:
     make = GraphBuilder()
     target = make.constant(np.array(result, np.int32))

@@ -88,6 +88,8 @@ def test_an_interrupt_at_each_step(
     errors = capsys.readouterr().err
     assert ended.value.code == 128 + number, errors
     assert f"interrupted by {number.name}" in errors and not DEFECT.search(errors)
+    kept = (tmp_path / "out/runs.jsonl").exists()
+    assert (f"bench --resume {tmp_path / 'out'} measures the rest" in errors) == kept >= (step in FINISHED_RUNS)
     if step == "wait for another benchmark":
         assert (lock / "owner").exists(), "the other benchmark still holds the lock"
         shutil.rmtree(lock)

@@ -60,6 +60,15 @@ def test_a_device_without_times_has_no_plot() -> None:
     assert plots.latencies(Results((row(3.0, device="other"),), {"R58M": PHONE})) == []
 
 
+def test_two_phones_of_one_model_have_different_titles() -> None:
+    devices = {"R58M": PHONE, "R59N": DeviceInfo("R59N", "phone", "A phone"), "X": DeviceInfo("X", "phone", "Another")}
+    warm = (State(0, battery_celsius=30.0), State(9, battery_celsius=31.0))
+    results = Results(tuple(row(2.0, device=name) for name in devices), devices, states=dict.fromkeys(devices, warm))
+    titles = ["A phone, R58M", "A phone, R59N", "Another"]
+    assert [plot.title for plot in plots.latencies(results)] == titles
+    assert [plot.title for plot in plots.temperatures(results)] == titles
+
+
 def test_temperature_curves_span_the_time_and_stay_inside() -> None:
     states = (State(10, 30.0), State(70, 33.5, thermal_status=2), State(130, None), State(250, 31.0, 40.0))
     (plot,) = plots.temperatures(Results((), {"R58M": PHONE}, states={"R58M": states, "silent": (State(0), State(1))}))
