@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -12,8 +12,10 @@ import torch
 from ..architecture import Activation, Architecture
 from ..errors import EcbsrError, UsageError
 from ..network import PlainNet
-from . import gray, in_order, int8, layouts, shortcuts
+from . import gray, in_order, int8, layouts, proof, shortcuts
+from .choice import Choice
 from .layouts import Chain, Facts
+from .proof import Skip
 from .state import State, load_state
 
 CERTAIN_LIMIT = 0.5 / 255
@@ -22,41 +24,42 @@ CERTAIN_LIMIT = 0.5 / 255
 CLEARLY = 2
 """How many times smaller than that of the usual one it has to be. In networks of this project: 2.8 times or more."""
 
+NEGLIGIBLE = 0.25 / 255
+"""Error at flat colors below which no other activation is looked for. In published networks: 0.24 of 255 or less."""
+
 FORMAT = "ecbsr-mobile"
 """Value of the metadata key `format` in the `.safetensors` files that `save` writes."""
 
 
-def plain_net(
-    state: State,
-    keys: tuple[str, ...],
-    metadata: Mapping[str, str],
-    identity: bool | None,
-    value_range: float | None,
-    activation: Activation | None,
-    residual: bool | None,
-    slope: float | None,
-    unproven: str = "",
-) -> tuple[PlainNet, list[str]]:
+@dataclass(frozen=True)
+class Stated:
+    """What the caller of `checkpoint.load` says about a network; None stands for nothing."""
+
+    identity: bool | None = None
+    value_range: float | None = None
+    activation: Activation | None = None
+    residual: bool | None = None
+    slope: float | None = None
+
+
+def plain_net(state: State, choice: Choice, metadata: Mapping[str, str], stated: Stated) -> tuple[PlainNet, list[str]]:
     """The network, and what was assumed about it.
 
     Args:
-        state: its tensors, with the names of a layout.
-        keys: the keys under which it was stored.
+        state: the tensors of `choice`, with the names of a layout.
+        choice: where they were found.
         metadata: those of a file of ours record everything.
-        identity: see `checkpoint.load`, like the following.
-        value_range: 1 or 255.
-        activation: the activation of a network without slopes.
-        residual: whether the image is added to the result.
-        slope: that of a fixed LeakyReLU.
-        unproven: why its names are refused, where only the order of the tensors says what they are.
+        stated: see `checkpoint.load`.
 
     Raises:
         EcbsrError: the tensors are no network of a known layout, or it is not proven that they are one.
-        UsageError: an argument contradicts them.
+        UsageError: what is stated contradicts them.
     """
+    identity, value_range, residual, slope = stated.identity, stated.value_range, stated.residual, stated.slope
+    activation = stated.activation
     state, int8_states = int8.split(state)
     state = layouts.with_one_backbone({name: value.double() for name, value in state.items()})
-    facts = layouts.facts(state, keys)
+    facts = layouts.facts(state, choice.keys)
     ours = metadata.get("format") == FORMAT
     assumptions = []
     if ours:
@@ -67,13 +70,13 @@ def plain_net(
         raise UsageError("is collapsed already, so that no identity branch can be added; leave identity out")
     if value_range not in (None, 1, 255):
         raise UsageError(f"value range {value_range} is not supported; use 1 or 255")
-    copy = in_order.split(state) if unproven else {}
+    copy = in_order.split(state) if choice.unproven else {}
     chains = {has: layouts.chain(state, has) for has in _identities(facts, identity)}
     if slope is not None:
         chains = {has: _with_slope(found, slope, "relu" if ours else activation) for has, found in chains.items()}
     proven = (
-        shortcuts.in_order(chains[False], copy, value_range, residual, unproven)
-        if unproven
+        shortcuts.in_order(chains[False], copy, value_range, residual, choice.unproven)
+        if choice.unproven
         else shortcuts.tiled({} if ours else chains, value_range, residual)
     )
     has_identity, reading = (
@@ -87,9 +90,11 @@ def plain_net(
         assumptions.append(f"{has} identity branch (else identity={not has_identity}, --{other}identity)")
     if value_range is None:
         assumptions.append(f"values in [0, {reading:g}] (else value_range, --range)")
-    if not ours and slope is None and not facts.relu and activation is None and found.slopes[0] is None:
-        assumptions.append("ReLU (else slope, --slope)")
     residual, assumed = (bool(found.residual), [proven.said]) if proven else _residual(found, facts, reading, residual)
+    # A result is clipped by two more ReLU.
+    if found.slopes[0] is None and not (ours or facts.relu or found.limited or activation):
+        _check_relu(found, reading, residual, choice.unproven)
+        assumptions.append("ReLU (else slope, --slope)")
     assumptions += assumed
     padded = layouts.with_equal_widths(found)
     if any(a[0].shape != b[0].shape for a, b in zip(padded.kernels, found.kernels, strict=True)):
@@ -153,6 +158,27 @@ def _residual(found: Chain, facts: Facts, value_range: float, stated: bool | Non
         return False, ["no skip connection (else residual=True, --skip)"]
     added = "that the image is added to its result (else residual=False, --no-skip)"
     return True, [] if facts.branched else [added]
+
+
+def _check_relu(found: Chain, value_range: float, residual: bool, unproven: str) -> None:
+    """Refuse a network without slopes whose answers do not show that its activation is ReLU; see `Choice.unproven`."""
+    skip: Skip = "nearest" if residual else "none"
+    reading = proof.best_reading(found.kernels, found.slopes, (value_range,), (skip,))
+    others = proof.with_other_activations(found.kernels, value_range, skip)
+    if unproven == in_order.QUICKSRNET and others[proof.CLIPPED] < max(CERTAIN_LIMIT, CLEARLY * reading.color):
+        raise EcbsrError(f"{unproven}; if it was trained with ReLU, state it (activation, --activation relu)")
+    best = min(others, key=lambda name: others[name])
+    if reading.color > NEGLIGIBLE and others[best] < min(proof.COLOR_LIMIT, reading.color / CLEARLY):
+        raise EcbsrError(
+            f"has no slopes, and answers flat colors as a network with {best}, not with ReLU; state the slope of a "
+            "LeakyReLU (slope, --slope), or ReLU (activation, --activation relu); other activations are not read"
+        )
+    if not reading.is_proven:
+        raise EcbsrError(
+            "has no slopes, and with ReLU it does not keep flat colors and gradients: it is untrained, was misread, or "
+            "has another activation; state ReLU (activation, --activation relu), or the slope of a LeakyReLU (slope, "
+            "--slope)"
+        )
 
 
 def _with_slope(found: Chain, slope: float, activation: Activation | None) -> Chain:

@@ -8,8 +8,9 @@ bilinear or bicubic shortcut answers 0 to a gradient, and one with another short
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Literal
 
@@ -35,6 +36,14 @@ SLOPE_RANGE = (0.7, 1.3)
 
 CONTRAST = 0.4
 """Half of the difference that a gradient has over the receptive field."""
+
+CLIPPED = "Hardtanh(0, 1)"
+OTHER_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    **{f"LeakyReLU({slope})": partial(F.leaky_relu, negative_slope=slope) for slope in (0.01, 0.05, 0.1, 0.2)},
+    "GELU": F.gelu, "SiLU": F.silu, "Mish": F.mish, "ELU": F.elu, "Softplus": F.softplus, "Tanh": torch.tanh,
+    "Sigmoid": torch.sigmoid, "ReLU6": F.relu6, CLIPPED: partial(torch.clamp, min=0, max=1),
+}  # fmt: skip
+"""Activations without weights, which a file does not tell from ReLU."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,18 @@ def best_reading(
     error, value_range, skip = min(found)
     slope = _slope(kernels, slopes, value_range) if error < COLOR_LIMIT else math.nan
     return Reading(value_range, skip, error, slope)
+
+
+def with_other_activations(kernels: list[Kernel], value_range: float, skip: Skip) -> dict[str, float]:
+    """The error at flat colors (see `Reading.color`) with each of `OTHER_ACTIVATIONS` in the place of ReLU."""
+    *hidden, (weight, bias) = [(weight.sum((2, 3)), bias) for weight, bias in kernels]
+    errors = {}
+    for name, activation in OTHER_ACTIVATIONS.items():
+        values = _flat(kernels[0][0].shape[1]) * value_range
+        for inner, offset in hidden:
+            values = activation(values @ inner.T + offset)
+        errors[name] = _color_error((values @ weight.T + bias) / value_range, skip)
+    return errors
 
 
 def _answers(kernels: list[Kernel], slopes: list[Tensor | None], value_range: float) -> Tensor:
