@@ -73,7 +73,7 @@ def load(
             stated = Stated(identity, value_range, activation, residual, slope)
             net, assumptions = plain_net(read_all(choice.state), choice, found.metadata, stated)
     except EcbsrError as error:
-        raise type(error)(f"{file}: {error}") from None
+        raise type(error)(f"{file}: {error.args[0]}") from None
     if notes := _notes(choice, assumptions):
         warnings.warn(f"{file}: read as {net.name}, {'; '.join(notes)}", UserWarning, stacklevel=2)
     return net

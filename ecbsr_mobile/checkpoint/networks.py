@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 
 from ..architecture import Activation, Architecture
-from ..errors import EcbsrError, UsageError
+from ..errors import EcbsrError, OptionError, UsageError
 from ..network import PlainNet
 from . import gray, in_order, int8, layouts, proof, shortcuts
 from .choice import Choice
@@ -67,7 +67,7 @@ def plain_net(state: State, choice: Choice, metadata: Mapping[str, str], stated:
         value_range = _recorded("value_range", 1.0, value_range)
         residual = _recorded("residual", metadata.get("residual") != "False", residual)
     if identity and not facts.branched:
-        raise UsageError("is collapsed already, so that no identity branch can be added; leave identity out")
+        raise OptionError("is collapsed already, so that no identity branch can be added; leave {identity} out")
     if value_range not in (None, 1, 255):
         raise UsageError(f"value range {value_range} is not supported; use 1 or 255")
     copy = in_order.split(state) if choice.unproven else {}
@@ -84,7 +84,7 @@ def plain_net(state: State, choice: Choice, metadata: Mapping[str, str], stated:
     )
     found = proven.chain if proven else chains[has_identity]
     if found.limited and reading != 1:
-        raise UsageError("clips its result to [0, 1], so that its value range is 1; leave out value_range (--range)")
+        raise OptionError("clips its result to [0, 1], so that its value range is 1; leave out {value_range|--range}")
     if facts.branched and identity is None:
         has, other = ("an", "no-") if has_identity else ("no", "")
         assumptions.append(f"{has} identity branch (else identity={not has_identity}, --{other}identity)")
@@ -110,7 +110,8 @@ def plain_net(state: State, choice: Choice, metadata: Mapping[str, str], stated:
 def _recorded(name: str, recorded: Any, given: Any) -> Any:
     """The value that a file records, which an argument may repeat but not change."""
     if given is not None and given != recorded:
-        raise UsageError(f"records {name} {recorded}, not {given}; leave {name} out")
+        flag = "--" + "no-" * (given is False) + {"value_range": "range", "residual": "skip"}.get(name, name)
+        raise OptionError(f"records {name} {recorded}, not {given}; leave {{{name}|{flag}}} out")
     return recorded
 
 
@@ -149,7 +150,7 @@ def _residual(found: Chain, facts: Facts, value_range: float, stated: bool | Non
     """Whether the image is added to the result of a chain, and what was assumed."""
     if found.residual is not None:
         if stated not in (None, found.residual):
-            raise UsageError("computes its whole result, so that no image is added; leave out residual (--skip)")
+            raise OptionError("computes its whole result, so that no image is added; leave out {residual|--skip}")
         return found.residual, []
     if stated is not None:
         return stated, []
@@ -184,9 +185,9 @@ def _check_relu(found: Chain, value_range: float, residual: bool, unproven: str)
 def _with_slope(found: Chain, slope: float, activation: Activation | None) -> Chain:
     """The chain with the one slope of a fixed LeakyReLU, which has no weights, after each layer."""
     if activation not in (None, "leaky"):
-        raise UsageError(f"has the activation {activation}, which has no fixed slope; leave out slope (--slope)")
+        raise OptionError(f"has the activation {activation}, which has no fixed slope; leave out {{slope}}")
     if any(stored is not None for stored in found.slopes):
-        raise UsageError("has slopes of its own; leave out slope (--slope)")
+        raise OptionError("has slopes of its own; leave out {slope}")
     if not 0 < slope < 1:
         raise UsageError(f"slope {slope:g} is not between 0 and 1; give that of its LeakyReLU, such as 0.1")
     return replace(found, slopes=[found.kernels[0][1].new_full((1,), slope) for _ in found.slopes])
@@ -200,15 +201,15 @@ def _architecture(found: Chain, residual: bool, activation: Activation | None) -
     blocks, slope = len(found.kernels) - 2, found.slopes[0]
     if slope is None:
         if activation in ("prelu", "leaky"):
-            raise UsageError(
-                f"has no slopes, which the activation {activation} needs; give that of a fixed LeakyReLU (slope, "
-                "--slope), or use relu"
+            raise OptionError(
+                f"has no slopes, which the activation {activation} needs; give that of a fixed LeakyReLU ({{slope}}), "
+                "or use relu"
             )
         return Architecture(blocks, channels, scale, colors, activation or "relu", residual)
     stored: Activation = "prelu" if slope.numel() == channels else "leaky"
     ambiguous = channels == 1 and activation in ("prelu", "leaky")
     if activation and activation != stored and not ambiguous:
-        raise UsageError(f"has the slopes of a {stored} network, not {activation}; leave the activation out")
+        raise OptionError(f"has the slopes of a {stored} network, not {activation}; leave {{activation}} out")
     return Architecture(blocks, channels, scale, colors, stored, residual)
 
 

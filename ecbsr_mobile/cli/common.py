@@ -26,7 +26,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from ..architecture import ACTIVATIONS
-from ..errors import EcbsrError
+from ..errors import EcbsrError, OptionError
 from ..utils import verbosity
 from ..utils.extras import extra_of, how_to_install
 from ..utils.progress import cleared
@@ -78,7 +78,7 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
         sys.stdout.flush()
         _notice_versions_and_cost(program, time.monotonic() - start)
     except EcbsrError as error:
-        code, lines = error.exit_code, [str(error)]
+        code, lines = error.exit_code, [error.with_flags() if isinstance(error, OptionError) else str(error)]
     except ModuleNotFoundError as error:
         code, lines = FAILED, _missing_module(error)
     except MemoryError:

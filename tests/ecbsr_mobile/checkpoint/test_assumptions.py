@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils import prune
 
 from ecbsr_mobile import ECBSR, EcbsrError, UsageError, load, save
+from ecbsr_mobile.errors import OptionError
 from tests.helpers.checkpoints import Chain, quietly, saved, some_net
 
 NAMES = {
@@ -214,8 +215,9 @@ def test_whether_the_image_is_added_can_be_stated(tmp_path: Path, skip: bool) ->
     (tmp_path / "w.pth").write_bytes(saved(state_of(network, "compact")))
     assert agrees(tmp_path / "w.pth", network, residual=skip)
     save(quietly(tmp_path / "w.pth", residual=skip, activation="relu"), tmp_path / "w.safetensors")
-    with pytest.raises(UsageError, match=f"records residual {skip}"):
+    with pytest.raises(OptionError, match=f"records residual {skip}, .*; leave residual out") as raised:
         load(tmp_path / "w.safetensors", residual=not skip)
+    assert raised.value.with_flags().endswith(f"; leave {'--no-skip' if skip else '--skip'} out")
 
 
 def test_blocks_with_branches_have_the_image_added_without_a_note(tmp_path: Path) -> None:
