@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 
-from ..architecture import COLORS, SCALES
+from .layouts import match_a_scale
 from .state import State
 
 Shapes = dict[str, tuple[int, ...]]
@@ -86,8 +86,7 @@ def _is_chain(convs: list[Shapes], norms: list[Shapes], acts: list[Shapes], copi
     )
     return (
         all(before[0] == after[1] for before, after in pairwise(widths))
-        and colors in COLORS
-        and outputs in [colors * scale**2 for scale in SCALES]
+        and match_a_scale(colors, outputs)
         and all(
             (parts["weight"][:2], parts.get("bias", (outputs,))) == ((outputs, colors), (outputs,)) for parts in copies
         )

@@ -198,6 +198,11 @@ def _of_one_kind(slopes: list[Tensor | None], kernels: list[Kernel]) -> list[Ten
     ]
 
 
+def match_a_scale(colors: int, outputs: int) -> bool:
+    """Whether a network can have these input and output channels."""
+    return colors in COLORS and outputs in [colors * scale**2 for scale in SCALES]
+
+
 def colors_and_outputs(found: Chain) -> tuple[int, int]:
     """The input and output channels of a chain.
 
@@ -205,7 +210,7 @@ def colors_and_outputs(found: Chain) -> tuple[int, int]:
         EcbsrError: they match no scale.
     """
     colors, outputs = found.kernels[0][0].shape[1], len(found.kernels[-1][1])
-    if colors not in COLORS or outputs not in [colors * scale**2 for scale in SCALES]:
+    if not match_a_scale(colors, outputs):
         raise EcbsrError(
             f"{colors} input and {outputs} output channels do not match a scale of {either(SCALES)} with "
             f"{either(COLORS)} colors"

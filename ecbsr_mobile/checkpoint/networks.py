@@ -91,12 +91,12 @@ def plain_net(state: State, choice: Choice, metadata: Mapping[str, str], stated:
     if value_range is None:
         assumptions.append(f"values in [0, {reading:g}] (else value_range, --range)")
     residual, assumed = (bool(found.residual), [proven.said]) if proven else _residual(found, facts, reading, residual)
+    padded = layouts.with_equal_widths(found)
     # A result is clipped by two more ReLU.
     if found.slopes[0] is None and not (ours or facts.relu or found.limited or activation):
         _check_relu(found, reading, residual, choice.unproven)
         assumptions.append("ReLU (else slope, --slope)")
     assumptions += assumed
-    padded = layouts.with_equal_widths(found)
     if any(a[0].shape != b[0].shape for a, b in zip(padded.kernels, found.kernels, strict=True)):
         widths = ", ".join(str(len(bias)) for _, bias in found.kernels[:-1])
         assumptions.append(f"zero channels up to the widest of its layers ({widths})")

@@ -210,7 +210,11 @@ def add_weights_options(parser: argparse.ArgumentParser) -> None:
         help="the network's values are in [0, RANGE], or for -1 (.tflite only) in [-1, 1] (default: as the answer to "
         "gray shows, else by layout; .tflite: what gives the best image)",
     )
-    group.add_argument("--activation", choices=ACTIVATIONS, help="activation of a file without slopes (default: relu)")
+    group.add_argument(
+        "--activation",
+        choices=ACTIVATIONS,
+        help="activation of a file without slopes (default: relu, if its answers show that)",
+    )
     group.add_argument("--slope", type=float, help="slope of a fixed LeakyReLU, which has no weights (default: relu)")
     group.add_argument("--skip", dest="residual", action=argparse.BooleanOptionalAction, default=None,
                        help="the image is added to the result (default: as the answer to gray shows)")  # fmt: skip

@@ -270,7 +270,7 @@ def test_the_slope_of_a_fixed_leaky_relu(tmp_path: Path, layout: str, slope: flo
 @pytest.mark.parametrize(
     ("activation", "options", "message"),
     [
-        (nn.ReLU, {"activation": "leaky"}, r"no slopes.*--slope"),
+        (nn.ReLU, {"activation": "leaky"}, "has no slopes.*give that of a fixed LeakyReLU"),
         (nn.ReLU, {"activation": "silu"}, "activation 'silu' is unknown"),
         (nn.ReLU, {"activation": "relu", "slope": 0.1}, "activation relu.*leave out slope"),
         (nn.ReLU, {"slope": 1.5}, "slope 1.5 is not between 0 and 1"),
