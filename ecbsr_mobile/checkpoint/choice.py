@@ -38,7 +38,7 @@ _KNOWN_LISTS = re.compile(r"(.*\.)?(convs|backbone)")
 # What has to be done first with tensors of these names, where a network is not read.
 _FIRST = (
     (
-        r"(^|\.)(rbr_\w+|(re_?param|rep_?(conv|vgg|block))\w*|branch\w*|conv_?1x1\w*)\.",
+        r"(^|\.)(rbr_\w+|(re_?param|rep_?(conv|vgg|block))\w*|branch\w*|conv_?1x1)\.",
         "the branches of each block are merged into one 3x3 convolution (switch_to_deploy in RepVGG's code)",
     ),
     (r"lora_", "its LoRA weights are merged (merge_and_unload in PEFT)"),
