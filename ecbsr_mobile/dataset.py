@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+PairPaths = tuple[Path, Path | None]
+"""The HR file of a pair, and its LR file, or None where LR is made from HR."""
+
 MAX_SAID = 10
 """How many images that cannot be used a message lists, each with its reason."""
 
@@ -33,8 +36,10 @@ class Pair:
     lr: NDArray[np.uint8]
 
 
-def pairs(folder: str | os.PathLike[str], scale: int) -> Iterator[Pair]:
+def pairs(folder: str | os.PathLike[str], scale: int, listed: Sequence[PairPaths] | None = None) -> Iterator[Pair]:
     """The pairs in a folder, in order of name.
+
+    `listed` are its `paths`, where they are known already: a network share takes minutes to list a large folder.
 
     `folder` contains one of these (the number is the scale):
 
@@ -52,7 +57,7 @@ def pairs(folder: str | os.PathLike[str], scale: int) -> Iterator[Pair]:
             apart; at the end, if some images cannot be read: all of them.
     """
     failures = []
-    for hr_path, lr_path in paths(folder, scale):
+    for hr_path, lr_path in paths(folder, scale) if listed is None else listed:
         try:
             pair = read_pair(hr_path, lr_path, scale)
         except EcbsrError as error:
@@ -92,8 +97,8 @@ def read_pair(hr_path: Path, lr_path: Path | None, scale: int) -> Pair:
     return Pair(hr_path.name, hr, lr)
 
 
-def paths(folder: str | os.PathLike[str], scale: int) -> list[tuple[Path, Path | None]]:
-    """The HR file of each pair, and its LR file, or None where LR is made from HR (see `pairs`).
+def paths(folder: str | os.PathLike[str], scale: int) -> list[PairPaths]:
+    """The files of each pair (see `pairs`).
 
     Raises:
         EcbsrError: there are no images, an LR image is missing, or HR and LR cannot be told apart.
@@ -136,12 +141,12 @@ def _lr_beside(hr: Path, scale: int) -> Path:
     return hr.with_name(re.sub("_HR$", "_LR_bicubic", hr.name)) / f"X{scale}"
 
 
-def _match(hr: Path, lr: Path, scale: int) -> list[tuple[Path, Path | None]]:
+def _match(hr: Path, lr: Path, scale: int) -> list[PairPaths]:
     """The files of two folders in pairs, by name."""
     high, low = images.find(hr), images.find(lr)
     by_name = {_name(path): path for path in low if _scale_of(path) in (None, scale)}
     by_name |= {path.stem: path for path in low}
-    matched: list[tuple[Path, Path | None]] = []
+    matched: list[PairPaths] = []
     for path in high:
         match = by_name.get(path.stem) or by_name.get(_name(path))
         if match is None:
@@ -179,7 +184,7 @@ def _are_only_names(files: list[Path]) -> bool:
     return bool(strangers) and not any(_LR.search(path.stem) and _name(path) in high for path in files)
 
 
-def _side_by_side(folder: Path, files: list[Path], scale: int) -> list[tuple[Path, Path | None]]:
+def _side_by_side(folder: Path, files: list[Path], scale: int) -> list[PairPaths]:
     """The pairs of a folder in which LR images may lie beside the HR images."""
     if _are_only_names(files):
         if named := [path.name for path in files if _LR.search(path.stem) and _scale_of(path) is None]:
@@ -189,7 +194,7 @@ def _side_by_side(folder: Path, files: list[Path], scale: int) -> list[tuple[Pat
     return _told_apart(folder, files, scale)
 
 
-def _told_apart(folder: Path, files: list[Path], scale: int) -> list[tuple[Path, Path | None]]:
+def _told_apart(folder: Path, files: list[Path], scale: int) -> list[PairPaths]:
     """The pairs of a folder by the marks in its names."""
     marked = {_name(path): path for path in files if _HR.search(path.stem)}
     unmarked = {path.stem: path for path in files if not _LR.search(path.stem)}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from . import images, reference_picture, zoo
-from .errors import EcbsrError, UsageError
+from .errors import EcbsrError, OptionError, UsageError
 from .images import Picture
 
 if TYPE_CHECKING:
@@ -96,8 +96,9 @@ def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any)
         from .tflite_model import TfliteModel
 
         if set(given) - {"value_range"}:
-            refused = ", ".join(sorted(set(given) - {"value_range"}))
-            raise UsageError(f"{model}: a .tflite contains its whole network: leave out {refused}")
+            names = sorted(set(given) - {"value_range"})
+            refused = ", ".join("{residual|--skip}" if name == "residual" else f"{{{name}}}" for name in names)
+            raise OptionError(f"{model}: a .tflite contains its whole network: leave out {refused}")
         return TfliteModel(bundled or model, value_range=given.get("value_range"))
     from .checkpoint import load
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ecbsr_mobile.architecture import PRELU_DECOMPOSITIONS
-from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.errors import OptionError, UsageError
 
 from . import resolutions
 from .npu import socs
@@ -109,12 +109,12 @@ class ExportOptions:
         check_choice("target", self.target, TARGETS)
         check_choice("io_dtype", self.io_dtype, IO_DTYPES)
         if self.finetune is not None and (not isinstance(self.finetune, int) or self.finetune < 0):
-            raise UsageError(f"finetune is a number of steps, 0 or more, not {self.finetune}")
+            raise OptionError(f"{{finetune}} is a number of steps, 0 or more, not {self.finetune}")
         check_choice("prelu", self.prelu, PRELU)
         self._check_activations()
         self._check_fixed_size()
         if not 0 <= self.max_drop < math.inf:  # a recipe holds no infinity
-            raise UsageError(f"max_drop is a number of dB, 0 or more, not {self.max_drop}")
+            raise OptionError(f"{{max_drop}} is a number of dB, 0 or more, not {self.max_drop}")
         if self.npu:
             socs.parse_socs(self.npu)
         self._refuse_unused()
@@ -126,13 +126,14 @@ class ExportOptions:
             UsageError: there is one.
         """
         for names, needed, wanted in (
-            (INT8_OPTIONS, "int8" in self.precisions, "an int8 file: add the precision int8"),
-            (TFLITE_OPTIONS, bool(self.precisions), "TFLite files: add a precision"),
+            (INT8_OPTIONS, "int8" in self.precisions, "an int8 file: add {the precision int8|--int8}"),
+            (TFLITE_OPTIONS, bool(self.precisions), "TFLite files: add {a precision|--fp32, --fp16 or --int8}"),
         ):
             for name in names:
                 value = getattr(self, name)
                 if not needed and value != type(self).__dataclass_fields__[name].default:
-                    raise UsageError(f"{name} {value} is an option of {wanted}, or leave it out")
+                    flag = "--size" if name == "sizes" else f"--{name.replace('_', '-')}"
+                    raise OptionError(f"{{{name}|{flag}}} is an option of {wanted}, or leave it out")
 
     def _check_activations(self) -> None:
         if self.activations not in ACTIVATION_BITS:
@@ -140,27 +141,32 @@ class ExportOptions:
         if self.activations == 8:
             return
         if "int8" not in self.precisions:
-            raise UsageError(f"16-bit activations belong to int8, not to {', '.join(self.precisions)}; add int8")
+            raise OptionError(f"16-bit activations belong to int8, not to {', '.join(self.precisions)}; add {{int8}}")
         if self.target not in INT16_TARGETS:
-            raise UsageError(
+            raise OptionError(
                 f"16-bit activations would run on no accelerator with target {self.target}: XNNPACK, the GPU delegates "
-                f"and NNAPI take no int16 convolution; use target {' or '.join(INT16_TARGETS)}"
+                f"and NNAPI take no int16 convolution; use {{target}} {' or '.join(INT16_TARGETS)}"
             )
         if self.prelu != "auto":
-            raise UsageError(f"16-bit activations have PReLU as MUL and MAXIMUM, not as {self.prelu}; leave prelu out")
+            raise OptionError(
+                f"16-bit activations have PReLU as MUL and MAXIMUM, not as {self.prelu}; leave {{prelu}} out"
+            )
         if self.finetune:
-            raise UsageError(
-                f"16-bit activations are not fine-tuned, so {self.finetune} steps cannot be made; leave finetune out"
+            raise OptionError(
+                f"16-bit activations are not fine-tuned, so {self.finetune} steps cannot be made; "
+                "leave {finetune} out"
             )
 
     def _check_fixed_size(self) -> None:
         if not self.fixed_size:
             return
         if self.target != "cpu":
-            raise UsageError(f"fixed_size makes files quicker on CPUs, not for target {self.target}; leave it out")
+            raise OptionError(f"{{fixed_size}} makes files quicker on CPUs, not for target {self.target}; leave it out")
         odd = [f"{width}x{height}" for width, height in self.lr_sizes if width % 2 or height % 2]
         if odd:
-            raise UsageError(f"fixed_size needs even sides, which {odd[0]} has not; give another size, or leave it out")
+            raise OptionError(
+                f"{{fixed_size}} needs even sides, which {odd[0]} has not; give another size, or leave it out"
+            )
 
     @property
     def file_precisions(self) -> tuple[str, ...]:

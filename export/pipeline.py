@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecbsr_mobile import tflite, zoo
-from ecbsr_mobile.errors import EcbsrError, UsageError
+from ecbsr_mobile.errors import EcbsrError, OptionError, UsageError
 from ecbsr_mobile.tflite import interpreter, recipe
 from ecbsr_mobile.tflite.four_pixels import with_four_pixels
 from ecbsr_mobile.utils.files import check_outputs, check_writable, write_bytes
@@ -85,7 +85,7 @@ def export(
         if isinstance(net, str | os.PathLike) and os.fspath(net) in zoo.names():
             options = _without_finetuning(options)
         if options.fixed_size and (plain.architecture.scale, plain.architecture.colors) != (2, 1):
-            raise UsageError(f"fixed_size gains nothing for {plain.name}, only for luma at x2; leave it out")
+            raise OptionError(f"{{fixed_size}} gains nothing for {plain.name}, only for luma at x2; leave it out")
         run = _Run(plain, Path(out), options, progress or (lambda _message: None))
         check_outputs(_paths(run), options.overwrite)
         files = [_onnx_file(run)] if options.onnx else []

@@ -24,7 +24,7 @@ from ..utils.files import write_bytes
 from . import int8
 from .choice import Choice, choose, listed
 from .files import contents
-from .networks import FORMAT, plain_net
+from .networks import FORMAT, Stated, plain_net
 from .stored import read_all
 
 
@@ -52,11 +52,12 @@ def load(
         activation: checked against the file; "relu" states the activation of one without slopes.
         residual: whether the image, enlarged by repeating its pixels, is added to the network's result; default: what
             its answers to gray images show, else as most networks of its layout.
-        slope: that of a fixed LeakyReLU, which has no weights; default: a file without slopes has ReLU.
+        slope: that of a fixed LeakyReLU, which has no weights; default: a file without slopes has ReLU, if its answers
+            to flat colors and gradients show that.
 
     Raises:
         EcbsrError: the file is missing, empty, truncated, not a weights file, contains code or NaN, or its shapes are
-            not those of an ECBSR network.
+            not those of an ECBSR network; or it has no slopes, and its answers do not show that it has ReLU.
         UsageError: an argument contradicts the file.
     """
     file = zoo.weights(str(path)) if not Path(path).exists() and str(path) in zoo.names() else Path(path)
@@ -69,10 +70,10 @@ def load(
             raise EcbsrError("is no regular file; copy what it yields to a file first")
         with contents(file) as found:
             choice = choose(found)
-            stated = (identity, value_range, activation, residual, slope)
-            net, assumptions = plain_net(read_all(choice.state), choice.keys, found.metadata, *stated, choice.unproven)
+            stated = Stated(identity, value_range, activation, residual, slope)
+            net, assumptions = plain_net(read_all(choice.state), choice, found.metadata, stated)
     except EcbsrError as error:
-        raise type(error)(f"{file}: {error}") from None
+        raise type(error)(f"{file}: {error.args[0]}") from None
     if notes := _notes(choice, assumptions):
         warnings.warn(f"{file}: read as {net.name}, {'; '.join(notes)}", UserWarning, stacklevel=2)
     return net

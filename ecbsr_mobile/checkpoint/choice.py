@@ -12,7 +12,7 @@ from ..utils.text import printable
 from . import averages
 from .averages import MAX_NAME, Kind, words
 from .files import Contents
-from .in_order import layers_in_order
+from .in_order import QUICKSRNET, is_quicksrnet, layers_in_order
 from .layouts import NAME, lists_of_layers
 from .pickles import Call, Name, is_data, walk
 from .stored import Stored, unreadable
@@ -37,10 +37,16 @@ _AROUND = re.compile(r"(?<=\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrappe
 _KNOWN_LISTS = re.compile(r"(.*\.)?(convs|backbone)")
 # What has to be done first with tensors of these names, where a network is not read.
 _FIRST = (
+    (
+        r"(^|\.)(rbr_\w+|(re_?param|rep_?(conv|vgg|block))\w*|branch\w*|conv_?1x1)\.",
+        "the branches of each block are merged into one 3x3 convolution (switch_to_deploy in RepVGG's code)",
+    ),
+    (r"lora_", "its LoRA weights are merged (merge_and_unload in PEFT)"),
+    (r"flat_param(_\d+)?$", "its parts are gathered (FULL_STATE_DICT of FSDP)"),
     (r"running_mean$", "its batch normalization is fused (torch.nn.utils.fusion.fuse_conv_bn_eval)"),
     (
-        r"(weight_[gv]|parametrizations\.weight\..*)$",
-        "its weights are no longer parametrized (remove_parametrizations, remove_weight_norm)",
+        r"(weight_[guv]|parametrizations\.weight\..*)$",
+        "its weights are no longer parametrized (remove_parametrizations, remove_weight_norm, remove_spectral_norm)",
     ),
     (r"weight_(orig|mask)$", "its pruning is made permanent (torch.nn.utils.prune.remove)"),
 )
@@ -183,7 +189,8 @@ def _networks_in_order(keys: tuple[str, ...], state: dict[str, Stored], refusals
             left_out = tuple(dict.fromkeys(name.partition(".")[0] for name in state if name not in names))
             chain = {names[name]: stored for name, stored in part.items()}
             where = ".".join([*keys, prefix.rstrip(".")]).strip(".")
-            yield _Found(Choice(chain, keys, left_out=left_out, unproven=refusals[0]), where, prefix)
+            unproven = QUICKSRNET if is_quicksrnet(part) else refusals[0]
+            yield _Found(Choice(chain, keys, left_out=left_out, unproven=unproven), where, prefix)
             if not prefix:
                 return
 

@@ -7,15 +7,16 @@ network's answers (see `proof`): nothing else says which layers, such as shortcu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 
-from ..architecture import COLORS, SCALES
-from ..errors import EcbsrError
+from .layouts import match_a_scale
 from .state import State
 
 Shapes = dict[str, tuple[int, ...]]
 """The shapes of a layer's tensors by their names in it."""
+
+QUICKSRNET = "is a QuickSRNet, whose activations are clipped to [0, 1] as it is published"
 
 _NORM = {"weight", "bias", "running_mean", "running_var"}
 
@@ -28,20 +29,11 @@ def layers_in_order(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
 
     Args:
         shapes: those of all tensors of the network by their names, in the order of the file.
-
-    Raises:
-        EcbsrError: they are those of a network that is known to compute something else.
     """
     modules: dict[str, Shapes] = {}
     for name, shape in shapes.items():
         module, _, part = name.rpartition(".")
         modules.setdefault(module, {})[part] = shape
-    if any(re.search(r"(^|\.)cnn\.0$", module) for module in modules) and any(
-        re.search(r"(^|\.)conv_last$", module) for module in modules
-    ):
-        raise EcbsrError(
-            "is a QuickSRNet, which clips its activations to [0, 1]; a network with ReLU, LeakyReLU or PReLU is needed"
-        )
     by_kind: dict[str, list[str]] = {"convs": [], "norms": [], "acts": [], "copy": []}
     for module in _numbered(list(modules)):
         if not (kind := _kind(modules[module])):
@@ -55,6 +47,11 @@ def layers_in_order(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
         module, _, part = name.rpartition(".")
         names[name] = f"{places[module]}.{'weight' if module in by_kind['acts'] else part}"
     return names
+
+
+def is_quicksrnet(names: Collection[str]) -> bool:
+    """Whether tensors have the names of a QuickSRNet."""
+    return all(any(re.search(rf"(^|\.){own}\.weight$", name) for name in names) for own in (r"cnn\.0", "conv_last"))
 
 
 def _numbered(names: list[str]) -> list[str]:
@@ -89,8 +86,7 @@ def _is_chain(convs: list[Shapes], norms: list[Shapes], acts: list[Shapes], copi
     )
     return (
         all(before[0] == after[1] for before, after in pairwise(widths))
-        and colors in COLORS
-        and outputs in [colors * scale**2 for scale in SCALES]
+        and match_a_scale(colors, outputs)
         and all(
             (parts["weight"][:2], parts.get("bias", (outputs,))) == ((outputs, colors), (outputs,)) for parts in copies
         )

@@ -26,17 +26,18 @@ from .state import State, load_state
 _INDEX = r"(\d{1,4})"
 # Names of tensors, by layout, and the name in a block: that of an ECB, or `slope` of the activation after it.
 _BRANCHES = r"conv3x3\.(?:weight|bias)|conv1x1_3x3\.[kb][01]|conv1x1_(?:sbx|sby|lpl)\.(?:k0|b0|scale|bias|mask)"
+_PAIRS = rf"backbone\.{_INDEX}\.0\.(weight|bias)"  # ETDS
 _PATTERNS = (
     (rf"backbone\.{_INDEX}\.({_BRANCHES})", "{}"),  # xindongzhang, BasicSR
     (rf"backbone\.{_INDEX}\.conv\.(weight|bias)", "conv3x3.{}"),
     (rf"backbone\.{_INDEX}\.act\.(weight)", "slope"),
-    (rf"backbone\.{_INDEX}\.0\.(weight|bias)", "conv3x3.{}"),  # ETDS
+    (_PAIRS, "conv3x3.{}"),
     (rf"backbone\.{_INDEX}\.1\.(weight)", "slope"),
     (rf"convs\.{_INDEX}\.(weight|bias)", "conv3x3.{}"),  # our plain networks
     (rf"acts\.{_INDEX}\.(weight)", "slope"),
 )
 _LEGACY = rf"(head|body|tail)\.{_INDEX}\.({_BRANCHES}|act\.weight)"  # xindongzhang's, based on EDSR
-_DIRECT = rf"backbone\.{_INDEX}\.(weight|bias)"  # ABPN
+_DIRECT = rf"backbone\.{_INDEX}\.(weight|bias)"  # ETDS's ABPN, beside _PAIRS
 _COMPACT = rf"(?<!\d\.)body\.{_INDEX}\.(weight|bias)"  # Real-ESRGAN; `body.0.body.0` is of EDSR
 _INT8 = r"int\d+\..+"  # our int8 weights
 _NORM = rf"norms\.{_INDEX}\.(weight|bias|running_mean|running_var)"  # of a network read in the order of its tensors
@@ -145,7 +146,8 @@ def facts(state: State, keys: tuple[str, ...]) -> Facts:
     basicsr = any(key in ("params", "params_ema") for key in keys)
     value_range = 255.0 if not basicsr and (plain or (branched and not rgb)) else 1.0
     of_etds = any(re.fullmatch(etds.NAME, name) for name in state)
-    return Facts(branched, value_range, relu=of_etds, residual=not of_etds)
+    of_abpn = all(any(re.fullmatch(pattern, name) for name in state) for pattern in (_DIRECT, _PAIRS))
+    return Facts(branched, value_range, relu=of_etds or of_abpn, residual=not of_etds)
 
 
 def chain(state: State, identity: bool) -> Chain:
@@ -196,6 +198,11 @@ def _of_one_kind(slopes: list[Tensor | None], kernels: list[Kernel]) -> list[Ten
     ]
 
 
+def match_a_scale(colors: int, outputs: int) -> bool:
+    """Whether a network can have these input and output channels."""
+    return colors in COLORS and outputs in [colors * scale**2 for scale in SCALES]
+
+
 def colors_and_outputs(found: Chain) -> tuple[int, int]:
     """The input and output channels of a chain.
 
@@ -203,7 +210,7 @@ def colors_and_outputs(found: Chain) -> tuple[int, int]:
         EcbsrError: they match no scale.
     """
     colors, outputs = found.kernels[0][0].shape[1], len(found.kernels[-1][1])
-    if colors not in COLORS or outputs not in [colors * scale**2 for scale in SCALES]:
+    if not match_a_scale(colors, outputs):
         raise EcbsrError(
             f"{colors} input and {outputs} output channels do not match a scale of {either(SCALES)} with "
             f"{either(COLORS)} colors"

@@ -8,8 +8,9 @@ bilinear or bicubic shortcut answers 0 to a gradient, and one with another short
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Literal
 
@@ -35,6 +36,14 @@ SLOPE_RANGE = (0.7, 1.3)
 
 CONTRAST = 0.4
 """Half of the difference that a gradient has over the receptive field."""
+
+CLIPPED = "Hardtanh(0, 1)"
+OTHER_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    **{f"LeakyReLU({slope})": partial(F.leaky_relu, negative_slope=slope) for slope in (0.01, 0.05, 0.1, 0.2)},
+    "GELU": F.gelu, "SiLU": F.silu, "Mish": F.mish, "ELU": F.elu, "Softplus": F.softplus, "Tanh": torch.tanh,
+    "Sigmoid": torch.sigmoid, "ReLU6": F.relu6, CLIPPED: partial(torch.clamp, min=0, max=1),
+}  # fmt: skip
+"""Activations without weights, which a file does not tell from ReLU."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +90,23 @@ def best_reading(
         answers = _answers(kernels, slopes, value_range)
         found += [(_color_error(answers, skip), value_range, skip) for skip in skips]
     error, value_range, skip = min(found)
-    slope = _slope(kernels, slopes, value_range) if error < COLOR_LIMIT else math.nan
+    activations = [partial(_activated, slopes=each) for each in slopes]
+    slope = _slope(kernels, activations, value_range) if error < COLOR_LIMIT else math.nan
     return Reading(value_range, skip, error, slope)
+
+
+def with_other_activations(kernels: list[Kernel], value_range: float, skip: Skip) -> dict[str, Reading]:
+    """The reading with each of `OTHER_ACTIVATIONS` in the place of ReLU."""
+    *hidden, (weight, bias) = [(weight.sum((2, 3)), bias) for weight, bias in kernels]
+    readings = {}
+    for name, activation in OTHER_ACTIVATIONS.items():
+        values = _flat(kernels[0][0].shape[1]) * value_range
+        for inner, offset in hidden:
+            values = activation(values @ inner.T + offset)
+        error = _color_error((values @ weight.T + bias) / value_range, skip)
+        slope = _slope(kernels, [activation] * len(hidden), value_range) if error < COLOR_LIMIT else math.nan
+        readings[name] = Reading(value_range, skip, error, slope)
+    return readings
 
 
 def _answers(kernels: list[Kernel], slopes: list[Tensor | None], value_range: float) -> Tensor:
@@ -99,7 +123,12 @@ def _color_error(answers: Tensor, skip: Skip) -> float:
     return float((answers - right.T).abs().mean())
 
 
-def _slope(kernels: list[Kernel], slopes: list[Tensor | None], value_range: float) -> float:
+def _activated(values: Tensor, slopes: Tensor | None) -> Tensor:
+    """The values [images, channels, height, width] after a PReLU, or without slopes ReLU."""
+    return activated(values.movedim(1, -1), slopes).movedim(-1, 1)
+
+
+def _slope(kernels: list[Kernel], activations: Sequence[Callable[[Tensor], Tensor]], value_range: float) -> float:
     """The answer to a horizontal and to a vertical gradient over what is right, in the middle of each."""
     radius = len(kernels)
     colors, outputs = kernels[0][0].shape[1], len(kernels[-1][1])
@@ -109,8 +138,8 @@ def _slope(kernels: list[Kernel], slopes: list[Tensor | None], value_range: floa
     values = torch.cat([gradient, gradient.mT]) * value_range
     for index, (weight, bias) in enumerate(kernels):
         values = F.conv2d(values, weight, bias)
-        if index < len(slopes):
-            values = activated(values.movedim(1, -1), slopes[index]).movedim(-1, 1)
+        if index < len(activations):
+            values = activations[index](values)
     answers = F.pixel_shuffle(values / value_range, scale)
     answers = answers - answers.mean((2, 3), keepdim=True)
     steps = ((torch.arange(scale) + 0.5) / scale - 0.5).double() * CONTRAST / radius

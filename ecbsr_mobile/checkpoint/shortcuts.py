@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..errors import EcbsrError, UsageError
+from ..errors import EcbsrError, OptionError
 from . import layouts, proof
 from .layouts import Chain
 from .proof import Skip
@@ -44,7 +44,7 @@ def in_order(found: Chain, copy: State, value_range: float | None, residual: boo
     by_convolution = bool(copy)
     if by_convolution:
         if residual is False:
-            raise UsageError("adds the image by a convolution of its own; leave out residual (--no-skip)")
+            raise OptionError("adds the image by a convolution of its own; leave out {residual|--no-skip}")
         matrix = copy["weight"].flatten(1)
         offset = copy.get("bias", matrix.new_zeros(len(matrix)))
         by_convolution = bool(offset.any()) or not torch.equal(matrix, proof.copies(colors, outputs, "nearest"))

@@ -26,7 +26,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from ..architecture import ACTIVATIONS
-from ..errors import EcbsrError
+from ..errors import EcbsrError, OptionError
 from ..utils import verbosity
 from ..utils.extras import extra_of, how_to_install
 from ..utils.progress import cleared
@@ -78,7 +78,7 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
         sys.stdout.flush()
         _notice_versions_and_cost(program, time.monotonic() - start)
     except EcbsrError as error:
-        code, lines = error.exit_code, [str(error)]
+        code, lines = error.exit_code, [error.with_flags() if isinstance(error, OptionError) else str(error)]
     except ModuleNotFoundError as error:
         code, lines = FAILED, _missing_module(error)
     except MemoryError:
@@ -210,7 +210,11 @@ def add_weights_options(parser: argparse.ArgumentParser) -> None:
         help="the network's values are in [0, RANGE], or for -1 (.tflite only) in [-1, 1] (default: as the answer to "
         "gray shows, else by layout; .tflite: what gives the best image)",
     )
-    group.add_argument("--activation", choices=ACTIVATIONS, help="activation of a file without slopes (default: relu)")
+    group.add_argument(
+        "--activation",
+        choices=ACTIVATIONS,
+        help="activation of a file without slopes (default: relu, if its answers show that)",
+    )
     group.add_argument("--slope", type=float, help="slope of a fixed LeakyReLU, which has no weights (default: relu)")
     group.add_argument("--skip", dest="residual", action=argparse.BooleanOptionalAction, default=None,
                        help="the image is added to the result (default: as the answer to gray shows)")  # fmt: skip

@@ -48,12 +48,14 @@ def find(folder: str | os.PathLike[str]) -> list[Path]:
 
 def folders_below(folder: str | os.PathLike[str]) -> list[str]:
     """The names of the folders in a folder that directly contain images."""
+    with os.scandir(folder) as entries:  # which are files is listed with them, so that nothing is asked of each
+        folders = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
     found = []
-    for path in sorted(Path(folder).iterdir()):
+    for name in folders:
         try:
-            if not path.name.startswith(".") and any(child.suffix.lower() in READABLE for child in path.iterdir()):
-                found.append(path.name)
-        except OSError:  # a file, or a folder that may not be listed
+            if any(child.suffix.lower() in READABLE for child in Path(folder, name).iterdir()):
+                found.append(name)
+        except OSError:  # it may not be listed
             continue
     return found
 

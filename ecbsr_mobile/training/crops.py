@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import images
-from ..dataset import pairs, paths
+from ..dataset import PairPaths, pairs, paths
 from ..degradation import Degradation, degrade
 from ..errors import EcbsrError
 
@@ -53,12 +53,13 @@ class Crops:
         degradations: Sequence[Degradation] = (),
         seed: int = 0,
         teacher: Model | None = None,
+        listed: Sequence[PairPaths] | None = None,
     ) -> None:
         """Read the images of `folder`; crops are `patch`² in LR and (scale·patch)² in HR.
 
         With `degradations`, each LR image is replaced by `VERSIONS` that depend on `seed`. With a `teacher`, each HR
         image is mixed with the teacher's result for its LR image: the detail that no network can predict, which is
-        noise for the one that learns, is weaker in it.
+        noise for the one that learns, is weaker in it. `listed`: see `dataset.pairs`.
 
         Raises:
             EcbsrError: see `dataset.pairs`; or every image is smaller than a crop.
@@ -66,9 +67,10 @@ class Crops:
         self.scale, self.patch, self.colors = scale, patch, colors
         self.white = np.float32(255 if colors == 3 else 255 * 256)
         self.images: list[tuple[NDArray[Any], NDArray[Any]]] = []
-        numbers = range(len(paths(folder, scale)))
+        listed = paths(folder, scale) if listed is None else listed
+        numbers = range(len(listed))
         shown, used = progress(numbers, "reading images") if progress else numbers, 0
-        for number, pair in zip(shown, pairs(folder, scale), strict=True):
+        for number, pair in zip(shown, pairs(folder, scale, listed), strict=True):
             if min(pair.lr.shape[:2]) >= patch:
                 used += 1
                 seeds = [(seed, number, version) for version in range(VERSIONS)]

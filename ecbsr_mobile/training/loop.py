@@ -13,7 +13,7 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from .. import checkpoint, evaluation
 from ..checkpoint.training_state import read_training_state
-from ..dataset import Pair, pairs, paths
+from ..dataset import Pair, PairPaths, pairs, paths
 from ..degradation import degraded
 from ..errors import EcbsrError, UsageError
 from ..network import PlainNet
@@ -116,17 +116,21 @@ def train(
             )
         if group.first:
             _check_apart(out, data, val)
-            _note_trained_on(data, val, settings.scale)
         if group.first and not resume:
             _check_new(out)
+        listed = paths(data, settings.scale)
+        val_pairs: list[Pair] = []
+        if group.first:
+            val_listed = paths(val, settings.scale)
+            _note_trained_on(listed, val_listed, val)
+            val_pairs = degraded(pairs(val, settings.scale, val_listed), settings.degradations)
         shown = progress if group.first else None
-        val_pairs = degraded(pairs(val, settings.scale), settings.degradations) if group.first else []
         for pair in val_pairs:
             evaluation.check_size(pair, settings.scale, val)
 
         crops = partial(
             Crops, data, settings.scale, settings.colors, settings.patch, shown, settings.degradations, settings.seed,
-            _teacher(settings, chosen_device),
+            _teacher(settings, chosen_device), listed,
         )  # fmt: skip
         inputs = {} if start is None and resume else {_WEIGHTS: "" if start is None else weights_hash(start)}
         inputs[_VAL] = digest((pair.hr, pair.lr) for pair in val_pairs)
@@ -171,9 +175,9 @@ def _check_new(out: Path) -> None:
         raise UsageError(f"{existing} exists; choose another folder")
 
 
-def _note_trained_on(data: str | os.PathLike[str], val: str | os.PathLike[str], scale: int) -> None:
-    """Warn of validation images that are training images."""
-    trained, validated = ({os.path.realpath(hr) for hr, _ in paths(folder, scale)} for folder in (data, val))
+def _note_trained_on(data: Sequence[PairPaths], validation: Sequence[PairPaths], val: str | os.PathLike[str]) -> None:
+    """Warn of images of the folder `val` that are training images."""
+    trained, validated = ({os.path.realpath(hr) for hr, _ in listed} for listed in (data, validation))
     if both := sorted(trained & validated):
         text = (
             f"{val}: contains training images ({first_and_more([Path(path).name for path in both])}); the PSNR does "

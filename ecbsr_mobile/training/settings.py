@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from ..architecture import PRELU_DECOMPOSITIONS, Activation, Architecture, PReLUDecomposition
 from ..degradation import Degradation, parse
-from ..errors import UsageError
+from ..errors import OptionError, UsageError
 
 Optimizer = Literal["adam", "soap"]
 """`adam` trains the blocks with all their branches; `soap` trains the plain network, to which branches add nothing."""
@@ -106,21 +106,28 @@ class Settings:
                 f"learning rate {self.lr} is not a positive number; use for example {DEFAULT_LR[self.optimizer]}"
             )
         if not 0 <= self.ema_decay < 1:
-            raise UsageError(f"ema_decay {self.ema_decay} is out of range; use 0 or more, and less than 1")
+            raise OptionError(f"{{ema_decay}} {self.ema_decay} is out of range; use 0 or more, and less than 1")
         if not 0 <= self.fake_quant_ratio <= 1:
-            raise UsageError(f"fake_quant_ratio {self.fake_quant_ratio} is not a share of the steps; use 0 to 1")
+            raise OptionError(
+                f"{{fake_quant_ratio|--fake-quant}} {self.fake_quant_ratio} is not a share of the steps; use 0 to 1"
+            )
         self._check_contradictions()
 
     def _check_contradictions(self) -> None:
         if self.loss == "distill" and not self.int8:
-            raise UsageError("loss distill needs int8: its target is the float network's result; use l1, l2 or psnr")
+            raise OptionError(
+                "{loss} distill needs {int8}: its target is the float network's result; use l1, l2 or psnr"
+            )
         if self.teacher and self.int8:
-            raise UsageError("int8 learns from its own float network: leave out teacher, and use loss distill")
+            raise OptionError("{int8} learns from its own float network: leave out {teacher}, and use {loss} distill")
         if self.identity and (self.int8 or self.optimizer != "adam"):
-            raise UsageError("int8 and soap train the plain network, which has no identity branch: leave out identity")
+            raise OptionError(
+                "{int8} and soap train the plain network, which has no identity branch: leave out {identity}"
+            )
         if self.int8 and (self.fake_quant_ratio or self.bf16):
-            raise UsageError(
-                "int8 training quantizes every step and needs full precision; leave out fake_quant_ratio and bf16"
+            raise OptionError(
+                "int8 training quantizes every step and needs full precision; leave out "
+                "{fake_quant_ratio|--fake-quant} and {bf16}"
             )
 
     @property

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import EcbsrError, UsageError
 from ..utils.text import did_you_mean
 
 FOLDER = Path(__file__).parent
@@ -93,7 +93,8 @@ def tflite(name: str, precision: str = "int8") -> Path:
     """The `.tflite` file of a bundled model for CPUs, in `int8` or `fp32`.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such model.
+        EcbsrError: it has no such file.
     """
     return _existing(name, FOLDER / f"{name}-{precision}.tflite")
 
@@ -121,8 +122,10 @@ def drawings() -> list[Path]:
 
 
 def _existing(name: str, path: Path) -> Path:
-    if not path.exists():
+    if name not in names():
         raise UsageError(unknown(name))
+    if not path.exists():
+        raise EcbsrError(f"{path}: is missing; write it: make zoo MODELS={name}")
     return path
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import EcbsrError, UsageError
 from ..utils.templates import environment
 from . import (
     FOLDER,
@@ -211,9 +211,14 @@ def card(name: str) -> ModelCard:
 
     Raises:
         UsageError: there is no such model.
+        EcbsrError: it is being added, and is not measured yet, or has no recipe.
     """
     if name not in names():
         raise UsageError(unknown(name))
+    if name not in figures():
+        raise EcbsrError(f"{name} has no figures yet; measure it: make zoo-check MODELS={name} WRITE=--write")
+    if name not in _document("recipes.toml"):
+        raise EcbsrError(f"{name} has no recipe yet; add its stages to {FOLDER / 'recipes.toml'}")
     model, measured = figures()[name], times()
     ratio, low, high = measured["times"].get(of_same_network(name), (None, None, None))
     terms = picture_terms(name)
@@ -241,12 +246,12 @@ def card(name: str) -> ModelCard:
 def _compressed(name: str) -> tuple[Compressed, ...]:
     clean = clean_name(name)
     real = real_name(clean)
-    if not real:
+    if real not in figures():  # none, or not measured yet
         return ()
     of_real = figures()[real]["compressed"]
     return tuple(
         Compressed(text, psnrs["bicubic"], psnrs["int8"], of_real[text]["int8"])
-        for text, psnrs in figures()[clean]["compressed"].items()
+        for text, psnrs in figures()[clean].get("compressed", {}).items()
     )
 
 

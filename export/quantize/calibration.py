@@ -188,7 +188,7 @@ def _percentiles(
         values = interpreter.activations(decomposed, image[top : top + ROWS_AT_ONCE], free)
         for extreme, value in zip(extremes, values, strict=True):
             extreme.add(value.reshape(-1, value.shape[-1]))
-    flat = _limits_of_flat_colors(net, decomposed)
+    flat = _limits_of_flat_colors(decomposed)
     by_percentile = {
         percentile: [_wider(each.limits(percentile), limits) for each, limits in zip(extremes, flat, strict=True)]
         for percentile in PERCENTILES
@@ -199,19 +199,27 @@ def _percentiles(
     ]
 
 
-def _limits_of_flat_colors(net: PlainNet, decomposed: Graph) -> list[Range]:
-    """The range that each free activation has in flat areas of any color, far from a border."""
+def _limits_of_flat_colors(decomposed: Graph) -> list[Range]:
+    """The range that each free activation has in flat areas of any color, far from a border.
+
+    There, a convolution computes with the sum of each kernel, so an image of one pixel per color is enough: one large
+    enough to have such an area grows with the square of the depth.
+    """
     from ecbsr_mobile.quantization.channel_scales import flat_colors
 
-    free = free_activations(decomposed)
-    radius = net.architecture.blocks + 2
-    extremes = [_Extremes() for _ in free]
-    for color in flat_colors(net.architecture.colors).numpy():
-        image = np.broadcast_to(color, (2 * radius + 1, 2 * radius + 1, len(color)))
-        values = interpreter.activations(decomposed, np.ascontiguousarray(image), free)
-        for extreme, value in zip(extremes, values, strict=True):
-            extreme.add(value[radius, radius][None])
-    return [extreme.limits(100.0) for extreme in extremes]
+    tensors = list(decomposed.tensors)
+    for node in decomposed.nodes:
+        if node.operator in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            kernels = tensors[node.inputs[1]]
+            assert kernels.data is not None
+            summed = np.zeros_like(kernels.data)
+            summed[:, kernels.shape[1] // 2, kernels.shape[2] // 2] = kernels.data.sum((1, 2), dtype=np.float64)
+            tensors[node.inputs[1]] = replace(kernels, data=summed)
+    colors = flat_colors(decomposed.tensors[decomposed.inputs[0]].shape[3]).numpy()[None]
+    values = interpreter.activations(
+        replace(decomposed, tensors=tuple(tensors)), np.ascontiguousarray(colors), free_activations(decomposed)
+    )
+    return [(_rounded(min(float(value.min()), 0.0)), _rounded(max(float(value.max()), 0.0))) for value in values]
 
 
 def _wider(one: Range, other: Range) -> Range:
@@ -249,7 +257,7 @@ def search(
 
     rows = weights.ranges.tolist()
     best = error(rows)
-    needed = _limits_of_flat_colors(weights.net, decomposed)
+    needed = _limits_of_flat_colors(decomposed)
     ends = [(row, side) for row in range(len(rows)) for side in (0, 1) if rows[row][side] != 0]
     for number, (row, side) in enumerate(ends):
         if progress:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ecbsr_mobile import tflite
-from ecbsr_mobile.errors import UsageError
+from ecbsr_mobile.errors import OptionError
 from ecbsr_mobile.quantization.qparams import LEAKY_SLOPES
 from ecbsr_mobile.tflite import recipe
 from ecbsr_mobile.utils.progress import Notify
@@ -67,7 +67,7 @@ def decompositions(net: PlainNet, target: str, prelu: str) -> tuple[PReLUDecompo
     """
     if net.architecture.activation != "prelu":
         if prelu != "auto":
-            raise UsageError(f"{net.name} has no PReLU that could be written as {prelu!r}; leave prelu out")
+            raise OptionError(f"{net.name} has no PReLU that could be written as {prelu!r}; leave {{prelu}} out")
         return ("single",) if target == "cpu" else ("native",)
     if prelu != "auto":
         return (prelu,)  # type: ignore[return-value]

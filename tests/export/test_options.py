@@ -7,6 +7,7 @@ import pytest
 from ecbsr_mobile.errors import UsageError
 from export import ExportOptions
 from export.cli import export as command
+from tests.helpers.commands import call_here
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ from export.cli import export as command
         ({"io_dtype": "int16"}, "io_dtype 'int16' is not known"),
         ({"finetune": -1}, "finetune is a number of steps, 0 or more, not -1"),
         ({"finetune": 2.5}, "finetune is a number of steps, 0 or more, not 2.5"),
-        ({"precisions": "fp32", "fixed_size": True}, "fixed_size True is an option of an int8 file"),
+        ({"precisions": "fp32", "fixed_size": True}, "fixed_size is an option of an int8 file"),
         ({"target": "npu", "fixed_size": True}, "fixed_size makes files quicker on CPUs, not for target npu"),
         ({"sizes": "585x1266", "fixed_size": True}, "fixed_size needs even sides, which 585x1266 has not"),
         ({"max_drop": -1}, "max_drop is a number of dB, 0 or more, not -1"),
@@ -36,12 +37,12 @@ from export.cli import export as command
         ({"activations": 16, "target": "npu", "precisions": "fp32"}, "belong to int8, not to fp32; add int8"),
         ({"activations": 16, "target": "npu", "prelu": "native"}, "as MUL and MAXIMUM, not as native; leave prelu out"),
         ({"activations": 16, "target": "npu", "finetune": 5}, "are not fine-tuned, so 5 steps cannot be made"),
-        ({"precisions": ["fp32"], "target": "npu"}, "target npu is an option of an int8 file"),
-        ({"precisions": ["fp32"], "io_dtype": "uint8"}, "io_dtype uint8 is an option of an int8 file"),
-        ({"precisions": [], "onnx": True, "finetune": 9}, "finetune 9 is an option of an int8 file"),
-        ({"precisions": [], "onnx": True, "sizes": ["540p"]}, "sizes .* is an option of TFLite files"),
-        ({"precisions": [], "onnx": True, "max_drop": 1}, "max_drop 1 is an option of TFLite files"),
-        ({"precisions": [], "onnx": True, "npu": "qualcomm"}, "npu qualcomm is an option of TFLite files"),
+        ({"precisions": ["fp32"], "target": "npu"}, "target is an option of an int8 file"),
+        ({"precisions": ["fp32"], "io_dtype": "uint8"}, "io_dtype is an option of an int8 file"),
+        ({"precisions": [], "onnx": True, "finetune": 9}, "finetune is an option of an int8 file"),
+        ({"precisions": [], "onnx": True, "sizes": ["540p"]}, "sizes is an option of TFLite files"),
+        ({"precisions": [], "onnx": True, "max_drop": 1}, "max_drop is an option of TFLite files"),
+        ({"precisions": [], "onnx": True, "npu": "qualcomm"}, "npu is an option of TFLite files"),
         ({"npu": "apple"}, "NPU vendor 'apple' is not known"),
     ],
 )
@@ -80,3 +81,21 @@ def test_the_flags_of_the_command_are_fields_with_their_defaults() -> None:
     assert chosen(*flags) == expected
     assert chosen("--onnx") == ExportOptions(precisions=(), onnx=True)
     assert chosen("--onnx", "--tflite") == ExportOptions(onnx=True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--fp32 --fixed-size", "--fixed-size is an option of an int8 file: add --int8, or leave it out"),
+        ("--onnx --size 540p", "--size is an option of TFLite files: add --fp32, --fp16 or --int8, or leave it out"),
+        ("--int8 --finetune=-1", "--finetune is a number of steps, 0 or more, not -1"),
+        ("--int8 --max-drop=-1", "--max-drop is a number of dB, 0 or more, not -1.0"),
+        ("--fp32 --activations 16 --target npu", "16-bit activations belong to int8, not to fp32; add --int8"),
+        ("--int8 --activations 16", "no int16 convolution; use --target npu"),
+        ("--int8 --activations 16 --target npu --finetune 5", "so 5 steps cannot be made; leave --finetune out"),
+    ],
+)
+def test_a_command_speaks_of_flags(flags: str, message: str) -> None:
+    result = call_here("ecbsr export", *flags.split())
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils import prune
 
 from ecbsr_mobile import ECBSR, EcbsrError, UsageError, load, save
+from ecbsr_mobile.errors import OptionError
 from tests.helpers.checkpoints import Chain, quietly, saved, some_net
 
 NAMES = {
@@ -33,9 +34,15 @@ def state_of(network: Chain, layout: str) -> dict[str, torch.Tensor]:
     return network.named(*NAMES[layout])
 
 
+def stated(network: Chain) -> dict[str, str]:
+    """What has to be stated of a network of random weights, whose answers do not show that it has ReLU."""
+    return {"activation": "relu"} if any(isinstance(layer, nn.ReLU) for layer in network.layers) else {}
+
+
 def agrees(path: Path, network: Chain, **options: object) -> bool:
     x = torch.rand(1, 3, 11, 13)
-    return torch.allclose(quietly(path, value_range=1, **options)(x), network(x), rtol=0, atol=1e-5)
+    options = {"value_range": 1, **stated(network), **options}
+    return torch.allclose(quietly(path, **options)(x), network(x), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("layout", list(NAMES))
@@ -48,7 +55,7 @@ def test_the_answer_to_gray_tells_whether_the_image_is_added(
     network = Chain(activation, skip).answering()
     (tmp_path / "w.pth").write_bytes(saved(state_of(network, layout)))
     with pytest.warns(UserWarning, match=r"image is added.*--no-skip" if skip else r"no skip connection.*--skip"):
-        load(tmp_path / "w.pth")
+        load(tmp_path / "w.pth", **stated(network))
     assert agrees(tmp_path / "w.pth", network)
 
 
@@ -158,11 +165,37 @@ def test_lists_of_other_layers(tmp_path: Path, layers: list[nn.Module]) -> None:
         load(tmp_path / "w.pth")
 
 
+class RepVGG(nn.Module):
+    """A block of DingXiaoH/RepVGG, by the names of its tensors."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        kernels = {"dense": conv, "1x1": nn.Conv2d(conv.in_channels, conv.out_channels, 1, bias=False)}
+        for name, each in kernels.items():
+            branch = nn.Sequential()
+            branch.add_module("conv", each)
+            branch.add_module("bn", nn.BatchNorm2d(conv.out_channels))
+            self.add_module(f"rbr_{name}", branch)
+
+
+class Adapted(nn.Module):
+    """A convolution beside its LoRA adapter, by the names that PEFT gives them."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.base_layer = conv
+        self.lora_A = nn.ModuleDict({"default": nn.Conv2d(conv.in_channels, 2, 3, bias=False)})
+        self.lora_B = nn.ModuleDict({"default": nn.Conv2d(2, conv.out_channels, 1, bias=False)})
+
+
 @pytest.mark.parametrize(
     ("change", "first"),
     [
         (lambda conv: nn.Sequential(conv, nn.BatchNorm2d(8)), "its batch normalization is fused"),
         (nn.utils.parametrizations.weight_norm, "its weights are no longer parametrized"),
+        (nn.utils.spectral_norm, "its weights are no longer parametrized"),
+        (RepVGG, "the branches of each block are merged into one 3x3 convolution"),
+        (Adapted, "its LoRA weights are merged"),
         (lambda conv: prune.l1_unstructured(conv, "weight", 0.5), "its pruning is made permanent"),
     ],
 )
@@ -181,9 +214,10 @@ def test_whether_the_image_is_added_can_be_stated(tmp_path: Path, skip: bool) ->
     network = Chain(nn.ReLU, skip)  # of random weights, whose answer says nothing
     (tmp_path / "w.pth").write_bytes(saved(state_of(network, "compact")))
     assert agrees(tmp_path / "w.pth", network, residual=skip)
-    save(quietly(tmp_path / "w.pth", residual=skip), tmp_path / "w.safetensors")
-    with pytest.raises(UsageError, match=f"records residual {skip}"):
+    save(quietly(tmp_path / "w.pth", residual=skip, activation="relu"), tmp_path / "w.safetensors")
+    with pytest.raises(OptionError, match=f"records residual {skip}, .*; leave residual out") as raised:
         load(tmp_path / "w.safetensors", residual=not skip)
+    assert raised.value.with_flags().endswith(f"; leave {'--no-skip' if skip else '--skip'} out")
 
 
 def test_blocks_with_branches_have_the_image_added_without_a_note(tmp_path: Path) -> None:
@@ -226,17 +260,17 @@ def test_the_answer_to_gray_tells_identity_and_range(
 def test_the_slope_of_a_fixed_leaky_relu(tmp_path: Path, layout: str, slope: float) -> None:
     network = Chain(partial(nn.LeakyReLU, slope), True)
     (tmp_path / "w.pth").write_bytes(saved(state_of(network, layout)))
-    with pytest.warns(UserWarning, match=r"ReLU \(else slope, --slope\)"):
+    with pytest.raises(EcbsrError, match=r"has no slopes.*--activation relu.*slope of a LeakyReLU \(slope, --slope\)"):
         load(tmp_path / "w.pth")
     assert agrees(tmp_path / "w.pth", network, slope=slope)
     assert agrees(tmp_path / "w.pth", network, slope=slope, activation="leaky")
-    assert not agrees(tmp_path / "w.pth", network)
+    assert not agrees(tmp_path / "w.pth", network, activation="relu")
 
 
 @pytest.mark.parametrize(
     ("activation", "options", "message"),
     [
-        (nn.ReLU, {"activation": "leaky"}, r"no slopes.*--slope"),
+        (nn.ReLU, {"activation": "leaky"}, "has no slopes.*give that of a fixed LeakyReLU"),
         (nn.ReLU, {"activation": "silu"}, "activation 'silu' is unknown"),
         (nn.ReLU, {"activation": "relu", "slope": 0.1}, "activation relu.*leave out slope"),
         (nn.ReLU, {"slope": 1.5}, "slope 1.5 is not between 0 and 1"),

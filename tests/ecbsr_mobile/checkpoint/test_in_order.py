@@ -234,10 +234,71 @@ def test_a_slope_that_is_stated(tmp_path: Path) -> None:
     assert agrees(written(tmp_path, network.state_dict()), network, slope=0.5)
 
 
-def test_a_quicksrnet_is_called_what_it_is(tmp_path: Path) -> None:
-    network = Upscaler(none, lambda: nn.Hardtanh(0.0, 1.0), ("cnn.0 cnn.2 conv_last", "cnn.1 cnn.3", ""))
-    with pytest.raises(EcbsrError, match=r"is a QuickSRNet, which clips its activations to \[0, 1\]"):
+@torch.no_grad()
+def trained(activation: nn.Module, scales: list[float], offsets: list[float]) -> nn.Sequential:
+    """Bilinear enlargement of luma by activations of `scales`·x + `offsets`, and a last layer that undoes them."""
+    first, last = nn.Conv2d(1, len(scales), 3, padding=1).double(), nn.Conv2d(len(scales), 4, 3, padding=1).double()
+    first.weight[:] = F.pad(torch.tensor(scales)[:, None, None, None], (1, 1, 1, 1))
+    first.bias[:] = torch.tensor(offsets)
+    levels = torch.linspace(0, 1, 101).double()[:, None]
+    values = activation(levels * first.weight[:, 0, 1, 1] + first.bias)
+    *factors, offset = torch.linalg.lstsq(torch.cat([values, torch.ones_like(levels)], 1), levels).solution[:, 0]
+    last.weight[:] = bilinear(1) * torch.stack(factors)[:, None, None]
+    last.bias[:] = offset
+    return nn.Sequential(first, activation, last)
+
+
+@pytest.mark.parametrize("key", ["{}", "body.{}", "conv{}"])  # two lists, and layers in the order of the file
+@pytest.mark.parametrize(
+    ("activation", "scales", "offsets", "refusal"),
+    [
+        (nn.GELU(), [2.0, 3.0, 4.0, -3.0], [-0.5, -2.0, 0.5, 1.5], "as a network with GELU, not with ReLU; state"),
+        (nn.Hardtanh(0.0, 1.0), [2.0, 2.0], [0.0, -1.0], "has no slopes, and with ReLU it does not keep flat"),
+        (nn.LeakyReLU(0.1), [1.0, -1.0], [-0.5, 0.5], r"as a network with LeakyReLU\(0.1\), not with ReLU; state"),
+    ],
+)
+def test_an_activation_that_is_not_relu(
+    tmp_path: Path, activation: nn.Module, scales: list[float], offsets: list[float], refusal: str, key: str
+) -> None:
+    state = trained(activation, scales, offsets).state_dict()
+    file = written(tmp_path, {key.format(number): value for number, value in state.items()})
+    with pytest.raises(EcbsrError, match="does not keep flat colors" if key == "conv{}" else refusal):
+        load(file)
+
+
+@pytest.mark.parametrize("key", ["{}", "body.{}", "conv{}"])
+def test_answers_that_show_relu(tmp_path: Path, key: str) -> None:
+    network = trained(nn.ReLU(), [1.0, -1.0], [-0.5, 0.5])
+    state = {key.format(number): value for number, value in network.state_dict().items()}
+    x = torch.rand(1, 1, 11, 13)
+    expected = F.pixel_shuffle(network(x.double()), SCALE).float()
+    torch.testing.assert_close(quietly(written(tmp_path, state))(x), expected, rtol=0, atol=1e-5)
+
+
+def quicksrnet(activation: Callable[[], nn.Module], gain: float) -> Upscaler:
+    """A network with the names of QuickSRNet, whose first convolution multiplies values by `gain`."""
+    network = Upscaler(none, activation, ("cnn.0 cnn.2 conv_last", "cnn.1 cnn.3", ""))
+    with torch.no_grad():
+        network.get_submodule("cnn.0").weight *= gain
+        network.get_submodule("cnn.2").weight[:, :3] /= gain
+    return network
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_quicksrnet_is_called_what_it_is(tmp_path: Path, lost: int) -> None:
+    """Whether ReLU would give the same (nothing is clipped), or not (twice of each value, half of which is clipped)."""
+    network = quicksrnet(lambda: nn.Hardtanh(0.0, 1.0), lost)
+    with torch.no_grad():
+        network.get_submodule("conv_last").weight *= lost
+    with pytest.raises(EcbsrError, match=r"is a QuickSRNet, whose activations are clipped to \[0, 1\]"):
         load(written(tmp_path, network.state_dict()))
+
+
+def test_a_quicksrnet_with_relu(tmp_path: Path) -> None:
+    """Values beyond 1 show that they are not clipped; without them, it is stated."""
+    for gain, stated in ((3, {}), (1, {"activation": "relu"})):
+        network = quicksrnet(nn.ReLU, gain)
+        assert agrees(written(tmp_path, network.state_dict()), network, **stated)
 
 
 def test_layers_that_safetensors_sorts(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -147,6 +148,31 @@ def test_the_card_states_the_terms_of_the_pictures_in_the_recipe(monkeypatch: py
     text = cards.card(name).markdown()
     assert "The terms of all of these pictures allow commercial use." in " ".join(text.split())
     assert "BSDS500" not in text and "- clic\n- cid22\n" in text
+
+
+def test_a_model_that_is_being_added_is_told_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known, new, folder = "ecbsr-m4c16-x2", "ecbsr-m4c16-real-x2", tmp_path / "zoo"
+    shutil.copytree(zoo.FOLDER, folder, ignore=shutil.ignore_patterns("pictures", "drawings"))
+    shutil.copy(folder / f"{known}.safetensors", folder / f"{new}.safetensors")
+    for module, name, path in ((zoo, "FOLDER", ""), (cards, "FOLDER", ""), (zoo, "FIGURES", "figures.json")):
+        monkeypatch.setattr(module, name, folder / path)
+
+    def says(text: str) -> None:
+        cards._document.cache_clear()
+        for arguments in ((), (new,)):
+            result = models(*arguments)
+            assert (result.returncode, result.stdout) == (1, "")
+            assert new in result.stderr and text in result.stderr
+        assert models(known).returncode == 0
+
+    says(f"has no figures yet; measure it: make zoo-check MODELS={new} WRITE=--write")
+    figures = json.loads(zoo.FIGURES.read_text())
+    zoo.FIGURES.write_text(json.dumps(figures | {new: figures["ecbsr-m6c16-leaky-real-x2"]}))
+    says("has no recipe yet")
+    with (folder / "recipes.toml").open("a") as file:
+        file.write(f'[[{new}]]\nstage = "1"\npictures = "photos"\n')
+    says(f"is missing; write it: make zoo MODELS={new}")
+    cards._document.cache_clear()
 
 
 def test_the_terms_in_the_docs_are_those_of_the_cards() -> None:

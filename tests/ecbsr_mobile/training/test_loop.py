@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import signal
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from ecbsr_mobile import EcbsrError, Picture, Settings, TorchModel, UsageError, evaluate, images, load, train, zoo
+from ecbsr_mobile.dataset import paths
 from ecbsr_mobile.network import ECBSR
 from ecbsr_mobile.training.loop import saved_settings
 from ecbsr_mobile.training.settings import DEFAULT_LR, PRESETS, Report
@@ -43,6 +45,18 @@ def test_training_lowers_the_loss_and_keeps_the_best_weights(
     score, _ = evaluate(TorchModel(load(tmp_path / "run" / "best.safetensors")), val_images)
     assert score.psnr == pytest.approx(last.best_psnr, abs=1e-3)
     assert score.psnr > 20
+
+
+def test_each_folder_is_listed_once(train_images: Path, val_images: Path, tmp_path: Path) -> None:
+    """A network share takes minutes to list 100,000 files."""
+    listed: list[str] = []
+    events = ("os.listdir", "os.scandir")
+    sys.addaudithook(lambda event, arguments: listed.append(str(arguments[0])) if event in events else None)
+    for folder in (train_images, val_images):
+        paths(folder, QUICK.scale)
+    once, listed = listed, []  # the hook adds to the list of this name
+    train(train_images, val_images, tmp_path, replace(QUICK, steps=1))
+    assert all(0 < listed.count(str(each)) == once.count(str(each)) for each in (train_images, val_images))
 
 
 @pytest.mark.parametrize("preset", ["m10c32", "m16c64"])
