@@ -154,7 +154,8 @@ def balanced(net: PlainNet, images: Sequence[Tensor]) -> PlainNet:
 
     It computes the same: channels are scaled by powers of two, which change no digit of a weight. Other people's
     weights can have any scales, since nothing in training prefers one; what follows looks for limits and scales that
-    are sensible beside each other.
+    are sensible beside each other. A channel that is never active has no magnitude, but the weights that read it do: it
+    is scaled until they are below twice those of the other channels, whose int8 steps they would decide.
 
     Args:
         net: the float network with slopes of at most 1 (see `fold_steep_slopes`), which stays as it is.
@@ -163,13 +164,18 @@ def balanced(net: PlainNet, images: Sequence[Tensor]) -> PlainNet:
     result = deepcopy(net).requires_grad_(False).eval()
     statistics = channel_statistics(result, images)
     scales = []
-    for channels, (_, _, slope) in zip(statistics, result.layers()[:-1], strict=True):
+    layers = result.layers()
+    for channels, (_, _, slope), (following, _, _) in zip(statistics, layers, layers[1:], strict=False):
         low, high = channels.lowest[:, 0], channels.highest[:, 0].clamp(min=0)
         peak = high if slope is None else torch.maximum(high, (slope * low).abs())
         alive = peak > DEAD * peak.max()
         powers = torch.exp2(torch.floor(torch.log2(torch.where(alive, peak, 1))))
         usual = not alive.any() or (peak.max() <= MAX_SPREAD * peak[alive].min() and peak.max() >= MIN_PEAK)
-        scales.append(torch.ones_like(peak) if usual else powers)
+        scale = torch.ones_like(peak) if usual else powers
+        largest = following.abs().amax((2, 3))
+        others = (largest * scale)[:, alive].amax(1, keepdim=True) if alive.any() else torch.zeros_like(largest[:, :1])
+        excess = torch.where(others > 0, largest / others, 0).amax(0).clamp(min=1)
+        scales.append(torch.where(alive, scale, torch.exp2(-torch.floor(torch.log2(excess)))))
     if all((scale == 1).all() for scale in scales):
         return net
     _divide_channels(result, scales)

@@ -150,6 +150,24 @@ def test_channels_of_any_magnitude_are_balanced(activation: Activation, magnitud
     assert all(((peak == 0) | (peak >= 1) & (peak < 2)).all() for peak in peaks), peaks  # 0: never active
 
 
+@pytest.mark.parametrize("magnitude", [1e-5, 0.1, 1.0, 1e5])
+def test_weights_that_read_an_inactive_channel_do_not_decide_the_steps_of_others(magnitude: float) -> None:
+    plain = fold_steep_slopes(net(1, 2, "relu")).requires_grad_(False)
+    plain.convolutions[1].bias[2] = -100.0
+    plain = with_magnitudes(plain, magnitude, magnitude)
+    plain.convolutions[2].weight[:, 2] *= 50
+    image = bundled_image(1)
+    result = balanced(plain, [image])
+    torch.testing.assert_close(result(image), plain(image), rtol=0, atol=2e-5)
+    largest = result.convolutions[2].weight.abs().amax((2, 3))
+    others = torch.cat([largest[:, :2], largest[:, 3:]], 1).amax(1)
+    assert (0 < largest[:, 2]).all() and (largest[:, 2] < 2 * others).all()
+    # Where it becomes active after all, it counts as before.
+    result.convolutions[1].bias[2] *= -1
+    plain.convolutions[1].bias[2] *= -1
+    torch.testing.assert_close(result(image), plain(image), rtol=1e-4, atol=1e-4)
+
+
 def test_int8_does_not_depend_on_the_magnitudes_of_channels() -> None:
     plain = with_long_tails()
     spread = balanced(with_magnitudes(plain, 1e-4, 1e4), [bundled_image(1)])
