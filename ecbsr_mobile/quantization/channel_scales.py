@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..layers import bias_of
 from ..network import PlainNet
@@ -108,14 +107,21 @@ def flat_colors(colors: int) -> Tensor:
 
 
 @torch.no_grad()
-def values_of_flat_colors(net: PlainNet) -> list[Tensor]:
-    """What every convolution but the last gives in flat areas of `flat_colors`, far from a border, [C, n] each."""
-    y, values = flat_colors(net.architecture.colors)[:, :, None, None], []
+def limits_of_flat_colors(net: PlainNet) -> list[Tensor]:
+    """Minimum and maximum [C, 2] of every convolution but the last on flat images of `flat_colors`.
+
+    Padding makes values at the borders that the area inside does not have. Corners do not count: their few pixels would
+    cost all others precision.
+    """
+    middle = net.architecture.radius
+    side = 2 * middle + 1
+    y, limits = flat_colors(net.architecture.colors)[:, :, None, None].expand(-1, -1, side, side), []
     for conv, act in zip(net.convolutions, net.acts, strict=False):
-        y = F.conv2d(y, conv.weight.sum((2, 3), keepdim=True), bias_of(conv))
-        values.append(y[:, :, 0, 0].T)
+        y = conv(y)
+        values = torch.cat([y[:, :, middle], y[:, :, :, middle]], 2)
+        limits.append(torch.stack([values.amin((0, 2)), values.amax((0, 2))], 1))
         y = act(y)
-    return values
+    return limits
 
 
 @torch.no_grad()

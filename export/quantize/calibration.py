@@ -146,8 +146,8 @@ def _equalized(
     if drawings and not (activation == "prelu" and decomposition == "native"):
         of_drawings = channels.channel_statistics(plain, drawings)
         statistics = [layer.with_drawings(other) for layer, other in zip(statistics, of_drawings, strict=True)]
-    flat = channels.values_of_flat_colors(plain)
-    statistics = [layer.with_values(values) for layer, values in zip(statistics, flat, strict=True)]
+    flat = channels.limits_of_flat_colors(plain)
+    statistics = [layer.with_values(limits) for layer, limits in zip(statistics, flat, strict=True)]
     starts = []
     if activation == "leaky" or (activation == "prelu" and decomposition != "double"):
         addends = activation == "prelu" and decomposition == "single"
@@ -200,7 +200,10 @@ def _percentiles(
 
 
 def _limits_of_flat_colors(net: PlainNet, decomposed: Graph) -> list[Range]:
-    """The range that each free activation has in flat areas of any color, far from a border."""
+    """The range that each free activation has on flat images of any color, at their borders, too.
+
+    Corners do not count; see `channel_scales.limits_of_flat_colors`.
+    """
     from ecbsr_mobile.quantization.channel_scales import flat_colors
 
     free = free_activations(decomposed)
@@ -210,7 +213,7 @@ def _limits_of_flat_colors(net: PlainNet, decomposed: Graph) -> list[Range]:
         image = np.broadcast_to(color, (2 * radius + 1, 2 * radius + 1, len(color)))
         values = interpreter.activations(decomposed, np.ascontiguousarray(image), free)
         for extreme, value in zip(extremes, values, strict=True):
-            extreme.add(value[radius, radius][None])
+            extreme.add(np.concatenate([value[radius], value[:, radius]]))
     return [extreme.limits(100.0) for extreme in extremes]
 
 

@@ -21,7 +21,7 @@ from ecbsr_mobile.quantization.channel_scales import (
     equalize_partly,
     equalize_relu,
     flat_colors,
-    values_of_flat_colors,
+    limits_of_flat_colors,
 )
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 from ecbsr_mobile.quantization.qparams import double_ranges, scale_and_zero_point
@@ -88,13 +88,13 @@ def test_of_drawings_all_but_the_rarest_extremes_count() -> None:
 
 
 @pytest.mark.parametrize("colors", [1, 3])
-def test_values_of_flat_colors_are_those_in_the_middle_of_a_flat_image(colors: int) -> None:
+def test_limits_of_flat_colors_are_those_in_the_middle_and_at_the_border_of_a_large_flat_image(colors: int) -> None:
     plain = net(colors, 2, "prelu").requires_grad_(False)
-    color = flat_colors(colors)[1]
-    y = color[None, :, None, None].expand(1, colors, 9, 9)
-    for conv, act, values in zip(plain.convolutions, plain.acts, values_of_flat_colors(plain), strict=False):
+    y = flat_colors(colors)[:, :, None, None].expand(-1, -1, 31, 41)
+    for conv, act, limits in zip(plain.convolutions, plain.acts, limits_of_flat_colors(plain), strict=False):
         y = conv(y)
-        torch.testing.assert_close(values[:, 1], y[0, :, 4, 4])
+        values = torch.cat([y[:, :, 15], y[:, :, :, 20]], 2)
+        torch.testing.assert_close(limits, torch.stack([values.amin((0, 2)), values.amax((0, 2))], 1))
         y = act(y)
 
 
