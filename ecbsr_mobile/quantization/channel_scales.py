@@ -108,14 +108,25 @@ def flat_colors(colors: int) -> Tensor:
 
 
 @torch.no_grad()
-def values_of_flat_colors(net: PlainNet) -> list[Tensor]:
-    """What every convolution but the last gives in flat areas of `flat_colors`, far from a border, [C, n] each."""
-    y, values = flat_colors(net.architecture.colors)[:, :, None, None], []
+def limits_of_flat_colors(net: PlainNet) -> list[Tensor]:
+    """Minimum and maximum [C, 2] of every convolution but the last on flat images of `flat_colors`.
+
+    Padding makes values at the borders that the area inside does not have. Corners do not count: their few pixels would
+    cost all others precision.
+    """
+    reach = len(net.convolutions)
+    colors, limits = flat_colors(net.architecture.colors)[:, :, None, None], []
+    lines = [colors.expand(-1, -1, 2 * reach + 1, 1), colors.expand(-1, -1, 1, 2 * reach + 1)]
     for conv, act in zip(net.convolutions, net.acts, strict=False):
-        y = F.conv2d(y, conv.weight.sum((2, 3), keepdim=True), bias_of(conv))
-        values.append(y[:, :, 0, 0].T)
-        y = act(y)
-    return values
+        # In an image of equal lines, kernels are summed across them.
+        lines = [
+            F.conv2d(lines[0], conv.weight.sum(3, keepdim=True), bias_of(conv), padding=(1, 0)),
+            F.conv2d(lines[1], conv.weight.sum(2, keepdim=True), bias_of(conv), padding=(0, 1)),
+        ]
+        values = torch.cat([line.flatten(2) for line in lines], 2)
+        limits.append(torch.stack([values.amin((0, 2)), values.amax((0, 2))], 1))
+        lines = [act(line) for line in lines]
+    return limits
 
 
 @torch.no_grad()
@@ -154,7 +165,8 @@ def balanced(net: PlainNet, images: Sequence[Tensor]) -> PlainNet:
 
     It computes the same: channels are scaled by powers of two, which change no digit of a weight. Other people's
     weights can have any scales, since nothing in training prefers one; what follows looks for limits and scales that
-    are sensible beside each other.
+    are sensible beside each other. A channel that is never active has no magnitude, but the weights that read it do: it
+    is scaled until they are below twice those of the other channels, whose int8 steps they would decide.
 
     Args:
         net: the float network with slopes of at most 1 (see `fold_steep_slopes`), which stays as it is.
@@ -163,13 +175,18 @@ def balanced(net: PlainNet, images: Sequence[Tensor]) -> PlainNet:
     result = deepcopy(net).requires_grad_(False).eval()
     statistics = channel_statistics(result, images)
     scales = []
-    for channels, (_, _, slope) in zip(statistics, result.layers()[:-1], strict=True):
+    layers = result.layers()
+    for channels, (_, _, slope), (following, _, _) in zip(statistics, layers, layers[1:], strict=False):
         low, high = channels.lowest[:, 0], channels.highest[:, 0].clamp(min=0)
         peak = high if slope is None else torch.maximum(high, (slope * low).abs())
         alive = peak > DEAD * peak.max()
         powers = torch.exp2(torch.floor(torch.log2(torch.where(alive, peak, 1))))
         usual = not alive.any() or (peak.max() <= MAX_SPREAD * peak[alive].min() and peak.max() >= MIN_PEAK)
-        scales.append(torch.ones_like(peak) if usual else powers)
+        scale = torch.ones_like(peak) if usual else powers
+        largest = following.abs().amax((2, 3))
+        others = (largest * scale)[:, alive].amax(1, keepdim=True) if alive.any() else torch.zeros_like(largest[:, :1])
+        excess = torch.where(others > 0, largest / others, 0).amax(0).clamp(min=1)
+        scales.append(torch.where(alive, scale, torch.exp2(-torch.floor(torch.log2(excess)))))
     if all((scale == 1).all() for scale in scales):
         return net
     _divide_channels(result, scales)

@@ -146,8 +146,8 @@ def _equalized(
     if drawings and not (activation == "prelu" and decomposition == "native"):
         of_drawings = channels.channel_statistics(plain, drawings)
         statistics = [layer.with_drawings(other) for layer, other in zip(statistics, of_drawings, strict=True)]
-    flat = channels.values_of_flat_colors(plain)
-    statistics = [layer.with_values(values) for layer, values in zip(statistics, flat, strict=True)]
+    flat = channels.limits_of_flat_colors(plain)
+    statistics = [layer.with_values(limits) for layer, limits in zip(statistics, flat, strict=True)]
     starts = []
     if activation == "leaky" or (activation == "prelu" and decomposition != "double"):
         addends = activation == "prelu" and decomposition == "single"
@@ -200,26 +200,42 @@ def _percentiles(
 
 
 def _limits_of_flat_colors(decomposed: Graph) -> list[Range]:
-    """The range that each free activation has in flat areas of any color, far from a border.
+    """The range that each free activation has on flat images of any color, at their sides, too.
 
-    There, a convolution computes with the sum of each kernel, so an image of one pixel per color is enough: one large
-    enough to have such an area grows with the square of the depth.
+    Corners do not count; see `channel_scales.limits_of_flat_colors`, which computes the same of the network.
     """
     from ecbsr_mobile.quantization.channel_scales import flat_colors
 
-    tensors = list(decomposed.tensors)
-    for node in decomposed.nodes:
+    free = free_activations(decomposed)
+    colors = flat_colors(decomposed.tensors[decomposed.inputs[0]].shape[3]).numpy()
+    extremes = [_Extremes() for _ in free]
+    for axis in (0, 1):
+        lines, reach = _along(decomposed, axis)
+        image = np.repeat(np.expand_dims(colors, axis), 2 * reach + 1, axis)
+        values = interpreter.activations(lines, image, free)
+        for extreme, value in zip(extremes, values, strict=True):
+            extreme.add(value.reshape(-1, value.shape[-1]))
+    return [extreme.limits(100.0) for extreme in extremes]
+
+
+def _along(graph: Graph, axis: int) -> tuple[Graph, int]:
+    """The graph with kernels that are summed across `axis`, and how far a pixel reaches along it.
+
+    What it gives for a line of pixels is what the graph gives in an image of equal lines, far from their ends. Lines
+    beside each other have nothing to do with each other.
+    """
+    tensors, reach = list(graph.tensors), 0
+    for node in graph.nodes:
         if node.operator in ("CONV_2D", "DEPTHWISE_CONV_2D"):
             kernels = tensors[node.inputs[1]]
             assert kernels.data is not None
+            across = 2 - axis  # of [outputs, height, width, inputs]
+            center = kernels.shape[across] // 2
             summed = np.zeros_like(kernels.data)
-            summed[:, kernels.shape[1] // 2, kernels.shape[2] // 2] = kernels.data.sum((1, 2), dtype=np.float64)
+            np.moveaxis(summed, across, 0)[center] = kernels.data.sum(across, dtype=np.float64)
             tensors[node.inputs[1]] = replace(kernels, data=summed)
-    colors = flat_colors(decomposed.tensors[decomposed.inputs[0]].shape[3]).numpy()[None]
-    values = interpreter.activations(
-        replace(decomposed, tensors=tuple(tensors)), np.ascontiguousarray(colors), free_activations(decomposed)
-    )
-    return [(_rounded(min(float(value.min()), 0.0)), _rounded(max(float(value.max()), 0.0))) for value in values]
+            reach += kernels.shape[axis + 1] // 2
+    return replace(graph, tensors=tuple(tensors)), reach
 
 
 def _wider(one: Range, other: Range) -> Range:

@@ -21,7 +21,7 @@ from ecbsr_mobile.quantization.channel_scales import (
     equalize_partly,
     equalize_relu,
     flat_colors,
-    values_of_flat_colors,
+    limits_of_flat_colors,
 )
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
 from ecbsr_mobile.quantization.qparams import double_ranges, scale_and_zero_point
@@ -88,13 +88,13 @@ def test_of_drawings_all_but_the_rarest_extremes_count() -> None:
 
 
 @pytest.mark.parametrize("colors", [1, 3])
-def test_values_of_flat_colors_are_those_in_the_middle_of_a_flat_image(colors: int) -> None:
+def test_limits_of_flat_colors_are_those_in_the_middle_and_at_the_border_of_a_large_flat_image(colors: int) -> None:
     plain = net(colors, 2, "prelu").requires_grad_(False)
-    color = flat_colors(colors)[1]
-    y = color[None, :, None, None].expand(1, colors, 9, 9)
-    for conv, act, values in zip(plain.convolutions, plain.acts, values_of_flat_colors(plain), strict=False):
+    y = flat_colors(colors)[:, :, None, None].expand(-1, -1, 31, 41)
+    for conv, act, limits in zip(plain.convolutions, plain.acts, limits_of_flat_colors(plain), strict=False):
         y = conv(y)
-        torch.testing.assert_close(values[:, 1], y[0, :, 4, 4])
+        values = torch.cat([y[:, :, 15], y[:, :, :, 20]], 2)
+        torch.testing.assert_close(limits, torch.stack([values.amin((0, 2)), values.amax((0, 2))], 1))
         y = act(y)
 
 
@@ -148,6 +148,24 @@ def test_channels_of_any_magnitude_are_balanced(activation: Activation, magnitud
     torch.testing.assert_close(result(image), plain(image), rtol=0, atol=2e-5)
     peaks = [act.abs().amax((0, 2, 3)) for _, act in activations(result, image)]
     assert all(((peak == 0) | (peak >= 1) & (peak < 2)).all() for peak in peaks), peaks  # 0: never active
+
+
+@pytest.mark.parametrize("magnitude", [1e-5, 0.1, 1.0, 1e5])
+def test_weights_that_read_an_inactive_channel_do_not_decide_the_steps_of_others(magnitude: float) -> None:
+    plain = fold_steep_slopes(net(1, 2, "relu")).requires_grad_(False)
+    plain.convolutions[1].bias[2] = -100.0
+    plain = with_magnitudes(plain, magnitude, magnitude)
+    plain.convolutions[2].weight[:, 2] *= 50
+    image = bundled_image(1)
+    result = balanced(plain, [image])
+    torch.testing.assert_close(result(image), plain(image), rtol=0, atol=2e-5)
+    largest = result.convolutions[2].weight.abs().amax((2, 3))
+    others = torch.cat([largest[:, :2], largest[:, 3:]], 1).amax(1)
+    assert (largest[:, 2] > 0).all() and (largest[:, 2] < 2 * others).all()
+    # Where it becomes active after all, it counts as before.
+    result.convolutions[1].bias[2] *= -1
+    plain.convolutions[1].bias[2] *= -1
+    torch.testing.assert_close(result(image), plain(image), rtol=1e-4, atol=1e-4)
 
 
 def test_int8_does_not_depend_on_the_magnitudes_of_channels() -> None:

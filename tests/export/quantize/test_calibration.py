@@ -116,6 +116,24 @@ def test_flat_colors_that_no_image_shows_are_not_clipped(
     np.testing.assert_allclose(result, [0.45, 0, 1], atol=2 / 255)
 
 
+@pytest.mark.parametrize("decomposition", ["single", "double", "native"])
+def test_the_border_of_a_white_image_is_not_clipped(decomposition: PReLUDecomposition, sample: Sample) -> None:
+    """A channel is for the last row, where padding makes it large: no photograph is white there."""
+    plain = deepcopy(net(1, 2, "prelu"))
+    for number, conv in enumerate(plain.convolutions):
+        conv.bias.zero_()
+        conv.weight.zero_()[0, 0, 1, 1] = number != 0
+    plain.convolutions[0].weight[0, 0, :, 1] = torch.tensor([0.0, 1.0, -1.0])
+    plain.convolutions[-1].weight[:, 0, 1, 1] = -0.4
+    dark = replace(sample, lr=sample.lr // 4, views=(sample.lr // 4,))
+    graph, measured = direct_graph(plain, SIZE), targets(plain, [dark])
+    white = np.ones((9, 9, 1), np.float32)
+    weights = calibrate(plain, decomposition, graph, [dark], measured).weights
+    result = interpreter.run(int8_of(graph, weights), white)
+    np.testing.assert_allclose(result[-2:], 0.6, atol=3 / 255)
+    np.testing.assert_allclose(result[:-2], 1, atol=3 / 255)
+
+
 def rendered_text() -> Sample:
     page = Image.new("L", (128, 96), 255)
     ImageDraw.Draw(page).text((4, 4), "WAITING\nfor 27 files\n#include <x.h>", fill=0, font_size=22)
