@@ -52,12 +52,13 @@ def load(
         activation: checked against the file; "relu" states the activation of one without slopes.
         residual: whether the image, enlarged by repeating its pixels, is added to the network's result; default: what
             its answers to gray images show, else as most networks of its layout.
-        slope: that of a fixed LeakyReLU, which has no weights; default: a file without slopes has ReLU, if its answers
-            to flat colors and gradients show that.
+        slope: that of a fixed LeakyReLU, which has no weights; default: a file without slopes has ReLU, unless its
+            answers to flat colors and gradients show another activation.
 
     Raises:
         EcbsrError: the file is missing, empty, truncated, not a weights file, contains code or NaN, or its shapes are
-            not those of an ECBSR network; or it has no slopes, and its answers do not show that it has ReLU.
+            not those of an ECBSR network; or it has no slopes, and its answers show another activation
+            than ReLU.
         UsageError: an argument contradicts the file.
     """
     file = zoo.weights(str(path)) if not Path(path).exists() and str(path) in zoo.names() else Path(path)

@@ -165,9 +165,11 @@ def _check_relu(found: Chain, value_range: float, residual: bool, unproven: str)
     """Refuse a network without slopes whose answers show that its activation is not ReLU; see `Choice.unproven`."""
     skip: Skip = "nearest" if residual else "none"
     reading = proof.best_reading(found.kernels, found.slopes, (value_range,), (skip,))
-    others = proof.with_other_activations(found.kernels, value_range, skip)
-    if unproven == in_order.QUICKSRNET and others[proof.CLIPPED].color < max(CERTAIN_LIMIT, CLEARLY * reading.color):
-        raise OptionError(f"{unproven}; if it was trained with ReLU, state it ({{activation|--activation relu}})")
+    if unproven == in_order.QUICKSRNET:
+        clipped = proof.with_other_activations(found.kernels, (value_range,), (skip,))[proof.CLIPPED]
+        if clipped.color < max(CERTAIN_LIMIT, CLEARLY * reading.color):
+            raise OptionError(f"{unproven}; if it was trained with ReLU, state it ({{activation|--activation relu}})")
+    others = proof.with_other_activations(found.kernels, (1, 255), ("none", "nearest"))
     # That of an untrained network is not known: any activation is as good as ReLU.
     proven = {name: each.color for name, each in others.items() if each.is_proven}
     best = min(proven, key=lambda name: proven[name], default="")

@@ -89,24 +89,32 @@ def best_reading(
     for value_range in ranges:
         answers = _answers(kernels, slopes, value_range)
         found += [(_color_error(answers, skip), value_range, skip) for skip in skips]
-    error, value_range, skip = min(found)
-    activations = [partial(_activated, slopes=each) for each in slopes]
-    slope = _slope(kernels, activations, value_range) if error < COLOR_LIMIT else math.nan
-    return Reading(value_range, skip, error, slope)
+    return _smallest(found, kernels, [partial(_activated, slopes=each) for each in slopes])
 
 
-def with_other_activations(kernels: list[Kernel], value_range: float, skip: Skip) -> dict[str, Reading]:
-    """The reading with each of `OTHER_ACTIVATIONS` in the place of ReLU."""
+def with_other_activations(kernels: list[Kernel], ranges: Iterable[float], skips: Iterable[Skip]) -> dict[str, Reading]:
+    """The reading with the smallest error at flat colors, for each of `OTHER_ACTIVATIONS` in the place of ReLU."""
     *hidden, (weight, bias) = [(weight.sum((2, 3)), bias) for weight, bias in kernels]
     readings = {}
     for name, activation in OTHER_ACTIVATIONS.items():
-        values = _flat(kernels[0][0].shape[1]) * value_range
-        for inner, offset in hidden:
-            values = activation(values @ inner.T + offset)
-        error = _color_error((values @ weight.T + bias) / value_range, skip)
-        slope = _slope(kernels, [activation] * len(hidden), value_range) if error < COLOR_LIMIT else math.nan
-        readings[name] = Reading(value_range, skip, error, slope)
+        found: list[tuple[float, float, Skip]] = []
+        for value_range in ranges:
+            values = _flat(kernels[0][0].shape[1]) * value_range
+            for inner, offset in hidden:
+                values = activation(values @ inner.T + offset)
+            answers = (values @ weight.T + bias) / value_range
+            found += [(_color_error(answers, skip), value_range, skip) for skip in skips]
+        readings[name] = _smallest(found, kernels, [activation] * len(hidden))
     return readings
+
+
+def _smallest(
+    found: list[tuple[float, float, Skip]], kernels: list[Kernel], activations: Sequence[Callable[[Tensor], Tensor]]
+) -> Reading:
+    """Of errors at flat colors, each with its value range and skip connection, the reading of the smallest."""
+    error, value_range, skip = min(found)
+    slope = _slope(kernels, activations, value_range) if error < COLOR_LIMIT else math.nan
+    return Reading(value_range, skip, error, slope)
 
 
 def _answers(kernels: list[Kernel], slopes: list[Tensor | None], value_range: float) -> Tensor:

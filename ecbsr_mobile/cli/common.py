@@ -213,7 +213,7 @@ def add_weights_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--activation",
         choices=ACTIVATIONS,
-        help="activation of a file without slopes (default: relu, if its answers show that)",
+        help="activation of a file without slopes (default: relu, unless its answers show another)",
     )
     group.add_argument("--slope", type=float, help="slope of a fixed LeakyReLU, which has no weights (default: relu)")
     group.add_argument("--skip", dest="residual", action=argparse.BooleanOptionalAction, default=None,

@@ -253,7 +253,7 @@ def trained(activation: nn.Module, scales: list[float], offsets: list[float]) ->
     ("activation", "scales", "offsets", "refusal"),
     [
         (nn.GELU(), [2.0, 3.0, 4.0, -3.0], [-0.5, -2.0, 0.5, 1.5], "as a network with GELU, not with ReLU; state"),
-        (nn.Hardtanh(0.0, 1.0), [2.0, 2.0], [0.0, -1.0], "has no slopes, and with ReLU it does not keep flat"),
+        (nn.Hardtanh(0.0, 1.0), [2.0, 2.0], [0.0, -1.0], r"as a network with Hardtanh\(0, 1\), not with ReLU; state"),
         (nn.LeakyReLU(0.1), [1.0, -1.0], [-0.5, 0.5], r"as a network with LeakyReLU\(0.1\), not with ReLU; state"),
     ],
 )
