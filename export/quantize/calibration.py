@@ -219,17 +219,17 @@ def _limits_of_flat_colors(decomposed: Graph) -> list[Range]:
 
 
 def _along(graph: Graph, axis: int) -> tuple[Graph, int]:
-    """The graph with kernels that are summed across `axis`, and how far a pixel reaches along it.
+    """The graph for lines of pixels along `axis`, and how far a pixel reaches along its line.
 
-    What it gives for a line of pixels is what the graph gives in an image of equal lines, far from their ends. Lines
-    beside each other have nothing to do with each other.
+    Kernels are summed across the lines, so a line gives what an image of equal lines gives, far from their ends; lines
+    beside each other are independent.
     """
     tensors, reach = list(graph.tensors), 0
     for node in graph.nodes:
         if node.operator in ("CONV_2D", "DEPTHWISE_CONV_2D"):
             kernels = tensors[node.inputs[1]]
             assert kernels.data is not None
-            across = 2 - axis  # of [outputs, height, width, inputs]
+            across = 2 - axis  # kernels are [outputs, height, width, inputs]
             center = kernels.shape[across] // 2
             summed = np.zeros_like(kernels.data)
             np.moveaxis(summed, across, 0)[center] = kernels.data.sum(across, dtype=np.float64)
