@@ -12,10 +12,10 @@ from ..utils.text import printable
 from . import averages
 from .averages import MAX_NAME, Kind, words
 from .files import Contents
-from .in_order import QUICKSRNET, is_quicksrnet, layers_in_order
-from .layouts import NAME, lists_of_layers
+from .layouts import NAME
 from .pickles import Call, Name, is_data, walk
 from .stored import Stored, unreadable
+from .unknown_names import QUICKSRNET, is_quicksrnet, layers_in_order, lists_of_layers
 
 MAX_DEPTH = 16
 MAX_NETWORKS = 16

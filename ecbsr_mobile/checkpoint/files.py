@@ -18,14 +18,13 @@ from torch import Tensor
 
 from ..errors import EcbsrError
 from ..utils.text import printable
-from . import kinds
-from .pickles import Reference, decode
+from . import other_files
+from .pickles import DAMAGED, Reference, decode
 from .stored import ELEMENTS, MAX_BYTES, Stored, from_bytes, storage, tensor
 
 MAX_PICKLE = 2**25
 """Size of the pickle in an archive, in bytes; it describes the tensors, and does not contain their values."""
 
-DAMAGED = "is damaged or truncated; download or copy it again"
 _MAGIC = 0x1950A86A20F9469CFC6C  # of the files that PyTorch wrote before version 1.6
 _HEADER = 1024
 _SAFETENSORS = {
@@ -52,7 +51,7 @@ def contents(path: Path) -> Iterator[Contents]:
     """
     with path.open("rb") as file:
         header = file.read(_HEADER)
-        if problem := kinds.problem(path, header, path.stat().st_size):
+        if problem := other_files.problem(path, header, path.stat().st_size):
             raise EcbsrError(problem)
         if header.startswith(b"PK"):
             try:
@@ -61,7 +60,7 @@ def contents(path: Path) -> Iterator[Contents]:
                 raise EcbsrError(DAMAGED) from None
             with archive:
                 yield _zip(archive, path.stat().st_size)
-        elif kinds.is_safetensors(header):
+        elif other_files.is_safetensors(header):
             yield _safetensors(path)
         elif header.startswith(b"\x80"):
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -72,7 +71,7 @@ def contents(path: Path) -> Iterator[Contents]:
 
 def _zip(archive: zipfile.ZipFile, size: int) -> Contents:
     """A file of PyTorch: a pickle, and a file for each storage."""
-    if problem := kinds.problem_of_zip(archive, size):
+    if problem := other_files.problem_of_zip(archive, size):
         raise EcbsrError(problem)
     names = archive.namelist()
     folder = next(name for name in names if name.endswith("data.pkl")).removesuffix("data.pkl")

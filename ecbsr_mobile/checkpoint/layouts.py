@@ -13,20 +13,18 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from ..architecture import COLORS, SCALES
-from ..collapse import Kernel, identity_weight
+from ..collapse import Kernel
 from ..ecb import ECB
 from ..errors import EcbsrError
-from ..utils.text import either
 from . import etds
+from .chains import Chain
 from .state import State, load_state
 
 _INDEX = r"(\d{1,4})"
-# Names of tensors, by layout, and the name in a block: that of an ECB, or `slope` of the activation after it.
 _BRANCHES = r"conv3x3\.(?:weight|bias)|conv1x1_3x3\.[kb][01]|conv1x1_(?:sbx|sby|lpl)\.(?:k0|b0|scale|bias|mask)"
 _PAIRS = rf"backbone\.{_INDEX}\.0\.(weight|bias)"  # ETDS
+# Names of tensors, by layout, and the name in a block: that of an ECB, or `slope` of the activation after it.
 _PATTERNS = (
     (rf"backbone\.{_INDEX}\.({_BRANCHES})", "{}"),  # xindongzhang, BasicSR
     (rf"backbone\.{_INDEX}\.conv\.(weight|bias)", "conv3x3.{}"),
@@ -36,6 +34,7 @@ _PATTERNS = (
     (rf"convs\.{_INDEX}\.(weight|bias)", "conv3x3.{}"),  # our plain networks
     (rf"acts\.{_INDEX}\.(weight)", "slope"),
 )
+# Names whose number is not that of a block, or not alone.
 _LEGACY = rf"(head|body|tail)\.{_INDEX}\.({_BRANCHES}|act\.weight)"  # xindongzhang's, based on EDSR
 _DIRECT = rf"backbone\.{_INDEX}\.(weight|bias)"  # ETDS's ABPN, beside _PAIRS
 _COMPACT = rf"(?<!\d\.)body\.{_INDEX}\.(weight|bias)"  # Real-ESRGAN; `body.0.body.0` is of EDSR
@@ -44,30 +43,12 @@ _NORM = rf"norms\.{_INDEX}\.(weight|bias|running_mean|running_var)"  # of a netw
 _NAMES = (*(pattern for pattern, _ in _PATTERNS), _LEGACY, _DIRECT, _COMPACT, etds.NAME, _INT8)
 _ALL = "|".join(re.sub(r"\((?!\?)", "(?:", pattern) for pattern in _NAMES)
 
-_LAYER = re.compile(r"(?P<list>(?P<prefix>(?:.*\.)?)\w+\.|)(?P<index>\d{1,4})\.(?P<part>weight|bias)")
-
 MAX_BLOCKS = 500
-MAX_PADDING = 4
-MAX_LISTS = 16
 NORM_EPS = 1e-5
 """What nn.BatchNorm2d adds to a variance, unless another value is given to it."""
 
 NAME = re.compile(rf"(?P<prefix>(?:.*?\.)??)(?P<name>{_ALL})")
 """A tensor's full name: the name in its layout, and the prefix before it."""
-
-
-@dataclass(frozen=True)
-class Chain:
-    """3×3 convolutions from first to last with the slopes after each but the last; None stands for ReLU.
-
-    `residual` says whether the image is added to their result; None: the names do not say. `limited` says that the
-    result is clipped to [0, 1], which is left to whoever rounds it to pixels.
-    """
-
-    kernels: list[Kernel]
-    slopes: list[Tensor | None]
-    residual: bool | None = None
-    limited: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,45 +63,6 @@ class Facts:
     value_range: float
     relu: bool = False
     residual: bool = True
-
-
-def lists_of_layers(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, dict[str, str]]:
-    """The lists of 3×3 convolutions and activations in turn, such as `nn.Sequential(conv, PReLU(), conv)`.
-
-    Args:
-        shapes: those of tensors, by their full names.
-
-    Returns:
-        By the full name of each list, "" for a network that is one, the names of its tensors, and what they are in
-        Real-ESRGAN's layout.
-    """
-    lists: dict[str, list[re.Match[str]]] = {}
-    for name in shapes:
-        if match := _LAYER.fullmatch(name):
-            lists.setdefault(match["list"], []).append(match)
-    if len(lists) > MAX_LISTS:
-        return {}
-    return {
-        place.rstrip("."): {
-            match[0]: f"{match['prefix'] or ''}body.{match['index']}.{match['part']}" for match in matches
-        }
-        for place, matches in lists.items()
-        if not re.search(r"(^|\.)\d+\.$", matches[0]["prefix"] or "")  # one of several blocks
-        and _are_in_turn(matches, shapes)
-        and sum(name.startswith(place) if place else name[:1].isdigit() for name in shapes) == len(matches)
-    }
-
-
-def _are_in_turn(layers: list[re.Match[str]], shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Whether every second layer is a 3×3 convolution, from the first to the last, and others have at most slopes."""
-    kernels = set()
-    for layer in layers:
-        index, is_weight, shape = int(layer["index"]), layer["part"] == "weight", shapes[layer[0]]
-        if index % 2 == 0 and is_weight and len(shape) == 4 and shape[2:] == (3, 3):
-            kernels.add(index)
-        elif len(shape) > 1 or is_weight == (index % 2 == 0):
-            return False
-    return len(kernels) >= 2 and kernels == set(range(0, 2 * len(kernels), 2))
 
 
 def with_one_backbone(state: State) -> State:
@@ -196,78 +138,6 @@ def _of_one_kind(slopes: list[Tensor | None], kernels: list[Kernel]) -> list[Ten
         slope.expand(len(bias)) if slope is not None and slope.numel() == 1 else slope
         for slope, (_, bias) in zip(slopes, kernels, strict=False)
     ]
-
-
-def match_a_scale(colors: int, outputs: int) -> bool:
-    """Whether a network can have these input and output channels."""
-    return colors in COLORS and outputs in [colors * scale**2 for scale in SCALES]
-
-
-def colors_and_outputs(found: Chain) -> tuple[int, int]:
-    """The input and output channels of a chain.
-
-    Raises:
-        EcbsrError: they match no scale.
-    """
-    colors, outputs = found.kernels[0][0].shape[1], len(found.kernels[-1][1])
-    if not match_a_scale(colors, outputs):
-        raise EcbsrError(
-            f"{colors} input and {outputs} output channels do not match a scale of {either(SCALES)} with "
-            f"{either(COLORS)} colors"
-        )
-    return colors, outputs
-
-
-def with_equal_widths(found: Chain) -> Chain:
-    """The chain with zero channels added until every hidden layer is as wide as the widest; it computes the same.
-
-    Raises:
-        EcbsrError: it would become more than `MAX_PADDING` times as large.
-    """
-    widths = [len(bias) for _, bias in found.kernels[:-1]]
-    width = max(widths)
-    (first, _), (last, _) = found.kernels[0], found.kernels[-1]
-    padded_numel = 9 * width * (first.shape[1] + (len(widths) - 1) * width + last.shape[0])
-    if padded_numel > MAX_PADDING * sum(weight.numel() for weight, _ in found.kernels):
-        raise EcbsrError(f"its layers are {widths} channels wide; a network whose layers are equally wide is needed")
-    kernels, slopes = [], []
-    for index, (weight, bias) in enumerate(found.kernels):
-        inputs = weight.shape[1] if index == 0 else width
-        outputs = len(bias) if index == len(found.kernels) - 1 else width
-        padded = weight.new_zeros(outputs, inputs, 3, 3)
-        padded[: weight.shape[0], : weight.shape[1]] = weight
-        kernels.append((padded, torch.cat([bias, bias.new_zeros(outputs - len(bias))])))
-    for slope in found.slopes:
-        missing = 0 if slope is None or slope.numel() == 1 else width - slope.numel()
-        slopes.append(slope if slope is None or missing <= 0 else torch.cat([slope, slope.new_zeros(missing)]))
-    return replace(found, kernels=kernels, slopes=slopes)
-
-
-def with_image_inside(found: Chain, copies: Tensor, offset: Tensor) -> Chain:
-    """The chain that adds the image itself, through channels that pass it on: no activation changes its values.
-
-    Args:
-        found: a chain that computes what the image is added to.
-        copies: the matrix [outputs, colors] with which the image, of values from 0 up, is added.
-        offset: what is added beside it, [outputs].
-    """
-    kernels, last = [], len(found.kernels) - 1
-    eye = identity_weight(copies.shape[1], copies.dtype, copies.device)
-    for index, (weight, bias) in enumerate(found.kernels):
-        passed = eye if index < last else F.pad(copies[:, :, None, None], (1, 1, 1, 1))
-        if index == 0:
-            kernels.append((torch.cat([weight, passed]), torch.cat([bias, bias.new_zeros(len(passed))])))
-        elif index < last:
-            kernels.append((_block_diagonal(weight, passed), torch.cat([bias, bias.new_zeros(len(passed))])))
-        else:
-            kernels.append((torch.cat([weight, passed], 1), bias + offset))
-    slopes = [s if s is None or s.numel() == 1 else torch.cat([s, s.new_ones(len(eye))]) for s in found.slopes]
-    return replace(found, kernels=kernels, slopes=slopes, residual=False)
-
-
-def _block_diagonal(one: Tensor, other: Tensor) -> Tensor:
-    """The weight of both convolutions side by side, of separate channels."""
-    return torch.cat([F.pad(one, (0, 0, 0, 0, 0, other.shape[1])), F.pad(other, (0, 0, 0, 0, one.shape[1], 0))])
 
 
 def _compact_as_plain_blocks(state: State) -> State:

@@ -12,10 +12,12 @@ import torch
 from ..architecture import Activation, Architecture
 from ..errors import EcbsrError, OptionError, UsageError
 from ..network import PlainNet
-from . import gray, in_order, int8, layouts, proof, shortcuts
+from . import chains, gray, int8, layouts, proof, shortcuts, unknown_names
+from .chains import Chain
 from .choice import Choice
-from .layouts import Chain, Facts
+from .layouts import Facts
 from .proof import Skip
+from .shortcuts import Interpretation
 from .state import State, load_state
 
 CERTAIN_LIMIT = 0.5 / 255
@@ -55,64 +57,66 @@ def plain_net(state: State, choice: Choice, metadata: Mapping[str, str], stated:
         EcbsrError: the tensors are no network of a known layout, or it is not proven that they are one.
         UsageError: what is stated contradicts them.
     """
-    identity, value_range, residual, slope = stated.identity, stated.value_range, stated.residual, stated.slope
-    activation = stated.activation
     state, int8_states = int8.split(state)
     state = layouts.with_one_backbone({name: value.double() for name, value in state.items()})
     facts = layouts.facts(state, choice.keys)
     ours = metadata.get("format") == FORMAT
-    assumptions = []
-    if ours:
-        identity = _recorded("identity", metadata.get("identity") == "True", identity)
-        value_range = _recorded("value_range", 1.0, value_range)
-        residual = _recorded("residual", metadata.get("residual") != "False", residual)
-    if identity and not facts.branched:
-        raise OptionError("is collapsed already, so that no identity branch can be added; leave {identity} out")
-    if value_range not in (None, 1, 255):
-        raise UsageError(f"value range {value_range} is not supported; use 1 or 255")
-    copy = in_order.split(state) if choice.unproven else {}
-    chains = {has: layouts.chain(state, has) for has in _identities(facts, identity)}
-    if slope is not None:
-        chains = {has: _with_slope(found, slope, "relu" if ours else activation) for has, found in chains.items()}
-    proven = (
-        shortcuts.in_order(chains[False], copy, value_range, residual, choice.unproven)
-        if choice.unproven
-        else shortcuts.tiled({} if ours else chains, value_range, residual)
-    )
-    has_identity, reading = (
-        (proven.identity, proven.value_range) if proven else _reading(chains, facts, value_range, residual)
-    )
-    found = proven.chain if proven else chains[has_identity]
-    if found.limited and reading != 1:
-        raise OptionError("clips its result to [0, 1], so that its value range is 1; leave out {value_range|--range}")
-    if facts.branched and identity is None:
-        has, other = ("an", "no-") if has_identity else ("no", "")
-        assumptions.append(f"{has} identity branch (else identity={not has_identity}, --{other}identity)")
-    if value_range is None:
-        assumptions.append(f"values in [0, {reading:g}] (else value_range, --range)")
-    residual, assumed = (bool(found.residual), [proven.said]) if proven else _residual(found, facts, reading, residual)
-    padded = layouts.with_equal_widths(found)
-    # A result is clipped by two more ReLU.
-    if found.slopes[0] is None and not (ours or facts.relu or found.limited or activation):
-        _check_relu(found, reading, residual, choice.unproven)
-        assumptions.append("ReLU (else slope, --slope)")
-    assumptions += assumed
-    if any(a[0].shape != b[0].shape for a, b in zip(padded.kernels, found.kernels, strict=True)):
-        widths = ", ".join(str(len(bias)) for _, bias in found.kernels[:-1])
-        assumptions.append(f"zero channels up to the widest of its layers ({widths})")
     recorded = cast(Activation | None, metadata.get("activation")) if ours else None
-    architecture = _architecture(padded, residual, activation or recorded)
-    net = _with_weights(architecture, padded).with_value_range(float(reading))
+    if ours:
+        stated = _with_recorded(stated, metadata)
+    if stated.identity and not facts.branched:
+        raise OptionError("is collapsed already, so that no identity branch can be added; leave {identity} out")
+    if stated.value_range not in (None, 1, 255):
+        raise UsageError(f"value range {stated.value_range} is not supported; use 1 or 255")
+    copy = unknown_names.split(state) if choice.unproven else {}
+    known = {identity: layouts.chain(state, identity) for identity in _identities(facts, stated.identity)}
+    if stated.slope is not None:
+        activation = recorded or stated.activation
+        known = {identity: _with_slope(found, stated.slope, activation) for identity, found in known.items()}
+    if choice.unproven:
+        read = shortcuts.in_order(known[False], copy, stated.value_range, stated.residual, choice.unproven)
+    else:
+        tiled = None if ours else shortcuts.tiled(known, stated.value_range, stated.residual)
+        read = tiled or _usual(known, facts, stated)
+    found = read.chain
+    padded = chains.with_equal_widths(found)
+    # A result is clipped by two more ReLU.
+    is_relu = ours or facts.relu or found.limited or stated.activation
+    if assumes_relu := found.slopes[0] is None and not is_relu:
+        _check_relu(found, read.value_range, choice.unproven)
+    architecture = _architecture(padded, stated.activation or recorded)
+    net = _with_weights(architecture, padded).with_value_range(read.value_range)
     net.int8 = {name: int8.weights(architecture, name, int8_state) for name, int8_state in int8_states.items()}
+
+    assumptions = []
+    if facts.branched and stated.identity is None:
+        has, other = ("an", "no-") if read.identity else ("no", "")
+        assumptions.append(f"{has} identity branch (else identity={not read.identity}, --{other}identity)")
+    if stated.value_range is None:
+        assumptions.append(f"values in [0, {read.value_range:g}] (else value_range, --range)")
+    if assumes_relu:
+        assumptions.append("ReLU (else slope, --slope)")
+    if read.assumed:
+        assumptions.append(read.assumed)
+    widths = [len(bias) for _, bias in found.kernels[:-1]]
+    if len(set(widths)) > 1:
+        assumptions.append(f"zero channels up to the widest of its layers ({', '.join(map(str, widths))})")
     return net, assumptions
 
 
-def _recorded(name: str, recorded: Any, given: Any) -> Any:
-    """The value that a file records, which an argument may repeat but not change."""
-    if given is not None and given != recorded:
-        flag = "--" + "no-" * (given is False) + {"value_range": "range", "residual": "skip"}.get(name, name)
-        raise OptionError(f"records {name} {recorded}, not {given}; leave {{{name}|{flag}}} out")
-    return recorded
+def _with_recorded(stated: Stated, metadata: Mapping[str, str]) -> Stated:
+    """What is stated and what a file of ours records, which an argument may repeat but not change."""
+    recorded: dict[str, Any] = {
+        "identity": metadata.get("identity") == "True",
+        "value_range": 1.0,
+        "residual": metadata.get("residual") != "False",
+    }
+    for name, value in recorded.items():
+        given = getattr(stated, name)
+        if given not in (None, value):
+            flag = "--" + "no-" * (given is False) + {"value_range": "range", "residual": "skip"}.get(name, name)
+            raise OptionError(f"records {name} {value}, not {given}; leave {{{name}|{flag}}} out")
+    return replace(stated, **recorded)
 
 
 def _identities(facts: Facts, stated: bool | None) -> list[bool]:
@@ -122,54 +126,62 @@ def _identities(facts: Facts, stated: bool | None) -> list[bool]:
     return [False, True] if facts.branched else [False]
 
 
-def _reading(
-    chains: Mapping[bool, Chain], facts: Facts, value_range: float | None, residual: bool | None
-) -> tuple[bool, float]:
-    """Whether blocks have an identity branch, and the value range: as its answers to gray show, else as usual.
+def _usual(known: Mapping[bool, Chain], facts: Facts, stated: Stated) -> Interpretation:
+    """How a network is read as its answers to gray images show, else as usual.
 
     Args:
-        chains: the network without and with identity branches, as far as that is unknown; the usual first.
+        known: the network without and with identity branches, as far as that is unknown; the usual first.
         facts: see `layouts.facts`.
-        value_range: what is stated.
-        residual: what is stated.
+        stated: see `checkpoint.load`.
     """
+    identity, value_range = _identity_and_range(known, facts, stated)
+    found = known[identity]
+    if found.limited and value_range != 1:
+        raise OptionError("clips its result to [0, 1], so that its value range is 1; leave out {value_range|--range}")
+    residual, assumed = _residual(found, facts, value_range, stated.residual)
+    return Interpretation(identity, value_range, replace(found, residual=residual), assumed)
+
+
+def _identity_and_range(known: Mapping[bool, Chain], facts: Facts, stated: Stated) -> tuple[bool, float]:
     other = 1.0 if facts.value_range == 255 else 255.0
-    ranges = (facts.value_range, other) if value_range is None else (value_range,)
-    if any(found.limited for found in chains.values()):
+    ranges = (facts.value_range, other) if stated.value_range is None else (float(stated.value_range),)
+    if any(found.limited for found in known.values()):
         ranges = ranges[:1]
-    off = {
-        (identity, reading): gray.error(found.kernels, found.slopes, reading, residual)
-        for identity, found in chains.items()
-        for reading in ranges
+    errors = {
+        (identity, value_range): gray.error(found, value_range, stated.residual)
+        for identity, found in known.items()
+        for value_range in ranges
     }
-    usual, best = next(iter(off)), min(off, key=lambda reading: off[reading])
-    return best if off[best] < min(CERTAIN_LIMIT, off[usual] / CLEARLY) else usual
+    usual, best = next(iter(errors)), min(errors, key=lambda each: errors[each])
+    return best if errors[best] < min(CERTAIN_LIMIT, errors[usual] / CLEARLY) else usual
 
 
-def _residual(found: Chain, facts: Facts, value_range: float, stated: bool | None) -> tuple[bool, list[str]]:
-    """Whether the image is added to the result of a chain, and what was assumed."""
+def _residual(found: Chain, facts: Facts, value_range: float, stated: bool | None) -> tuple[bool, str]:
+    """Whether the image is added to the result of a chain, and what was assumed, if anything."""
     if found.residual is not None:
         if stated not in (None, found.residual):
             raise OptionError("computes its whole result, so that no image is added; leave out {residual|--skip}")
-        return found.residual, []
+        return found.residual, ""
     if stated is not None:
-        return stated, []
-    answer = gray.needs_image(found.kernels, found.slopes, value_range)
+        return stated, ""
+    answer = gray.needs_image(found, value_range)
     if not (facts.residual if answer is None else answer):
-        return False, ["no skip connection (else residual=True, --skip)"]
-    added = "that the image is added to its result (else residual=False, --no-skip)"
-    return True, [] if facts.branched else [added]
+        return False, "no skip connection (else residual=True, --skip)"
+    return True, "" if facts.branched else "that the image is added to its result (else residual=False, --no-skip)"
 
 
-def _check_relu(found: Chain, value_range: float, residual: bool, unproven: str) -> None:
+def _check_relu(found: Chain, value_range: float, unproven: str) -> None:
     """Refuse a network without slopes whose answers show that its activation is not ReLU; see `Choice.unproven`."""
-    skip: Skip = "nearest" if residual else "none"
-    reading = proof.best_reading(found.kernels, found.slopes, (value_range,), (skip,))
-    if unproven == in_order.QUICKSRNET:
-        clipped = proof.with_other_activations(found.kernels, (value_range,), (skip,))[proof.CLIPPED]
+    skip: Skip = "nearest" if found.residual else "none"
+    reading = proof.best_reading(found, (value_range,), (skip,))
+    if unproven == unknown_names.QUICKSRNET:
+        clipped = proof.best_reading(found, (value_range,), (skip,), proof.OTHER_ACTIVATIONS[proof.CLIPPED])
         if clipped.color < max(CERTAIN_LIMIT, CLEARLY * reading.color):
             raise OptionError(f"{unproven}; if it was trained with ReLU, state it ({{activation|--activation relu}})")
-    others = proof.with_other_activations(found.kernels, (1, 255), ("none", "nearest"))
+    others = {
+        name: proof.best_reading(found, (1, 255), ("none", "nearest"), activation)
+        for name, activation in proof.OTHER_ACTIVATIONS.items()
+    }
     # That of an untrained network is not known: any activation is as good as ReLU.
     proven = {name: each.color for name, each in others.items() if each.is_proven}
     best = min(proven, key=lambda name: proven[name], default="")
@@ -191,12 +203,12 @@ def _with_slope(found: Chain, slope: float, activation: Activation | None) -> Ch
     return replace(found, slopes=[found.kernels[0][1].new_full((1,), slope) for _ in found.slopes])
 
 
-def _architecture(found: Chain, residual: bool, activation: Activation | None) -> Architecture:
+def _architecture(found: Chain, activation: Activation | None) -> Architecture:
     """The architecture of a chain of convolutions; `activation` is what to expect."""
     channels = len(found.kernels[0][1])
-    colors, outputs = layouts.colors_and_outputs(found)
+    colors, outputs = chains.colors_and_outputs(found)
     scale = math.isqrt(outputs // colors)
-    blocks, slope = len(found.kernels) - 2, found.slopes[0]
+    blocks, slope, residual = len(found.kernels) - 2, found.slopes[0], bool(found.residual)
     if slope is None:
         if activation in ("prelu", "leaky"):
             raise OptionError(

@@ -16,6 +16,8 @@ from typing import IO, Any, cast
 from ..errors import EcbsrError
 from ..utils.text import printable
 
+DAMAGED = "is damaged or truncated; download or copy it again"
+
 MAX_OPERATIONS = 500_000
 """Length of a pickle, in operations; a tensor takes 40."""
 
@@ -104,7 +106,7 @@ def decode(stream: IO[bytes], references: list[Reference] | None = None) -> Any:
     try:
         return _decode(stream, [] if references is None else references)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, EOFError):
-        raise EcbsrError("is damaged or truncated; download or copy it again") from None
+        raise EcbsrError(DAMAGED) from None
 
 
 def _decode(stream: IO[bytes], references: list[Reference]) -> Any:

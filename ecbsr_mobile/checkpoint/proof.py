@@ -8,7 +8,7 @@ bilinear or bicubic shortcut answers 0 to a gradient, and one with another short
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..collapse import Kernel
-from .gray import activated, before_last
+from .chains import Chain
+from .gray import Activate, activations, before_last
 
 Skip = Literal["none", "nearest", "tiled"]
 """How the image is added before the pixel shuffle: not at all, s² copies of each channel together, as nearest
@@ -38,7 +39,7 @@ CONTRAST = 0.4
 """Half of the difference that a gradient has over the receptive field."""
 
 CLIPPED = "Hardtanh(0, 1)"
-OTHER_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+OTHER_ACTIVATIONS: dict[str, Activate] = {
     **{f"LeakyReLU({slope})": partial(F.leaky_relu, negative_slope=slope) for slope in (0.01, 0.05, 0.1, 0.2)},
     "GELU": F.gelu, "SiLU": F.silu, "Mish": F.mish, "ELU": F.elu, "Softplus": F.softplus, "Tanh": torch.tanh,
     "Sigmoid": torch.sigmoid, "ReLU6": F.relu6, CLIPPED: partial(torch.clamp, min=0, max=1),
@@ -75,52 +76,29 @@ def copies(colors: int, outputs: int, skip: Skip) -> Tensor:
 
 
 def best_reading(
-    kernels: list[Kernel], slopes: list[Tensor | None], ranges: Iterable[float], skips: Iterable[Skip]
+    found: Chain, ranges: Iterable[float], skips: Iterable[Skip], activation: Activate | None = None
 ) -> Reading:
     """The reading with the smallest error at flat colors.
 
     Args:
-        kernels: convolutions in float64; the last has colors·scale² outputs.
-        slopes: those after each but the last, None for ReLU.
+        found: the network's layers; the last has colors·scale² outputs.
         ranges: possible value ranges.
         skips: possible skip connections.
+        activation: takes the place of those of the chain.
     """
-    found: list[tuple[float, float, Skip]] = []
-    for value_range in ranges:
-        answers = _answers(kernels, slopes, value_range)
-        found += [(_color_error(answers, skip), value_range, skip) for skip in skips]
-    return _smallest(found, kernels, [partial(_activated, slopes=each) for each in slopes])
-
-
-def with_other_activations(kernels: list[Kernel], ranges: Iterable[float], skips: Iterable[Skip]) -> dict[str, Reading]:
-    """The reading with the smallest error at flat colors, for each of `OTHER_ACTIVATIONS` in the place of ReLU."""
-    *hidden, (weight, bias) = [(weight.sum((2, 3)), bias) for weight, bias in kernels]
-    readings = {}
-    for name, activation in OTHER_ACTIVATIONS.items():
-        found: list[tuple[float, float, Skip]] = []
-        for value_range in ranges:
-            values = _flat(kernels[0][0].shape[1]) * value_range
-            for inner, offset in hidden:
-                values = activation(values @ inner.T + offset)
-            answers = (values @ weight.T + bias) / value_range
-            found += [(_color_error(answers, skip), value_range, skip) for skip in skips]
-        readings[name] = _smallest(found, kernels, [activation] * len(hidden))
-    return readings
-
-
-def _smallest(
-    found: list[tuple[float, float, Skip]], kernels: list[Kernel], activations: Sequence[Callable[[Tensor], Tensor]]
-) -> Reading:
-    """Of errors at flat colors, each with its value range and skip connection, the reading of the smallest."""
-    error, value_range, skip = min(found)
-    slope = _slope(kernels, activations, value_range) if error < COLOR_LIMIT else math.nan
+    activate = [activation] * len(found.slopes) if activation else activations(found)
+    answers = {value_range: _answers(found.kernels, activate, value_range) for value_range in ranges}
+    error, value_range, skip = min(
+        (_color_error(answer, skip), value_range, skip) for value_range, answer in answers.items() for skip in skips
+    )
+    slope = _slope(found.kernels, activate, value_range) if error < COLOR_LIMIT else math.nan
     return Reading(value_range, skip, error, slope)
 
 
-def _answers(kernels: list[Kernel], slopes: list[Tensor | None], value_range: float) -> Tensor:
+def _answers(kernels: list[Kernel], activate: Sequence[Activate], value_range: float) -> Tensor:
     """The answers to flat colors [colors, outputs], of values in [0, 1]."""
     weight, bias = kernels[-1]
-    values = before_last(kernels, slopes, _flat(kernels[0][0].shape[1]) * value_range)
+    values = before_last(kernels, activate, _flat(kernels[0][0].shape[1]) * value_range)
     return (values @ weight.sum((2, 3)).T + bias) / value_range
 
 
@@ -131,12 +109,7 @@ def _color_error(answers: Tensor, skip: Skip) -> float:
     return float((answers - right.T).abs().mean())
 
 
-def _activated(values: Tensor, slopes: Tensor | None) -> Tensor:
-    """The values [images, channels, height, width] after a PReLU, or without slopes ReLU."""
-    return activated(values.movedim(1, -1), slopes).movedim(-1, 1)
-
-
-def _slope(kernels: list[Kernel], activations: Sequence[Callable[[Tensor], Tensor]], value_range: float) -> float:
+def _slope(kernels: list[Kernel], activate: Sequence[Activate], value_range: float) -> float:
     """The answer to a horizontal and to a vertical gradient over what is right, in the middle of each."""
     radius = len(kernels)
     colors, outputs = kernels[0][0].shape[1], len(kernels[-1][1])
@@ -146,8 +119,8 @@ def _slope(kernels: list[Kernel], activations: Sequence[Callable[[Tensor], Tenso
     values = torch.cat([gradient, gradient.mT]) * value_range
     for index, (weight, bias) in enumerate(kernels):
         values = F.conv2d(values, weight, bias)
-        if index < len(activations):
-            values = activations[index](values)
+        if index < len(activate):
+            values = activate[index](values.movedim(1, -1)).movedim(-1, 1)
     answers = F.pixel_shuffle(values / value_range, scale)
     answers = answers - answers.mean((2, 3), keepdim=True)
     steps = ((torch.arange(scale) + 0.5) / scale - 0.5).double() * CONTRAST / radius

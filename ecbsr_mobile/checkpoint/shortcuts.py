@@ -8,23 +8,28 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..errors import EcbsrError, OptionError
-from . import layouts, proof
-from .layouts import Chain
+from . import chains, proof
+from .chains import Chain
 from .proof import Skip
 from .state import State
 
 
 @dataclass(frozen=True)
-class Proven:
-    """How a network is read, with its skip connection in `chain`, and what to say about it."""
+class Interpretation:
+    """How a network is read.
+
+    `chain` says whether the image is added to its result, and `assumed` what was assumed about that, if anything.
+    """
 
     identity: bool
     value_range: float
     chain: Chain
-    said: str
+    assumed: str
 
 
-def in_order(found: Chain, copy: State, value_range: float | None, residual: bool | None, unproven: str) -> Proven:
+def in_order(
+    found: Chain, copy: State, value_range: float | None, residual: bool | None, unproven: str
+) -> Interpretation:
     """How a chain is read of which only the order of its tensors is known.
 
     Args:
@@ -38,7 +43,7 @@ def in_order(found: Chain, copy: State, value_range: float | None, residual: boo
         EcbsrError: its answers do not prove that it is one.
         UsageError: `residual` contradicts its tensors.
     """
-    colors, outputs = layouts.colors_and_outputs(found)
+    colors, outputs = chains.colors_and_outputs(found)
     added: tuple[Skip, ...] = ("nearest", "tiled") if colors > 1 else ("nearest",)
     skips: tuple[Skip, ...] = ("none",) if residual is False else added if residual else ("none", *added)
     by_convolution = bool(copy)
@@ -49,9 +54,9 @@ def in_order(found: Chain, copy: State, value_range: float | None, residual: boo
         offset = copy.get("bias", matrix.new_zeros(len(matrix)))
         by_convolution = bool(offset.any()) or not torch.equal(matrix, proof.copies(colors, outputs, "nearest"))
         skips = ("none",) if by_convolution else ("nearest",)
-        found = layouts.with_image_inside(found, matrix, offset) if by_convolution else found
+        found = chains.with_image_inside(found, matrix, offset) if by_convolution else found
     ranges = (1.0, 255.0) if value_range is None else (value_range,)
-    reading = proof.best_reading(found.kernels, found.slopes, ranges, skips)
+    reading = proof.best_reading(found, ranges, skips)
     if not reading.is_proven:
         raise EcbsrError(
             f"{unproven}; as a chain in the order of its tensors, it does not keep flat colors and gradients, so it is "
@@ -60,33 +65,33 @@ def in_order(found: Chain, copy: State, value_range: float | None, residual: boo
     chain, said = _with_skip(found, reading.skip)
     if by_convolution:
         said = "an image that is added by a convolution, which becomes part of the network"
-    return Proven(False, reading.value_range, chain, f"the order of its tensors, {said}")
+    return Interpretation(False, reading.value_range, chain, f"the order of its tensors, {said}")
 
 
-def tiled(chains: Mapping[bool, Chain], value_range: float | None, residual: bool | None) -> Proven | None:
+def tiled(known: Mapping[bool, Chain], value_range: float | None, residual: bool | None) -> Interpretation | None:
     """How an RGB network is read to whose result the image is proven to be added as copies of the whole image.
 
     Args:
-        chains: the network without and with identity branches, as far as that is unknown.
+        known: the network without and with identity branches, as far as that is unknown.
         value_range: see `checkpoint.load`.
         residual: likewise.
     """
     ranges = (1.0, 255.0) if value_range is None else (value_range,)
-    for identity, found in chains.items():
-        fits = all(s is None or s.numel() in (1, len(k[1])) for s, k in zip(found.slopes, found.kernels, strict=False))
-        if residual is not False and found.residual is None and found.kernels[0][0].shape[1] == 3 and fits:
-            layouts.colors_and_outputs(found)
-            reading = proof.best_reading(found.kernels, found.slopes, ranges, ("nearest", "tiled"))
+    for identity, found in known.items():
+        is_rgb = found.kernels[0][0].shape[1] == 3
+        if residual is not False and found.residual is None and is_rgb and found.slopes_fit:
+            chains.colors_and_outputs(found)
+            reading = proof.best_reading(found, ranges, ("nearest", "tiled"))
             if reading.is_proven and reading.skip == "tiled":
-                return Proven(identity, reading.value_range, *_with_skip(found, reading.skip))
+                return Interpretation(identity, reading.value_range, *_with_skip(found, reading.skip))
     return None
 
 
 def _with_skip(found: Chain, skip: Skip) -> tuple[Chain, str]:
     """The chain with a skip connection, and what that is."""
     if skip == "tiled":
-        colors, outputs = layouts.colors_and_outputs(found)
+        colors, outputs = chains.colors_and_outputs(found)
         copies = proof.copies(colors, outputs, skip)
-        chain = layouts.with_image_inside(found, copies, copies.new_zeros(outputs))
+        chain = chains.with_image_inside(found, copies, copies.new_zeros(outputs))
         return chain, "copies of the image added in the order of torch.cat, which become part of the network"
     return replace(found, residual=skip == "nearest"), "the image added" if skip == "nearest" else "no skip connection"

@@ -87,7 +87,7 @@ class Storage:
     itemsize: int
     key: str
     numel: int
-    offset: int = 0
+    offset: int
 
 
 def storage(reference: Any) -> Storage:
@@ -161,7 +161,7 @@ def _refuse() -> Tensor:
     raise EcbsrError("holds a tensor that is not made of floating-point values")
 
 
-def from_bytes(data: bytes, dtype: str, big_endian: bool = False) -> Tensor:
+def from_bytes(data: bytes, dtype: str, big_endian: bool) -> Tensor:
     """A flat tensor of the bytes of a storage."""
     element = ELEMENTS[dtype].itemsize
     integers = np.frombuffer(data, f"{'>' if big_endian else '<'}u{element}").astype(f"u{element}")
@@ -189,7 +189,6 @@ def read_all(state: Mapping[str, Stored]) -> State:
     tensors = {name: stored.read() for name, stored in state.items()}
     for name, value in tensors.items():
         if not torch.isfinite(value).all():
-            raise EcbsrError(
-                f"tensor {printable(name, 80)!r} contains values that are not finite; train or save it again"
-            )
+            shown = printable(name, 80)
+            raise EcbsrError(f"tensor {shown!r} contains values that are not finite; train or save it again")
     return tensors

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EcbsrError
-from .files import DAMAGED, Contents, contents
-from .pickles import walk
+from .files import Contents, contents
+from .pickles import DAMAGED, walk
 from .stored import FLOATS
 
 MAX_DEPTH = 16

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils import prune
 
 from ecbsr_mobile import ECBSR, EcbsrError, UsageError, load, save
+from ecbsr_mobile.architecture import Activation
 from ecbsr_mobile.errors import OptionError
 from tests.helpers.checkpoints import Chain, quietly, saved, some_net
 
@@ -259,6 +260,13 @@ def test_the_slope_of_a_fixed_leaky_relu(tmp_path: Path, layout: str, slope: flo
     assert agrees(tmp_path / "w.pth", network, slope=slope)
     assert agrees(tmp_path / "w.pth", network, slope=slope, activation="leaky")
     assert not agrees(tmp_path / "w.pth", network)
+
+
+@pytest.mark.parametrize("activation", ["relu", "prelu"])
+def test_a_slope_beside_a_recorded_activation(tmp_path: Path, activation: Activation) -> None:
+    save(some_net(activation), tmp_path / "w.safetensors")
+    with pytest.raises(UsageError, match=f"has the activation {activation}, which has no fixed slope; leave out slope"):
+        load(tmp_path / "w.safetensors", slope=0.1)
 
 
 @pytest.mark.parametrize(

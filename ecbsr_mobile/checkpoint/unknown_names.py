@@ -1,7 +1,9 @@
-"""Networks whose tensors have the names of no known project: read as one chain of layers, in the order of the file.
+"""Networks whose tensors have names of no known project: their shapes say what they are, in the names of a layout.
 
-A program registers layers mostly in the order in which it runs them. That they are a chain is to be proven by the
-network's answers (see `proof`): nothing else says which layers, such as shortcuts, have no tensors.
+One list of convolutions and activations in turn is Real-ESRGAN's network under another name. Of other networks only the
+order in the file is known: a program registers layers mostly in the order in which it runs them. That they are a chain
+is to be proven by the network's answers (see `proof`): nothing else says which layers, such as shortcuts, have no
+tensors.
 """
 
 from __future__ import annotations
@@ -10,15 +12,57 @@ import re
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 
-from .layouts import match_a_scale
+from .chains import match_a_scale
 from .state import State
+
+MAX_LISTS = 16
 
 Shapes = dict[str, tuple[int, ...]]
 """The shapes of a layer's tensors by their names in it."""
 
 QUICKSRNET = "is a QuickSRNet, whose activations are clipped to [0, 1] as it is published"
 
+_LAYER = re.compile(r"(?P<list>(?P<prefix>(?:.*\.)?)\w+\.|)(?P<index>\d{1,4})\.(?P<part>weight|bias)")
 _NORM = {"weight", "bias", "running_mean", "running_var"}
+
+
+def lists_of_layers(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, dict[str, str]]:
+    """The lists of 3×3 convolutions and activations in turn, such as `nn.Sequential(conv, PReLU(), conv)`.
+
+    Args:
+        shapes: those of tensors, by their full names.
+
+    Returns:
+        By the full name of each list, "" for a network that is one, the names of its tensors, and what they are in
+        Real-ESRGAN's layout.
+    """
+    lists: dict[str, list[re.Match[str]]] = {}
+    for name in shapes:
+        if match := _LAYER.fullmatch(name):
+            lists.setdefault(match["list"], []).append(match)
+    if len(lists) > MAX_LISTS:
+        return {}
+    return {
+        place.rstrip("."): {
+            match[0]: f"{match['prefix'] or ''}body.{match['index']}.{match['part']}" for match in matches
+        }
+        for place, matches in lists.items()
+        if not re.search(r"(^|\.)\d+\.$", matches[0]["prefix"] or "")  # one of several blocks
+        and _are_in_turn(matches, shapes)
+        and sum(name.startswith(place) if place else name[:1].isdigit() for name in shapes) == len(matches)
+    }
+
+
+def _are_in_turn(layers: list[re.Match[str]], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether every second layer is a 3×3 convolution, from the first to the last, and others have at most slopes."""
+    kernels = set()
+    for layer in layers:
+        index, is_weight, shape = int(layer["index"]), layer["part"] == "weight", shapes[layer[0]]
+        if index % 2 == 0 and is_weight and len(shape) == 4 and shape[2:] == (3, 3):
+            kernels.add(index)
+        elif len(shape) > 1 or is_weight == (index % 2 == 0):
+            return False
+    return len(kernels) >= 2 and kernels == set(range(0, 2 * len(kernels), 2))
 
 
 def layers_in_order(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
