@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,11 +71,28 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class _Place:
+    """A dict that holds tensors, the keys that lead to it, and its prefixes under which an average counts no updates.
+
+    `average` says where the program that wrote the file saves averages.
+    """
+
+    state: dict[str, Stored]
+    keys: tuple[str, ...]
+    idle: tuple[str, ...]
+    average: averages.Saved
+
+    def found(self, prefix: str, choice: Choice) -> _Found:
+        """A network of this dict."""
+        where = ".".join([*self.keys, prefix.rstrip(".")]).strip(".")
+        return _Found(choice, where, averages.kind(self.keys, prefix, self.idle, self.average))
+
+
+@dataclass(frozen=True)
 class _Found:
     choice: Choice
     where: str
-    prefix: str
-    kind: Kind = Kind.NETWORK
+    kind: Kind
 
 
 def choose(contents: Contents) -> Choice:
@@ -90,13 +107,10 @@ def choose(contents: Contents) -> Choice:
     if isinstance(contents.tree, dict) and {"settings", "ema", "net", "optimizer"} <= contents.tree.keys():
         raise EcbsrError("is the state of an ecbsr-train run; give the best.safetensors beside it")
     refusals: list[str] = []
-    found: list[_Found] = []
-    places = averages.saved(contents)
-    for find in (_networks, _networks_in_order):
-        for keys, state, idle in [] if found else _states(contents):
-            if not any(map(_is_other, keys)):
-                networks = find(keys, state, refusals)
-                found += (replace(item, kind=averages.kind(keys, item.prefix, idle, places)) for item in networks)
+    places = [place for place in _places(contents) if not any(map(_is_other, place.keys))]
+    found = [network for place in places for network in _networks(place, refusals)]
+    if not found and refusals:
+        found = [network for place in places for network in _networks_in_order(place, refusals[0])]
     if not found:
         raise EcbsrError(refusals[0] if refusals else _what_it_is(contents))
     best = min(item.kind for item in found)
@@ -122,11 +136,9 @@ def _with_notes(chosen: _Found, found: list[_Found], contents: Contents) -> Choi
     return replace(choice, unused=tuple(filter(None, unused)))
 
 
-def _states(contents: Contents) -> Iterator[tuple[tuple[str, ...], dict[str, Stored], tuple[str, ...]]]:
-    """The dicts that hold tensors, from the outside in.
-
-    With each come the keys that lead there, and the prefixes under which an average counts no updates.
-    """
+def _places(contents: Contents) -> Iterator[_Place]:
+    """The dicts that hold tensors, from the outside in."""
+    average = averages.saved(contents)
     waiting: list[tuple[tuple[str, ...], Any, tuple[str, ...]]] = [((), contents.tree, ())]
     seen: set[int] = set()
     for keys, item, idle_around in waiting:
@@ -148,12 +160,14 @@ def _states(contents: Contents) -> Iterator[tuple[tuple[str, ...], dict[str, Sto
             if isinstance(inner, dict | list | tuple | Call):
                 waiting.append(((*keys, str(key)), inner, beside))
         if tensors:
-            yield keys, tensors | objects, (*idle, *idle_around)
+            state = tensors | objects
+            state = _renamed(state, {name: _AROUND.sub("", name) for name in state})
+            yield _Place(state, keys, (*idle, *idle_around), average)
 
 
-def _networks(keys: tuple[str, ...], state: dict[str, Stored], refusals: list[str]) -> Iterator[_Found]:
-    """The networks in one state dict, one for each prefix."""
-    named = _with_dots(_renamed(state, {name: _AROUND.sub("", name) for name in state}))
+def _networks(place: _Place, refusals: list[str]) -> Iterator[_Found]:
+    """The networks in one dict, one for each prefix; `refusals` gets why others are none."""
+    named = _with_dots(place.state)
     groups, others = _grouped(_with_known_lists(named, _KNOWN_LISTS))
     if not groups:
         groups, others = _grouped(_with_known_lists(named, re.compile(".*")))
@@ -165,34 +179,33 @@ def _networks(keys: tuple[str, ...], state: dict[str, Stored], refusals: list[st
         belonging = [name for name in others if name.startswith(prefix) and not _is_beside(name.removeprefix(prefix))]
         apart = [name for name in others if not name.startswith(prefix) and not _is_beside(name)]
         stranger = next(iter(belonging), None) or (apart[0] if apart and not _is_wrapper(prefix) else None)
-        where = ".".join([*keys, prefix.rstrip(".")]).strip(".")
         if stranger is not None:
-            refusals.append(_foreign(stranger, state))
+            refusals.append(_foreign(stranger, place.state))
             continue
-        left_out = tuple(dict.fromkeys(name.partition(".")[0] for name in others))
-        yield _Found(Choice(group, keys, "", left_out), where, prefix)
+        yield place.found(prefix, Choice(group, place.keys, left_out=_modules(others)))
     if not groups and others:
-        refusals.append(_foreign(others[0], state))
+        refusals.append(_foreign(others[0], place.state))
 
 
-def _networks_in_order(keys: tuple[str, ...], state: dict[str, Stored], refusals: list[str]) -> Iterator[_Found]:
-    """The chains of layers in one state dict whose names are refused: the whole, or each part with a prefix."""
-    belonging = {
-        name: stored
-        for name, stored in _renamed(state, {name: _AROUND.sub("", name) for name in state}).items()
-        if len(name) <= MAX_NAME and not _is_counter(name, stored) and not _is_beside(name) and not _is_other(name)
-    }
+def _networks_in_order(place: _Place, refusal: str) -> Iterator[_Found]:
+    """The chains of layers in one dict whose names are refused: the whole, or each part with a prefix."""
+    state = {name: stored for name, stored in place.state.items() if not _is_counter(name, stored)}
+    belonging = {name: stored for name, stored in state.items() if len(name) <= MAX_NAME and not _is_beside(name)}
     prefixes = dict.fromkeys(name.partition(".")[0] + "." for name in belonging)
     for prefix in ("", *list(prefixes)[:MAX_NETWORKS]):
         part = {name: stored for name, stored in belonging.items() if name.startswith(prefix)}
-        if refusals and (names := layers_in_order({name: stored.shape for name, stored in part.items()})):
-            left_out = tuple(dict.fromkeys(name.partition(".")[0] for name in state if name not in names))
+        if names := layers_in_order({name: stored.shape for name, stored in part.items()}):
             chain = {names[name]: stored for name, stored in part.items()}
-            where = ".".join([*keys, prefix.rstrip(".")]).strip(".")
-            unproven = QUICKSRNET if is_quicksrnet(part) else refusals[0]
-            yield _Found(Choice(chain, keys, left_out=left_out, unproven=unproven), where, prefix)
+            left_out = _modules(name for name in state if name not in names)
+            unproven = QUICKSRNET if is_quicksrnet(part) else refusal
+            yield place.found(prefix, Choice(chain, place.keys, left_out=left_out, unproven=unproven))
             if not prefix:
                 return
+
+
+def _modules(names: Iterable[str]) -> tuple[str, ...]:
+    """The first parts of names, each once."""
+    return tuple(dict.fromkeys(name.partition(".")[0] for name in names))
 
 
 def _grouped(state: dict[str, Stored]) -> tuple[dict[str, dict[str, Stored]], list[str]]:

@@ -147,6 +147,14 @@ def test_batch_normalization_of_such_a_network_is_fused(
     assert agrees(written(tmp_path, network.state_dict()), network)
 
 
+@pytest.mark.parametrize("inside", ["", "_orig_mod."])
+def test_what_is_part_of_such_a_network_is_not_called_left_out(tmp_path: Path, inside: str) -> None:
+    state = Upscaler(nearest, nn.PReLU, NAMES[1], norm=True).state_dict()
+    file = written(tmp_path, {name.replace("body.", f"body.{inside}"): value for name, value in state.items()})
+    with pytest.warns(UserWarning, match=r"the widest of its layers \(8, 6\)$"):  # and not "; without body"
+        load(file)
+
+
 @pytest.mark.parametrize("value_range", [1, 255])
 @pytest.mark.parametrize("skip", [none, nearest, concatenated])
 def test_the_value_range_shows_in_the_answers(tmp_path: Path, skip: Skip, value_range: int) -> None:
