@@ -1,10 +1,20 @@
 """Read weights files of every known layout as the plain network for values in [0, 1], and write our own.
 
+A file is read in four steps:
+
+1. `files`: what is in it, without running code of it (`pickles`), with tensors that are read later (`stored`).
+   `other_files` names what is no weights file.
+2. `choice`: the one network among all of that, and of its averages (`averages`) the one that is meant. Its tensors
+   have the names of a layout (`layouts`), or their shapes say what they are (`unknown_names`).
+3. `layouts`: the chain of convolutions (`chains`) that the tensors make, with the branches of each block collapsed;
+   `etds` puts two streams side by side.
+4. `networks`: the plain network of the chain, with our own int8 weights (`int8`).
+
 The shapes in a state dict determine depth, width, scale, colors and the kind of slopes. They do not determine whether
 the blocks have an identity branch, the network's value range, an activation without weights, or whether the image is
-added to the result. A trained network's answers to gray images show most of it (see `gray`); else each layout has a
-default. Names that no layout has are read as a chain of layers if its answers prove it (see `proof`). A `UserWarning`
-names the assumptions.
+added to the result. A trained network's answers to flat images show most of it (`gray`); else each layout has a
+default. What has names of no layout, or adds the image in another order, is read only if its answers prove that
+(`proof`, `shortcuts`). A `UserWarning` names the assumptions.
 """
 
 from __future__ import annotations
