@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from ecbsr_mobile import EcbsrError, load
+from ecbsr_mobile.architecture import ACTIVATIONS, Activation
 from ecbsr_mobile.checkpoint import pickles
 from tests.helpers.checkpoints import LAYOUTS, Chain, State, quietly, same, saved, some_net
 
@@ -69,9 +70,10 @@ def around(kind: str, state: State) -> dict[str, Any]:
     }[kind]  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     layout=st.sampled_from(list(LAYOUTS)),
+    activation=st.sampled_from(ACTIVATIONS),
     prefixes=st.lists(st.sampled_from(PREFIXES), max_size=3),
     keys=st.lists(st.sampled_from(KEYS), max_size=3),
     left=st.sampled_from(["nothing", "thop", "loss", "metrics", "counters", "discriminator"]),
@@ -81,16 +83,19 @@ def around(kind: str, state: State) -> dict[str, Any]:
         [{}, {"pickle_protocol": 4}, {"pickle_protocol": 5}, {"_use_new_zipfile_serialization": False}]
     ),
     shared=st.booleans(),
+    reverse=st.booleans(),
 )
 def test_any_wrapper(
-    layout: str, prefixes: list[str], keys: list[str], left: str, stored: str, dtype: torch.dtype,
-    options: dict[str, Any], shared: bool,
+    layout: str, activation: Activation, prefixes: list[str], keys: list[str], left: str, stored: str,
+    dtype: torch.dtype, options: dict[str, Any], shared: bool, reverse: bool,
 ) -> None:  # fmt: skip
-    net = some_net().to(dtype).float()
+    net = some_net(activation).to(dtype).float()
     tensors = {name: value.to(dtype) for name, value in LAYOUTS[layout](net).items()}
     prefix = "".join(prefixes)
     if shared:
         tensors = in_one_storage(tensors)
+    if reverse:
+        tensors = dict(reversed(tensors.items()))
     content: Any = {prefix + name: value for name, value in tensors.items()} | beside(left, prefix)
     for key in keys:
         content = {key: content} | around(stored, tensors)

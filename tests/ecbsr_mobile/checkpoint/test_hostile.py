@@ -107,6 +107,8 @@ OTHERS = {
     "empty": (lambda: b"", "is empty"),
     "a pickled model": (lambda: saved(nn.Conv2d(1, 1, 1)), r"holds a torch.nn.modules.conv.Conv2d and no state dict"),
     "a model by name": (lambda: saved({"model": nn.Conv2d(1, 1, 1)}), r"holds a torch.nn.modules.conv.Conv2d and no"),
+    "a damaged archive": (lambda: b"PK\x03\x04nothing", "damaged or truncated"),
+    "a damaged pickle": (lambda: b"\x80\x02junk", "damaged or truncated"),
     "plain pickle": (lambda: b"\x80\x02}X\x01\0\0\0aK\x01s.", "torch.save did not write"),
 }  # fmt: skip
 

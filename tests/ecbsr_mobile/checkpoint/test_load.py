@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import pickle
 import subprocess
 import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ecbsr_mobile import ECBSR, EcbsrError, UsageError, load, save
+from ecbsr_mobile import EcbsrError, UsageError, load, save
 from ecbsr_mobile.architecture import ACTIVATIONS, Activation
 from ecbsr_mobile.quantization.fake_quant import FakeQuantNet, fold_steep_slopes
-from tests.helpers.checkpoints import LAYOUTS, quietly, same, some_net
+from tests.helpers.checkpoints import quietly, same, some_net
 from tests.helpers.commands import environment
 from tests.helpers.int8 import simulated
 
@@ -40,44 +36,6 @@ def test_original_outputs(checkpoints: Path, file: str, name: str, value_range: 
     assert net.name == name
     output = net(torch.from_numpy(recorded["input"] / np.float32(value_range))).numpy() * value_range
     assert np.abs(output - recorded["output"]).max() <= 1e-5 * value_range
-
-
-@pytest.mark.parametrize("wrap", [None, "params", "params_ema", "model_state_dict", "state_dict"])
-def test_training_layouts(tmp_path: Path, wrap: str | None) -> None:
-    net = some_net()
-    state = net.state_dict()
-    torch.save({wrap: state, "epoch": 3} if wrap else state, tmp_path / "w.pth")
-    value_range = 1 if wrap in ("params", "params_ema") else 255
-    expected = net.collapse().with_value_range(value_range)
-    assert same(quietly(tmp_path / "w.pth"), expected)
-
-
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(
-    layout=st.sampled_from(list(LAYOUTS)),
-    prefixes=st.lists(st.sampled_from(["module.", "_orig_mod.", "model.", "net."]), max_size=3),
-    keys=st.lists(st.sampled_from(["params_ema", "params", "model_state_dict", "state_dict", "model"]), max_size=2),
-    activation=st.sampled_from(ACTIVATIONS),
-    reverse=st.booleans(),
-)
-def test_names_are_read_with_any_wrapper(
-    layout: str, prefixes: list[str], keys: list[str], activation: Activation, reverse: bool
-) -> None:
-    net = some_net(activation)
-    state = {"".join(prefixes) + name: value for name, value in LAYOUTS[layout](net).items()}
-    content: object = dict(reversed(state.items())) if reverse else state
-    for key in keys:
-        content = {key: content, "epoch": 3}
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "w.pth")
-        torch.save(content, path)
-        assert same(quietly(path, value_range=1), net.collapse())
-
-
-def test_averaged_weights_come_first(tmp_path: Path) -> None:
-    net, other = some_net(), ECBSR(1, 16, 4)
-    torch.save({"params": other.state_dict(), "params_ema": net.state_dict()}, tmp_path / "w.pth")
-    assert same(quietly(tmp_path / "w.pth"), net.collapse())
 
 
 @pytest.mark.parametrize("identity", [False, True])
@@ -172,15 +130,6 @@ def test_truncated_at_any_place(tmp_path: Path, suffix: str) -> None:
         with pytest.raises(EcbsrError) as raised:
             load(path)
         assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    "content", [b"hello", b"\x80\x02junk", pickle.dumps({"a": 1}), b"PK\x03\x04nothing", bytes(999)]
-)
-def test_files_that_are_not_weights(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "w.pth").write_bytes(content)
-    with pytest.raises(EcbsrError):
-        load(tmp_path / "w.pth")
 
 
 def test_missing_and_folder(tmp_path: Path) -> None:
