@@ -135,11 +135,9 @@ def _answer(audits: Audits) -> str:
 
 
 def _sections(audits: Audits) -> list[tuple[str, str]]:
-    """The ids and names of the sections that the page links to: the files, or the parts of the only one."""
-    if len(audits.by_path) == 1:
-        return [("graph1", "Graph"), ("delegates1", "All delegates"), ("reading", "How to read")]
-    files = [(f"file{number}", Path(path).name) for number, path in enumerate(audits.by_path, 1)]
-    return [*files, ("reading", "How to read")]
+    """The ids and names of the sections that links at the top lead to; the table of several files links to each."""
+    of_one = [("graph1", "Graph"), ("delegates1", "All delegates")] if len(audits.by_path) == 1 else []
+    return [*of_one, ("reading", "How to read")]
 
 
 def _file(path: str, audit: Audit, audits: Audits) -> File:

@@ -163,6 +163,24 @@ def test_a_bundled_model_is_compared_with_its_float_counterpart() -> None:
     assert "difference from\nthe fp32 model&#39;s result" in page
 
 
+@pytest.mark.parametrize("width", [360, 1100])
+def test_the_table_of_many_files_is_on_the_first_screen_and_links_to_each(
+    browser: Any, audits: Audits, tmp_path: Path, width: int
+) -> None:
+    models = {f"model{number}.tflite": audits.models["rank6.tflite"] for number in range(30)}
+    many = Audits(dict.fromkeys(models, audits.by_path["rank6.tflite"]), {"x": "x is truncated"}, models, {})
+    path = tmp_path / "audit.html"
+    path.write_text(audit_page.html(many), encoding="utf-8")
+    page, _ = opened(browser, path, width, "light")
+    assert page.locator("table").first.bounding_box()["y"] < 600
+    for number in (1, 29):
+        page.get_by_role("link", name=f"model{number}.tflite", exact=True).click()
+        top = page.get_by_role("heading", name=f"model{number}.tflite", exact=True).bounding_box()["y"]
+        assert 0 <= top < 100
+    headings = page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map(e => e.tagName)")
+    assert headings == ["H1"] + ["H2"] * 31
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1100])
 def test_in_a_browser(browser: Any, audits: Audits, tmp_path: Path, width: int, scheme: str) -> None:
