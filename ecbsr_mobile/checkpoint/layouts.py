@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -24,23 +24,24 @@ from .state import State, load_state
 _INDEX = r"(\d{1,4})"
 _BRANCHES = r"conv3x3\.(?:weight|bias)|conv1x1_3x3\.[kb][01]|conv1x1_(?:sbx|sby|lpl)\.(?:k0|b0|scale|bias|mask)"
 _PAIRS = rf"backbone\.{_INDEX}\.0\.(weight|bias)"  # ETDS
+_DIRECT = rf"backbone\.{_INDEX}\.(weight|bias)"  # ETDS's ABPN, beside _PAIRS; a ReLU after it has an index of its own
 # Names of tensors, by layout, and the name in a block: that of an ECB, or `slope` of the activation after it.
 _PATTERNS = (
     (rf"backbone\.{_INDEX}\.({_BRANCHES})", "{}"),  # xindongzhang, BasicSR
     (rf"backbone\.{_INDEX}\.conv\.(weight|bias)", "conv3x3.{}"),
     (rf"backbone\.{_INDEX}\.act\.(weight)", "slope"),
     (_PAIRS, "conv3x3.{}"),
+    (_DIRECT, "conv3x3.{}"),
     (rf"backbone\.{_INDEX}\.1\.(weight)", "slope"),
     (rf"convs\.{_INDEX}\.(weight|bias)", "conv3x3.{}"),  # our plain networks
     (rf"acts\.{_INDEX}\.(weight)", "slope"),
 )
 # Names whose number is not that of a block, or not alone.
 _LEGACY = rf"(head|body|tail)\.{_INDEX}\.({_BRANCHES}|act\.weight)"  # xindongzhang's, based on EDSR
-_DIRECT = rf"backbone\.{_INDEX}\.(weight|bias)"  # ETDS's ABPN, beside _PAIRS
 _COMPACT = rf"(?<!\d\.)body\.{_INDEX}\.(weight|bias)"  # Real-ESRGAN; `body.0.body.0` is of EDSR
 _INT8 = r"int\d+\..+"  # our int8 weights
 _NORM = rf"norms\.{_INDEX}\.(weight|bias|running_mean|running_var)"  # of a network read in the order of its tensors
-_NAMES = (*(pattern for pattern, _ in _PATTERNS), _LEGACY, _DIRECT, _COMPACT, etds.NAME, _INT8)
+_NAMES = (*(pattern for pattern, _ in _PATTERNS), _LEGACY, _COMPACT, etds.NAME, _INT8)
 _ALL = "|".join(re.sub(r"\((?!\?)", "(?:", pattern) for pattern in _NAMES)
 
 MAX_BLOCKS = 500
@@ -114,14 +115,12 @@ def chain(state: State, identity: bool) -> Chain:
                 f"block {index} has {before[0].shape[0]} outputs and block {index + 1} {after[0].shape[1]} inputs"
             )
     slopes = _of_one_kind([block.get("slope") for block in blocks[: len(kernels) - 1]], kernels)
-    found = Chain(kernels, slopes, residual)
     if not clip:
-        return found
+        return Chain(kernels, slopes, residual)
     colors, (weight, bias) = kernels[0][0].shape[1], kernels[-1]
     outputs = len(bias) // colors * colors  # one unused channel can stand behind them
-    return replace(
-        found, kernels=[*kernels[:-1], (-weight[:outputs], 1 - bias[:outputs])], residual=False, limited=True
-    )
+    last = -weight[:outputs], 1 - bias[:outputs]
+    return Chain([*kernels[:-1], last], slopes, residual=False, limited=True)
 
 
 def _of_one_kind(slopes: list[Tensor | None], kernels: list[Kernel]) -> list[Tensor | None]:
@@ -161,33 +160,26 @@ def _renamed(state: State, names: Mapping[str, str], which: str) -> State:
 def _blocks(state: State) -> list[State]:
     """The tensors of each block in order, under the names of an ECB, with `slope` for its activation."""
     blocks: dict[int, State] = {}
-    direct: set[int] = set()
     for name, value in state.items():
-        if match := re.fullmatch(_DIRECT, name):
-            direct.add(int(match[1]))
-            blocks.setdefault(int(match[1]), {})[f"conv3x3.{match[2]}"] = value
-            continue
         for pattern, inner in (*_PATTERNS, (_NORM, "norm.{}")):
             if match := re.fullmatch(pattern, name):
-                block = blocks.setdefault(int(match[1]), {})
-                key = inner.format(match[2])
+                index, key = int(match[1]), inner.format(match[2])
+                block = blocks.setdefault(index, {})
                 if key in block:
-                    raise EcbsrError(
-                        f"block {int(match[1])} has several tensors {key}; save one network's state_dict()"
-                    )
+                    raise EcbsrError(f"block {index} has several tensors {key}; save one network's state_dict()")
                 block[key] = value.flatten() if key == "slope" else value
                 break
         else:
             raise EcbsrError(f"tensor {name!r} does not belong to an ECBSR network of a known layout")
     if len(blocks) > MAX_BLOCKS:
         raise EcbsrError(f"has {len(blocks)} blocks, more than a network for phones ({MAX_BLOCKS})")
-    expected: list[int] = []
-    for _ in blocks:  # in ABPN, a ReLU has an index of its own
-        expected.append(expected[-1] + (2 if expected[-1] in direct else 1) if expected else 0)
-    if len(blocks) < 2 or sorted(blocks) != expected:
-        shown = ", ".join(map(str, sorted(blocks)[:20]))
+    direct = {int(match[1]) for name in state if (match := re.fullmatch(_DIRECT, name))}
+    indices = sorted(blocks)
+    follow = all(after == before + (2 if before in direct else 1) for before, after in pairwise(indices))
+    if len(indices) < 2 or indices[0] != 0 or not follow:
+        shown = ", ".join(map(str, indices[:20]))
         raise EcbsrError(f"blocks [{shown}] are not a complete ECBSR network")
-    return [blocks[index] for index in sorted(blocks)]
+    return [blocks[index] for index in indices]
 
 
 @torch.no_grad()

@@ -46,15 +46,16 @@ def in_order(
     colors, outputs = chains.colors_and_outputs(found)
     added: tuple[Skip, ...] = ("nearest", "tiled") if colors > 1 else ("nearest",)
     skips: tuple[Skip, ...] = ("none",) if residual is False else added if residual else ("none", *added)
-    by_convolution = bool(copy)
-    if by_convolution:
+    said = ""
+    if copy:
         if residual is False:
             raise OptionError("adds the image by a convolution of its own; leave out {residual|--no-skip}")
         matrix = copy["weight"].flatten(1)
         offset = copy.get("bias", matrix.new_zeros(len(matrix)))
-        by_convolution = bool(offset.any()) or not torch.equal(matrix, proof.copies(colors, outputs, "nearest"))
-        skips = ("none",) if by_convolution else ("nearest",)
-        found = chains.with_image_inside(found, matrix, offset) if by_convolution else found
+        skips = ("nearest",)
+        if offset.any() or not torch.equal(matrix, proof.copies(colors, outputs, "nearest")):
+            found, skips = chains.with_image_inside(found, matrix, offset), ("none",)
+            said = "an image that is added by a convolution, which becomes part of the network"
     ranges = (1.0, 255.0) if value_range is None else (value_range,)
     reading = proof.best_reading(found, ranges, skips)
     if not reading.is_proven:
@@ -62,10 +63,8 @@ def in_order(
             f"{unproven}; as a chain in the order of its tensors, it does not keep flat colors and gradients, so it is "
             "untrained, trained too little, or another network"
         )
-    chain, said = _with_skip(found, reading.skip)
-    if by_convolution:
-        said = "an image that is added by a convolution, which becomes part of the network"
-    return Interpretation(False, reading.value_range, chain, f"the order of its tensors, {said}")
+    chain, skip = _with_skip(found, reading.skip)
+    return Interpretation(False, reading.value_range, chain, f"the order of its tensors, {said or skip}")
 
 
 def tiled(known: Mapping[bool, Chain], value_range: float | None, residual: bool | None) -> Interpretation | None:

@@ -100,6 +100,7 @@ def bad_files(folder: Path) -> dict[str, tuple[object, str]]:
         "no-tensors": ({"epoch": 1}, "no state dict"),
         "a-list": ([1, 2], "no state dict"),
         "gap": ({k: v for k, v in good.items() if ".1." not in k}, r"blocks \[0, 2\]"),
+        "two-names": (good | {"backbone.1.weight": torch.zeros(16, 16, 3, 3)}, "block 1 has several tensors"),
         "branch-missing": ({k: v for k, v in good.items() if "backbone.2.conv1x1_sbx" not in k}, "block 2"),
         "scale-5": ({**good, **{k: torch.zeros(25, *v.shape[1:]) for k, v in good.items() if k.startswith("backbone.2.")
                                 and k.endswith(("weight", "bias")) and "3x3." in k and "1x1" not in k}}, "block 2|25"),
