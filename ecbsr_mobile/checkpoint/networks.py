@@ -85,7 +85,7 @@ def plain_net(state: State, choice: Choice, metadata: Mapping[str, str], stated:
     if assumes_relu := found.slopes[0] is None and not is_relu:
         _check_relu(found, read.value_range, choice.unproven)
     architecture = _architecture(padded, stated.activation or recorded)
-    net = _with_weights(architecture, padded).with_value_range(read.value_range)
+    net = _with_weights(architecture, padded).with_value_range(float(read.value_range))
     net.int8 = {name: int8.weights(architecture, name, int8_state) for name, int8_state in int8_states.items()}
 
     assumptions = []
