@@ -103,9 +103,8 @@ def _starts(
     chosen = [photographs[i] for i in np.linspace(0, len(photographs) - 1, CALIBRATED_ON).round().astype(int)]
     chosen += [sample for sample in learned if sample.drawing]
     graph, measured = direct_graph(net, CHECK_SIZE), targets(net, chosen)
-    calibrated = observe(net, stored.decomposition if stored else prelu or "single", graph, chosen, measured)
-    if net.architecture.activation != "relu":
-        calibrated = search(calibrated, graph, chosen, measured)
+    starts = observe(net, stored.decomposition if stored else prelu or "single", graph, chosen, measured)
+    calibrated = starts[0] if net.architecture.activation == "relu" else search(starts, graph, chosen, measured)
     # Of another shape if a slope is one that LEAKY_RELU cannot have.
     if stored is None or calibrated.weights.ranges.shape == stored.ranges.shape:
         yield "calibrated", calibrated.weights

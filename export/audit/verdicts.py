@@ -168,5 +168,5 @@ def _advice(name: str, delegate: DelegateAudit, audit: Audit) -> str:
     if name == "gpu" and audit.quantized and audit.recipe:  # our float graphs are taken whole
         return "export its weights with --fp16"
     if name == "cpu" and audit.quantized and {short_name(node.operator) for node in delegate.refused} == {"PRELU"}:
-        return "export its weights with --target cpu"
+        return "export its weights with --target cpu --prelu auto"
     return ""

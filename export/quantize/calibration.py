@@ -7,9 +7,10 @@ colors reach further, too, and are rare in photographs: flat areas of any color 
 (`channel_scales.flat_colors`).
 
 But in "double", the range of all observed values spends int8's 256 values on outliers that hardly matter to the
-result: a convolution reaches -6.5 where the PReLU after it makes -1.8 of that. So the search starts from the best of
-these choices and several percentiles, and moves each minimum and maximum for as long as the network's result gets
-closer to the float network's.
+result: a convolution reaches -6.5 where the PReLU after it makes -1.8 of that. So a search starts from the best of
+these choices, another from the best of several percentiles, and each moves each minimum and maximum for as long as the
+network's result gets closer to the float network's. Where they end about equal, photographs do not decide, and what is
+better for drawings is taken.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ BLOCK = 64  # rows and columns of one block of the calibration sheet
 MAX_BLOCKS = 24
 PERCENTILES = (100.0, 99.99)  # lower ones cost images outside the sheet more than they gain on it
 FACTORS = (0.9, 1.1)  # a minimum or maximum is moved by these
+WORTH_A_SEARCH = 1.3  # a search does not make up for an expected loss this many times the least
+ABOUT_EQUAL = 1.1  # among results that lose at most this many times as much as the best, drawings decide
 MIN_GAIN = 0.9995  # a move must lower the error to this share: smaller gains do not carry over to other images
 
 DRAWING_WEIGHT = 0.04  # of an error in drawings: the float network's own is so much larger there
@@ -106,8 +109,8 @@ def calibrate(
         measured: the float network's results on `samples`.
         progress: called with a message at each range of a search.
     """
-    best = observe(net, decomposition, graph, samples, measured)
-    return best if decomposition == "double" else search(best, graph, samples, measured, progress)
+    starts = observe(net, decomposition, graph, samples, measured)
+    return starts[0] if decomposition == "double" else search(starts, graph, samples, measured, progress)
 
 
 def observe(
@@ -116,16 +119,17 @@ def observe(
     graph: Graph,
     samples: Sequence[Sample],
     measured: Sequence[Target],
-) -> Calibration:
-    """The best of a few ranges, without a search; see `calibrate`."""
-    starts = _equalized(net, decomposition, samples)
+) -> list[Calibration]:
+    """The best ranges of each kind before a search, the best kind first; see `calibrate`."""
+    kinds = [_equalized(net, decomposition, samples)]
     if decomposition != "double":
-        starts += _percentiles(net, decomposition, graph, samples)
-    loss, _, method, weights = min(
-        (graph_loss(int8_of(graph, weights), measured), number, method, weights)
-        for number, (method, weights) in enumerate(starts)
-    )
-    return Calibration(weights, method, len(starts), loss)
+        kinds.append(_percentiles(net, decomposition, graph, samples))
+    starts = []
+    for choices in kinds:
+        losses = [graph_loss(int8_of(graph, weights), measured) for _, weights in choices]
+        method, weights = choices[losses.index(min(losses))]
+        starts.append(Calibration(weights, method, len(choices), min(losses)))
+    return sorted(starts, key=lambda start: start.loss_db)
 
 
 def _equalized(
@@ -243,11 +247,36 @@ def _wider(one: Range, other: Range) -> Range:
 
 
 def search(
-    start: Calibration,
+    starts: Sequence[Calibration],
     graph: Graph,
     samples: Sequence[Sample],
     measured: Sequence[Target],
     progress: Notify | None = None,
+) -> Calibration:
+    """The best that searches from `starts` find; of results that are about equal, the one that keeps drawings best.
+
+    `starts` are those of `observe`; for the others, see `calibrate`.
+    """
+    limit = WORTH_A_SEARCH * starts[0].loss_db
+    found = [
+        _searched(start, graph, samples, measured, progress) if start.loss_db <= limit else start for start in starts
+    ]
+    least = min(result.loss_db for result in found)
+    drawings = [target for sample, target in zip(samples, measured, strict=True) if sample.drawing]
+
+    def loss(result: Calibration) -> float:
+        return graph_loss(int8_of(graph, result.weights), drawings) if drawings else result.loss_db
+
+    best = min((result for result in found if result.loss_db <= ABOUT_EQUAL * least), key=loss)
+    return replace(best, evaluations=sum(result.evaluations for result in found))
+
+
+def _searched(
+    start: Calibration,
+    graph: Graph,
+    samples: Sequence[Sample],
+    measured: Sequence[Target],
+    progress: Notify | None,
 ) -> Calibration:
     """Move each end of each range for as long as the result gets closer to the float network's.
 

@@ -164,9 +164,10 @@ def _calibrated(
         return only, {name: only.loss_db}, "the only one for this target" if name == "native" else "as asked for"
     progress("comparing ways to write PReLU")
     double = calibrate(net, "double", graph, samples, measured, progress)
-    single = observe(net, "single", graph, samples, measured)
+    starts = observe(net, "single", graph, samples, measured)
+    single = starts[0]
     if single.loss_db <= HOPELESS * double.loss_db + MAX_SINGLE_LOSS_DB:
-        single = search(single, graph, samples, measured, progress)
+        single = search(starts, graph, samples, measured, progress)
     losses = {"single": single.loss_db, "double": double.loss_db}
     compared = f"expected loss before fine-tuning: single {single.loss_db:.3f} dB, double {double.loss_db:.3f} dB"
     if single.loss_db <= double.loss_db + MAX_SINGLE_LOSS_DB:

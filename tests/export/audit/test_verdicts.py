@@ -34,7 +34,7 @@ def test_the_cpu_is_as_the_runtime_of_this_machine_does(native: Audit) -> None:
     cpu = by_title(native)["CPU"]
     assert cpu.sentence == (
         f"CPU: slow: 6 of 8 operators in {pieces} pieces, because of PRELU x2 (measured here): "
-        "export its weights with --target cpu"
+        "export its weights with --target cpu --prelu auto"
     )
     assert cpu.light == "partial"
     whole = by_title(audit(zoo.tflite("ecbsr-m4c8-x2", "int8")))["CPU"]
