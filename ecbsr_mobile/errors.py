@@ -7,6 +7,7 @@ class's exit code.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 _OPTION = re.compile(r"\{([a-z_0-9 ]+)(?:\|([^{}|]+))?\}")
 
@@ -30,10 +31,18 @@ class OptionError(UsageError):
     `{value_range|--range}` for `value_range` and `--range`.
     """
 
+    def __init__(self, message: str, file: str = "") -> None:
+        """`file` stands before the message as it is: its name may contain braces."""
+        super().__init__(message, file)
+
     def __str__(self) -> str:
         """The message with the names of arguments."""
-        return _OPTION.sub(r"\1", str(self.args[0]))
+        return self._named(r"\1")
 
     def with_flags(self) -> str:
         """The message with the names of flags."""
-        return _OPTION.sub(lambda name: name[2] or f"--{name[1].replace('_', '-')}", str(self.args[0]))
+        return self._named(lambda name: name[2] or f"--{name[1].replace('_', '-')}")
+
+    def _named(self, name: str | Callable[[re.Match[str]], str]) -> str:
+        message, file = self.args
+        return (f"{file}: " if file else "") + _OPTION.sub(name, message)

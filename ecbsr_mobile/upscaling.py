@@ -98,7 +98,7 @@ def open_model(model: str | os.PathLike[str] | PlainNet | Model, **options: Any)
         if set(given) - {"value_range"}:
             names = sorted(set(given) - {"value_range"})
             refused = ", ".join("{residual|--skip}" if name == "residual" else f"{{{name}}}" for name in names)
-            raise OptionError(f"{model}: a .tflite contains its whole network: leave out {refused}")
+            raise OptionError(f"a .tflite contains its whole network: leave out {refused}", str(model))
         return TfliteModel(bundled or model, value_range=given.get("value_range"))
     from .checkpoint import load
 

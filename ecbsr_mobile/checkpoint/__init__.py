@@ -28,7 +28,7 @@ from pathlib import Path
 
 from .. import zoo
 from ..architecture import Activation
-from ..errors import EcbsrError
+from ..errors import EcbsrError, OptionError
 from ..network import ECBSR, PlainNet
 from ..utils.files import write_bytes
 from . import int8
@@ -83,8 +83,10 @@ def load(
             choice = choose(found)
             stated = Stated(identity, value_range, activation, residual, slope)
             net, assumptions = plain_net(read_all(choice.state), choice, found.metadata, stated)
+    except OptionError as error:
+        raise OptionError(error.args[0], str(file)) from None
     except EcbsrError as error:
-        raise type(error)(f"{file}: {error.args[0]}") from None
+        raise type(error)(f"{file}: {error}") from None
     if notes := _notes(choice, assumptions):
         warnings.warn(f"{file}: read as {net.name}, {'; '.join(notes)}", UserWarning, stacklevel=2)
     return net

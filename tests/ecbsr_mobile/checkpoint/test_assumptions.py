@@ -215,6 +215,15 @@ def test_whether_the_image_is_added_can_be_stated(tmp_path: Path, skip: bool) ->
     assert raised.value.with_flags().endswith(f"; leave {'--no-skip' if skip else '--skip'} out")
 
 
+def test_a_refused_option_of_a_file_whose_name_contains_braces(tmp_path: Path) -> None:
+    (tmp_path / "{old}").mkdir()
+    file = tmp_path / "{old}" / "w.safetensors"
+    save(some_net(), file)
+    with pytest.raises(OptionError) as raised:
+        load(file, residual=False)
+    assert all(str(file) in text for text in (str(raised.value), raised.value.with_flags()))
+
+
 def test_blocks_with_branches_have_the_image_added_without_a_note(tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_bytes(saved(some_net().state_dict()))
     with pytest.warns(UserWarning) as noted:
